@@ -1,0 +1,55 @@
+"""kerasnn: neural networks on tables with TensorFlow and Keras.
+
+The names below are loaded when they are first used: importing kerasnn loads neither
+TensorFlow nor scikit-learn.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasnn import datasets, layers, losses, metrics, models, reference, training
+    from kerasnn.errors import InputError, NonFiniteLossError
+    from kerasnn.saving import export, load
+    from kerasnn.training import Trainer, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InputError",
+    "NonFiniteLossError",
+    "Trainer",
+    "__version__",
+    "datasets",
+    "export",
+    "fit",
+    "layers",
+    "load",
+    "losses",
+    "metrics",
+    "models",
+    "reference",
+    "training",
+]
+
+_HOME = {
+    "InputError": "kerasnn.errors",
+    "NonFiniteLossError": "kerasnn.errors",
+    "Trainer": "kerasnn.training",
+    "export": "kerasnn.saving",
+    "fit": "kerasnn.training",
+    "load": "kerasnn.saving",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Load a public name on first use (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'kerasnn' has no attribute {name!r}")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    return importlib.import_module(f"kerasnn.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,30 @@
+"""The errors that a user can put right, named so that they can be caught."""
+
+
+class InputError(ValueError):
+    """What was given cannot be used; the message says what, where, and the way out."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite.
+
+    Attributes:
+        epoch: number of the epoch in which it happened, from 1.
+        last_finite: loss of the epoch before, or None in the first one.
+    """
+
+    def __init__(
+        self, name: str, value: float, epoch: int, last_finite: float | None
+    ) -> None:
+        before = (
+            "there was no finite value before it"
+            if last_finite is None
+            else f"the last finite value was {last_finite:.6g}, in epoch {epoch - 1}"
+        )
+        super().__init__(
+            f"{name} is {value} in epoch {epoch}; {before}."
+            " The weights are those from before this call."
+            " A smaller learning rate or scaled inputs may help"
+        )
+        self.epoch = epoch
+        self.last_finite = last_finite

@@ -1,0 +1,48 @@
+"""What a network's outputs mean: their loss, their metrics, the answers made of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import tensorflow as tf
+
+from kerasnn import losses, metrics
+
+PerRow = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (targets, outputs) -> [batch]
+
+
+class Head(NamedTuple):
+    """The last step of a network, shared by its `tf.Module` and its Keras twin."""
+
+    task: Literal["classification", "regression"]
+    loss: PerRow
+    metrics: Mapping[str, PerRow]
+    answers: Callable[[tf.Tensor], dict[str, tf.Tensor]]  # outputs -> named outputs
+
+
+def _softmax_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of integer labels [batch], or of one-hot rows [batch, n_classes]."""
+    if targets.shape.rank == 1:
+        return losses.cross_entropy(targets, logits)
+    return losses.categorical_cross_entropy(targets, logits)
+
+
+def _class_and_probabilities(logits: tf.Tensor) -> dict[str, tf.Tensor]:
+    """class [batch] int64 and probabilities [batch, n_classes]."""
+    return {
+        "class": tf.argmax(logits, axis=1),
+        "probabilities": tf.nn.softmax(logits),
+    }
+
+
+def _value(outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """value [batch, n_out]."""
+    return {"value": tf.identity(outputs)}
+
+
+REGRESSION = Head("regression", losses.squared_error, {}, _value)
+CLASSIFICATION = Head(
+    "classification",
+    _softmax_loss,
+    {"accuracy": metrics.accuracy},
+    _class_and_probabilities,
+)

@@ -1,0 +1,112 @@
+"""Dense layers in a row, as a `keras.Model` with the same explicit Variables."""
+
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from kerasnn.layers import Initializer, dense, initial_weights
+from kerasnn.models.heads import Head
+from kerasnn.models.mlp import Activation, check_sizes
+
+Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
+
+
+class MLPModel(keras.Model):
+    """The Keras twin of `MLPNetwork`: the same weights from the same seed.
+
+    Its Variables come from `add_weight`: Keras 3 neither trains nor saves a raw
+    `tf.Variable` of a `keras.Model`. Compile it like any Keras model, with a loss
+    `from_logits=True` for a classifier.
+
+    Args:
+        n_in: features of a row.
+        hidden_units: units of each hidden layer; () for none.
+        n_out: outputs; classes for a classifier.
+        use_bias: False leaves every bias out.
+        initializer: "ones", "normal", "glorot" or "he"; see `layers.initial_weights`.
+        seed: the same seed gives the same weights.
+        dtype: "float32" or "float64".
+    """
+
+    activation: ClassVar[Activation]
+    output_activation: ClassVar[Activation]
+    head: ClassVar[Head]
+
+    def __init__(
+        self,
+        n_in: int,
+        hidden_units: tuple[int, ...],
+        n_out: int,
+        *,
+        use_bias: bool,
+        initializer: Initializer,
+        seed: int,
+        dtype: str,
+        name: str | None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        check_sizes(n_in, tuple(hidden_units), n_out)
+        self.n_in, self.n_out = n_in, n_out
+        self.hidden_units = tuple(hidden_units)
+        self.use_bias = use_bias
+        self.initializer = initializer
+        self.seed = seed
+        self.kernels: list[keras.Variable] = []
+        self.biases: list[keras.Variable] = []
+        for number, (fan_in, fan_out) in enumerate(
+            pairwise((n_in, *hidden_units, n_out))
+        ):
+            kernel, bias = initial_weights(
+                initializer, fan_in, fan_out, seed=(seed, number), dtype=self.dtype
+            )
+            self.kernels.append(self._variable(f"kernel_{number}", kernel))
+            if use_bias:
+                self.biases.append(self._variable(f"bias_{number}", bias))
+        self.built = True  # every Variable is there; no input is needed to make them
+
+    def _variable(self, name: str, value: tf.Tensor) -> keras.Variable:
+        return self.add_weight(
+            name=name, shape=value.shape, initializer=lambda shape, dtype: value
+        )
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Outputs [batch, n_out] of rows x [batch, n_in]."""
+        x = tf.cast(x, self.compute_dtype)
+        biases = self.biases if self.use_bias else [None] * len(self.kernels)
+        *hidden, output = zip(self.kernels, biases, strict=True)
+        for kernel, bias in hidden:
+            x = type(self).activation(dense(x, kernel, bias))
+        return type(self).output_activation(dense(x, *output))
+
+    def train_step(self, data: Data) -> dict[str, tf.Tensor]:
+        """Forward, loss, gradients, update, metrics: one step on one batch.
+
+        Returns:
+            The running mean of each metric since `reset_metrics`.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            outputs = self(x, training=True)
+            loss = self.compute_loss(x, y, outputs, sample_weight)
+        variables = self.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self.optimizer.apply(gradients, variables)
+        for metric in self.metrics:
+            if metric.name == "loss":  # weighted by rows: the last batch may be short
+                metric.update_state(loss, sample_weight=tf.shape(x)[0])
+        return self.compute_metrics(x, y, outputs, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this model again (without its trained weights)."""
+        return {
+            "n_in": self.n_in,
+            "hidden_units": list(self.hidden_units),
+            "n_out": self.n_out,
+            "use_bias": self.use_bias,
+            "initializer": self.initializer,
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "name": self.name,
+        }

@@ -1,0 +1,70 @@
+"""Gradient descent by hand, and the optimizers of Keras by name."""
+
+from typing import Literal, get_args
+
+import keras
+import tensorflow as tf
+
+OptimizerName = Literal[
+    "by-hand",
+    "sgd",
+    "momentum",
+    "adam",
+    "adamw",
+    "nadam",
+    "adamax",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "lion",
+]
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+
+
+class GradientDescent(tf.Module):
+    """Gradient descent as the lesson writes it: variable -= learning_rate * gradient.
+
+    Args:
+        learning_rate: held as a float64 Variable, so that changing it with `assign`
+            neither retraces nor rounds for a float64 network.
+    """
+
+    def __init__(self, learning_rate: float = 0.01) -> None:
+        super().__init__()
+        self.learning_rate = tf.Variable(
+            learning_rate, dtype=tf.float64, trainable=False, name="learning_rate"
+        )
+
+    def build(self, variables: list[tf.Variable]) -> None:
+        """Nothing to make: plain gradient descent remembers nothing."""
+
+    def apply(self, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
+        """Subtract from each variable its gradient times the learning rate."""
+        for gradient, variable in zip(gradients, variables, strict=True):
+            variable.assign_sub(tf.cast(self.learning_rate, gradient.dtype) * gradient)
+
+
+def make_optimizer(
+    name: OptimizerName, learning_rate: float | None = None
+) -> GradientDescent | keras.optimizers.Optimizer:
+    """A new optimizer.
+
+    Args:
+        name: "by-hand" is `GradientDescent`, "momentum" is SGD with momentum 0.9, the
+            others are the names of Keras.
+        learning_rate: step size; None leaves the optimizer's default.
+
+    Raises:
+        ValueError: the name is not one of `OPTIMIZERS`.
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {OPTIMIZERS}; got {name!r}")
+    if name == "by-hand":
+        optimizer = GradientDescent()
+    elif name == "momentum":
+        optimizer = keras.optimizers.SGD(momentum=0.9)
+    else:
+        optimizer = keras.optimizers.get(name)
+    if learning_rate is not None:
+        optimizer.learning_rate.assign(learning_rate)
+    return optimizer

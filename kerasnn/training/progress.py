@@ -1,0 +1,76 @@
+"""Telling a person how training goes: a bar on a terminal, or the lesson's lines."""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self, TextIO
+
+from tqdm import tqdm
+
+Logs = Mapping[str, float]
+EpochCallback = Callable[[int, Logs], None]  # number of the epoch from 0, its metrics
+
+
+class EpochLines:
+    """The lesson's lines: `Epoch [100/500], Accuracy: [0.97], Loss: [0.0312]`.
+
+    Accuracy is that of the validation rows where there are any; the loss is that of the
+    training rows.
+
+    Args:
+        epochs: epochs in all.
+        every: print the first epoch and every so manieth.
+        write: where a line goes.
+    """
+
+    def __init__(
+        self, epochs: int, *, every: int = 100, write: Callable[[str], object] = print
+    ) -> None:
+        self.epochs = epochs
+        self.every = every
+        self.write = write
+
+    def __call__(self, epoch: int, logs: Logs) -> None:
+        """Print a line if it is this epoch's turn."""
+        if epoch == 0 or (epoch + 1) % self.every == 0:
+            self.write(self.line(epoch, logs))
+
+    def line(self, epoch: int, logs: Logs) -> str:
+        """The line of one epoch."""
+        parts = [f"Epoch [{epoch + 1}/{self.epochs}]"]
+        accuracy = logs.get("val_accuracy", logs.get("accuracy"))
+        if accuracy is not None:
+            parts.append(f"Accuracy: [{accuracy:.2f}]")
+        return ", ".join([*parts, f"Loss: [{logs['loss']:.4f}]"])
+
+
+class ProgressBar:
+    """A tqdm bar over the epochs with loss and accuracy; a context manager.
+
+    Args:
+        epochs: epochs in all.
+        file: where to draw; standard error by default.
+        disable: True draws nothing; None draws on a terminal only.
+    """
+
+    def __init__(
+        self, epochs: int, *, file: TextIO | None = None, disable: bool | None = False
+    ) -> None:
+        self.bar = tqdm(total=epochs, unit="epoch", file=file, disable=disable)
+
+    def __call__(self, epoch: int, logs: Logs) -> None:
+        """Move the bar by one epoch."""
+        self.bar.set_postfix(
+            {name: f"{value:.4f}" for name, value in logs.items()}, refresh=False
+        )
+        self.bar.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.bar.close()

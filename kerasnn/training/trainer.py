@@ -1,0 +1,304 @@
+"""`fit`, `evaluate` and `predict` around the loop: checks, plans, calls, history."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from kerasnn.errors import InputError, NonFiniteLossError
+from kerasnn.training.checks import (
+    check_positive,
+    check_variables,
+    checked_rows,
+    checked_targets,
+)
+from kerasnn.training.history import History
+from kerasnn.training.learner import Learner, Learns
+from kerasnn.training.loop import Driver, make_run, run_steps
+from kerasnn.training.optimizers import OptimizerName, make_optimizer
+from kerasnn.training.plan import Batching, EpochPlan, make_plan, sequential_plan
+from kerasnn.training.progress import EpochCallback, EpochLines, ProgressBar
+from kerasnn.training.steps import Optimizer, predict_step
+
+# A call of the compiled loop runs as many epochs as fit in these: long enough that what
+# happens between calls (0.3 ms) is not felt, short enough for Ctrl-C and the bar.
+SECONDS_PER_CALL = 0.25
+STEPS_PER_CALL = 1024
+ROW_NUMBERS_PER_CALL = 2**20  # 4 MB
+EVALUATION_BATCH_SIZE = 1024
+
+Pair = tuple[ArrayLike, ArrayLike]  # x, y
+
+
+class Trainer:
+    """Keeps the compiled loop of one network, so that a second `fit` compiles nothing.
+
+    Args:
+        model: a `tf.Module` network (`SigmoidNetwork`, `DigitsNetwork`), or its Keras
+            twin, compiled.
+        optimizer: for a `tf.Module`: a name (with Keras's default learning rate; see
+            `training.OPTIMIZERS`), a `keras.optimizers.Optimizer`, or `GradientDescent`.
+            A Keras model brings the one it was compiled with.
+        driver: "xla", compiled; "graph", starts at once and runs 3 to 5 times slower;
+            "eager", for a debugger.
+
+    Raises:
+        InputError: a Keras model that is not compiled, or that is given an optimizer.
+    """
+
+    def __init__(
+        self,
+        model: tf.Module | keras.Model,
+        *,
+        optimizer: OptimizerName | Optimizer | None = None,
+        driver: Driver = "xla",
+    ) -> None:
+        self.model = model
+        self.driver: Driver = driver
+        self.learner: Learns
+        if isinstance(model, keras.Model):
+            if optimizer is not None:
+                raise InputError(
+                    "a Keras model is trained with the optimizer it was compiled with;"
+                    f" got {optimizer=}: give it to model.compile instead"
+                )
+            if not model.compiled:
+                raise InputError(
+                    f"{type(model).__name__} is not compiled: call"
+                    " model.compile(optimizer=..., loss=...) first"
+                )
+            self.learner, self.optimizer = model, model.optimizer
+            self.optimizer.build(model.trainable_variables)
+        else:
+            if optimizer is None or isinstance(optimizer, str):
+                optimizer = make_optimizer(optimizer or "adam")
+            self.learner, self.optimizer = Learner(model, optimizer), optimizer
+        self._untrained = self._state()
+        self._run: Callable[..., tf.Tensor] | None = None
+        self._names: tuple[str, ...] = ()
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        batching: Batching = "shuffled",
+        seed: int = 0,
+        initial_epoch: int = 0,
+        validation_data: Pair | None = None,
+        callbacks: Sequence[EpochCallback] = (),
+    ) -> History:
+        """Train.
+
+        Args:
+            x: [rows, n_in].
+            y: [rows] labels, or [rows, n_out] one-hot rows or values.
+            epochs: number of the last epoch.
+            batch_size: rows of a batch; not used by batching="full".
+            batching: "shuffled", "kfold", "tf-data" or "full"; see `make_plan`.
+            seed: of the row order. The same seed gives the same weights, bit for bit.
+            initial_epoch: epochs that were run before, whose row orders are passed over.
+            validation_data: (x, y) to test on after each epoch.
+            callbacks: called with (epoch from 0, metrics) for each epoch, a few epochs
+                late where several run in one compiled call.
+
+        Returns:
+            The metrics of each epoch.
+
+        Raises:
+            InputError: rows, labels or numbers that cannot be used; nothing is changed.
+            NonFiniteLossError: the loss became NaN or infinite; the weights are those
+                from before the last compiled call.
+        """
+        check_positive("epochs", epochs)
+        check_positive("batch_size", batch_size)
+        data = self._tensors(x, y)
+        plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
+        test_data, test_blocks = None, None
+        if validation_data is not None:
+            test_data = self._tensors(*validation_data)
+            test_blocks = _evaluation_blocks(len(test_data[0]))
+        self._prepare(data)
+        history = History(params={"epochs": epochs, "steps": plan.steps})
+        planned = _epochs_planned(plan)
+        first, count = initial_epoch, 1
+        while first < epochs:
+            now = range(first, min(first + count, epochs))
+            started = time.perf_counter()
+            blocks = [tf.constant(block) for block in plan.blocks(now, planned)]
+            before = self._state()
+            logs = self._call(len(now), data, blocks, test_data, test_blocks)
+            history.took(len(now), time.perf_counter() - started)
+            for epoch, epoch_logs in zip(now, logs, strict=True):
+                self._check_finite(epoch, epoch_logs, history, before)
+                history.append(epoch, epoch_logs)
+                for callback in callbacks:
+                    callback(epoch, epoch_logs)
+            first, count = now.stop, _next_count(history, planned)
+        return history
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+        """Loss and metrics, means over the rows.
+
+        Raises:
+            InputError: rows or labels that cannot be used.
+        """
+        data = self._tensors(x, y)
+        self._prepare(data)
+        blocks = _evaluation_blocks(len(data[0]))
+        self.learner.reset_metrics()
+        run_steps(self.learner.test_step, data, blocks, tf.constant(0))
+        result = self.learner.get_metrics_result()
+        return {name: float(value) for name, value in result.items()}
+
+    def predict(self, x: ArrayLike) -> dict[str, NDArray[Any]]:
+        """The named answers: `class` [rows] and `probabilities`, or `value` [rows, n_out].
+
+        Raises:
+            InputError: rows that cannot be used.
+        """
+        rows = tf.constant(checked_rows(x, self.model.n_in, self.model.dtype))
+        return {k: v.numpy() for k, v in predict_step(self.model, rows).items()}
+
+    def reset(self, seed: int) -> None:
+        """Back to an untrained network: new weights from the seed, optimizer as it was.
+
+        The learning rate is the optimizer's own and goes back as well.
+        """
+        self._restore(self._untrained)
+        self.model.initialize(seed)
+
+    def _tensors(self, x: ArrayLike, y: ArrayLike) -> tuple[tf.Tensor, tf.Tensor]:
+        model = self.model
+        rows = checked_rows(x, model.n_in, model.dtype)
+        targets = checked_targets(y, len(rows), model.head, model.n_out, model.dtype)
+        return tf.constant(rows), tf.constant(targets)
+
+    def _prepare(self, data: tuple[tf.Tensor, tf.Tensor]) -> None:
+        """Once, with the first rows: check the variables, make what the loop needs."""
+        if self._run is not None:
+            return
+        x, y = (tensor[:1] for tensor in data)
+        check_variables(self.model, x)
+        if isinstance(self.model, keras.Model):
+            # Keras makes its metrics when they are first used, which must not be inside
+            # the loop: it could not reset them before they are there.
+            outputs = self.model(x)
+            self.model.compute_loss(x, y, outputs)
+            self.model.compute_metrics(x, y, outputs)
+            self.model.reset_metrics()
+        self._names = tuple(self.learner.get_metrics_result())
+        self._run = make_run(self.learner, self.driver, self._names)
+
+    def _call(
+        self,
+        n_epochs: int,
+        data: tuple[tf.Tensor, tf.Tensor],
+        blocks: list[tf.Tensor],
+        test_data: tuple[tf.Tensor, tf.Tensor] | None,
+        test_blocks: list[tf.Tensor] | None,
+    ) -> list[dict[str, float]]:
+        """One call of the loop; the metrics of its epochs."""
+        assert self._run is not None
+        names = [*self._names, *(f"val_{name}" for name in self._names)]
+        values = self._run(
+            tf.constant(n_epochs), data, blocks, test_data, test_blocks
+        ).numpy()
+        # Without validation rows the names are longer than a row of values.
+        return [
+            dict(zip(names, map(float, row), strict=False)) for row in values[:n_epochs]
+        ]
+
+    def _check_finite(
+        self,
+        epoch: int,
+        logs: dict[str, float],
+        history: History,
+        before: list[NDArray[Any]],
+    ) -> None:
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                self._restore(before)
+                earlier = history.history.get(name)
+                raise NonFiniteLossError(
+                    name, logs[name], epoch + 1, earlier[-1] if earlier else None
+                )
+
+    def _variables(self) -> list[Any]:
+        """Weights, optimizer slots and the learning rate."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _state(self) -> list[NDArray[Any]]:
+        return [np.array(variable) for variable in self._variables()]
+
+    def _restore(self, state: list[NDArray[Any]]) -> None:
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+
+
+def fit(
+    model: tf.Module | keras.Model,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    optimizer: OptimizerName | Optimizer | None = None,
+    epochs: int = 1,
+    batch_size: int = 32,
+    batching: Batching = "shuffled",
+    driver: Driver = "xla",
+    seed: int = 0,
+    validation_data: Pair | None = None,
+    verbose: Literal[0, 1, 2] = 1,
+) -> History:
+    """Train a network; the compiled loop lives as long as this call.
+
+    The arguments are those of `Trainer` and `Trainer.fit`, whose errors it raises.
+    `verbose` is Keras's: 0 silent, 1 a progress bar (on a terminal), 2 a line an epoch.
+    """
+    check_positive("epochs", epochs)
+    trainer = Trainer(model, optimizer=optimizer, driver=driver)
+    with contextlib.ExitStack() as stack:
+        callbacks: list[EpochCallback] = []
+        if verbose == 1:
+            callbacks.append(stack.enter_context(ProgressBar(epochs, disable=None)))
+        if verbose == 2:
+            callbacks.append(EpochLines(epochs, every=1))
+        return trainer.fit(
+            x,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            batching=batching,
+            seed=seed,
+            validation_data=validation_data,
+            callbacks=callbacks,
+        )
+
+
+def _evaluation_blocks(n_rows: int) -> list[tf.Tensor]:
+    plan = sequential_plan(n_rows, EVALUATION_BATCH_SIZE)
+    return [tf.constant(block) for block in plan.blocks([0], padded_to=1)]
+
+
+def _epochs_planned(plan: EpochPlan) -> int:
+    """Epochs that one call has room for: a static shape, the same for any `epochs`."""
+    return max(
+        1, min(STEPS_PER_CALL // plan.steps, ROW_NUMBERS_PER_CALL // plan.n_rows)
+    )
+
+
+def _next_count(history: History, planned: int) -> int:
+    """Epochs for the next call, so that it takes about `SECONDS_PER_CALL`.
+
+    It decides when a person hears of the epochs, not what they compute.
+    """
+    epochs, seconds = history.epochs_per_call[-1], history.seconds[-1]
+    return max(1, min(planned, int(epochs * SECONDS_PER_CALL / seconds)))
