@@ -1,16 +1,16 @@
 """Layers with explicit Variables, and how their weights begin."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-Initializer = Literal["ones", "normal", "glorot", "he"]
+from kerasnn.choices import Initializer
 
 
 def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """x @ kernel + bias.
+    """X @ kernel + bias.
 
     Args:
         x: [batch, n_in].
@@ -98,9 +98,7 @@ class Dense(tf.Module):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        kernel, bias = initial_weights(
-            initializer, n_in, n_out, seed=seed, dtype=dtype
-        )
+        kernel, bias = initial_weights(initializer, n_in, n_out, seed=seed, dtype=dtype)
         self.kernel = tf.Variable(kernel, name="kernel")
         self.bias = tf.Variable(bias, name="bias") if use_bias else None
 

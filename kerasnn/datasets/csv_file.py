@@ -36,15 +36,13 @@ def read_numbers(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     wrong = np.argwhere(~np.isfinite(numbers.to_numpy()))
     if len(wrong):
         row, column = wrong[0]
-        text = table.iat[row, column].strip()
+        text = str(table.iat[row, column]).strip()
         what = "the value is missing" if not text else f"{text!r} is not a finite number"
         raise InputError(f"{path}: row {row + 1}, column {columns[column]!r}: {what}")
     return numbers
 
 
-def _read_records(
-    path: Path, columns: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
+def _read_records(path: Path, columns: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Header and data lines, all of one length; blank lines are passed over."""
     try:
         # utf-8-sig: a spreadsheet may have put a byte order mark first.
@@ -60,9 +58,7 @@ def _read_records(
     except csv.Error as error:
         raise InputError(f"{path}: is not a CSV file: {error}") from None
     if not lines:
-        raise InputError(
-            f"{path}: is empty; it needs a header line with {_names(columns)}"
-        )
+        raise InputError(f"{path}: is empty; it needs a header line with {_names(columns)}")
     (_, header), *records = lines
     header = [name.strip() for name in header]
     for line_number, record in records:
@@ -76,9 +72,7 @@ def _read_records(
     return header, [record for _, record in records]
 
 
-def _check_columns(
-    path: str | Path, header: list[str], columns: Sequence[str]
-) -> None:
+def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) -> None:
     """Every needed column is there once."""
     for name in columns:
         count = header.count(name)

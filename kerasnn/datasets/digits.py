@@ -37,7 +37,5 @@ def digits(*, scaled: bool = True, one_hot: bool = False) -> tuple[Rows, Rows]:
         if one_hot
         else labels.astype(np.int32)
     )
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=0.2, random_state=1
-    )
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, random_state=1)
     return (x_train, y_train), (x_test, y_test)

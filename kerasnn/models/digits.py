@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kerasnn.layers import Initializer
+from kerasnn.choices import Initializer
 from kerasnn.models.heads import CLASSIFICATION
 from kerasnn.models.mlp import MLPNetwork
 from kerasnn.models.mlp_model import MLPModel

@@ -27,7 +27,7 @@ def _softmax_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def _class_and_probabilities(logits: tf.Tensor) -> dict[str, tf.Tensor]:
-    """class [batch] int64 and probabilities [batch, n_classes]."""
+    """Class [batch] int64 and probabilities [batch, n_classes]."""
     return {
         "class": tf.argmax(logits, axis=1),
         "probabilities": tf.nn.softmax(logits),
@@ -35,7 +35,7 @@ def _class_and_probabilities(logits: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _value(outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """value [batch, n_out]."""
+    """Value [batch, n_out]."""
     return {"value": tf.identity(outputs)}
 
 

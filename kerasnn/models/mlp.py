@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from kerasnn.layers import Dense, Initializer, initial_weights
+from kerasnn.choices import Initializer
+from kerasnn.layers import Dense, initial_weights
 from kerasnn.models.heads import Head
 
 Activation = Callable[[tf.Tensor], tf.Tensor]

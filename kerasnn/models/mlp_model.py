@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from kerasnn.layers import Initializer, dense, initial_weights
+from kerasnn.choices import Initializer
+from kerasnn.layers import dense, initial_weights
 from kerasnn.models.heads import Head
 from kerasnn.models.mlp import Activation, check_sizes
 
@@ -55,9 +56,7 @@ class MLPModel(keras.Model):
         self.seed = seed
         self.kernels: list[keras.Variable] = []
         self.biases: list[keras.Variable] = []
-        for number, (fan_in, fan_out) in enumerate(
-            pairwise((n_in, *hidden_units, n_out))
-        ):
+        for number, (fan_in, fan_out) in enumerate(pairwise((n_in, *hidden_units, n_out))):
             kernel, bias = initial_weights(
                 initializer, fan_in, fan_out, seed=(seed, number), dtype=self.dtype
             )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating]
+FloatArray = NDArray[np.float64]
 
 
 def sigmoid(z: ArrayLike) -> FloatArray:
@@ -47,8 +47,7 @@ def one_hot(labels: ArrayLike, n_classes: int) -> FloatArray:
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            "labels must be [rows] integers;"
-            f" got shape {labels.shape} of {labels.dtype}"
+            f"labels must be [rows] integers; got shape {labels.shape} of {labels.dtype}"
         )
     outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if outside.size:

@@ -3,11 +3,9 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kerasnn.reference.functions import FloatArray as Array
 from kerasnn.reference.functions import mean_squared_error, sigmoid
-
-Array = NDArray[np.float64]
 
 
 class Gradients(NamedTuple):

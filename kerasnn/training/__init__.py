@@ -1,25 +1,22 @@
 """How networks learn: the step, the plan of an epoch, the loop, and `fit`.
 
-    steps     one step, to be read: forward, loss, gradients, update
-    learner   a `tf.Module` network with optimizer and metrics, driven like a `keras.Model`
-    plan      which rows are in which batch, drawn on the host
-    loop      the step over whole epochs, under one of three drivers
-    trainer   `fit`, `evaluate` and `predict` around the loop
+steps     one step, to be read: forward, loss, gradients, update
+learner   a `tf.Module` network with optimizer and metrics, driven like a `keras.Model`
+plan      which rows are in which batch, drawn on the host
+loop      the step over whole epochs, under one of three drivers
+trainer   `fit`, `evaluate` and `predict` around the loop
 """
 
 from kerasnn.training.history import History
 from kerasnn.training.learner import Learner
-from kerasnn.training.loop import Driver
 from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimizer
-from kerasnn.training.plan import Batching, EpochPlan, make_plan
+from kerasnn.training.plan import EpochPlan, make_plan
 from kerasnn.training.progress import EpochLines, ProgressBar
 from kerasnn.training.steps import predict_step, test_step, train_step
 from kerasnn.training.trainer import Trainer, fit
 
 __all__ = [
     "OPTIMIZERS",
-    "Batching",
-    "Driver",
     "EpochLines",
     "EpochPlan",
     "GradientDescent",

@@ -38,9 +38,7 @@ def checked_rows(x: ArrayLike, n_in: int, dtype: str) -> Array:
     return array.astype(dtype)
 
 
-def checked_targets(
-    y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: str
-) -> Array:
+def checked_targets(y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: str) -> Array:
     """Targets as the head takes them.
 
     Returns:

@@ -14,7 +14,7 @@ Logs = dict[str, tf.Tensor]
 class Learns(Protocol):
     """What the loop drives: a `Learner`, or a compiled `keras.Model` as it is."""
 
-    def train_step(self, data: Any) -> Logs:  # noqa: ANN401 - Keras passes any structure
+    def train_step(self, data: Any) -> Logs:
         """Change the weights by one batch; the running metrics."""
 
     def test_step(self, data: Any) -> Logs:
@@ -62,9 +62,7 @@ class Learner:
         losses, outputs = test_step(self.network, x, y)
         return self._update_metrics(y, losses, outputs)
 
-    def _update_metrics(
-        self, y: tf.Tensor, losses: tf.Tensor, outputs: tf.Tensor
-    ) -> Logs:
+    def _update_metrics(self, y: tf.Tensor, losses: tf.Tensor, outputs: tf.Tensor) -> Logs:
         self.means["loss"].update_state(losses)
         for name, metric in self.network.head.metrics.items():
             self.means[name].update_state(metric(y, outputs))

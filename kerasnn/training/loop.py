@@ -9,13 +9,13 @@ traced twice.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import tensorflow as tf
 
+from kerasnn.choices import Driver
 from kerasnn.training.learner import Learns
 
-Driver = Literal["eager", "graph", "xla"]
 Run = Callable[..., tf.Tensor]
 
 
@@ -44,10 +44,10 @@ def run_epochs(
     learner: Learns,
     names: tuple[str, ...],
     n_epochs: tf.Tensor,
-    data: Any,  # noqa: ANN401 - any structure of tensors
+    data: Any,
     blocks: list[tf.Tensor],
-    test_data: Any | None,  # noqa: ANN401
-    test_blocks: list[tf.Tensor] | None,
+    test_data: Any | None,
+    test_blocks: list[tf.Tensor],
 ) -> tf.Tensor:
     """Train for some epochs, and test after each.
 
@@ -58,7 +58,7 @@ def run_epochs(
         data: tensors [n_rows, ...], usually (x, y).
         blocks: row numbers, each [planned epochs, steps, batch] int32.
         test_data: like `data`, or None for no testing.
-        test_blocks: row numbers, each [1, steps, batch] int32.
+        test_blocks: row numbers, each [1, steps, batch] int32; [] for no testing.
 
     Returns:
         [planned epochs, metrics] float64: `names` after training, then after testing;
@@ -68,9 +68,7 @@ def run_epochs(
     train = tf.autograph.experimental.do_not_convert(learner.train_step)
     test = tf.autograph.experimental.do_not_convert(learner.test_step)
     n_metrics = len(names) * (1 if test_data is None else 2)
-    logs = tf.TensorArray(
-        tf.float64, size=blocks[0].shape[0], element_shape=(n_metrics,)
-    )
+    logs = tf.TensorArray(tf.float64, size=blocks[0].shape[0], element_shape=(n_metrics,))
     logs = logs.unstack(tf.zeros((blocks[0].shape[0], n_metrics), tf.float64))
     epoch = tf.constant(0)
     while epoch < n_epochs:  # not tf.range(n_epochs): XLA would compile for each value
@@ -88,7 +86,7 @@ def run_epochs(
 
 def run_steps(
     step: Callable[[Any], Any],
-    data: Any,  # noqa: ANN401
+    data: Any,
     blocks: list[tf.Tensor],
     epoch: tf.Tensor,
 ) -> None:
@@ -98,7 +96,7 @@ def run_steps(
             step(take_rows(data, block[epoch, i]))
 
 
-def take_rows(data: Any, rows: tf.Tensor) -> Any:  # noqa: ANN401
+def take_rows(data: Any, rows: tf.Tensor) -> Any:
     """The given rows of every tensor in a structure."""
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), data)
 

@@ -1,23 +1,12 @@
 """Gradient descent by hand, and the optimizers of Keras by name."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import keras
 import tensorflow as tf
 
-OptimizerName = Literal[
-    "by-hand",
-    "sgd",
-    "momentum",
-    "adam",
-    "adamw",
-    "nadam",
-    "adamax",
-    "rmsprop",
-    "adagrad",
-    "adadelta",
-    "lion",
-]
+from kerasnn.choices import OptimizerName
+
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 
 

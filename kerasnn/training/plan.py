@@ -8,15 +8,15 @@ static shapes, and shuffling costs what NumPy takes (XLA's sort is 40 times slow
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.choices import Batching
 from kerasnn.reference import kfold_batches
 
-Batching = Literal["full", "kfold", "shuffled", "tf-data"]
 RowOrder = NDArray[np.int32]  # [n_rows], each row number once
 
 

@@ -1,5 +1,6 @@
 """Telling a person how training goes: a bar on a terminal, or the lesson's lines."""
 
+import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, TextIO
@@ -63,6 +64,10 @@ class ProgressBar:
             {name: f"{value:.4f}" for name, value in logs.items()}, refresh=False
         )
         self.bar.update()
+
+    def write(self, line: str, *, to_stderr: bool = False) -> None:
+        """Print a line above the bar."""
+        tqdm.write(line, file=sys.stderr if to_stderr else sys.stdout)
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
 """One step, to be read in one sitting. It never knows which driver runs it."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -21,7 +21,12 @@ class Network(Protocol):
 
 
 class Optimizer(Protocol):
-    """What the steps need of an optimizer; those of Keras have it."""
+    """What training needs of an optimizer; those of Keras have it."""
+
+    variables: Any
+
+    def build(self, variables: list[tf.Variable]) -> None:
+        """Make what it remembers of each variable."""
 
     def apply(self, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
         """Change each variable by its gradient."""
@@ -50,9 +55,7 @@ def train_step(
     return losses, outputs
 
 
-def test_step(
-    network: Network, x: tf.Tensor, y: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def test_step(network: Network, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Losses [batch] and outputs [batch, n_out] of one batch, nothing changed."""
     outputs = network(x)
     return network.head.loss(y, outputs), outputs

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasnn.choices import Batching, Driver, OptimizerName
 from kerasnn.errors import InputError, NonFiniteLossError
 from kerasnn.training.checks import (
     check_positive,
@@ -20,9 +21,9 @@ from kerasnn.training.checks import (
 )
 from kerasnn.training.history import History
 from kerasnn.training.learner import Learner, Learns
-from kerasnn.training.loop import Driver, make_run, run_steps
-from kerasnn.training.optimizers import OptimizerName, make_optimizer
-from kerasnn.training.plan import Batching, EpochPlan, make_plan, sequential_plan
+from kerasnn.training.loop import make_run, run_steps
+from kerasnn.training.optimizers import make_optimizer
+from kerasnn.training.plan import EpochPlan, make_plan, sequential_plan
 from kerasnn.training.progress import EpochCallback, EpochLines, ProgressBar
 from kerasnn.training.steps import Optimizer, predict_step
 
@@ -122,7 +123,7 @@ class Trainer:
         check_positive("batch_size", batch_size)
         data = self._tensors(x, y)
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
-        test_data, test_blocks = None, None
+        test_data, test_blocks = None, []
         if validation_data is not None:
             test_data = self._tensors(*validation_data)
             test_blocks = _evaluation_blocks(len(test_data[0]))
@@ -204,7 +205,7 @@ class Trainer:
         data: tuple[tf.Tensor, tf.Tensor],
         blocks: list[tf.Tensor],
         test_data: tuple[tf.Tensor, tf.Tensor] | None,
-        test_blocks: list[tf.Tensor] | None,
+        test_blocks: list[tf.Tensor],
     ) -> list[dict[str, float]]:
         """One call of the loop; the metrics of its epochs."""
         assert self._run is not None
@@ -290,9 +291,7 @@ def _evaluation_blocks(n_rows: int) -> list[tf.Tensor]:
 
 def _epochs_planned(plan: EpochPlan) -> int:
     """Epochs that one call has room for: a static shape, the same for any `epochs`."""
-    return max(
-        1, min(STEPS_PER_CALL // plan.steps, ROW_NUMBERS_PER_CALL // plan.n_rows)
-    )
+    return max(1, min(STEPS_PER_CALL // plan.steps, ROW_NUMBERS_PER_CALL // plan.n_rows))
 
 
 def _next_count(history: History, planned: int) -> int:

@@ -1,0 +1,21 @@
+"""The choices that options offer; free of TensorFlow, so that `--help` can list them."""
+
+from typing import Literal
+
+Initializer = Literal["ones", "normal", "glorot", "he"]
+Batching = Literal["full", "kfold", "shuffled", "tf-data"]
+Driver = Literal["eager", "graph", "xla"]
+OptimizerName = Literal[
+    "by-hand",
+    "sgd",
+    "momentum",
+    "adam",
+    "adamw",
+    "nadam",
+    "adamax",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "lion",
+]
+LessonName = Literal["iris", "digits"]

@@ -1,0 +1,49 @@
+"""The command `kerasnn`: its sub-commands, and how a run ends."""
+
+import sys
+
+import click
+
+import kerasnn
+from kerasnn.cli.evaluate import evaluate
+from kerasnn.cli.inspect import inspect
+from kerasnn.cli.parsing import Group
+from kerasnn.cli.predict import predict
+from kerasnn.cli.train import train
+from kerasnn.errors import InputError, NonFiniteLossError
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kerasnn.__version__, package_name="kerasnn")
+def cli() -> None:
+    """Neural networks on tables: train, look, predict, keep as a SavedModel.
+
+    \b
+    kerasnn train digits
+    kerasnn inspect saved_models/digits
+    kerasnn predict saved_models/digits rows.csv -o predictions.csv
+    """  # noqa: D301 - click reads the backspace
+
+
+cli.add_command(train)
+cli.add_command(predict)
+cli.add_command(evaluate)
+cli.add_command(inspect)
+
+
+def main() -> None:
+    """Run the command; exit 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # for instance `kerasnn predict ... | head`
+        sys.stderr.close()
+        sys.exit(1)
+    except (InputError, NonFiniteLossError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,73 @@
+"""What click does not do by itself: say what is possible, and two kinds of values."""
+
+import math
+
+import click
+
+
+class Command(click.Command):
+    """A command that answers an unknown option with all there are."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and name the options where one is not known."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            options = [o for p in self.get_params(ctx) for o in p.opts if o[:2] == "--"]
+            raise click.UsageError(
+                f"No such option: {error.option_name}. Possible: {', '.join(options)}",
+                ctx,
+            ) from None
+
+
+class Group(click.Group):
+    """A group whose commands are `Command`s and that names them all."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which there are."""
+        if args and self.get_command(ctx, args[0]) is None and args[0][:1] != "-":
+            possible = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"No such command: {args[0]}. Possible: {possible}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class HiddenUnits(click.ParamType):
+    """Units of the hidden layers: `30`, or `64,32` for two layers."""
+
+    name = "units"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """From text to numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+            self.fail(
+                f"{value!r} is not a list of whole numbers of at least 1,"
+                " such as 30 or 64,32",
+                param,
+                ctx,
+            )
+        return tuple(int(part) for part in parts)
+
+
+class PositiveNumber(click.ParamType):
+    """A finite number above zero."""
+
+    name = "number"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """From text to a number."""
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            self.fail(f"{value!r} is not a number above 0", param, ctx)
+        return number

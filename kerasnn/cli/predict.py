@@ -1,0 +1,83 @@
+"""`kerasnn predict`: CSV in, CSV out."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.parsing import Command
+from kerasnn.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command(cls=Command)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="CSV file to write.  [default: standard output]",
+)
+@json_option
+def predict(model: Path, file: Path, output: Path | None, as_json: bool) -> None:
+    """Answer each row of FILE, a CSV file, with MODEL, a folder that train wrote.
+
+    FILE needs the columns that the network was trained on (kerasnn inspect lists them),
+    in any order; others are passed over. One line of answers for each row.
+    """
+    with quiet_tensorflow():
+        from kerasnn import datasets, saving
+    network = saving.load(model)
+    rows = datasets.read_numbers(file, network.columns)
+    table = _table(network.predict(rows.to_numpy()))
+    if output is not None:
+        _write(output, table)
+    if as_json:
+        answers = {} if output else {"predictions": table.to_dict(orient="records")}
+        print_json({"rows": len(table), "output": output and str(output), **answers})
+    elif output is None:
+        click.echo(table.to_csv(index=False), nl=False)
+    else:
+        click.echo(f"{len(table)} rows written to {output}")
+
+
+def _table(answers: Mapping[str, Any]) -> "pd.DataFrame":
+    """One column for each answer; probability_0, probability_1, ... for the classes."""
+    import pandas as pd
+
+    columns = {}
+    if "class" in answers:
+        columns["class"] = answers["class"]
+        for k, column in enumerate(answers["probabilities"].T):
+            columns[f"probability_{k}"] = column
+    elif answers["value"].shape[1] == 1:
+        columns["value"] = answers["value"][:, 0]
+    else:
+        for k, column in enumerate(answers["value"].T):
+            columns[f"value_{k}"] = column
+    return pd.DataFrame(columns)
+
+
+def _write(path: Path, table: "pd.DataFrame") -> None:
+    """Write the whole file, or nothing: beside it, then renamed into place."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".partial-", newline="", delete=False
+        ) as beside:
+            try:
+                table.to_csv(beside, index=False)
+                beside.close()
+                os.chmod(beside.name, 0o644)
+                os.replace(beside.name, path)
+            except BaseException:
+                os.unlink(beside.name)
+                raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,108 @@
+"""`kerasnn train`: train a lesson's network, report on it, keep it."""
+
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from kerasnn.choices import Batching, Driver, LessonName, OptimizerName
+from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.parsing import Command, HiddenUnits, PositiveNumber
+
+if TYPE_CHECKING:
+    from kerasnn.lessons import Outcome
+
+LINE_EVERY = 100  # epochs between two of the lesson's lines
+
+
+@click.command(cls=Command)
+@click.argument("source", type=click.Choice(get_args(LessonName)))
+@click.option("--epochs", type=click.IntRange(min=1), help="Times through the rows.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a step.")
+@click.option("--learning-rate", type=PositiveNumber(), help="Step size.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(get_args(OptimizerName)),
+    help="How weights change.",
+)
+@click.option(
+    "--hidden-units",
+    type=HiddenUnits(),
+    help="Units of the hidden layers: 30, or 64,32.",
+)
+@click.option(
+    "--batching", type=click.Choice(get_args(Batching)), help="How rows become batches."
+)
+@click.option("--driver", type=click.Choice(get_args(Driver)), help="What runs the step.")
+@click.option("--seed", type=click.IntRange(min=0), help="Same seed, same weights.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("saved_models"),
+    show_default=True,
+    help="Folder of the models.",
+)
+@click.option("--name", help="Name of the model in that folder.  [default: SOURCE]")
+@json_option
+def train(source: str, output: Path, name: str | None, as_json: bool, **given: Any) -> None:
+    """Train a network on SOURCE, a lesson: iris or digits.
+
+    It writes OUTPUT/NAME/VERSION, a SavedModel with a report, counting versions up.
+    What is not given is the lesson's own: digits trains 64-30-10 with Adam, 100 epochs.
+    """
+    name = name or source
+    if name != Path(name).name or name in (".", ".."):
+        raise click.BadParameter(
+            f"{name!r} is not a plain folder name", param_hint="'--name'"
+        )
+    with quiet_tensorflow():
+        from kerasnn import lessons, saving
+        from kerasnn.training import EpochLines, ProgressBar
+    saving.check_writable(output / name)  # before the work, not after it
+    lesson = lessons.LESSONS[source]
+    chosen = {key: value for key, value in given.items() if value is not None}
+    settings = replace(lesson.settings, **chosen)
+    with ProgressBar(settings.epochs, disable=None) as bar:
+        lines = EpochLines(
+            settings.epochs,
+            every=LINE_EVERY,
+            write=lambda line: bar.write(line, to_stderr=as_json),
+        )
+        outcome = lessons.train(lesson, settings, callbacks=[bar, lines])
+    folder = lessons.save(outcome, output / name)
+    if as_json:
+        print_json(_as_json(outcome, folder))
+    else:
+        _print(outcome, folder)
+
+
+def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
+    return {
+        "source": outcome.lesson.name,
+        "folder": str(folder),
+        "version": int(folder.name),
+        "report": str(folder / "assets.extra" / "report.html"),
+        "rows": {
+            "train": len(outcome.rows.x_train),
+            "test": len(outcome.rows.x_test) if outcome.lesson.held_out else 0,
+        },
+        "metrics": outcome.metrics,
+        "settings": asdict(outcome.settings),
+        "seconds": sum(outcome.history.seconds),
+        "microseconds_per_step": outcome.history.microseconds_per_step(),
+    }
+
+
+def _print(outcome: "Outcome", folder: Path) -> None:
+    lesson, history = outcome.lesson, outcome.history
+    metrics = ", ".join(f"{k} {v:.4f}" for k, v in reversed(outcome.metrics.items()))
+    per_step = history.microseconds_per_step()
+    speed = f", {per_step:.0f} us a step once compiled" if per_step else ""
+    rows, which = len(outcome.rows.x_test), "test" if lesson.held_out else "training"
+    click.echo(f"{lesson.name}: {metrics} on {rows} {which} rows")
+    click.echo(f"Trained in {sum(history.seconds):.1f} s{speed}")
+    click.echo(f"Saved    {folder}")
+    click.echo(f"Report   {folder / 'assets.extra' / 'report.html'}")
+    sys.stdout.flush()

@@ -1,0 +1,319 @@
+"""The lessons as whole jobs: rows, network, training, report, export, evaluation.
+
+It puts the rooms together for `kerasnn train iris|digits` and for the scripts.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
+
+import kerasnn
+from kerasnn import datasets, reports, saving
+from kerasnn.choices import Batching, Driver, Initializer, LessonName, OptimizerName
+from kerasnn.errors import InputError
+from kerasnn.manifest import data_fingerprint
+from kerasnn.models import DigitsNetwork, MLPNetwork, SigmoidNetwork
+from kerasnn.training import History, Trainer, make_optimizer
+from kerasnn.training.progress import EpochCallback
+
+Array = NDArray[Any]
+
+
+class Rows(NamedTuple):
+    """Raw rows to train on, and rows to test on."""
+
+    x_train: Array  # [rows, n_in]
+    y_train: Array  # [rows] labels or [rows, n_out]
+    x_test: Array
+    y_test: Array
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a lesson's network is made and trained."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimizer: OptimizerName
+    hidden_units: tuple[int, ...]
+    batching: Batching
+    initializer: Initializer
+    driver: Driver = "xla"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A job with real rows.
+
+    Attributes:
+        name: as on the command line.
+        columns: names of the inputs.
+        rows: loads the rows.
+        held_out: whether the test rows are kept from training.
+        network: makes the network.
+        scale: raw inputs are multiplied by it, in training and in the SavedModel.
+        settings: the defaults.
+    """
+
+    name: LessonName
+    columns: tuple[str, ...]
+    rows: Callable[[], Rows]
+    held_out: bool
+    network: Callable[..., MLPNetwork]
+    scale: float
+    settings: Settings
+
+    @property
+    def preprocessing(self) -> keras.layers.Layer | None:
+        """From raw rows to those that the network is trained on."""
+        return None if self.scale == 1.0 else keras.layers.Rescaling(self.scale)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained network with what is worth telling of it."""
+
+    lesson: Lesson
+    settings: Settings
+    network: MLPNetwork
+    rows: Rows
+    history: History
+    metrics: dict[str, float]  # on the test rows
+
+
+def _iris_rows() -> Rows:
+    x, y = datasets.iris_perceptron()
+    return Rows(x, y, x, y)
+
+
+def _digits_rows() -> Rows:
+    (x_train, y_train), (x_test, y_test) = datasets.digits(scaled=False)
+    return Rows(x_train, y_train, x_test, y_test)
+
+
+LESSONS: dict[str, Lesson] = {
+    "iris": Lesson(
+        name="iris",
+        columns=datasets.IRIS_COLUMNS,
+        rows=_iris_rows,
+        held_out=False,
+        network=SigmoidNetwork,
+        scale=1.0,
+        settings=Settings(
+            epochs=200,
+            batch_size=150,
+            learning_rate=0.1,
+            optimizer="sgd",
+            hidden_units=(3,),
+            batching="full",
+            initializer="ones",
+        ),
+    ),
+    "digits": Lesson(
+        name="digits",
+        columns=datasets.DIGITS_COLUMNS,
+        rows=_digits_rows,
+        held_out=True,
+        network=DigitsNetwork,
+        scale=1 / 16,  # pixels 0..16 to 0..1
+        settings=Settings(
+            epochs=100,
+            batch_size=64,
+            learning_rate=0.002,
+            optimizer="adam",
+            hidden_units=(30,),
+            batching="shuffled",
+            initializer="glorot",
+        ),
+    ),
+}
+
+
+def train(
+    lesson: Lesson, settings: Settings, *, callbacks: Sequence[EpochCallback] = ()
+) -> Outcome:
+    """Train a lesson's network; the test rows are looked at, never learned from.
+
+    Raises:
+        NonFiniteLossError: the loss became NaN or infinite.
+    """
+    rows = lesson.rows()
+    prepared = _prepared(lesson, rows)
+    network = lesson.network(
+        hidden_units=settings.hidden_units,
+        initializer=settings.initializer,
+        seed=settings.seed,
+    )
+    trainer = Trainer(
+        network,
+        optimizer=make_optimizer(settings.optimizer, settings.learning_rate),
+        driver=settings.driver,
+    )
+    history = trainer.fit(
+        prepared.x_train,
+        prepared.y_train,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        batching=settings.batching,
+        seed=settings.seed,
+        validation_data=(prepared.x_test, prepared.y_test) if lesson.held_out else None,
+        callbacks=callbacks,
+    )
+    metrics = trainer.evaluate(prepared.x_test, prepared.y_test)
+    return Outcome(lesson, settings, network, rows, history, metrics)
+
+
+def save(outcome: Outcome, folder: str | Path) -> Path:
+    """Export the network with its report; the new version's folder.
+
+    Raises:
+        InputError: the folder cannot be written; nothing is left behind.
+    """
+    figures = _figures(outcome)
+    page = _report(outcome, figures)
+    return saving.export(
+        outcome.network,
+        folder,
+        preprocessing=outcome.lesson.preprocessing,
+        columns=outcome.lesson.columns,
+        metadata={
+            "metrics": {"rows": _tested_on(outcome.lesson), **outcome.metrics},
+            "settings": asdict(outcome.settings),
+            "data": {
+                "source": outcome.lesson.name,
+                "rows": len(outcome.rows.x_train),
+                "fingerprint": data_fingerprint(outcome.rows.x_train, outcome.rows.y_train),
+            },
+        },
+        files={
+            "report.html": page.encode(),
+            **{f"{name}.png": section.figure for name, section in figures.items()},
+        },
+    )
+
+
+def evaluate(network: saving.SavedNetwork, lesson: Lesson) -> dict[str, float]:
+    """Loss, and accuracy for a classifier, of an exported network on the test rows.
+
+    Raises:
+        InputError: the network takes other columns than the lesson has.
+    """
+    if tuple(network.columns) != tuple(lesson.columns):
+        raise InputError(
+            f"{network.folder}: takes {len(network.columns)} columns"
+            f" ({network.columns[0]}, ...), but {lesson.name} has"
+            f" {len(lesson.columns)} ({lesson.columns[0]}, ...)"
+        )
+    rows = lesson.rows()
+    answers = network.predict(rows.x_test)
+    if "value" in answers:
+        return {"loss": float(mean_squared_error(rows.y_test, answers["value"]))}
+    probabilities = answers["probabilities"].astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # float32 sums to 1 - 1e-7
+    classes = np.arange(probabilities.shape[1])
+    return {
+        "loss": float(log_loss(rows.y_test, probabilities, labels=classes)),
+        "accuracy": float(accuracy_score(rows.y_test, answers["class"])),
+    }
+
+
+def _prepared(lesson: Lesson, rows: Rows) -> Rows:
+    """The rows as the network sees them, by the layer that the SavedModel carries."""
+    layer = lesson.preprocessing
+    if layer is None:
+        return rows
+    return rows._replace(
+        x_train=layer(rows.x_train).numpy(), x_test=layer(rows.x_test).numpy()
+    )
+
+
+def _tested_on(lesson: Lesson) -> str:
+    return "test rows, never learned from" if lesson.held_out else "training rows"
+
+
+def _figures(outcome: Outcome) -> dict[str, reports.Section]:
+    """The report's figures by file name."""
+    sections = {
+        "curves": reports.Section(
+            "Learning curves",
+            "Each value is the mean over the epoch's rows, taken while it went on.",
+            reports.png(reports.learning_curves(outcome.history.history)),
+        )
+    }
+    if outcome.network.head.task == "classification":
+        sections |= _classification_figures(outcome)
+    return sections
+
+
+def _classification_figures(outcome: Outcome) -> dict[str, reports.Section]:
+    x = _prepared(outcome.lesson, outcome.rows).x_test
+    labels = outcome.rows.y_test
+    logits = outcome.network(tf.constant(x))
+    probabilities = outcome.network.head.answers(logits)["probabilities"].numpy()
+    predicted = probabilities.argmax(axis=1)
+    classes = [str(c) for c in range(outcome.network.n_out)]
+    figure = reports.confusion_matrix_figure(labels, predicted, classes)
+    sections = {
+        "confusion": reports.Section(
+            "Confusion matrix",
+            "Test rows by true and predicted class.",
+            reports.png(figure),
+        )
+    }
+    wrong = reports.wrong_digits_figure(outcome.rows.x_test, labels, probabilities)
+    if wrong is not None:
+        sections["wrong"] = reports.Section(
+            "The digits it got wrong",
+            "The surest mistakes first, with the probability it gave them.",
+            reports.png(wrong),
+        )
+    return sections
+
+
+def _report(outcome: Outcome, figures: dict[str, reports.Section]) -> str:
+    lesson, settings, network = outcome.lesson, outcome.settings, outcome.network
+    sizes = "-".join(map(str, (network.n_in, *settings.hidden_units, network.n_out)))
+    held_out = f", {len(outcome.rows.x_test)} kept for the test" if lesson.held_out else ""
+    numbers = {
+        f"{name}, {'test' if lesson.held_out else 'training'} rows": f"{value:.4f}"
+        for name, value in reversed(outcome.metrics.items())
+    }
+    seconds = sum(outcome.history.seconds)
+    return reports.report_html(
+        f"{lesson.name}: a {sizes} network",
+        f"{len(outcome.rows.x_train):,} rows to learn from{held_out};"
+        f" {settings.epochs} epochs in {seconds:.1f} s, compilation included.",
+        numbers={**numbers, "weights": f"{_n_weights(network):,}"},
+        tables={
+            "Settings": {
+                "network": f"{type(network).__name__} {sizes}",
+                **{
+                    name.replace("_", " "): _text(v) for name, v in asdict(settings).items()
+                },
+                "input scale": f"{lesson.scale:g}",
+            },
+            "Versions": {
+                "kerasnn": kerasnn.__version__,
+                "TensorFlow": tf.__version__,
+                "Keras": keras.__version__,
+            },
+        },
+        sections=list(figures.values()),
+    )
+
+
+def _n_weights(network: MLPNetwork) -> int:
+    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

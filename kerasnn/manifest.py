@@ -1,0 +1,90 @@
+"""What an export says of itself, and where it lies: readable without TensorFlow.
+
+`<name>/1`, `<name>/2`, ... are the versions of a model; `assets.extra/kerasnn.json` in
+each is its manifest.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasnn.errors import InputError
+
+MANIFEST = Path("assets.extra") / "kerasnn.json"
+FORMAT = 1
+
+
+def versions(folder: Path) -> list[int]:
+    """The version numbers in a model's folder, smallest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
+
+
+def find_version(folder: Path) -> Path:
+    """The folder itself if it is a version, else the newest version in it.
+
+    Raises:
+        InputError: there is no such folder, or no version in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
+    if (folder / "saved_model.pb").exists():
+        return folder
+    numbers = versions(folder)
+    if not numbers:
+        raise InputError(
+            f"{folder}: is no kerasnn export: it has neither saved_model.pb nor a"
+            " version folder"
+        )
+    return folder / str(numbers[-1])
+
+
+def read_manifest(version_folder: Path) -> dict[str, Any]:
+    """The manifest of a version.
+
+    Raises:
+        InputError: it has none that this version of kerasnn reads.
+    """
+    path = version_folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{version_folder}: is no kerasnn export: it has no {MANIFEST}"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{path}: is not a manifest of format {FORMAT}")
+    return manifest
+
+
+def write_manifest(version_folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest, with the number of its format, into a version folder."""
+    path = version_folder / MANIFEST
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps({"format": FORMAT, **manifest}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def data_fingerprint(*arrays: NDArray[Any]) -> str:
+    """SHA-256 over types, shapes and values: the same rows give the same text."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _did_you_mean(folder: Path) -> str:
+    parent = folder.parent
+    names = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, names, n=1)
+    return f"; did you mean {parent / near[0]}?" if near else ""

@@ -1,0 +1,123 @@
+"""The figures: learning curves, confusion matrix, the digits that were taken for others.
+
+They are made with matplotlib's `Figure`, not with pyplot, which keeps global state.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+TRAIN_COLOUR, TEST_COLOUR = "#1f5fa8", "#d1602b"
+MOST_WRONG_SHOWN = 24
+
+
+def png(figure: Figure, *, dpi: int = 110) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def learning_curves(history: Mapping[str, Sequence[float]]) -> Figure:
+    """Loss, and accuracy where there is one, over the epochs.
+
+    Args:
+        history: as in `History.history`: "loss", "val_loss", "accuracy", "val_accuracy".
+    """
+    panels = [name for name in ("loss", "accuracy") if name in history]
+    figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
+    for axes, name in zip(
+        np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
+    ):
+        _curve(axes, name, history)
+    return figure
+
+
+def _curve(axes: Axes, name: str, history: Mapping[str, Sequence[float]]) -> None:
+    epochs = np.arange(1, len(history[name]) + 1)
+    last = []
+    for key, label, colour in (
+        (name, "training rows", TRAIN_COLOUR),
+        (f"val_{name}", "test rows", TEST_COLOUR),
+    ):
+        if key in history:
+            axes.plot(epochs, history[key], label=label, color=colour)
+            last.append(f"{label} {history[key][-1]:.4f}")
+    values = np.concatenate([history[k] for k in (name, f"val_{name}") if k in history])
+    if name == "loss" and values.min() > 0 and values.max() > 20 * values.min():
+        axes.set_yscale("log")
+    axes.set_title(f"{name.capitalize()} at the end: {', '.join(last)}", fontsize=10)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    if len(last) > 1:
+        axes.legend()
+
+
+def confusion_matrix_figure(
+    labels: NDArray[Any], predicted: NDArray[Any], classes: Sequence[str]
+) -> Figure:
+    """Counts of rows by true class (down) and predicted class (across).
+
+    Args:
+        labels: [rows] integers, indices into `classes`.
+        predicted: [rows] integers.
+        classes: names of the classes.
+    """
+    counts = confusion_matrix(labels, predicted, labels=np.arange(len(classes)))
+    figure = Figure(figsize=(4.8, 4.4), layout="constrained")
+    axes = figure.subplots()
+    # Shaded by the share of the row's class, so that rare classes are seen as well.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.argwhere(counts):
+        colour = "white" if shares[i, j] > 0.5 else "black"
+        axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(
+        f"{int(np.trace(counts))} of {int(counts.sum())} rows right", fontsize=10
+    )
+    return figure
+
+
+def wrong_digits_figure(
+    pixels: NDArray[Any], labels: NDArray[Any], probabilities: NDArray[Any]
+) -> Figure | None:
+    """The digits that were taken for others, the surest mistakes first.
+
+    Args:
+        pixels: [rows, 64].
+        labels: [rows] integers.
+        probabilities: [rows, 10].
+
+    Returns:
+        The figure, or None if there was no mistake.
+    """
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    if not wrong.size:
+        return None
+    surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+    shown = surest[:MOST_WRONG_SHOWN]
+    across = min(6, len(shown))
+    down = -(-len(shown) // across)
+    figure = Figure(figsize=(1.45 * across, 1.75 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, row in zip(grid.flat, shown, strict=False):
+        axes.imshow(pixels[row].reshape(8, 8), cmap="gray_r")
+        taken, sure = predicted[row], probabilities[row].max()
+        axes.set_title(f"{labels[row]}, taken for {taken}\n({sure:.0%})", fontsize=8)
+    return figure

@@ -1,0 +1,69 @@
+"""Writing version folders, each whole or absent."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kerasnn.errors import InputError
+from kerasnn.manifest import versions
+
+
+def check_writable(folder: str | Path) -> None:
+    """The folder, or what exists of the way to it, can be written to; nothing is left.
+
+    Raises:
+        InputError: it cannot; the message says why.
+    """
+    folder = Path(folder)
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+@contextmanager
+def new_version(folder: Path) -> Iterator[Path]:
+    """A place to write the next version, which is renamed to its number at the end.
+
+    TensorFlow Serving takes a folder up as soon as its name is a number: so it is
+    written beside, under another name, and removed if anything fails.
+
+    Yields:
+        The folder to write to; on return the version is its successor in `folder`.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+        beside.chmod(0o755)  # mkdtemp's is for the owner alone
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    try:
+        yield beside
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def publish(beside: Path) -> Path:
+    """Rename what `new_version` gave to the next free number; its new path."""
+    folder = beside.parent
+    while True:
+        target = folder / str(max(versions(folder), default=0) + 1)
+        try:
+            os.rename(beside, target)
+        except OSError:
+            if not target.exists():
+                raise
+            continue  # another process took this number in between
+        return target
+
+
+def _not_writable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written: {error.strerror}")
