@@ -11,20 +11,28 @@ class NonFiniteLossError(ArithmeticError):
     Attributes:
         epoch: number of the epoch in which it happened, from 1.
         last_finite: loss of the epoch before, or None in the first one.
+        kept_epoch: the network is as it was after this epoch; 0: as before training.
     """
 
     def __init__(
-        self, name: str, value: float, epoch: int, last_finite: float | None
+        self,
+        name: str,
+        value: float,
+        *,
+        epoch: int,
+        last_finite: float | None,
+        kept_epoch: int,
     ) -> None:
         before = (
             "there was no finite value before it"
             if last_finite is None
             else f"the last finite value was {last_finite:.6g}, in epoch {epoch - 1}"
         )
+        kept = f"after epoch {kept_epoch}" if kept_epoch else "before training"
         super().__init__(
-            f"{name} is {value} in epoch {epoch}; {before}."
-            " The weights are those from before this call."
-            " A smaller learning rate or scaled inputs may help"
+            f"{name} is {value} in epoch {epoch}; {before}. The network is as it was"
+            f" {kept}. A smaller learning rate or scaled inputs may help"
         )
         self.epoch = epoch
         self.last_finite = last_finite
+        self.kept_epoch = kept_epoch

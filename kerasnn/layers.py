@@ -1,5 +1,6 @@
 """Layers with explicit Variables, and how their weights begin."""
 
+from collections.abc import Iterable
 from typing import get_args
 
 import keras
@@ -72,6 +73,13 @@ def initial_weights(
             f"initializer must be one of {get_args(Initializer)}; got {initializer!r}"
         )
     return kernel((n_in, n_out), dtype=dtype), bias((n_out,), dtype=dtype)
+
+
+def raw_variables(
+    variables: Iterable[tf.Variable | keras.Variable],
+) -> list[tf.Variable]:
+    """The `tf.Variable`s themselves, taken out of those that Keras has wrapped."""
+    return [v.value if isinstance(v, keras.Variable) else v for v in variables]
 
 
 class Dense(tf.Module):

@@ -211,7 +211,8 @@ def evaluate(network: saving.SavedNetwork, lesson: Lesson) -> dict[str, float]:
         raise InputError(
             f"{network.folder}: takes {len(network.columns)} columns"
             f" ({network.columns[0]}, ...), but {lesson.name} has"
-            f" {len(lesson.columns)} ({lesson.columns[0]}, ...)"
+            f" {len(lesson.columns)} columns ({lesson.columns[0]}, ...);"
+            " they must be the same"
         )
     rows = lesson.rows()
     answers = network.predict(rows.x_test)

@@ -52,6 +52,3 @@ def quiet_tensorflow() -> Iterator[None]:
             if failed:
                 caught.seek(0)
                 os.write(2, caught.read())
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")  # "Assets written to" and the like

@@ -29,7 +29,7 @@ def read_numbers(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
         InputError: the file is missing, unreadable, empty or ragged, or lacks a column, or
             a cell is not a finite number; the message names file, row and column.
     """
-    header, records = _read_records(Path(path), columns)
+    header, line_numbers, records = _read_records(Path(path), columns)
     _check_columns(path, header, columns)
     table = pd.DataFrame(records, columns=header, dtype=str)[list(columns)]
     numbers = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
@@ -38,12 +38,17 @@ def read_numbers(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
         row, column = wrong[0]
         text = str(table.iat[row, column]).strip()
         what = "the value is missing" if not text else f"{text!r} is not a finite number"
-        raise InputError(f"{path}: row {row + 1}, column {columns[column]!r}: {what}")
+        raise InputError(
+            f"{path}: row {row + 1} (line {line_numbers[row]}),"
+            f" column {columns[column]!r}: {what}"
+        )
     return numbers
 
 
-def _read_records(path: Path, columns: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Header and data lines, all of one length; blank lines are passed over."""
+def _read_records(
+    path: Path, columns: Sequence[str]
+) -> tuple[list[str], list[int], list[list[str]]]:
+    """Header, line numbers and values; one length for all, blank lines passed over."""
     try:
         # utf-8-sig: a spreadsheet may have put a byte order mark first.
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -69,7 +74,8 @@ def _read_records(path: Path, columns: Sequence[str]) -> tuple[list[str], list[l
             )
     if not records:
         raise InputError(f"{path}: has a header line but no rows")
-    return header, [record for _, record in records]
+    line_numbers, values = zip(*records, strict=True)
+    return header, list(line_numbers), list(values)
 
 
 def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) -> None:
@@ -80,7 +86,7 @@ def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) 
             raise InputError(f"{path}: has {count} columns named {name!r}")
         if count == 0:
             near = difflib.get_close_matches(name, header, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise InputError(
                 f"{path}: has no column {name!r}{hint}"
                 f" It has {_names(header)}; needed: {_names(columns)}"

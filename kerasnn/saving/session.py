@@ -5,7 +5,8 @@ in the C++ runtime ("Could not find variable"). The Session loader takes the sam
 restore op and init op as C++ does, so it fails where TensorFlow Serving fails.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+@contextmanager
+def quiet_logger() -> Iterator[None]:
+    """Without TensorFlow's log below errors: "Assets written to", "is deprecated"."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def session_answers(
@@ -23,7 +36,7 @@ def session_answers(
     Raises:
         tf.errors.OpError: the SavedModel does not run in the C++ runtime.
     """
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    with quiet_logger(), tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta_graph = tf.compat.v1.saved_model.loader.load(
             session, ["serve"], str(version_folder)
         )

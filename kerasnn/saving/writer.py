@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 import kerasnn
 from kerasnn.errors import InputError
+from kerasnn.layers import raw_variables
 from kerasnn.manifest import write_manifest
 from kerasnn.saving.folders import new_version, publish
-from kerasnn.saving.session import session_answers
+from kerasnn.saving.session import quiet_logger, session_answers
 
 Preprocessing = Callable[[tf.Tensor], tf.Tensor]
 SAMPLE_ROWS = 5
@@ -31,10 +32,9 @@ class _Served(tf.Module):
         self, model: tf.Module | keras.Model, preprocessing: Preprocessing | None
     ) -> None:
         super().__init__()
-        variables = [*model.variables, *getattr(preprocessing, "variables", ())]
-        self.raw_variables = [
-            v.value if isinstance(v, keras.Variable) else v for v in variables
-        ]
+        self.raw_variables = raw_variables(
+            [*model.variables, *getattr(preprocessing, "variables", ())]
+        )
         spec = tf.TensorSpec([None, model.n_in], model.dtype, name="x")
 
         @tf.function(input_signature=[spec])
@@ -84,7 +84,8 @@ def export(
         )
     served = _Served(model, preprocessing)
     with new_version(Path(folder)) as beside:
-        tf.saved_model.save(served, beside, {"serving_default": served.serve})
+        with quiet_logger():
+            tf.saved_model.save(served, beside, {"serving_default": served.serve})
         sample = _sample_rows(model.n_in, model.dtype)
         answers = {k: v.numpy() for k, v in served.serve(tf.constant(sample)).items()}
         _check_answers(answers, session_answers(beside, {"x": sample}))

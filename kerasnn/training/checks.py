@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.errors import InputError
+from kerasnn.layers import raw_variables
 from kerasnn.models import Head
 
 Array = NDArray[Any]
@@ -77,12 +78,7 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
     """
     with tf.GradientTape() as tape:
         model(x)
-    known = {
-        id(getattr(variable, "value", variable))
-        if isinstance(variable, keras.Variable)
-        else id(variable)
-        for variable in model.trainable_variables
-    }
+    known = {id(variable) for variable in raw_variables(model.trainable_variables)}
     missing = [v.name for v in tape.watched_variables() if id(v) not in known]
     if missing:
         way_out = (
@@ -116,8 +112,10 @@ def _check_finite(name: str, array: Array) -> None:
 
 
 def _checked_labels(labels: Array, n_classes: int) -> Array:
-    if labels.dtype.kind == "f" and not np.array_equal(labels, np.rint(labels)):
-        raise InputError(f"labels must be whole numbers; got {labels.dtype}")
+    broken = np.flatnonzero(labels != np.rint(labels))  # NaN is not equal to itself
+    if broken.size:
+        row = int(broken[0])
+        raise InputError(f"labels must be whole numbers; got y[{row}]={labels[row]}")
     outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if outside.size:
         row = int(outside[0])

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.choices import Batching, Driver, OptimizerName
 from kerasnn.errors import InputError, NonFiniteLossError
+from kerasnn.layers import raw_variables
 from kerasnn.training.checks import (
     check_positive,
     check_variables,
@@ -116,8 +116,8 @@ class Trainer:
 
         Raises:
             InputError: rows, labels or numbers that cannot be used; nothing is changed.
-            NonFiniteLossError: the loss became NaN or infinite; the weights are those
-                from before the last compiled call.
+            NonFiniteLossError: the loss became NaN or infinite; weights and optimizer
+                are put back to the start of the compiled call, which the error names.
         """
         check_positive("epochs", epochs)
         check_positive("batch_size", batch_size)
@@ -139,7 +139,7 @@ class Trainer:
             logs = self._call(len(now), data, blocks, test_data, test_blocks)
             history.took(len(now), time.perf_counter() - started)
             for epoch, epoch_logs in zip(now, logs, strict=True):
-                self._check_finite(epoch, epoch_logs, history, before)
+                self._check_finite(epoch, epoch_logs, history, first, before)
                 history.append(epoch, epoch_logs)
                 for callback in callbacks:
                     callback(epoch, epoch_logs)
@@ -223,22 +223,28 @@ class Trainer:
         epoch: int,
         logs: dict[str, float],
         history: History,
+        kept_epoch: int,
         before: list[NDArray[Any]],
     ) -> None:
+        """Put back the state `before` this call, and raise, if a loss is not finite."""
         for name in ("loss", "val_loss"):
             if not math.isfinite(logs.get(name, 0.0)):
                 self._restore(before)
                 earlier = history.history.get(name)
                 raise NonFiniteLossError(
-                    name, logs[name], epoch + 1, earlier[-1] if earlier else None
+                    name,
+                    logs[name],
+                    epoch=epoch + 1,
+                    last_finite=earlier[-1] if earlier else None,
+                    kept_epoch=kept_epoch,
                 )
 
-    def _variables(self) -> list[Any]:
+    def _variables(self) -> list[tf.Variable]:
         """Weights, optimizer slots and the learning rate."""
-        return [*self.model.variables, *self.optimizer.variables]
+        return raw_variables([*self.model.variables, *self.optimizer.variables])
 
     def _state(self) -> list[NDArray[Any]]:
-        return [np.array(variable) for variable in self._variables()]
+        return [variable.numpy() for variable in self._variables()]
 
     def _restore(self, state: list[NDArray[Any]]) -> None:
         for variable, value in zip(self._variables(), state, strict=True):

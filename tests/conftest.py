@@ -1,0 +1,31 @@
+import os
+
+# Before TensorFlow is loaded: its C++ notices would hide pytest's own output.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from kerasnn import datasets
+
+
+@pytest.fixture(scope="session")
+def iris():
+    return datasets.iris_perceptron()
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """(x_train, y_train), (x_test, y_test): scaled pixels, integer labels."""
+    return datasets.digits()
+
+
+@pytest.fixture(scope="session")
+def lesson_digits():
+    """As in the lesson: pixels 0..16, one-hot labels."""
+    return datasets.digits(scaled=False, one_hot=True)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

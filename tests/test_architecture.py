@@ -1,0 +1,94 @@
+"""Data flows one way: a room imports only from the rooms above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "kerasnn"
+
+# In this order. What stands on one line does not import its neighbours.
+ROOMS = [
+    {"choices", "errors"},
+    {"reference", "manifest"},
+    {"datasets"},
+    {"losses", "metrics", "layers"},
+    {"models"},
+    {"training"},
+    {"saving"},
+    {"reports"},
+    {"lessons"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+# Two sides never meet: rows know no TensorFlow, networks know no tables.
+FORBIDDEN = {
+    "reference": {"tensorflow", "keras", "pandas"},
+    "datasets": {"tensorflow", "keras"},
+    "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
+    "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "layers": {"pandas", "kerasnn.datasets"},
+    "losses": {"pandas", "kerasnn.datasets"},
+    "metrics": {"pandas", "kerasnn.datasets"},
+    "models": {"pandas", "kerasnn.datasets"},
+    "training": {"pandas", "kerasnn.datasets"},
+    "saving": {"pandas", "kerasnn.datasets"},
+}
+
+
+def room_of(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(path):
+    """Every module that a file imports, `from a import b` as both a and a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            names |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
+    return names
+
+
+def rank(room):
+    return next(i for i, rooms in enumerate(ROOMS) if room in rooms)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_file_is_in_a_room():
+    assert {room_of(path) for path in FILES} == set().union(*ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_upwards_only(path):
+    here = room_of(path)
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "kerasnn" or len(parts) == 1 or here == "__init__":
+            continue
+        there = parts[1]
+        if there == here or not any(there in rooms for rooms in ROOMS):
+            continue  # its own room, or a name such as kerasnn.__version__
+        assert rank(there) < rank(here), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_two_sides_do_not_meet(path):
+    forbidden = FORBIDDEN.get(room_of(path), set())
+    names = imported(path)
+    met = {f for f in forbidden for n in names if n == f or n.startswith(f + ".")}
+    assert not met
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_private_name_of_another_package(path):
+    private = {
+        n for n in imported(path) if n.startswith(("tensorflow.python", "keras.src"))
+    }
+    assert not private

@@ -1,0 +1,102 @@
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+from matplotlib.image import imread
+
+from kerasnn import reports
+
+
+def pixels_of(figure):
+    return imread(io.BytesIO(reports.png(figure)))
+
+
+def test_learning_curves_show_every_value_and_the_last():
+    history = {
+        "loss": [9.0, 2.0, 0.1],
+        "val_loss": [8.0, 3.0, 0.2],
+        "accuracy": [0.1, 0.5, 0.9],
+    }
+    figure = reports.learning_curves(history)
+    loss, accuracy = figure.axes
+    assert [line.get_ydata().tolist() for line in loss.lines] == [
+        history["loss"],
+        history["val_loss"],
+    ]
+    assert loss.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert loss.get_yscale() == "log"  # it spans more than a factor of 20
+    assert accuracy.get_yscale() == "linear"
+    assert loss.get_title() == "Loss at the end: training rows 0.1000, test rows 0.2000"
+    assert accuracy.get_title() == "Accuracy at the end: training rows 0.9000"
+    assert pixels_of(figure).std() > 0
+
+
+def test_confusion_matrix_counts_rows_by_true_and_predicted_class():
+    labels, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 2, 0])
+    figure = reports.confusion_matrix_figure(labels, predicted, ["a", "b", "c"])
+    (axes,) = figure.axes
+    cells = {text.get_position(): text.get_text() for text in axes.texts}
+    # (across: predicted, down: true)
+    assert cells == {(0, 0): "1", (1, 0): "1", (1, 1): "1", (0, 2): "1", (2, 2): "2"}
+    assert axes.get_title() == "4 of 6 rows right"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b", "c"]
+
+
+def test_wrong_digits_are_shown_the_surest_first():
+    pixels = np.random.default_rng(0).uniform(size=(4, 64))
+    labels = np.array([3, 5, 7, 9])
+    probabilities = np.full((4, 10), 0.01)
+    for row, (taken, sure) in enumerate(((3, 0.9), (6, 0.6), (8, 0.8), (9, 0.7))):
+        probabilities[row, taken] = sure
+    figure = reports.wrong_digits_figure(pixels, labels, probabilities)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["7, taken for 8\n(80%)", "5, taken for 6\n(60%)"]
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(shown, pixels[2].reshape(8, 8))
+
+
+def test_without_a_mistake_there_is_no_such_figure():
+    assert (
+        reports.wrong_digits_figure(np.zeros((2, 64)), np.array([1, 0]), np.eye(10)[[1, 0]])
+        is None
+    )
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and whether each that must be closed is."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.seen, self.open = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_escaped_and_loads_nothing():
+    figure = reports.png(reports.learning_curves({"loss": [2.0, 1.0]}))
+    page = reports.report_html(
+        "<b>net</b>",
+        "Rows & epochs.",
+        numbers={"accuracy": "0.97"},
+        tables={"Settings": {"optimizer": "adam"}},
+        sections=[reports.Section("Curves", "How it went.", figure)],
+    )
+    tags = Tags(page)
+    assert tags.open == []
+    assert "&lt;b&gt;net&lt;/b&gt;" in page
+    assert "Rows &amp; epochs." in page
+    (image,) = [attributes for tag, attributes in tags.seen if tag == "img"]
+    assert image["src"].startswith("data:image/png;base64,iVBOR")
+    assert image["alt"] == "Curves"
+    assert not {tag for tag, _ in tags.seen} & {"link", "script", "iframe"}
+    assert not re.search(r"https?://|url\(", page)
+    for text in ("accuracy", "0.97", "Settings", "optimizer", "adam", "How it went."):
+        assert text in page

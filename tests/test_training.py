@@ -1,0 +1,510 @@
+"""One step, three drivers: the same numbers, and the same bits where they must be."""
+
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from catalogue import CASES, rows_for
+
+from kerasnn import InputError, NonFiniteLossError, Trainer, fit, models, reference
+from kerasnn.choices import Batching, Driver, OptimizerName
+from kerasnn.training import GradientDescent, make_optimizer, train_step
+from kerasnn.training.plan import sequential_plan
+
+DRIVERS = get_args(Driver)
+
+
+def weights(network):
+    return [tf.convert_to_tensor(v).numpy() for v in network.trainable_variables]
+
+
+def assert_same_bits(ours, theirs):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_close(ours, theirs, atol):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol)
+
+
+# --- the step ---------------------------------------------------------------------
+
+
+def test_one_step_by_hand_is_gradient_descent(iris):
+    network = models.SigmoidNetwork(dtype="float64")
+    numpy = reference.NeuralNetwork()
+    x, y = iris
+    gradients = numpy.backward(x, y, reduction="mean")
+    losses, outputs = train_step(
+        network, tf.constant(x), tf.constant(y), GradientDescent(0.5)
+    )
+    np.testing.assert_allclose(outputs, numpy.forward(x), atol=1e-15)
+    assert losses.shape == (150,)
+    assert np.mean(losses) == pytest.approx(1.2723011187586748, abs=1e-14)
+    hidden, output = network.layers
+    np.testing.assert_allclose(1 - hidden.kernel, 0.5 * gradients.hidden_kernel, atol=1e-15)
+    np.testing.assert_allclose(1 - output.kernel, 0.5 * gradients.output_kernel, atol=1e-15)
+
+
+# --- the lesson's numbers ---------------------------------------------------------
+
+
+def iris_trainer(kind, optimizer, driver):
+    if kind == "module":
+        chosen = make_optimizer(optimizer, 0.1)
+        return Trainer(models.SigmoidNetwork(), optimizer=chosen, driver=driver)
+    model = models.SigmoidModel()
+    model.compile(make_optimizer(optimizer, 0.1), "mse")
+    return Trainer(model, driver=driver)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize(
+    ("kind", "optimizer"), [("module", "by-hand"), ("module", "sgd"), ("keras", "sgd")]
+)
+def test_iris_gives_the_lessons_losses(iris, kind, optimizer, driver):
+    trainer = iris_trainer(kind, optimizer, driver)
+    losses = trainer.fit(*iris, epochs=200, batching="full").history["loss"]
+    assert [round(losses[i], 4) for i in (0, 99, 199)] == [1.2723, 0.9051, 0.8889]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_numpy_and_tensorflow_end_with_equal_weights(iris, driver):
+    numpy = reference.NeuralNetwork()
+    numpy.fit(*iris, epochs=200, learning_rate=0.1, reduction="mean")
+    network = models.SigmoidNetwork(dtype="float64")
+    trainer = Trainer(network, optimizer=GradientDescent(0.1), driver=driver)
+    trainer.fit(*iris, epochs=200, batching="full")
+    kernels = [layer.kernel.numpy() for layer in network.layers]
+    assert_close(kernels, [numpy.hidden_kernel, numpy.output_kernel], 1e-9)
+
+
+# --- the drivers ------------------------------------------------------------------
+
+
+def trained(case, driver, *, kind="network", dtype="float32", epochs=2, n_rows=50):
+    network = getattr(case, kind)(initializer="glorot", seed=2, dtype=dtype)
+    if kind == "model":
+        network.compile(make_optimizer("adam", 0.002), case.keras_loss())
+        trainer = Trainer(network, driver=driver)
+    else:
+        optimizer = make_optimizer("adam", 0.002)
+        trainer = Trainer(network, optimizer=optimizer, driver=driver)
+    x, y = rows_for(network, n_rows)
+    history = trainer.fit(
+        x, y, epochs=epochs, batch_size=20, seed=1, validation_data=(x[:30], y[:30])
+    )
+    return weights(network), history.history
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("kind", ["network", "model"])
+def test_graph_is_eager_to_the_bit(case, kind):
+    eager, eager_history = trained(case, "eager", kind=kind, epochs=12)
+    graph, graph_history = trained(case, "graph", kind=kind, epochs=12)
+    assert_same_bits(eager, graph)
+    assert eager_history == graph_history
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("kind", ["network", "model"])
+def test_xla_is_graph_within_1e_5_after_100_steps_in_float32(case, kind):
+    graph, _ = trained(case, "graph", kind=kind, epochs=34)  # of 3 steps
+    xla, _ = trained(case, "xla", kind=kind, epochs=34)
+    assert_close(graph, xla, 1e-5)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_xla_is_graph_within_1e_9_after_1000_steps_in_float64(case):
+    graph, _ = trained(case, "graph", dtype="float64", epochs=334)
+    xla, _ = trained(case, "xla", dtype="float64", epochs=334)
+    assert_close(graph, xla, 1e-9)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_twin_learns_as_the_module_does(case):
+    module, module_history = trained(case, "xla", epochs=10)
+    twin, twin_history = trained(case, "xla", kind="model", epochs=10)
+    by_size = sorted(module, key=lambda w: w.size)
+    assert_close(by_size, sorted(twin, key=lambda w: w.size), 1e-5)
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(module_history[name], twin_history[name], rtol=1e-5)
+
+
+def test_the_twin_learns_as_keras_fit_does(digits):
+    (x, y), test = digits
+    ours, keras_own = models.DigitsModel(), models.DigitsModel()
+    for model in (ours, keras_own):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.002), loss, metrics=["accuracy"])
+    # In the order of the rows, as Keras's shuffle=False has it: 4 batches of 64, one of 44.
+    x, y = x[:300], y[:300]
+    theirs = keras_own.fit(
+        x, y, batch_size=64, epochs=5, shuffle=False, validation_data=test, verbose=0
+    )
+    trainer = Trainer(ours)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "kerasnn.training.trainer.make_plan",
+            lambda batching, n_rows, batch_size, seed: sequential_plan(n_rows, batch_size),
+        )
+        history = trainer.fit(x, y, epochs=5, batch_size=64, validation_data=test)
+    assert history.history.keys() == theirs.history.keys()
+    for name, values in theirs.history.items():
+        np.testing.assert_allclose(history.history[name], values, rtol=1e-5)
+    assert_close(weights(ours), weights(keras_own), 1e-5)
+
+
+# --- seeds and traces -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batching", get_args(Batching))
+def test_one_seed_gives_one_result_to_the_bit(batching):
+    trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
+    x, y = rows_for(trainer.model, 100)
+
+    def run(seed):
+        trainer.reset(seed)
+        history = trainer.fit(x, y, epochs=3, batch_size=32, batching=batching, seed=seed)
+        return weights(trainer.model), history.history
+
+    first, history = run(1)
+    other, _ = run(2)
+    again, history_again = run(1)
+    assert_same_bits(first, again)
+    assert history == history_again
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_how_epochs_are_grouped_into_calls_changes_no_bit(monkeypatch):
+    results = []
+    for seconds in (0.0, 1e9):  # one epoch a call; as many as there is room for
+        monkeypatch.setattr("kerasnn.training.trainer.SECONDS_PER_CALL", seconds)
+        network = models.DigitsNetwork(8, (5,), 3)
+        x, y = rows_for(network)
+        history = Trainer(network).fit(x, y, epochs=7, batch_size=20)
+        results.append((history.epochs_per_call, history.history, weights(network)))
+    (one_by_one, history, first), (together, same_history, second) = results
+    assert one_by_one == [1] * 7
+    assert together == [1, 6]
+    assert history == same_history
+    assert_same_bits(first, second)
+
+
+@pytest.mark.parametrize("driver", ["graph", "xla"])
+def test_one_trace_serves_any_epochs_learning_rate_and_seed(driver):
+    optimizer = keras.optimizers.Adam(0.01)
+    trainer = Trainer(models.DigitsNetwork(8, (5,), 3), optimizer=optimizer, driver=driver)
+    x, y = rows_for(trainer.model)
+    for epochs, learning_rate, seed in ((1, 0.01, 0), (5, 0.1, 1), (40, 1e-4, 2)):
+        trainer.optimizer.learning_rate = learning_rate
+        trainer.fit(x, y, epochs=epochs, batch_size=20, seed=seed)
+    assert trainer._run.experimental_get_tracing_count() == 1
+
+
+def test_training_goes_on_where_it_stopped():
+    def run(*pieces):
+        network = models.DigitsNetwork(8, (5,), 3)
+        x, y = rows_for(network)
+        trainer = Trainer(network, driver="graph")
+        first = 0
+        for last in pieces:
+            history = trainer.fit(x, y, epochs=last, initial_epoch=first, batch_size=20)
+            first = last
+        return weights(network), history.epoch
+
+    whole, _ = run(6)
+    pieces, epochs = run(2, 6)
+    assert_same_bits(whole, pieces)
+    assert epochs == [2, 3, 4, 5]
+
+
+def test_reset_makes_weights_and_optimizer_new():
+    trainer = Trainer(models.DigitsNetwork(8, (5,), 3, seed=4), driver="graph")
+    x, y = rows_for(trainer.model)
+    before = weights(trainer.model)
+    trainer.fit(x, y, epochs=2)
+    assert int(trainer.optimizer.iterations) == 4
+    trainer.reset(4)
+    assert_same_bits(before, weights(trainer.model))
+    assert int(trainer.optimizer.iterations) == 0
+
+
+# --- losses, metrics, history -----------------------------------------------------
+
+
+def test_a_loss_is_a_mean_over_rows_not_over_batches():
+    network = models.DigitsNetwork(8, (5,), 3, dtype="float64")
+    x, y = rows_for(network, 25)
+    trainer = Trainer(network, optimizer=GradientDescent(0.0), driver="graph")
+    history = trainer.fit(x, y, batch_size=20, validation_data=(x[:7], y[:7])).history
+    logits = network(x).numpy()
+    assert history["loss"] == [
+        pytest.approx(reference.cross_entropy(reference.one_hot(y, 3), logits))
+    ]
+    assert history["accuracy"] == [pytest.approx(reference.accuracy(y, logits))]
+    assert history["val_accuracy"] == [pytest.approx(reference.accuracy(y[:7], logits[:7]))]
+    evaluated = trainer.evaluate(x, y)
+    assert evaluated["loss"] == pytest.approx(history["loss"][0], rel=1e-12)
+    assert evaluated["accuracy"] == pytest.approx(history["accuracy"][0])
+
+
+def test_one_hot_labels_learn_as_integers_do():
+    results = []
+    for one_hot in (False, True):
+        network = models.DigitsNetwork(8, (5,), 3, dtype="float64")
+        x, y = rows_for(network)
+        target = reference.one_hot(y, 3) if one_hot else y
+        history = Trainer(network, driver="graph").fit(x, target, epochs=3)
+        results.append((history.history, weights(network)))
+    assert results[0][0]["accuracy"] == results[1][0]["accuracy"]
+    np.testing.assert_allclose(results[0][0]["loss"], results[1][0]["loss"], rtol=1e-12)
+    assert_close(results[0][1], results[1][1], 1e-12)
+
+
+def test_evaluation_in_several_batches_is_the_same(monkeypatch):
+    network = models.DigitsNetwork(8, (5,), 3)
+    x, y = rows_for(network)
+    trainer = Trainer(network)
+    whole = trainer.evaluate(x, y)
+    monkeypatch.setattr("kerasnn.training.trainer.EVALUATION_BATCH_SIZE", 20)
+    assert trainer.evaluate(x, y) == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", get_args(OptimizerName))
+def test_every_optimizer_lowers_the_loss_under_xla(name):
+    network = models.SigmoidNetwork(4, (3,), 1, initializer="glorot")
+    x, y = rows_for(network)
+    rate = {"adadelta": 10.0, "lion": 0.003}.get(name, 0.03)
+    trainer = Trainer(network, optimizer=make_optimizer(name, rate))
+    losses = trainer.fit(x, y, epochs=10, batching="full").history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_callbacks_hear_of_every_epoch_once_in_order():
+    network = models.SigmoidNetwork(initializer="glorot")
+    x, y = rows_for(network)
+    heard = []
+    history = Trainer(network, driver="graph").fit(
+        x, y, epochs=20, callbacks=[lambda epoch, logs: heard.append((epoch, logs["loss"]))]
+    )
+    assert heard == list(enumerate(history.history["loss"]))
+    assert history.epoch == list(range(20))
+    assert history.params == {"epochs": 20, "steps": 2}
+    assert sum(history.epochs_per_call) == 20
+    assert history.microseconds_per_step() > 0
+
+
+def test_fit_prints_a_line_an_epoch_when_asked(capsys):
+    network = models.SigmoidNetwork(initializer="glorot")
+    x, y = rows_for(network)
+    fit(network, x, y, epochs=2, driver="eager", verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", Loss")[0] for line in lines] == ["Epoch [1/2]", "Epoch [2/2]"]
+
+
+# --- what cannot be used ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_call", "kept", "where"),
+    [(0.0, 3, "after epoch 3"), (1e9, 1, "after epoch 1")],
+)
+def test_a_loss_that_is_not_finite_stops_with_epoch_and_last_value(
+    iris, monkeypatch, seconds_per_call, kept, where
+):
+    monkeypatch.setattr("kerasnn.training.trainer.SECONDS_PER_CALL", seconds_per_call)
+
+    class Linear(models.MLPNetwork):
+        activation = output_activation = staticmethod(tf.identity)
+        head = models.REGRESSION
+
+    network = Linear(
+        2, (), 1, use_bias=False, initializer="ones", seed=0, dtype="float32", name=None
+    )
+    trainer = Trainer(network, optimizer=GradientDescent(1e5))
+    with pytest.raises(NonFiniteLossError) as caught:
+        trainer.fit(*iris, epochs=50, batching="full")
+    assert (caught.value.epoch, caught.value.kept_epoch) == (4, kept)
+    assert np.isfinite(weights(network)).all()
+    assert str(caught.value) == (
+        f"loss is inf in epoch 4; the last finite value was {caught.value.last_finite:.6g},"
+        f" in epoch 3. The network is as it was {where}. A smaller learning rate or scaled"
+        " inputs may help"
+    )
+
+
+def test_a_loss_that_is_never_finite_leaves_the_network_as_it_was():
+    network = models.SigmoidNetwork()
+    before = weights(network)
+    x, y = np.ones((4, 2)), np.full((4, 1), 1e30)  # its square is beyond float32
+    with pytest.raises(NonFiniteLossError) as caught:
+        Trainer(network).fit(x, y, epochs=5)
+    assert_same_bits(before, weights(network))
+    assert str(caught.value) == (
+        "loss is inf in epoch 1; there was no finite value before it. The network is as"
+        " it was before training. A smaller learning rate or scaled inputs may help"
+    )
+
+
+GOOD_X, GOOD_Y = np.zeros((4, 2)), np.zeros((4, 1))
+
+
+def with_value(array, index, value):
+    changed = array.copy()
+    changed[index] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "message"),
+    [
+        (
+            GOOD_X,
+            GOOD_Y,
+            {"epochs": 0},
+            "epochs must be a whole number of at least 1; got 0",
+        ),
+        (
+            GOOD_X,
+            GOOD_Y,
+            {"epochs": 1.5},
+            "epochs must be a whole number of at least 1; got 1.5",
+        ),
+        (
+            GOOD_X,
+            GOOD_Y,
+            {"batch_size": -3},
+            "batch_size must be a whole number of at least 1; got -3",
+        ),
+        (np.zeros((4, 3)), GOOD_Y, {}, "x must be [rows, 2]; got shape (4, 3)"),
+        (np.zeros(4), GOOD_Y, {}, "x must be [rows, 2]; got shape (4,)"),
+        (np.zeros((0, 2)), np.zeros((0, 1)), {}, "x has no rows"),
+        ([["a", "b"]], GOOD_Y, {}, "x must be an array of numbers; got <U1 (1, 2)"),
+        (GOOD_X, GOOD_Y[:3], {}, "x and y must have the same number of rows; got 4 and 3"),
+        (GOOD_X, np.zeros(4), {}, "y must be [rows, 1]; got shape (4,)"),
+        (
+            with_value(GOOD_X, (2, 1), np.nan),
+            GOOD_Y,
+            {},
+            "x must be finite; got x[2, 1]=nan and 0 more",
+        ),
+        (
+            with_value(with_value(GOOD_X, (1, 0), np.inf), (3, 0), np.nan),
+            GOOD_Y,
+            {},
+            "x must be finite; got x[1, 0]=inf and 1 more",
+        ),
+        (
+            GOOD_X,
+            with_value(GOOD_Y, (3, 0), -np.inf),
+            {},
+            "y must be finite; got y[3, 0]=-inf and 0 more",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_changes(x, y, options, message):
+    network = models.SigmoidNetwork(initializer="glorot")
+    before = weights(network)
+    with pytest.raises(InputError) as caught:
+        Trainer(network, driver="eager").fit(x, y, **options)
+    assert str(caught.value) == message
+    assert_same_bits(before, weights(network))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 3], "labels must be in 0..2; got y[2]=3"),
+        ([0, -1, 2], "labels must be in 0..2; got y[1]=-1"),
+        ([0.0, 0.5, 2.0], "labels must be whole numbers; got y[1]=0.5"),
+        ([0.0, np.nan, 2.0], "labels must be whole numbers; got y[1]=nan"),
+        (
+            [[0, 1], [1, 0], [1, 0]],
+            "y must be [rows] labels or [rows, 3]; got shape (3, 2)",
+        ),
+    ],
+)
+def test_a_label_that_is_no_class_is_named(labels, message):
+    trainer = Trainer(models.DigitsNetwork(2, (4,), 3), driver="eager")
+    with pytest.raises(InputError) as caught:
+        trainer.fit(np.zeros((3, 2)), labels)
+    assert str(caught.value) == message
+
+
+def test_a_batch_larger_than_the_data_is_one_batch():
+    trainer = Trainer(models.SigmoidNetwork(initializer="glorot"), driver="graph")
+    history = trainer.fit(*rows_for(trainer.model, 10), batch_size=1000)
+    assert history.params == {"epochs": 1, "steps": 1}
+
+
+def test_a_keras_layer_inside_a_module_is_named():
+    extra = keras.layers.Dense(2)
+    extra.build((None, 2))
+
+    class Mixed(models.SigmoidNetwork):
+        def __call__(self, x):
+            return super().__call__(extra(x))
+
+    with pytest.raises(InputError) as caught:
+        Trainer(Mixed(), driver="eager").fit(np.zeros((4, 2)), np.zeros((4, 1)))
+    assert str(caught.value).endswith(
+        ": not among its trainable_variables; hold tf.Variables, not Keras layers, in a"
+        " tf.Module"
+    )
+    assert str(caught.value).startswith("Mixed would not train ")
+
+
+def test_a_raw_variable_inside_a_keras_model_is_named():
+    raw = tf.Variable(1.0, name="gain")
+
+    class Mixed(models.SigmoidModel):
+        def call(self, x):
+            return raw * super().call(x)
+
+    model = Mixed()
+    model.compile("sgd", "mse")
+    with pytest.raises(InputError) as caught:
+        Trainer(model, driver="eager").fit(np.zeros((4, 2)), np.zeros((4, 1)))
+    assert str(caught.value) == (
+        "Mixed would not train gain:0: not among its trainable_variables; make it with"
+        " self.add_weight(...)"
+    )
+
+
+def test_a_keras_model_must_be_compiled_and_brings_its_optimizer():
+    model = models.SigmoidModel()
+    with pytest.raises(InputError) as caught:
+        Trainer(model)
+    assert str(caught.value) == (
+        "SigmoidModel is not compiled: call model.compile(optimizer=..., loss=...) first"
+    )
+    model.compile("sgd", "mse")
+    with pytest.raises(InputError) as caught:
+        Trainer(model, optimizer="adam")
+    assert str(caught.value) == (
+        "a Keras model is trained with the optimizer it was compiled with; got"
+        " optimizer='adam': give it to model.compile instead"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: make_optimizer("adamm"),
+            f"optimizer must be one of {get_args(OptimizerName)}; got 'adamm'",
+        ),
+        (
+            lambda: fit(models.SigmoidNetwork(), GOOD_X, GOOD_Y, driver="fast", verbose=0),
+            "driver must be one of ('eager', 'graph', 'xla'); got 'fast'",
+        ),
+    ],
+)
+def test_an_unknown_choice_is_told_which_there_are(make, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared whole
+        make()
+    assert str(caught.value) == message
