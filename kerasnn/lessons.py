@@ -178,8 +178,9 @@ def save(outcome: Outcome, folder: str | Path) -> Path:
     Raises:
         InputError: the folder cannot be written; nothing is left behind.
     """
-    figures = _figures(outcome)
-    page = _report(outcome, figures)
+    sections = _sections(outcome)
+    page = _report(outcome, sections)
+    figures = {f"{k}.png": png for s in sections for k, png in s.figures.items()}
     return saving.export(
         outcome.network,
         folder,
@@ -194,10 +195,7 @@ def save(outcome: Outcome, folder: str | Path) -> Path:
                 "fingerprint": data_fingerprint(outcome.rows.x_train, outcome.rows.y_train),
             },
         },
-        files={
-            "report.html": page.encode(),
-            **{f"{name}.png": section.figure for name, section in figures.items()},
-        },
+        files={"report.html": page.encode(), **figures},
     )
 
 
@@ -241,46 +239,51 @@ def _tested_on(lesson: Lesson) -> str:
     return "test rows, never learned from" if lesson.held_out else "training rows"
 
 
-def _figures(outcome: Outcome) -> dict[str, reports.Section]:
-    """The report's figures by file name."""
-    sections = {
-        "curves": reports.Section(
+def _sections(outcome: Outcome) -> list[reports.Section]:
+    history = outcome.history.history
+    curves = {
+        name: reports.png(reports.learning_curve(history, name)) for name in outcome.metrics
+    }
+    sections = [
+        reports.Section(
             "Learning curves",
             "Each value is the mean over the epoch's rows, taken while it went on.",
-            reports.png(reports.learning_curves(outcome.history.history)),
+            curves,
         )
-    }
+    ]
     if outcome.network.head.task == "classification":
-        sections |= _classification_figures(outcome)
+        sections += _classification_sections(outcome)
     return sections
 
 
-def _classification_figures(outcome: Outcome) -> dict[str, reports.Section]:
+def _classification_sections(outcome: Outcome) -> list[reports.Section]:
     x = _prepared(outcome.lesson, outcome.rows).x_test
     labels = outcome.rows.y_test
     logits = outcome.network(tf.constant(x))
     probabilities = outcome.network.head.answers(logits)["probabilities"].numpy()
     predicted = probabilities.argmax(axis=1)
     classes = [str(c) for c in range(outcome.network.n_out)]
-    figure = reports.confusion_matrix_figure(labels, predicted, classes)
-    sections = {
-        "confusion": reports.Section(
+    confusion = reports.confusion_matrix_figure(labels, predicted, classes)
+    sections = [
+        reports.Section(
             "Confusion matrix",
             "Test rows by true and predicted class.",
-            reports.png(figure),
+            {"confusion": reports.png(confusion)},
         )
-    }
+    ]
     wrong = reports.wrong_digits_figure(outcome.rows.x_test, labels, probabilities)
     if wrong is not None:
-        sections["wrong"] = reports.Section(
-            "The digits it got wrong",
-            "The surest mistakes first, with the probability it gave them.",
-            reports.png(wrong),
+        sections.append(
+            reports.Section(
+                "The digits it got wrong",
+                "The surest mistakes first, with the probability it gave them.",
+                {"wrong": reports.png(wrong)},
+            )
         )
     return sections
 
 
-def _report(outcome: Outcome, figures: dict[str, reports.Section]) -> str:
+def _report(outcome: Outcome, sections: Sequence[reports.Section]) -> str:
     lesson, settings, network = outcome.lesson, outcome.settings, outcome.network
     sizes = "-".join(map(str, (network.n_in, *settings.hidden_units, network.n_out)))
     held_out = f", {len(outcome.rows.x_test)} kept for the test" if lesson.held_out else ""
@@ -308,7 +311,7 @@ def _report(outcome: Outcome, figures: dict[str, reports.Section]) -> str:
                 "Keras": keras.__version__,
             },
         },
-        sections=list(figures.values()),
+        sections=sections,
     )
 
 

@@ -26,7 +26,9 @@ print(f"label {y_train[0].argmax()} is {y_train[0].astype(int)}")
 # 2. Softmax makes probabilities of any numbers; cross-entropy is their surprise.
 logits = [-1.3, 2.6, -0.9]
 print(f"\nsoftmax({logits}) = {reference.softmax(logits).round(2)}")
-print(f"cross-entropy if class 1 is true: {reference.cross_entropy([[0, 1, 0]], [logits]):.4f}")
+print(
+    f"cross-entropy if class 1 is true: {reference.cross_entropy([[0, 1, 0]], [logits]):.4f}"
+)
 
 # 3. A network 64-30-10: ReLU inside, logits at the end, all weights drawn from N(0, 1).
 network = models.DigitsNetwork(initializer="normal", seed=seed)
@@ -50,7 +52,10 @@ labels = y_test.argmax(axis=1)
 probabilities = trainer.predict(x_test)["probabilities"]
 wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
 print(f"{len(wrong)} of {len(labels)} test rows are wrong, the first are {wrong[:5]}")
-files = {"curves.png": reports.png(reports.learning_curves(history.history))}
+files = {
+    f"{name}.png": reports.png(reports.learning_curve(history.history, name))
+    for name in ("loss", "accuracy")
+}
 figure = reports.wrong_digits_figure(x_test, labels, probabilities)
 if figure is not None:
     files["wrong.png"] = reports.png(figure)

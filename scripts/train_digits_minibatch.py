@@ -53,6 +53,9 @@ folder = kerasnn.export(
     arguments.output,
     columns=datasets.DIGITS_COLUMNS,
     metadata={"metrics": {"rows": "test rows", **trainer.evaluate(*test)}},
-    files={"curves.png": reports.png(reports.learning_curves(history.history))},
+    files={
+        f"{name}.png": reports.png(reports.learning_curve(history.history, name))
+        for name in ("loss", "accuracy")
+    },
 )
 print(f"Saved {folder}")

@@ -62,12 +62,12 @@ history = trainer.fit(x, y, epochs=epochs, batching="full", callbacks=[tell])
 print(f"\nOutputs of the first and the last row: {network(x)[0]}, {network(x)[-1]}")
 
 # 7. The loss as a picture, and the network as a SavedModel.
-curve = reports.png(reports.learning_curves(history.history))
+curve = reports.png(reports.learning_curve(history.history))
 folder = kerasnn.export(
     network,
     arguments.output,
     columns=datasets.IRIS_COLUMNS,
     metadata={"metrics": {"rows": "training rows", "loss": history.history["loss"][-1]}},
-    files={"curves.png": curve},
+    files={"loss.png": curve},
 )
 print(f"Saved {folder}")

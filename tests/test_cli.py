@@ -73,8 +73,8 @@ def test_train_writes_a_version_with_report_and_says_where(run):
         "Report   saved_models/iris/1/assets.extra/report.html",
     ]
     assert sorted(os.listdir("saved_models/iris/1/assets.extra")) == [
-        "curves.png",
         "kerasnn.json",
+        "loss.png",
         "report.html",
     ]
 
@@ -110,9 +110,10 @@ def test_train_prints_json_and_nothing_else_on_standard_output(run):
         },
     }
     assert sorted(os.listdir("out/mine/1/assets.extra")) == [
+        "accuracy.png",
         "confusion.png",
-        "curves.png",
         "kerasnn.json",
+        "loss.png",
         "report.html",
         "wrong.png",
     ]

@@ -12,24 +12,29 @@ def pixels_of(figure):
     return imread(io.BytesIO(reports.png(figure)))
 
 
-def test_learning_curves_show_every_value_and_the_last():
-    history = {
-        "loss": [9.0, 2.0, 0.1],
-        "val_loss": [8.0, 3.0, 0.2],
-        "accuracy": [0.1, 0.5, 0.9],
-    }
-    figure = reports.learning_curves(history)
-    loss, accuracy = figure.axes
-    assert [line.get_ydata().tolist() for line in loss.lines] == [
-        history["loss"],
-        history["val_loss"],
-    ]
-    assert loss.lines[0].get_xdata().tolist() == [1, 2, 3]
-    assert loss.get_yscale() == "log"  # it spans more than a factor of 20
-    assert accuracy.get_yscale() == "linear"
-    assert loss.get_title() == "Loss at the end: training rows 0.1000, test rows 0.2000"
-    assert accuracy.get_title() == "Accuracy at the end: training rows 0.9000"
+HISTORY = {
+    "loss": [9.0, 2.0, 0.1],
+    "val_loss": [8.0, 3.0, 0.2],
+    "accuracy": [0.1, 0.5, 0.9],
+}
+
+
+def test_a_learning_curve_shows_every_value_and_the_last():
+    figure = reports.learning_curve(HISTORY, "loss")
+    (axes,) = figure.axes
+    shown = [line.get_ydata().tolist() for line in axes.lines]
+    assert shown == [HISTORY["loss"], HISTORY["val_loss"]]
+    assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert axes.get_yscale() == "log"  # it spans more than a factor of 20
+    assert axes.get_title() == "Loss at the end: training rows 0.1000, test rows 0.2000"
     assert pixels_of(figure).std() > 0
+
+
+def test_without_test_rows_there_is_one_curve():
+    (axes,) = reports.learning_curve(HISTORY, "accuracy").axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [HISTORY["accuracy"]]
+    assert axes.get_yscale() == "linear"
+    assert axes.get_title() == "Accuracy at the end: training rows 0.9000"
 
 
 def test_confusion_matrix_counts_rows_by_true_and_predicted_class():
@@ -81,13 +86,13 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_escaped_and_loads_nothing():
-    figure = reports.png(reports.learning_curves({"loss": [2.0, 1.0]}))
+    figure = reports.png(reports.learning_curve({"loss": [2.0, 1.0]}))
     page = reports.report_html(
         "<b>net</b>",
         "Rows & epochs.",
         numbers={"accuracy": "0.97"},
         tables={"Settings": {"optimizer": "adam"}},
-        sections=[reports.Section("Curves", "How it went.", figure)],
+        sections=[reports.Section("Curves", "How it went.", {"loss": figure})],
     )
     tags = Tags(page)
     assert tags.open == []
@@ -95,7 +100,7 @@ def test_the_page_is_whole_escaped_and_loads_nothing():
     assert "Rows &amp; epochs." in page
     (image,) = [attributes for tag, attributes in tags.seen if tag == "img"]
     assert image["src"].startswith("data:image/png;base64,iVBOR")
-    assert image["alt"] == "Curves"
+    assert image["alt"] == "Curves: loss"
     assert not {tag for tag, _ in tags.seen} & {"link", "script", "iframe"}
     assert not re.search(r"https?://|url\(", page)
     for text in ("accuracy", "0.97", "Settings", "optimizer", "adam", "How it went."):

@@ -2,7 +2,7 @@
 
 from kerasnn.reports.figures import (
     confusion_matrix_figure,
-    learning_curves,
+    learning_curve,
     png,
     wrong_digits_figure,
 )
@@ -11,7 +11,7 @@ from kerasnn.reports.page import Section, report_html
 __all__ = [
     "Section",
     "confusion_matrix_figure",
-    "learning_curves",
+    "learning_curve",
     "png",
     "report_html",
     "wrong_digits_figure",

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from sklearn.metrics import confusion_matrix
 
 TRAIN_COLOUR, TEST_COLOUR = "#1f5fa8", "#d1602b"
 MOST_WRONG_SHOWN = 24
+LOG_SCALE_FROM = 20  # largest value over smallest, from which an axis is logarithmic
 
 
 def png(figure: Figure, *, dpi: int = 110) -> bytes:
@@ -25,33 +25,26 @@ def png(figure: Figure, *, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def learning_curves(history: Mapping[str, Sequence[float]]) -> Figure:
-    """Loss, and accuracy where there is one, over the epochs.
+def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -> Figure:
+    """A metric over the epochs, on training rows and on test rows where there are any.
 
     Args:
-        history: as in `History.history`: "loss", "val_loss", "accuracy", "val_accuracy".
+        history: as in `History.history`; `name` and "val_" + `name` are shown.
+        name: "loss", "accuracy", or another metric.
     """
-    panels = [name for name in ("loss", "accuracy") if name in history]
-    figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
-    for axes, name in zip(
-        np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
-    ):
-        _curve(axes, name, history)
-    return figure
-
-
-def _curve(axes: Axes, name: str, history: Mapping[str, Sequence[float]]) -> None:
-    epochs = np.arange(1, len(history[name]) + 1)
+    figure = Figure(figsize=(5.4, 3.7), layout="constrained")
+    axes = figure.subplots()
     last = []
     for key, label, colour in (
         (name, "training rows", TRAIN_COLOUR),
         (f"val_{name}", "test rows", TEST_COLOUR),
     ):
         if key in history:
+            epochs = np.arange(1, len(history[key]) + 1)
             axes.plot(epochs, history[key], label=label, color=colour)
             last.append(f"{label} {history[key][-1]:.4f}")
-    values = np.concatenate([history[k] for k in (name, f"val_{name}") if k in history])
-    if name == "loss" and values.min() > 0 and values.max() > 20 * values.min():
+    values = np.concatenate([line.get_ydata() for line in axes.lines])
+    if values.min() > 0 and values.max() > LOG_SCALE_FROM * values.min():
         axes.set_yscale("log")
     axes.set_title(f"{name.capitalize()} at the end: {', '.join(last)}", fontsize=10)
     axes.set_xlabel("epoch")
@@ -60,6 +53,7 @@ def _curve(axes: Axes, name: str, history: Mapping[str, Sequence[float]]) -> Non
     axes.grid(alpha=0.3)
     if len(last) > 1:
         axes.legend()
+    return figure
 
 
 def confusion_matrix_figure(
@@ -110,7 +104,7 @@ def wrong_digits_figure(
         return None
     surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
     shown = surest[:MOST_WRONG_SHOWN]
-    across = min(6, len(shown))
+    across = min(4, len(shown))
     down = -(-len(shown) // across)
     figure = Figure(figsize=(1.45 * across, 1.75 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)

@@ -8,16 +8,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 class Section(NamedTuple):
-    """A figure of the report."""
+    """A part of the report with its figures, side by side where there is room."""
 
     title: str
     text: str
-    figure: bytes  # PNG
+    figures: Mapping[str, bytes]  # PNG by name
 
     @property
-    def source(self) -> str:
-        """The figure inside the page, as a data URL."""
-        return "data:image/png;base64," + base64.b64encode(self.figure).decode("ascii")
+    def sources(self) -> dict[str, str]:
+        """The figures inside the page, as data URLs by name."""
+        return {
+            name: "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+            for name, png in self.figures.items()
+        }
 
 
 def report_html(
@@ -35,7 +38,7 @@ def report_html(
         summary: one or two sentences below it.
         numbers: the few that matter, shown large, by name.
         tables: two-column tables by heading: settings, data, versions.
-        sections: the figures in their order.
+        sections: the parts with figures, in their order.
     """
     environment = Environment(
         loader=PackageLoader("kerasnn.reports", "."),
