@@ -1,6 +1,7 @@
-"""The second lesson: handwritten digits, softmax and cross-entropy, Adam on all rows at once.
+"""The second lesson: handwritten digits, softmax and cross-entropy, Adam on all rows.
 
-Run it with `python scripts/train_digits.py`; it takes a few seconds, plus loading TensorFlow.
+Run it with `python scripts/train_digits.py`; it takes a few seconds, plus loading
+TensorFlow.
 """
 
 import argparse
@@ -26,16 +27,15 @@ print(f"label {y_train[0].argmax()} is {y_train[0].astype(int)}")
 # 2. Softmax makes probabilities of any numbers; cross-entropy is their surprise.
 logits = [-1.3, 2.6, -0.9]
 print(f"\nsoftmax({logits}) = {reference.softmax(logits).round(2)}")
-print(
-    f"cross-entropy if class 1 is true: {reference.cross_entropy([[0, 1, 0]], [logits]):.4f}"
-)
+surprise = reference.cross_entropy([[0, 1, 0]], [logits])
+print(f"cross-entropy if class 1 is true: {surprise:.4f}")
 
 # 3. A network 64-30-10: ReLU inside, logits at the end, all weights drawn from N(0, 1).
 network = models.DigitsNetwork(initializer="normal", seed=seed)
 print(f"\n{[tuple(v.shape) for v in network.trainable_variables]}")
 
-# 4. Adam, all rows at once. One optimizer for the whole training: it remembers a mean of the
-#    gradients and of their squares, and a new one at each step would begin from nothing.
+# 4. Adam, all rows at once. One optimizer for the whole training: it remembers a mean of
+#    the gradients and of their squares; a new one at each step would begin from nothing.
 trainer = kerasnn.Trainer(network, optimizer=make_optimizer("adam", learning_rate=0.02))
 history = trainer.fit(
     x_train,

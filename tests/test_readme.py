@@ -1,0 +1,42 @@
+"""What the README and the docs say can be run is run; what they link to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def test_ci_runs_the_readmes_test_command():
+    commands = "".join(blocks(ROOT / "README.md", "sh")).splitlines()
+    (command,) = [line for line in commands if line.endswith("python -m pytest")]
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_readmes_first_look_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = "".join(blocks(ROOT / "README.md", "python"))
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["history"].history["val_accuracy"][-1] > 0.95
+    assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_to_a_file_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    for link in links:
+        assert (page.parent / link).exists(), link
+
+
+def test_the_constraints_name_versions_and_no_addresses():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
+    assert len(lines) > 40
+    for line in lines:
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.]+", line), line
