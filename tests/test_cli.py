@@ -16,7 +16,6 @@ import pytest
 from kerasnn import datasets, lessons, saving
 from kerasnn.choices import OptimizerName
 from kerasnn.cli import main
-from kerasnn.training import EpochLines
 
 SHORT = ["--epochs", "3", "--driver", "graph"]
 
@@ -370,15 +369,3 @@ def test_a_command_prints_nothing_but_its_own_on_either_stream(tmp_path):
     assert done.returncode == 0
     assert json.loads(done.stdout)["folder"] == "saved_models/iris/1"
     assert done.stderr == "Epoch [1/2], Loss: [1.2723]\n"
-
-
-def test_the_lessons_lines():
-    lines = []
-    tell = EpochLines(500, every=100, write=lines.append)
-    for epoch in range(500):
-        tell(epoch, {"loss": 0.0312, "accuracy": 0.9, "val_accuracy": 0.97})
-    assert [line.split("/")[0] for line in lines] == [
-        "Epoch [1",
-        *(f"Epoch [{n}" for n in (100, 200, 300, 400, 500)),
-    ]
-    assert lines[1] == "Epoch [100/500], Accuracy: [0.97], Loss: [0.0312]"

@@ -14,7 +14,7 @@ from kerasnn.cli.parsing import Command, HiddenUnits, PositiveNumber
 if TYPE_CHECKING:
     from kerasnn.lessons import Outcome
 
-LINE_EVERY = 100  # epochs between two of the lesson's lines
+LINES = 10  # of the lesson, at the most, after the first epoch's
 
 
 @click.command(cls=Command)
@@ -67,7 +67,7 @@ def train(source: str, output: Path, name: str | None, as_json: bool, **given: A
     with ProgressBar(settings.epochs, disable=None) as bar:
         lines = EpochLines(
             settings.epochs,
-            every=LINE_EVERY,
+            every=max(100, settings.epochs // LINES),
             write=lambda line: bar.write(line, to_stderr=as_json),
         )
         outcome = lessons.train(lesson, settings, callbacks=[bar, lines])

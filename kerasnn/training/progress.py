@@ -38,14 +38,21 @@ class EpochLines:
     def line(self, epoch: int, logs: Logs) -> str:
         """The line of one epoch."""
         parts = [f"Epoch [{epoch + 1}/{self.epochs}]"]
-        accuracy = logs.get("val_accuracy", logs.get("accuracy"))
+        accuracy = _accuracy(logs)
         if accuracy is not None:
             parts.append(f"Accuracy: [{accuracy:.2f}]")
         return ", ".join([*parts, f"Loss: [{logs['loss']:.4f}]"])
 
 
+def _accuracy(logs: Logs) -> float | None:
+    """That of the validation rows where there are any."""
+    return logs.get("val_accuracy", logs.get("accuracy"))
+
+
 class ProgressBar:
-    """A tqdm bar over the epochs with loss and accuracy; a context manager.
+    """A tqdm bar over the epochs with loss and accuracy, those of `EpochLines`.
+
+    It is a context manager.
 
     Args:
         epochs: epochs in all.
@@ -60,8 +67,10 @@ class ProgressBar:
 
     def __call__(self, epoch: int, logs: Logs) -> None:
         """Move the bar by one epoch."""
+        shown = {"loss": logs["loss"], "accuracy": _accuracy(logs)}
         self.bar.set_postfix(
-            {name: f"{value:.4f}" for name, value in logs.items()}, refresh=False
+            {name: f"{value:.4f}" for name, value in shown.items() if value is not None},
+            refresh=False,
         )
         self.bar.update()
 

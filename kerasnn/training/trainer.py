@@ -28,9 +28,9 @@ from kerasnn.training.progress import EpochCallback, EpochLines, ProgressBar
 from kerasnn.training.steps import Optimizer, predict_step
 
 # A call of the compiled loop runs as many epochs as fit in these: long enough that what
-# happens between calls (0.3 ms) is not felt, short enough for Ctrl-C and the bar.
+# happens between calls (1 to 2 ms) is not felt, short enough for Ctrl-C and the bar.
 SECONDS_PER_CALL = 0.25
-STEPS_PER_CALL = 1024
+STEPS_PER_CALL = 4096
 ROW_NUMBERS_PER_CALL = 2**20  # 4 MB
 EVALUATION_BATCH_SIZE = 1024
 
