@@ -202,6 +202,10 @@ def save(outcome: Outcome, folder: str | Path) -> Path:
 def evaluate(network: saving.SavedNetwork, lesson: Lesson) -> dict[str, float]:
     """Loss, and accuracy for a classifier, of an exported network on the test rows.
 
+    A classifier's loss is taken from its probabilities, not from logits as in training:
+    one that float32 has rounded to 0 counts as 2e-16, so the loss of a network that is
+    wrong and very sure comes out lower here.
+
     Raises:
         InputError: the network takes other columns than the lesson has.
     """
