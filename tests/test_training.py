@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from catalogue import CASES, rows_for
 
-from kerasnn import InputError, NonFiniteLossError, Trainer, fit, models, reference
+from kerasnn import InputError, NonFiniteLossError, Trainer, export, fit, models, reference
 from kerasnn.choices import Batching, Driver, OptimizerName
 from kerasnn.training import GradientDescent, make_optimizer, train_step
 from kerasnn.training.plan import sequential_plan
@@ -489,6 +489,22 @@ def test_a_keras_model_must_be_compiled_and_brings_its_optimizer():
         "a Keras model is trained with the optimizer it was compiled with; got"
         " optimizer='adam': give it to model.compile instead"
     )
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path):
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for use in (
+        lambda: fit(model, GOOD_X, GOOD_Y),
+        lambda: export(model, tmp_path / "net"),
+    ):
+        with pytest.raises(InputError) as caught:
+            use()
+        assert str(caught.value) == (
+            "a network needs head, n_in, n_out and dtype, as those of kerasnn.models have;"
+            " Sequential has no head, n_in, n_out"
+        )
+    assert not (tmp_path / "net").exists()
 
 
 @pytest.mark.parametrize(

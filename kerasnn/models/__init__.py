@@ -1,7 +1,7 @@
 """The networks: each as a `tf.Module` (Network) and as a Keras twin (Model)."""
 
 from kerasnn.models.digits import DigitsModel, DigitsNetwork
-from kerasnn.models.heads import CLASSIFICATION, REGRESSION, Head
+from kerasnn.models.heads import CLASSIFICATION, REGRESSION, Head, check_network
 from kerasnn.models.mlp import MLPNetwork
 from kerasnn.models.mlp_model import MLPModel
 from kerasnn.models.sigmoid import SigmoidModel, SigmoidNetwork
@@ -16,4 +16,5 @@ __all__ = [
     "MLPNetwork",
     "SigmoidModel",
     "SigmoidNetwork",
+    "check_network",
 ]

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import tensorflow as tf
 
 from kerasnn import losses, metrics
+from kerasnn.errors import InputError
 
 PerRow = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (targets, outputs) -> [batch]
 
@@ -17,6 +18,21 @@ class Head(NamedTuple):
     loss: PerRow
     metrics: Mapping[str, PerRow]
     answers: Callable[[tf.Tensor], dict[str, tf.Tensor]]  # outputs -> named outputs
+
+
+def check_network(model: object) -> None:
+    """It has what training and export need to know of a network.
+
+    Raises:
+        InputError: it has not.
+    """
+    needed = ("head", "n_in", "n_out", "dtype")
+    missing = [name for name in needed if not hasattr(model, name)]
+    if missing:
+        raise InputError(
+            "a network needs head, n_in, n_out and dtype, as those of kerasnn.models have;"
+            f" {type(model).__name__} has no {', '.join(missing)}"
+        )
 
 
 def _softmax_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
 from kerasnn.choices import Initializer
 from kerasnn.layers import Dense, initial_weights
 from kerasnn.models.heads import Head
+
+if TYPE_CHECKING:
+    from kerasnn.models.mlp_model import MLPModel
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
@@ -24,6 +27,19 @@ def check_sizes(n_in: int, hidden_units: tuple[int, ...], n_out: int) -> None:
             "n_in, hidden_units and n_out must be at least 1;"
             f" got {n_in=}, {hidden_units=}, {n_out=}"
         )
+
+
+def mlp_config(mlp: "MLPNetwork | MLPModel") -> dict[str, Any]:
+    """The arguments that make a network again (without its trained weights)."""
+    return {
+        "n_in": mlp.n_in,
+        "hidden_units": list(mlp.hidden_units),
+        "n_out": mlp.n_out,
+        "use_bias": mlp.use_bias,
+        "initializer": mlp.initializer,
+        "seed": mlp.seed,
+        "dtype": mlp.dtype,
+    }
 
 
 class MLPNetwork(tf.Module):
@@ -96,12 +112,4 @@ class MLPNetwork(tf.Module):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this network again (without its trained weights)."""
-        return {
-            "n_in": self.n_in,
-            "hidden_units": list(self.hidden_units),
-            "n_out": self.n_out,
-            "use_bias": self.use_bias,
-            "initializer": self.initializer,
-            "seed": self.seed,
-            "dtype": self.dtype,
-        }
+        return mlp_config(self)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasnn.choices import Initializer
 from kerasnn.layers import dense, initial_weights
 from kerasnn.models.heads import Head
-from kerasnn.models.mlp import Activation, check_sizes
+from kerasnn.models.mlp import Activation, check_sizes, mlp_config
 
 Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
 
@@ -99,13 +99,4 @@ class MLPModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this model again (without its trained weights)."""
-        return {
-            "n_in": self.n_in,
-            "hidden_units": list(self.hidden_units),
-            "n_out": self.n_out,
-            "use_bias": self.use_bias,
-            "initializer": self.initializer,
-            "seed": self.seed,
-            "dtype": self.dtype,
-            "name": self.name,
-        }
+        return {**mlp_config(self), "name": self.name}

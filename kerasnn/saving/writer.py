@@ -14,6 +14,7 @@ import kerasnn
 from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import write_manifest
+from kerasnn.models import check_network
 from kerasnn.saving.folders import new_version, publish
 from kerasnn.saving.session import quiet_logger, session_answers
 
@@ -74,9 +75,11 @@ def export(
         The version folder.
 
     Raises:
-        InputError: the folder cannot be written, or the columns do not fit the network.
+        InputError: the folder cannot be written, the columns do not fit the network, or
+            the model is not such a network.
         RuntimeError: what was written does not answer as the network does.
     """
+    check_network(model)
     columns = [f"x{i}" for i in range(model.n_in)] if columns is None else columns
     if len(columns) != model.n_in:
         raise InputError(

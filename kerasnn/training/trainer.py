@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from kerasnn.choices import Batching, Driver, OptimizerName
 from kerasnn.errors import InputError, NonFiniteLossError
 from kerasnn.layers import raw_variables
+from kerasnn.models import check_network
 from kerasnn.training.checks import (
     check_positive,
     check_variables,
@@ -50,7 +51,8 @@ class Trainer:
             "eager", for a debugger.
 
     Raises:
-        InputError: a Keras model that is not compiled, or that is given an optimizer.
+        InputError: not such a network, or a Keras model that is not compiled or that is
+            given an optimizer.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Trainer:
         optimizer: OptimizerName | Optimizer | None = None,
         driver: Driver = "xla",
     ) -> None:
+        check_network(model)
         self.model = model
         self.driver: Driver = driver
         self.learner: Learns
