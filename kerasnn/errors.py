@@ -1,8 +1,26 @@
 """The errors that a user can put right, named so that they can be caught."""
 
+import operator
+
 
 class InputError(ValueError):
     """What was given cannot be used; the message says what, where, and the way out."""
+
+
+def check_whole_number(name: str, value: object, *, least: int) -> None:
+    """A count or a seed is a whole number that is large enough.
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        whole = not isinstance(value, bool) and operator.index(value) >= least  # type: ignore[arg-type]
+    except TypeError:
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{name} must be a whole number of at least {least}; got {value!r}"
+        )
 
 
 class NonFiniteLossError(ArithmeticError):

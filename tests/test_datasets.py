@@ -79,6 +79,17 @@ def test_a_csv_that_cannot_be_used_is_told_where(tmp_path, content, message):
     assert str(caught.value) == f"{file}: {message}"
 
 
+def test_a_number_too_large_for_the_type_is_told(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("X0\n1e300\n")
+    assert datasets.read_numbers(file, ["X0"]).to_numpy() == [[1e300]]
+    with pytest.raises(InputError) as caught:
+        datasets.read_numbers(file, ["X0"], dtype="float32")
+    assert str(caught.value) == (
+        f"{file}: row 1 (line 2), column 'X0': '1e300' is not a finite number"
+    )
+
+
 def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
     with pytest.raises(InputError) as caught:
         datasets.read_numbers(tmp_path / "none.csv", ["X0"])

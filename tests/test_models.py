@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from catalogue import CASES, rows_for
 
-from kerasnn import models, reference
+from kerasnn import InputError, models, reference
 
 TWINS = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -119,13 +119,19 @@ def test_answers_of_a_classifier_are_softmax_and_argmax(rng):
 
 
 @pytest.mark.parametrize("kind", [kind for case in CASES.values() for kind in case[:2]])
-def test_a_layer_without_units_is_refused(kind):
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared whole
-        kind(hidden_units=(3, 0), n_in=4, n_out=2)
-    assert str(caught.value) == (
-        "n_in, hidden_units and n_out must be at least 1;"
-        " got n_in=4, hidden_units=(3, 0), n_out=2"
-    )
+def test_a_size_or_seed_that_cannot_be_is_refused(kind):
+    for arguments, message in (
+        (
+            {"hidden_units": (3, 0)},
+            "hidden_units[1] must be a whole number of at least 1; got 0",
+        ),
+        ({"n_in": 0}, "n_in must be a whole number of at least 1; got 0"),
+        ({"n_out": 1.5}, "n_out must be a whole number of at least 1; got 1.5"),
+        ({"seed": -1}, "seed must be a whole number of at least 0; got -1"),
+    ):
+        with pytest.raises(InputError) as caught:
+            kind(**arguments)
+        assert str(caught.value) == message
 
 
 def test_the_gradient_is_the_central_difference():

@@ -269,3 +269,12 @@ def test_rows_of_another_width_are_refused(exported):
     with pytest.raises(InputError) as caught:
         kerasnn.load(version).predict(np.zeros((2, 3)))
     assert str(caught.value) == "x must be [rows, 64]; got shape (2, 3)"
+
+
+def test_rows_that_are_not_finite_are_refused(exported):
+    version, rows, _ = exported
+    x = np.load(rows)
+    x[2, 5] = np.nan
+    with pytest.raises(InputError) as caught:
+        kerasnn.load(version).predict(x)
+    assert str(caught.value) == ("x must be finite in float32; got x[2, 5]=nan and 0 more")

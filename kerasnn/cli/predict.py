@@ -35,7 +35,7 @@ def predict(model: Path, file: Path, output: Path | None, as_json: bool) -> None
     with quiet_tensorflow():
         from kerasnn import datasets, saving
     network = saving.load(model)
-    rows = datasets.read_numbers(file, network.columns)
+    rows = datasets.read_numbers(file, network.columns, dtype=network.dtype)
     table = _table(network.predict(rows.to_numpy()))
     if output is not None:
         _write(output, table)

@@ -15,15 +15,18 @@ import pandas as pd
 from kerasnn.errors import InputError
 
 
-def read_numbers(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_numbers(
+    path: str | Path, columns: Sequence[str], *, dtype: str = "float64"
+) -> pd.DataFrame:
     """The named columns of a CSV file with a header line.
 
     Args:
         path: the file, UTF-8.
         columns: what is needed, in the order wanted; others in the file are ignored.
+        dtype: "float64" or "float32"; 1e300 is finite only in the first.
 
     Returns:
-        [rows, columns] float64, all finite.
+        [rows, columns] of that type, all finite.
 
     Raises:
         InputError: the file is missing, unreadable, empty or ragged, or lacks a column, or
@@ -33,6 +36,8 @@ def read_numbers(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     _check_columns(path, header, columns)
     table = pd.DataFrame(records, columns=header, dtype=str)[list(columns)]
     numbers = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(dtype)
     wrong = np.argwhere(~np.isfinite(numbers.to_numpy()))
     if len(wrong):
         row, column = wrong[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tensorflow as tf
 
 from kerasnn.choices import Initializer
+from kerasnn.errors import check_whole_number
 from kerasnn.layers import Dense, initial_weights
 from kerasnn.models.heads import Head
 
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
 
-def check_sizes(n_in: int, hidden_units: tuple[int, ...], n_out: int) -> None:
-    """Every layer has at least one unit.
+def check_sizes(n_in: int, hidden_units: tuple[int, ...], n_out: int, *, seed: int) -> None:
+    """Every layer has at least one unit, and the seed can be one.
 
     Raises:
-        ValueError: it has not.
+        InputError: it has not.
     """
-    if min(n_in, n_out, *hidden_units) < 1:
-        raise ValueError(
-            "n_in, hidden_units and n_out must be at least 1;"
-            f" got {n_in=}, {hidden_units=}, {n_out=}"
-        )
+    check_whole_number("n_in", n_in, least=1)
+    for number, units in enumerate(hidden_units):
+        check_whole_number(f"hidden_units[{number}]", units, least=1)
+    check_whole_number("n_out", n_out, least=1)
+    check_whole_number("seed", seed, least=0)
 
 
 def mlp_config(mlp: "MLPNetwork | MLPModel") -> dict[str, Any]:
@@ -72,7 +73,7 @@ class MLPNetwork(tf.Module):
         name: str | None,
     ) -> None:
         super().__init__(name=name)
-        check_sizes(n_in, tuple(hidden_units), n_out)
+        check_sizes(n_in, tuple(hidden_units), n_out, seed=seed)
         self.n_in, self.n_out = n_in, n_out
         self.hidden_units = tuple(hidden_units)
         self.use_bias = use_bias

@@ -48,7 +48,7 @@ class MLPModel(keras.Model):
         name: str | None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        check_sizes(n_in, tuple(hidden_units), n_out)
+        check_sizes(n_in, tuple(hidden_units), n_out, seed=seed)
         self.n_in, self.n_out = n_in, n_out
         self.hidden_units = tuple(hidden_units)
         self.use_bias = use_bias

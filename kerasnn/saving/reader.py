@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from kerasnn.errors import InputError
 from kerasnn.manifest import find_version, read_manifest
+from kerasnn.training.checks import checked_rows
 
 
 class SavedNetwork:
@@ -18,12 +17,14 @@ class SavedNetwork:
         folder: its version folder.
         manifest: what `assets.extra/kerasnn.json` holds.
         columns: names of the input columns, in order.
+        dtype: type of the input.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.columns: list[str] = manifest["inputs"]["x"]["columns"]
+        self.dtype: str = manifest["inputs"]["x"]["dtype"]
         self._loaded = tf.saved_model.load(folder)  # freed with this object
         self._serve = self._loaded.signatures["serving_default"]
 
@@ -37,13 +38,9 @@ class SavedNetwork:
             `class` [rows] and `probabilities` [rows, n_classes], or `value` [rows, n_out].
 
         Raises:
-            InputError: x has not that shape.
+            InputError: x has not that shape, no rows, or a value that is not finite.
         """
-        rows = np.asarray(x, dtype=self.manifest["inputs"]["x"]["dtype"])
-        if rows.ndim != 2 or rows.shape[1] != len(self.columns):
-            raise InputError(
-                f"x must be [rows, {len(self.columns)}]; got shape {rows.shape}"
-            )
+        rows = checked_rows(x, len(self.columns), self.dtype)
         answers = self._serve(x=tf.constant(rows))
         return {name: value.numpy() for name, value in answers.items()}
 

@@ -14,16 +14,6 @@ from kerasnn.models import Head
 Array = NDArray[Any]
 
 
-def check_positive(name: str, value: int) -> None:
-    """A count is a whole number of at least 1.
-
-    Raises:
-        InputError: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name} must be a whole number of at least 1; got {value!r}")
-
-
 def checked_rows(x: ArrayLike, n_in: int, dtype: str) -> Array:
     """Rows as an array [rows, n_in] of the network's type.
 
@@ -35,8 +25,7 @@ def checked_rows(x: ArrayLike, n_in: int, dtype: str) -> Array:
         raise InputError(f"x must be [rows, {n_in}]; got shape {array.shape}")
     if not len(array):
         raise InputError("x has no rows")
-    _check_finite("x", array)
-    return array.astype(dtype)
+    return _finite("x", array, dtype)
 
 
 def checked_targets(y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: str) -> Array:
@@ -59,8 +48,7 @@ def checked_targets(y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: st
     if array.ndim != 2 or array.shape[1] != n_out:
         labels = "[rows] labels or " if head.task == "classification" else ""
         raise InputError(f"y must be {labels}[rows, {n_out}]; got shape {array.shape}")
-    _check_finite("y", array)
-    return array.astype(dtype)
+    return _finite("y", array, dtype)
 
 
 def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
@@ -93,7 +81,10 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
 
 
 def _as_numbers(name: str, values: ArrayLike) -> Array:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{name} has rows of different lengths") from None
     if array.dtype.kind not in "biuf" or array.ndim == 0:
         raise InputError(
             f"{name} must be an array of numbers; got {array.dtype} {array.shape}"
@@ -101,14 +92,18 @@ def _as_numbers(name: str, values: ArrayLike) -> Array:
     return array
 
 
-def _check_finite(name: str, array: Array) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        wrong = np.argwhere(~np.isfinite(array))
+def _finite(name: str, array: Array, dtype: str) -> Array:
+    """The array in the network's type, in which every value must be finite."""
+    with np.errstate(over="ignore"):  # 1e300 is infinite in float32
+        cast = array.astype(dtype)
+    wrong = np.argwhere(~np.isfinite(cast))
+    if len(wrong):
         row, column = wrong[0]
         raise InputError(
-            f"{name} must be finite; got {name}[{row}, {column}]={array[row, column]}"
-            f" and {len(wrong) - 1} more"
+            f"{name} must be finite in {dtype}; got {name}[{row}, {column}]="
+            f"{array[row, column]} and {len(wrong) - 1} more"
         )
+    return cast
 
 
 def _checked_labels(labels: Array, n_classes: int) -> Array:

@@ -11,11 +11,10 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.choices import Batching, Driver, OptimizerName
-from kerasnn.errors import InputError, NonFiniteLossError
+from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.layers import raw_variables
 from kerasnn.models import check_network
 from kerasnn.training.checks import (
-    check_positive,
     check_variables,
     checked_rows,
     checked_targets,
@@ -122,8 +121,9 @@ class Trainer:
             NonFiniteLossError: the loss became NaN or infinite; weights and optimizer
                 are put back to the start of the compiled call, which the error names.
         """
-        check_positive("epochs", epochs)
-        check_positive("batch_size", batch_size)
+        check_whole_number("epochs", epochs, least=1)
+        check_whole_number("batch_size", batch_size, least=1)
+        check_whole_number("seed", seed, least=0)
         data = self._tensors(x, y)
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
         test_data, test_blocks = None, []
@@ -273,7 +273,7 @@ def fit(
     The arguments are those of `Trainer` and `Trainer.fit`, whose errors it raises.
     `verbose` is Keras's: 0 silent, 1 a progress bar (on a terminal), 2 a line an epoch.
     """
-    check_positive("epochs", epochs)
+    check_whole_number("epochs", epochs, least=1)
     trainer = Trainer(model, optimizer=optimizer, driver=driver)
     with contextlib.ExitStack() as stack:
         callbacks: list[EpochCallback] = []
