@@ -169,7 +169,7 @@ TRAIN_OPTIONS = (
         ("train digits --epoch 3", f"No such option: --epoch. Possible: {TRAIN_OPTIONS}"),
         (
             "train mnist",
-            "Invalid value for '{iris|digits}': 'mnist' is not one of 'iris', 'digits'.",
+            "Invalid value for 'SOURCE': 'mnist' is not one of 'iris', 'digits'.",
         ),
         (
             "train digits --driver fast",
@@ -214,7 +214,7 @@ TRAIN_OPTIONS = (
             "train digits --name a/b",
             "Invalid value for '--name': 'a/b' is not a plain folder name",
         ),
-        ("train", "Missing argument '{iris|digits}'. Choose from:\n\tiris,\n\tdigits"),
+        ("train", "Missing argument 'SOURCE'. Choose from:\n\tiris,\n\tdigits"),
         ("predict saved_models/digits", "Missing argument 'FILE'."),
     ],
 )

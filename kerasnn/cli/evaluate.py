@@ -12,7 +12,7 @@ from kerasnn.cli.parsing import Command
 
 @click.command(cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("source", type=click.Choice(get_args(LessonName)))
+@click.argument("source", metavar="SOURCE", type=click.Choice(get_args(LessonName)))
 @json_option
 def evaluate(model: Path, source: str, as_json: bool) -> None:
     """Loss and accuracy of MODEL on the rows of SOURCE, a lesson: iris or digits.

@@ -18,7 +18,7 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
 
 
 @click.command(cls=Command)
-@click.argument("source", type=click.Choice(get_args(LessonName)))
+@click.argument("source", metavar="SOURCE", type=click.Choice(get_args(LessonName)))
 @click.option("--epochs", type=click.IntRange(min=1), help="Times through the rows.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a step.")
 @click.option("--learning-rate", type=PositiveNumber(), help="Step size.")
@@ -50,7 +50,8 @@ def train(source: str, output: Path, name: str | None, as_json: bool, **given: A
     """Train a network on SOURCE, a lesson: iris or digits.
 
     It writes OUTPUT/NAME/VERSION, a SavedModel with a report, counting versions up.
-    What is not given is the lesson's own: digits trains 64-30-10 with Adam, 100 epochs.
+    What is not given is the lesson's own. digits: 64-30-10, Adam at 0.002, shuffled batches
+    of 64, 100 epochs. iris: 2-3-1, SGD at 0.1, all rows at once, 200 epochs.
     """
     name = name or source
     if name != Path(name).name or name in (".", ".."):
