@@ -8,7 +8,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasnn import datasets, layers, losses, metrics, models, reference, training
+    from kerasnn import (
+        datasets,
+        layers,
+        losses,
+        metrics,
+        models,
+        reference,
+        reports,
+        saving,
+        training,
+    )
     from kerasnn.errors import InputError, NonFiniteLossError
     from kerasnn.saving import export, load
     from kerasnn.training import Trainer, fit
@@ -29,6 +39,8 @@ __all__ = [
     "metrics",
     "models",
     "reference",
+    "reports",
+    "saving",
     "training",
 ]
 

@@ -7,44 +7,46 @@ class InputError(ValueError):
     """What was given cannot be used; the message says what, where, and the way out."""
 
 
-def check_whole_number(name: str, value: object, *, least: int) -> None:
-    """A count or a seed is a whole number that is large enough.
+def check_whole_number(name: str, value: object, *, least: int) -> int:
+    """A count or a seed as a plain int that is large enough.
 
     Raises:
         InputError: it is not.
     """
     try:
-        whole = not isinstance(value, bool) and operator.index(value) >= least  # type: ignore[arg-type]
+        number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        whole = False
-    if not whole:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
         raise InputError(
             f"{name} must be a whole number of at least {least}; got {value!r}"
         )
+    return number
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite.
+    """A loss, or a weight after the last step, became NaN or infinite.
 
     Attributes:
         epoch: number of the epoch in which it happened, from 1.
-        last_finite: loss of the epoch before, or None in the first one.
+        last_finite: the last loss that was finite, that of `last_epoch`; None if none was.
         kept_epoch: the network is as it was after this epoch; 0: as before training.
     """
 
     def __init__(
         self,
         name: str,
-        value: float,
+        value: float | str,
         *,
         epoch: int,
         last_finite: float | None,
+        last_epoch: int,
         kept_epoch: int,
     ) -> None:
         before = (
-            "there was no finite value before it"
+            "there was no finite loss before it"
             if last_finite is None
-            else f"the last finite value was {last_finite:.6g}, in epoch {epoch - 1}"
+            else f"the last finite loss was {last_finite:.6g}, in epoch {last_epoch}"
         )
         kept = f"after epoch {kept_epoch}" if kept_epoch else "before training"
         super().__init__(
@@ -53,4 +55,5 @@ class NonFiniteLossError(ArithmeticError):
         )
         self.epoch = epoch
         self.last_finite = last_finite
+        self.last_epoch = last_epoch
         self.kept_epoch = kept_epoch

@@ -1,6 +1,6 @@
 """The lessons as whole jobs: rows, network, training, report, export, evaluation.
 
-It puts the rooms together for `kerasnn train iris|digits` and for the scripts.
+It puts the rooms together for `kerasnn train iris|digits` and `kerasnn evaluate`.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,6 +50,14 @@ class Settings:
     seed: int = 0
 
 
+def used_settings(settings: Settings) -> dict[str, Any]:
+    """Those that have had an effect: there is no batch size where all rows are one."""
+    used = asdict(settings)
+    if settings.batching == "full":
+        del used["batch_size"]
+    return used
+
+
 @dataclass(frozen=True)
 class Lesson:
     """A job with real rows.
@@ -68,7 +76,7 @@ class Lesson:
     columns: tuple[str, ...]
     rows: Callable[[], Rows]
     held_out: bool
-    network: Callable[..., MLPNetwork]
+    network: type[SigmoidNetwork | DigitsNetwork]
     scale: float
     settings: Settings
 
@@ -139,7 +147,7 @@ LESSONS: dict[str, Lesson] = {
 
 
 def train(
-    lesson: Lesson, settings: Settings, *, callbacks: Sequence[EpochCallback] = ()
+    lesson: Lesson, settings: Settings, *, on_epoch: Sequence[EpochCallback] = ()
 ) -> Outcome:
     """Train a lesson's network; the test rows are looked at, never learned from.
 
@@ -166,7 +174,7 @@ def train(
         batching=settings.batching,
         seed=settings.seed,
         validation_data=(prepared.x_test, prepared.y_test) if lesson.held_out else None,
-        callbacks=callbacks,
+        on_epoch=on_epoch,
     )
     metrics = trainer.evaluate(prepared.x_test, prepared.y_test)
     return Outcome(lesson, settings, network, rows, history, metrics)
@@ -188,7 +196,7 @@ def save(outcome: Outcome, folder: str | Path) -> Path:
         columns=outcome.lesson.columns,
         metadata={
             "metrics": {"rows": _tested_on(outcome.lesson), **outcome.metrics},
-            "settings": asdict(outcome.settings),
+            "settings": used_settings(outcome.settings),
             "data": {
                 "source": outcome.lesson.name,
                 "rows": len(outcome.rows.x_train),
@@ -207,7 +215,8 @@ def evaluate(network: saving.SavedNetwork, lesson: Lesson) -> dict[str, float]:
     wrong and very sure comes out lower here.
 
     Raises:
-        InputError: the network takes other columns than the lesson has.
+        InputError: the network takes other columns than the lesson has, or gives
+            other outputs.
     """
     if tuple(network.columns) != tuple(lesson.columns):
         raise InputError(
@@ -215,6 +224,11 @@ def evaluate(network: saving.SavedNetwork, lesson: Lesson) -> dict[str, float]:
             f" ({network.columns[0]}, ...), but {lesson.name} has"
             f" {len(lesson.columns)} columns ({lesson.columns[0]}, ...);"
             " they must be the same"
+        )
+    if network.manifest["outputs"] != _outputs(lesson):
+        raise InputError(
+            f"{network.folder}: gives {_shapes(network.manifest['outputs'])}, but"
+            f" {lesson.name} needs {_shapes(_outputs(lesson))}"
         )
     rows = lesson.rows()
     answers = network.predict(rows.x_test)
@@ -227,6 +241,20 @@ def evaluate(network: saving.SavedNetwork, lesson: Lesson) -> dict[str, float]:
         "loss": float(log_loss(rows.y_test, probabilities, labels=classes)),
         "accuracy": float(accuracy_score(rows.y_test, answers["class"])),
     }
+
+
+def _outputs(lesson: Lesson) -> dict[str, Any]:
+    """The outputs of a network for this lesson, as in the manifest."""
+    if lesson.network.head.task == "regression":
+        return {"value": {"dtype": "float32", "shape": [None, 1]}}
+    return {
+        "class": {"dtype": "int64", "shape": [None]},
+        "probabilities": {"dtype": "float32", "shape": [None, datasets.N_CLASSES]},
+    }
+
+
+def _shapes(outputs: dict[str, Any]) -> str:
+    return ", ".join(f"{k} {['rows', *v['shape'][1:]]}" for k, v in outputs.items())
 
 
 def _prepared(lesson: Lesson, rows: Rows) -> Rows:
@@ -251,7 +279,7 @@ def _sections(outcome: Outcome) -> list[reports.Section]:
     sections = [
         reports.Section(
             "Learning curves",
-            "Each value is the mean over the epoch's rows, taken while it went on.",
+            "Training rows: the mean while the epoch went on. Test rows: at its end.",
             curves,
         )
     ]

@@ -18,13 +18,21 @@ from kerasnn.errors import InputError
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
 FORMAT = 1
+DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
 
 
 def versions(folder: Path) -> list[int]:
     """The version numbers in a model's folder, smallest first."""
     if not folder.is_dir():
         return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
+    return sorted(
+        int(p.name) for p in folder.iterdir() if is_version_name(p.name) and p.is_dir()
+    )
+
+
+def is_version_name(name: str) -> bool:
+    """A whole number of at least 1, as it would be printed."""
+    return name.isascii() and name.isdecimal() and name == str(int(name)) != "0"
 
 
 def find_version(folder: Path) -> Path:
@@ -40,8 +48,8 @@ def find_version(folder: Path) -> Path:
     numbers = versions(folder)
     if not numbers:
         raise InputError(
-            f"{folder}: is no kerasnn export: it has neither saved_model.pb nor a"
-            " version folder"
+            f"{folder}: is not a kerasnn export: it has neither saved_model.pb nor a"
+            f" version folder{_models_below(folder)}"
         )
     return folder / str(numbers[-1])
 
@@ -57,21 +65,32 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{version_folder}: is no kerasnn export: it has no {MANIFEST}"
+            f"{version_folder}: is not a kerasnn export: it has no {MANIFEST}"
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path}: is not a manifest of format {FORMAT}")
+    missing = [key for key in DESCRIBED if key not in manifest]
+    if missing:
+        raise InputError(f"{path}: is damaged: it has no {', '.join(missing)}")
     return manifest
 
 
-def write_manifest(version_folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest, with the number of its format, into a version folder."""
-    path = version_folder / MANIFEST
-    path.parent.mkdir(exist_ok=True)
-    text = json.dumps({"format": FORMAT, **manifest}, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """The manifest as JSON, with the number of its format; NumPy's numbers as numbers.
+
+    Raises:
+        InputError: something in it has no form in JSON.
+    """
+
+    def number(value: object) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        raise InputError(f"metadata must be JSON; got {value!r}")
+
+    content = {"format": FORMAT, **manifest}
+    return json.dumps(content, indent=2, ensure_ascii=False, default=number) + "\n"
 
 
 def data_fingerprint(*arrays: NDArray[Any]) -> str:
@@ -81,6 +100,11 @@ def data_fingerprint(*arrays: NDArray[Any]) -> str:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _models_below(folder: Path) -> str:
+    names = sorted(p.name for p in folder.iterdir() if versions(p))
+    return f"; the models in it are {', '.join(names)}" if names else ""
 
 
 def _did_you_mean(folder: Path) -> str:

@@ -43,7 +43,7 @@ history = trainer.fit(
     epochs=epochs,
     batching="full",
     validation_data=(x_test, y_test),
-    callbacks=[EpochLines(epochs)],
+    on_epoch=[EpochLines(epochs)],
 )
 print(f"Test accuracy {history.history['val_accuracy'][-1]:.4f}")
 

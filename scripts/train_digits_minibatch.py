@@ -41,7 +41,7 @@ with ProgressBar(epochs, disable=None) as bar:
         batching="kfold",
         seed=seed,
         validation_data=test,
-        callbacks=[bar, EpochLines(epochs, write=bar.write)],
+        on_epoch=[bar, EpochLines(epochs, write=bar.write)],
     )
 per_step = history.microseconds_per_step()
 print(f"Test accuracy {history.history['val_accuracy'][-1]:.4f}", end="")

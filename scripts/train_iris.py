@@ -55,7 +55,7 @@ for epoch in range(epochs):
 print("\nThe same step, compiled:")
 network = models.SigmoidNetwork()
 trainer = kerasnn.Trainer(network, optimizer=make_optimizer("sgd", learning_rate=0.1))
-history = trainer.fit(x, y, epochs=epochs, batching="full", callbacks=[tell])
+history = trainer.fit(x, y, epochs=epochs, batching="full", on_epoch=[tell])
 
 # 0.8889 is 8/9, what a constant output of 1/3 gives. With labels of -1 and 1 an output in
 # (0, 1) cannot do better from this start: the next step is to choose other labels.

@@ -14,12 +14,16 @@ class Case(NamedTuple):
     keras_loss: object
 
 
-def keras_cross_entropy():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+def keras_cross_entropy(dtype="float32"):
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=dtype)
+
+
+def keras_mse(dtype="float32"):
+    return keras.losses.MeanSquaredError(dtype=dtype)
 
 
 CASES = {
-    "sigmoid": Case(models.SigmoidNetwork, models.SigmoidModel, lambda: "mse"),
+    "sigmoid": Case(models.SigmoidNetwork, models.SigmoidModel, keras_mse),
     "digits": Case(models.DigitsNetwork, models.DigitsModel, keras_cross_entropy),
 }
 

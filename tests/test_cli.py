@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -108,6 +109,9 @@ def test_train_prints_json_and_nothing_else_on_standard_output(run):
             "seed": 3,
         },
     }
+    network = saving.load("out/mine").manifest["network"]
+    assert network["config"]["hidden_units"] == [8, 4]
+    assert network["config"]["seed"] == 3
     assert sorted(os.listdir("out/mine/1/assets.extra")) == [
         "accuracy.png",
         "confusion.png",
@@ -199,11 +203,12 @@ TRAIN_OPTIONS = (
         ),
         (
             "train digits --learning-rate nan",
-            "Invalid value for '--learning-rate': 'nan' is not a number above 0",
+            "Invalid value for '--learning-rate': 'nan' is not a number above 0, below"
+            " 1e+38",
         ),
         (
             "train digits --learning-rate 0",
-            "Invalid value for '--learning-rate': '0' is not a number above 0",
+            "Invalid value for '--learning-rate': '0' is not a number above 0, below 1e+38",
         ),
         (
             "train digits --hidden-units 30,x",
@@ -212,7 +217,18 @@ TRAIN_OPTIONS = (
         ),
         (
             "train digits --name a/b",
-            "Invalid value for '--name': 'a/b' is not a plain folder name",
+            "Invalid value for '--name': 'a/b' is not a plain folder name such as digits or"
+            " my_net",
+        ),
+        (
+            "train digits --name 7",
+            "Invalid value for '--name': '7' is not a plain folder name such as digits or"
+            " my_net",
+        ),
+        (
+            "train iris --batch-size 16",
+            "--batch-size has no effect with --batching full, where all rows are one batch;"
+            " possible with kfold, shuffled, tf-data",
         ),
         ("train", "Missing argument 'SOURCE'. Choose from:\n\tiris,\n\tdigits"),
         ("predict saved_models/digits", "Missing argument 'FILE'."),
@@ -270,7 +286,7 @@ def test_predict_gives_json(run, models):
         ("X0,Y\n1,2\n", "rows.csv: has no column 'X1'. It has X0, Y; needed: X0, X1"),
         (
             "X0,X1\n1,b\n",
-            "rows.csv: row 1 (line 2), column 'X1': 'b' is not a finite number",
+            "rows.csv: row 1 (line 2), column 'X1': 'b' is not a number",
         ),
         ("", "rows.csv: is empty; it needs a header line with X0, X1"),
     ],
@@ -282,6 +298,35 @@ def test_predict_tells_what_is_wrong_with_a_file_and_writes_none(
     code, out, err = run("predict", models / "iris", "rows.csv", "-o", "out.csv")
     assert (code, out, err) == (1, "", f"Error: {message}\n")
     assert os.listdir() == ["rows.csv"]
+
+
+def test_predict_writes_through_links_and_pipes_and_keeps_the_mode(run, models):
+    file = write_rows("rows.csv", datasets.IRIS_COLUMNS, [[5.1, 3.5]])
+    real = Path("real.csv")
+    real.write_text("old")
+    real.chmod(0o640)
+    Path("link.csv").symlink_to(real)
+    assert run("predict", models / "iris", file, "-o", "link.csv")[0] == 0
+    assert Path("link.csv").is_symlink()
+    assert real.read_text().startswith("value\n0.")
+    assert real.stat().st_mode & 0o777 == 0o640
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(Path("pipe").read_text)
+        assert run("predict", models / "iris", file, "-o", "pipe")[0] == 0
+        assert reader.result(timeout=30) == real.read_text()
+    assert Path("pipe").is_fifo()
+
+
+def test_predict_does_not_write_over_its_own_rows(run, models):
+    file = write_rows("rows.csv", datasets.IRIS_COLUMNS, [[5.1, 3.5]])
+    before = Path(file).read_text()
+    code, _, err = run("predict", models / "iris", file, "-o", "./rows.csv")
+    assert code == 2
+    assert err.endswith(
+        "Error: --output is FILE itself, rows.csv, whose rows would be lost\n"
+    )
+    assert Path(file).read_text() == before
 
 
 def test_predict_tells_of_an_output_that_cannot_be_written(run, models):
@@ -351,6 +396,39 @@ def test_inspect_gives_the_manifest_as_json(run, models):
     assert result.pop("folder") == str(models / "iris" / "1")
     manifest = models / "iris" / "1" / "assets.extra" / "kerasnn.json"
     assert result == json.loads(manifest.read_text())
+
+
+@pytest.mark.parametrize(
+    "setting", ["hidden_units", "optimizer", "driver", "batching", "seed"]
+)
+def test_every_setting_reaches_the_training(setting, monkeypatch):
+    value = {
+        "hidden_units": (5,),
+        "optimizer": "sgd",
+        "driver": "eager",
+        "batching": "tf-data",
+        "seed": 9,
+    }[setting]
+    used = {}
+
+    class Spy(lessons.Trainer):
+        def __init__(self, model, *, optimizer, driver):
+            used.update(hidden_units=model.hidden_units, driver=driver)
+            used.update(optimizer=type(optimizer).__name__.lower())
+            super().__init__(model, optimizer=optimizer, driver=driver)
+
+        def fit(self, *rows, **options):
+            used.update(options)
+            assert self.model.seed == options["seed"]
+            return super().fit(*rows, **options)
+
+    monkeypatch.setattr(lessons, "Trainer", Spy)
+    lesson = lessons.LESSONS["digits"]
+    base = replace(lesson.settings, epochs=1, driver="graph", learning_rate=0.125)
+    outcome = lessons.train(lesson, replace(base, batch_size=700, **{setting: value}))
+    assert used[setting] == value
+    assert (used["epochs"], used["batch_size"]) == (1, 700)
+    assert len(outcome.history.epoch) == 1
 
 
 # --- in a process of its own ------------------------------------------------------

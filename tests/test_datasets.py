@@ -61,12 +61,21 @@ def test_a_csv_gives_the_columns_asked_for_in_their_order(tmp_path):
             "has no column 'X1'; did you mean 'X01'? It has X0, X01; needed: X0, X1",
         ),
         ("X0,X1,X0\n1,2,3\n", "has 2 columns named 'X0'"),
-        ("X0,X1\n1,2\n3\n", "line 3 has 1 values where the header has 2"),
-        ("X0,X1\n1,2,3\n4,5\n", "line 2 has 3 values where the header has 2"),
-        ("X0,X1\n1,2\n3,x\n", "row 2 (line 3), column 'X1': 'x' is not a finite number"),
+        ("X0,X1\n1,2\n3\n", "line 3 has 1 value where the header has 2 values"),
+        ("X0,X1\n1,2,3\n4,5\n", "line 2 has 3 values where the header has 2 values"),
+        (
+            "X0,X1\n1,2\n3,x\n",
+            "row 2 (line 3), column 'X1': 'x' is not a number",
+        ),
         ("X0,X1\n\n1,\n", "row 1 (line 3), column 'X1': the value is missing"),
-        ("X0,X1\nnan,2\n", "row 1 (line 2), column 'X0': 'nan' is not a finite number"),
-        ("X0,X1\n1,inf\n", "row 1 (line 2), column 'X1': 'inf' is not a finite number"),
+        (
+            "X0,X1\nnan,2\n",
+            "row 1 (line 2), column 'X0': 'nan' is not a number",
+        ),
+        (
+            "X0,X1\n1,inf\n",
+            "row 1 (line 2), column 'X1': 'inf' is not finite in float64",
+        ),
         ('X0,X1\n1,"2\n', "is not a CSV file: unexpected end of data"),
         (b"X0,X1\n\xff\xfe,2\n", "is not UTF-8 text: invalid start byte"),
     ],
@@ -86,7 +95,7 @@ def test_a_number_too_large_for_the_type_is_told(tmp_path):
     with pytest.raises(InputError) as caught:
         datasets.read_numbers(file, ["X0"], dtype="float32")
     assert str(caught.value) == (
-        f"{file}: row 1 (line 2), column 'X0': '1e300' is not a finite number"
+        f"{file}: row 1 (line 2), column 'X0': '1e300' is not finite in float32"
     )
 
 

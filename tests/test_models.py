@@ -94,7 +94,7 @@ def test_a_config_makes_the_network_again(case):
 def test_keras_fit_runs_the_models_own_train_step(case, monkeypatch):
     model = case.model(initializer="glorot")
     seen = []
-    own = type(model).train_step
+    own = vars(models.MLPModel)["train_step"]  # ours, not the one it would inherit
     monkeypatch.setattr(
         type(model), "train_step", lambda self, data: seen.append(1) or own(self, data)
     )
@@ -125,6 +125,7 @@ def test_a_size_or_seed_that_cannot_be_is_refused(kind):
             {"hidden_units": (3, 0)},
             "hidden_units[1] must be a whole number of at least 1; got 0",
         ),
+        ({"hidden_units": 30}, "hidden_units must be a sequence such as (30,); got 30"),
         ({"n_in": 0}, "n_in must be a whole number of at least 1; got 0"),
         ({"n_out": 1.5}, "n_out must be a whole number of at least 1; got 1.5"),
         ({"seed": -1}, "seed must be a whole number of at least 0; got -1"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from catalogue import CASES, rows_for
@@ -207,6 +208,9 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
         str(caught.value),
     )
     assert sorted(os.listdir(tmp_path)) == before == ["1"]
+    with pytest.raises(RuntimeError):
+        kerasnn.export(network, tmp_path / "new" / "net")
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
@@ -225,6 +229,87 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
 def test_checking_a_folder_leaves_nothing(tmp_path):
     saving.check_writable(tmp_path / "a" / "b")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_version_is_whole_before_it_has_its_number(tmp_path, monkeypatch):
+    seen = []
+    rename = os.rename
+
+    def spy(source, target):
+        assert not os.path.exists(target)
+        names = sorted(p.name for p in Path(source).rglob("*") if p.is_file())
+        seen.append((Path(source).name[:9], Path(target).name, names))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", spy)
+    kerasnn.export(models.SigmoidNetwork(), tmp_path, files={"note.txt": b""})
+    assert seen == [
+        (
+            ".partial-",
+            "1",
+            [
+                "fingerprint.pb",
+                "kerasnn.json",
+                "note.txt",
+                "saved_model.pb",
+                "variables.data-00000-of-00001",
+                "variables.index",
+            ],
+        )
+    ]
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(tmp_path):
+    network = models.SigmoidNetwork(2, [np.int64(3)], seed=np.int64(4))
+    folder = kerasnn.export(network, tmp_path, metadata={"metrics": {"a": np.float32(0.5)}})
+    manifest = kerasnn.load(folder).manifest
+    assert manifest["network"]["config"]["seed"] == 4
+    assert manifest["metrics"] == {"a": 0.5}
+
+
+def test_a_table_is_read_by_its_names(tmp_path, rng):
+    network = models.SigmoidNetwork(initializer="normal")
+    folder = kerasnn.export(network, tmp_path, columns=["a", "b"])
+    table = pd.DataFrame({"b": rng.normal(size=4), "c": 0.0, "a": rng.normal(size=4)})
+    loaded = kerasnn.load(folder)
+    expected = loaded.predict(table[["a", "b"]].to_numpy())["value"]
+    np.testing.assert_array_equal(loaded.predict(table)["value"], expected)
+    with pytest.raises(InputError) as caught:
+        loaded.predict(table[["b", "c"]])
+    assert str(caught.value) == "x has no column 'a' (of 1 missing); it has b, c"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ["a", "a"]}, "columns must differ; got 'a' 2 times"),
+        ({"metadata": {"format": 2}}, "metadata must not have 'format': export writes it"),
+        ({"metadata": {"task": ""}}, "metadata must not have 'task': export writes it"),
+        (
+            {"metadata": {"model": keras.Model}},
+            "metadata must be JSON; got <class 'keras.src.models.model.Model'>",
+        ),
+        (
+            {"files": {"kerasnn.json": b""}},
+            "files must have plain names of their own; got 'kerasnn.json'",
+        ),
+        ({"files": {"a/b": b""}}, "files must have plain names of their own; got 'a/b'"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_before_writing(tmp_path, options, message):
+    with pytest.raises(InputError) as caught:
+        kerasnn.export(models.SigmoidNetwork(), tmp_path / "net", **options)
+    assert str(caught.value) == message
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_version_is_no_place_for_versions(tmp_path):
+    version = kerasnn.export(models.SigmoidNetwork(), tmp_path)
+    with pytest.raises(InputError) as caught:
+        kerasnn.export(models.SigmoidNetwork(), version)
+    assert str(caught.value) == (
+        f"{version}: is itself a version; give the folder above it, {tmp_path}"
+    )
 
 
 def test_columns_must_fit_the_network(tmp_path):
@@ -247,17 +332,19 @@ def test_what_is_no_export_is_told(tmp_path):
     )
     assert message(tmp_path / "x") == f"{tmp_path / 'x'}: there is no such folder"
     assert message(digits) == (
-        f"{digits}: is no kerasnn export: it has neither saved_model.pb nor a version"
+        f"{digits}: is not a kerasnn export: it has neither saved_model.pb nor a version"
         " folder"
     )
     (digits / "1" / "assets.extra").mkdir(parents=True)
     (digits / "1" / "saved_model.pb").write_bytes(b"")
     assert message(digits) == (
-        f"{digits / '1'}: is no kerasnn export: it has no assets.extra/kerasnn.json"
+        f"{digits / '1'}: is not a kerasnn export: it has no assets.extra/kerasnn.json"
     )
     manifest = digits / "1" / "assets.extra" / "kerasnn.json"
     manifest.write_text("{}")
     assert message(digits) == f"{manifest}: is not a manifest of format 1"
+    manifest.write_text('{"format": 1, "created": "", "versions": {}, "task": ""}')
+    assert message(digits) == f"{manifest}: is damaged: it has no network, inputs, outputs"
     manifest.write_text("{")
     assert message(digits).startswith(
         f"{manifest}: cannot be read: Expecting property name"

@@ -88,7 +88,7 @@ def test_numpy_and_tensorflow_end_with_equal_weights(iris, driver):
 def trained(case, driver, *, kind="network", dtype="float32", epochs=2, n_rows=50):
     network = getattr(case, kind)(initializer="glorot", seed=2, dtype=dtype)
     if kind == "model":
-        network.compile(make_optimizer("adam", 0.002), case.keras_loss())
+        network.compile(make_optimizer("adam", 0.002), case.keras_loss(dtype))
         trainer = Trainer(network, driver=driver)
     else:
         optimizer = make_optimizer("adam", 0.002)
@@ -118,9 +118,10 @@ def test_xla_is_graph_within_1e_5_after_100_steps_in_float32(case, kind):
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_xla_is_graph_within_1e_9_after_1000_steps_in_float64(case):
-    graph, _ = trained(case, "graph", dtype="float64", epochs=334)
-    xla, _ = trained(case, "xla", dtype="float64", epochs=334)
+@pytest.mark.parametrize("kind", ["network", "model"])
+def test_xla_is_graph_within_1e_9_after_1000_steps_in_float64(case, kind):
+    graph, _ = trained(case, "graph", kind=kind, dtype="float64", epochs=334)
+    xla, _ = trained(case, "xla", kind=kind, dtype="float64", epochs=334)
     assert_close(graph, xla, 1e-9)
 
 
@@ -177,6 +178,51 @@ def test_one_seed_gives_one_result_to_the_bit(batching):
     assert_same_bits(first, again)
     assert history == history_again
     assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("batching", ["kfold", "shuffled", "tf-data"])
+def test_the_seed_of_fit_decides_the_row_order(batching):
+    results = []
+    for seed in (0, 0, 1):
+        tf.random.set_seed(len(results))
+        network = models.DigitsNetwork(8, (5,), 3)
+        x, y = rows_for(network)
+        Trainer(network, driver="graph").fit(
+            x, y, batch_size=20, batching=batching, seed=seed
+        )
+        results.append(weights(network))
+    assert_same_bits(results[0], results[1])  # whatever TensorFlow's global seed
+    assert not np.array_equal(results[0][0], results[2][0])
+
+
+@pytest.mark.parametrize(("driver", "compiled"), [("graph", False), ("xla", True)])
+def test_the_driver_says_whether_xla_compiles(driver, compiled):
+    """What XLA has no kernel for runs in a graph and is refused by XLA."""
+
+    class WithText(models.SigmoidNetwork):
+        def __call__(self, x):
+            tf.strings.as_string(x)
+            shown = tf.strings.length(tf.strings.as_string(x))
+            return super().__call__(x) + 0.0 * tf.cast(tf.reduce_sum(shown), x.dtype)
+
+    trainer = Trainer(WithText(), driver=driver)
+    x, y = rows_for(trainer.model)
+    if compiled:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="unsupported operations"):
+            trainer.fit(x, y)
+    else:
+        trainer.fit(x, y)
+
+
+def test_xla_compiles_once_for_any_number_of_epochs(monkeypatch):
+    """A trace is not a compilation: `tf.range(epochs)` would compile for each value."""
+    trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
+    x, y = rows_for(trainer.model)
+    monkeypatch.setattr("kerasnn.training.trainer.SECONDS_PER_CALL", 1e9)
+    first = trainer.fit(x, y, epochs=1).seconds
+    others = [trainer.fit(x, y, epochs=n).seconds for n in (3, 6, 12, 24)]
+    # Each compilation takes as long as the first, 100 times what a call does.
+    assert sum(map(sum, others)) < sum(first)
 
 
 def test_how_epochs_are_grouped_into_calls_changes_no_bit(monkeypatch):
@@ -284,12 +330,57 @@ def test_every_optimizer_lowers_the_loss_under_xla(name):
     assert losses[-1] < losses[0]
 
 
+def test_loss_scaling_changes_nothing_but_rounding():
+    results = []
+    for wrap in (lambda o: o, keras.optimizers.LossScaleOptimizer):
+        network = models.SigmoidNetwork(initializer="glorot")
+        x, y = rows_for(network)
+        optimizer = wrap(keras.optimizers.SGD(0.5))
+        Trainer(network, optimizer=optimizer, driver="graph").fit(x, y, epochs=5)
+        results.append(weights(network))
+    assert_close(results[0], results[1], 1e-6)
+
+
+def test_averaged_weights_are_in_place_at_the_end_as_keras_has_them():
+    x, y = rows_for(models.SigmoidNetwork())
+    ours, theirs = (models.SigmoidModel(initializer="glorot") for _ in range(2))
+    for model in (ours, theirs):
+        model.compile(keras.optimizers.SGD(0.5, use_ema=True), "mse")
+    Trainer(ours, driver="graph").fit(x, y, epochs=20, batching="full")
+    theirs.fit(x, y, epochs=20, batch_size=len(x), shuffle=False, verbose=0)
+    assert_close(weights(ours), weights(theirs), 1e-6)
+
+
+def test_a_model_compiled_anew_is_trained_as_it_now_is():
+    model = models.SigmoidModel(initializer="glorot")
+    x, y = rows_for(model)
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    trainer = Trainer(model, driver="graph")
+    trainer.fit(x, y)
+    before = weights(model)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    trainer.fit(x, y)
+    assert_same_bits(before, weights(model))
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_twin_is_reset_as_well(case):
+    model = case.model(initializer="normal", seed=1)
+    model.compile("adam", case.keras_loss())
+    trainer = Trainer(model, driver="graph")
+    trainer.fit(*rows_for(model))
+    trainer.reset(1)
+    assert_same_bits(weights(model), weights(case.model(initializer="normal", seed=1)))
+    with pytest.raises(InputError):
+        trainer.reset(-1)
+
+
 def test_callbacks_hear_of_every_epoch_once_in_order():
     network = models.SigmoidNetwork(initializer="glorot")
     x, y = rows_for(network)
     heard = []
     history = Trainer(network, driver="graph").fit(
-        x, y, epochs=20, callbacks=[lambda epoch, logs: heard.append((epoch, logs["loss"]))]
+        x, y, epochs=20, on_epoch=[lambda epoch, logs: heard.append((epoch, logs["loss"]))]
     )
     assert heard == list(enumerate(history.history["loss"]))
     assert history.epoch == list(range(20))
@@ -331,8 +422,21 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_last_value(
     assert (caught.value.epoch, caught.value.kept_epoch) == (4, kept)
     assert np.isfinite(weights(network)).all()
     assert str(caught.value) == (
-        f"loss is inf in epoch 4; the last finite value was {caught.value.last_finite:.6g},"
+        f"loss is inf in epoch 4; the last finite loss was {caught.value.last_finite:.6g},"
         f" in epoch 3. The network is as it was {where}. A smaller learning rate or scaled"
+        " inputs may help"
+    )
+
+
+def test_a_last_update_that_is_not_finite_is_found_too(iris):
+    network = models.SigmoidNetwork()
+    before = weights(network)
+    with pytest.raises(NonFiniteLossError) as caught:
+        Trainer(network, optimizer=GradientDescent(1e39)).fit(*iris, batching="full")
+    assert_same_bits(before, weights(network))
+    assert str(caught.value) == (
+        "weight kernel is not finite in epoch 1; the last finite loss was 1.2723, in epoch"
+        " 1. The network is as it was before training. A smaller learning rate or scaled"
         " inputs may help"
     )
 
@@ -345,7 +449,7 @@ def test_a_loss_that_is_never_finite_leaves_the_network_as_it_was():
         Trainer(network).fit(x, y, epochs=5)
     assert_same_bits(before, weights(network))
     assert str(caught.value) == (
-        "loss is inf in epoch 1; there was no finite value before it. The network is as"
+        "loss is inf in epoch 1; there was no finite loss before it. The network is as"
         " it was before training. A smaller learning rate or scaled inputs may help"
     )
 
@@ -379,6 +483,18 @@ def with_value(array, index, value):
             GOOD_Y,
             {"batch_size": -3},
             "batch_size must be a whole number of at least 1; got -3",
+        ),
+        (
+            GOOD_X,
+            GOOD_Y,
+            {"initial_epoch": -1},
+            "initial_epoch must be a whole number of at least 0; got -1",
+        ),
+        (
+            GOOD_X,
+            GOOD_Y,
+            {"validation_data": (GOOD_X, GOOD_Y, GOOD_Y)},
+            "validation_data must be (x, y); got 3 things",
         ),
         (GOOD_X, GOOD_Y, {"seed": -1}, "seed must be a whole number of at least 0; got -1"),
         ([[1, 2], [3]], GOOD_Y, {}, "x has rows of different lengths"),
@@ -430,6 +546,11 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(x, y, options, m
         ([0, -1, 2], "labels must be in 0..2; got y[1]=-1"),
         ([0.0, 0.5, 2.0], "labels must be whole numbers; got y[1]=0.5"),
         ([0.0, np.nan, 2.0], "labels must be whole numbers; got y[1]=nan"),
+        (
+            [[0, 0, 1], [0, 1, 1], [1, 0, 0]],
+            "rows of y must be one-hot, or probabilities that sum to 1; got"
+            " y[1]=[0.0, 1.0, 1.0]",
+        ),
         (
             [[0, 1], [1, 0], [1, 0]],
             "y must be [rows] labels or [rows, 3]; got shape (3, 2)",

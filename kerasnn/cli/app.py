@@ -44,6 +44,6 @@ def main() -> None:
     except BrokenPipeError:  # for instance `kerasnn predict ... | head`
         sys.stderr.close()
         sys.exit(1)
-    except (InputError, NonFiniteLossError, OSError) as error:
+    except (InputError, NonFiniteLossError, OSError, RuntimeError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

@@ -28,13 +28,13 @@ def quiet_tensorflow() -> Iterator[None]:
     """Load TensorFlow inside this without its start-up notices on standard error.
 
     TensorFlow 2.21 prints six lines while it loads, whatever TF_CPP_MIN_LOG_LEVEL says
-    (tensorflow#100442): they are caught below Python and shown if the import fails. Set
-    TF_CPP_MIN_LOG_LEVEL yourself to see them, and everything after.
+    (tensorflow#100442): they are caught below Python and shown if the import fails.
+    TF_CPP_MIN_LOG_LEVEL=0 shows them, and everything after.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" or sys.stderr is None:
         yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as caught:

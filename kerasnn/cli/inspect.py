@@ -32,8 +32,10 @@ def inspect(model: Path, as_json: bool) -> None:
             if "columns" in tensor:
                 click.echo(f"      columns {_shortened(tensor['columns'])}")
     for heading in ("metrics", "settings", "data", "versions"):
+        if heading not in manifest:
+            continue
         click.echo(heading)
-        for name, value in manifest.get(heading, {}).items():
+        for name, value in manifest[heading].items():
             click.echo(f"  {name}  {_text(value)}")
     click.echo(f"created\n  {manifest['created']}")
 

@@ -55,8 +55,11 @@ class HiddenUnits(click.ParamType):
         return tuple(int(part) for part in parts)
 
 
+LARGEST = 1e38  # about what float32 can hold
+
+
 class PositiveNumber(click.ParamType):
-    """A finite number above zero."""
+    """A number above zero that float32 can hold."""
 
     name = "number"
 
@@ -68,6 +71,6 @@ class PositiveNumber(click.ParamType):
             number = float(str(value))
         except ValueError:
             number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            self.fail(f"{value!r} is not a number above 0", param, ctx)
+        if not 0 < number < LARGEST:
+            self.fail(f"{value!r} is not a number above 0, below {LARGEST:g}", param, ctx)
         return number

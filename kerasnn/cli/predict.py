@@ -30,8 +30,10 @@ def predict(model: Path, file: Path, output: Path | None, as_json: bool) -> None
     """Answer each row of FILE, a CSV file, with MODEL, a folder that train wrote.
 
     FILE needs the columns that the network was trained on (kerasnn inspect lists them),
-    in any order; others are passed over. One line of answers for each row.
+    in any order; other columns are ignored. One line of answers for each row.
     """
+    if output is not None and output.exists() and file.exists() and output.samefile(file):
+        raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
     with quiet_tensorflow():
         from kerasnn import datasets, saving
     network = saving.load(model)
@@ -67,17 +69,27 @@ def _table(answers: Mapping[str, Any]) -> "pd.DataFrame":
 
 def _write(path: Path, table: "pd.DataFrame") -> None:
     """Write the whole file, or nothing: beside it, then renamed into place."""
+    text = table.to_csv(index=False)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".partial-", newline="", delete=False
-        ) as beside:
-            try:
-                table.to_csv(beside, index=False)
-                beside.close()
-                os.chmod(beside.name, 0o644)
-                os.replace(beside.name, path)
-            except BaseException:
-                os.unlink(beside.name)
-                raise
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+            path.write_text(text)
+            return
+        target = path.resolve()  # what a link leads to, not the link
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+        try:
+            with open(descriptor, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            os.chmod(beside, mode)
+            os.replace(beside, target)
+        except BaseException:
+            os.unlink(beside)
+            raise
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # it can only be read by setting it
+    os.umask(mask)
+    return mask

@@ -1,7 +1,7 @@
 """`kerasnn train`: train a lesson's network, report on it, keep it."""
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,13 +19,13 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
 
 @click.command(cls=Command)
 @click.argument("source", metavar="SOURCE", type=click.Choice(get_args(LessonName)))
-@click.option("--epochs", type=click.IntRange(min=1), help="Times through the rows.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a step.")
-@click.option("--learning-rate", type=PositiveNumber(), help="Step size.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
+@click.option("--learning-rate", type=PositiveNumber(), help="Learning rate.")
 @click.option(
     "--optimizer",
     type=click.Choice(get_args(OptimizerName)),
-    help="How weights change.",
+    help="Optimizer.",
 )
 @click.option(
     "--hidden-units",
@@ -33,9 +33,13 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
     help="Units of the hidden layers: 30, or 64,32.",
 )
 @click.option(
-    "--batching", type=click.Choice(get_args(Batching)), help="How rows become batches."
+    "--batching",
+    type=click.Choice(get_args(Batching)),
+    help="How rows are cut into batches.",
 )
-@click.option("--driver", type=click.Choice(get_args(Driver)), help="What runs the step.")
+@click.option(
+    "--driver", type=click.Choice(get_args(Driver)), help="How the training loop is run."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Same seed, same weights.")
 @click.option(
     "--output",
@@ -53,11 +57,8 @@ def train(source: str, output: Path, name: str | None, as_json: bool, **given: A
     What is not given is the lesson's own. digits: 64-30-10, Adam at 0.002, shuffled batches
     of 64, 100 epochs. iris: 2-3-1, SGD at 0.1, all rows at once, 200 epochs.
     """
-    name = name or source
-    if name != Path(name).name or name in (".", ".."):
-        raise click.BadParameter(
-            f"{name!r} is not a plain folder name", param_hint="'--name'"
-        )
+    name = source if name is None else name
+    _check_name(name)
     with quiet_tensorflow():
         from kerasnn import lessons, saving
         from kerasnn.training import EpochLines, ProgressBar
@@ -65,13 +66,18 @@ def train(source: str, output: Path, name: str | None, as_json: bool, **given: A
     lesson = lessons.LESSONS[source]
     chosen = {key: value for key, value in given.items() if value is not None}
     settings = replace(lesson.settings, **chosen)
+    if "batch_size" in chosen and settings.batching == "full":
+        raise click.UsageError(
+            "--batch-size has no effect with --batching full, where all rows are one batch;"
+            " possible with kfold, shuffled, tf-data"
+        )
     with ProgressBar(settings.epochs, disable=None) as bar:
         lines = EpochLines(
             settings.epochs,
             every=max(100, settings.epochs // LINES),
             write=lambda line: bar.write(line, to_stderr=as_json),
         )
-        outcome = lessons.train(lesson, settings, callbacks=[bar, lines])
+        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines])
     folder = lessons.save(outcome, output / name)
     if as_json:
         print_json(_as_json(outcome, folder))
@@ -79,7 +85,18 @@ def train(source: str, output: Path, name: str | None, as_json: bool, **given: A
         _print(outcome, folder)
 
 
+def _check_name(name: str) -> None:
+    """A folder name that is not taken for a version, a hidden folder or an option."""
+    if name != Path(name).name or not name or name[0] in ".-" or name.isdecimal():
+        raise click.BadParameter(
+            f"{name!r} is not a plain folder name such as digits or my_net",
+            param_hint="'--name'",
+        )
+
+
 def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
+    from kerasnn.lessons import used_settings
+
     return {
         "source": outcome.lesson.name,
         "folder": str(folder),
@@ -90,7 +107,7 @@ def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
             "test": len(outcome.rows.x_test) if outcome.lesson.held_out else 0,
         },
         "metrics": outcome.metrics,
-        "settings": asdict(outcome.settings),
+        "settings": used_settings(outcome.settings),
         "seconds": sum(outcome.history.seconds),
         "microseconds_per_step": outcome.history.microseconds_per_step(),
     }

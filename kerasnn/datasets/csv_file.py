@@ -35,14 +35,19 @@ def read_numbers(
     header, line_numbers, records = _read_records(Path(path), columns)
     _check_columns(path, header, columns)
     table = pd.DataFrame(records, columns=header, dtype=str)[list(columns)]
-    numbers = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    parsed = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
     with np.errstate(over="ignore"):
-        numbers = numbers.astype(dtype)
+        numbers = parsed.astype(dtype)
     wrong = np.argwhere(~np.isfinite(numbers.to_numpy()))
     if len(wrong):
         row, column = wrong[0]
-        text = str(table.iat[row, column]).strip()
-        what = "the value is missing" if not text else f"{text!r} is not a finite number"
+        text = str(table.iat[row, column])
+        if not text.strip():
+            what = "the value is missing"
+        elif np.isnan(parsed.iat[row, column]):
+            what = f"{text!r} is not a number"
+        else:
+            what = f"{text!r} is not finite in {dtype}"
         raise InputError(
             f"{path}: row {row + 1} (line {line_numbers[row]}),"
             f" column {columns[column]!r}: {what}"
@@ -74,8 +79,8 @@ def _read_records(
     for line_number, record in records:
         if len(record) != len(header):
             raise InputError(
-                f"{path}: line {line_number} has {len(record)} values"
-                f" where the header has {len(header)}"
+                f"{path}: line {line_number} has {_count(record)} where the header has"
+                f" {_count(header)}"
             )
     if not records:
         raise InputError(f"{path}: has a header line but no rows")
@@ -96,6 +101,10 @@ def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) 
                 f"{path}: has no column {name!r}{hint}"
                 f" It has {_names(header)}; needed: {_names(columns)}"
             )
+
+
+def _count(values: list[str]) -> str:
+    return f"{len(values)} value{'' if len(values) == 1 else 's'}"
 
 
 def _names(columns: Sequence[str], most: int = 6) -> str:

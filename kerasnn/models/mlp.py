@@ -1,13 +1,13 @@
 """Dense layers in a row, as a `tf.Module` with explicit Variables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
 from kerasnn.choices import Initializer
-from kerasnn.errors import check_whole_number
+from kerasnn.errors import InputError, check_whole_number
 from kerasnn.layers import Dense, initial_weights
 from kerasnn.models.heads import Head
 
@@ -17,17 +17,41 @@ if TYPE_CHECKING:
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
 
-def check_sizes(n_in: int, hidden_units: tuple[int, ...], n_out: int, *, seed: int) -> None:
-    """Every layer has at least one unit, and the seed can be one.
+def checked_sizes(n_in: int, hidden_units: Sequence[int], n_out: int) -> list[int]:
+    """Inputs, hidden units and outputs as plain numbers, each at least 1.
 
     Raises:
-        InputError: it has not.
+        InputError: one is not, or hidden_units is no sequence.
     """
-    check_whole_number("n_in", n_in, least=1)
-    for number, units in enumerate(hidden_units):
-        check_whole_number(f"hidden_units[{number}]", units, least=1)
-    check_whole_number("n_out", n_out, least=1)
-    check_whole_number("seed", seed, least=0)
+    if not isinstance(hidden_units, Sequence) or isinstance(hidden_units, str):
+        raise InputError(
+            f"hidden_units must be a sequence such as (30,); got {hidden_units!r}"
+        )
+    named = [
+        ("n_in", n_in),
+        *((f"hidden_units[{i}]", units) for i, units in enumerate(hidden_units)),
+        ("n_out", n_out),
+    ]
+    return [check_whole_number(name, value, least=1) for name, value in named]
+
+
+def checked_seed(seed: int) -> int:
+    """The seed as a plain number of at least 0.
+
+    Raises:
+        InputError: it is not.
+    """
+    return check_whole_number("seed", seed, least=0)
+
+
+def mlp_initial_weights(
+    mlp: "MLPNetwork | MLPModel",
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Kernel and bias of each layer, from the network's initializer and seed."""
+    return [
+        initial_weights(mlp.initializer, *sizes, seed=(mlp.seed, number), dtype=mlp.dtype)
+        for number, sizes in enumerate(pairwise((mlp.n_in, *mlp.hidden_units, mlp.n_out)))
+    ]
 
 
 def mlp_config(mlp: "MLPNetwork | MLPModel") -> dict[str, Any]:
@@ -73,22 +97,21 @@ class MLPNetwork(tf.Module):
         name: str | None,
     ) -> None:
         super().__init__(name=name)
-        check_sizes(n_in, tuple(hidden_units), n_out, seed=seed)
-        self.n_in, self.n_out = n_in, n_out
-        self.hidden_units = tuple(hidden_units)
+        self.n_in, *units, self.n_out = checked_sizes(n_in, hidden_units, n_out)
+        self.hidden_units = tuple(units)
         self.use_bias = use_bias
         self.initializer: Initializer = initializer
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self.dtype = tf.as_dtype(dtype).name
         self.layers = [
             Dense(
                 *sizes,
                 use_bias=use_bias,
                 initializer=initializer,
-                seed=(seed, number),
+                seed=(self.seed, number),
                 dtype=self.dtype,
             )
-            for number, sizes in enumerate(pairwise((n_in, *hidden_units, n_out)))
+            for number, sizes in enumerate(pairwise((self.n_in, *units, self.n_out)))
         ]
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
@@ -101,12 +124,10 @@ class MLPNetwork(tf.Module):
 
     def initialize(self, seed: int) -> None:
         """Assign new initial weights, those of a network made with this seed."""
-        self.seed = seed
-        for number, layer in enumerate(self.layers):
-            n_in, n_out = layer.kernel.shape
-            kernel, bias = initial_weights(
-                self.initializer, n_in, n_out, seed=(seed, number), dtype=self.dtype
-            )
+        self.seed = checked_seed(seed)
+        for layer, (kernel, bias) in zip(
+            self.layers, mlp_initial_weights(self), strict=True
+        ):
             layer.kernel.assign(kernel)
             if layer.bias is not None:
                 layer.bias.assign(bias)

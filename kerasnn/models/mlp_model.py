@@ -1,15 +1,20 @@
 """Dense layers in a row, as a `keras.Model` with the same explicit Variables."""
 
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from kerasnn.choices import Initializer
-from kerasnn.layers import dense, initial_weights
+from kerasnn.layers import dense
 from kerasnn.models.heads import Head
-from kerasnn.models.mlp import Activation, check_sizes, mlp_config
+from kerasnn.models.mlp import (
+    Activation,
+    checked_seed,
+    checked_sizes,
+    mlp_config,
+    mlp_initial_weights,
+)
 
 Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
 
@@ -19,7 +24,8 @@ class MLPModel(keras.Model):
 
     Its Variables come from `add_weight`: Keras 3 neither trains nor saves a raw
     `tf.Variable` of a `keras.Model`. Compile it like any Keras model, with a loss
-    `from_logits=True` for a classifier.
+    `from_logits=True` for a classifier. Keras computes a loss in float32 unless it is told
+    otherwise: a float64 model wants, for instance, `MeanSquaredError(dtype="float64")`.
 
     Args:
         n_in: features of a row.
@@ -48,27 +54,35 @@ class MLPModel(keras.Model):
         name: str | None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        check_sizes(n_in, tuple(hidden_units), n_out, seed=seed)
-        self.n_in, self.n_out = n_in, n_out
-        self.hidden_units = tuple(hidden_units)
+        self.n_in, *units, self.n_out = checked_sizes(n_in, hidden_units, n_out)
+        self.hidden_units = tuple(units)
         self.use_bias = use_bias
-        self.initializer = initializer
-        self.seed = seed
-        self.kernels: list[keras.Variable] = []
-        self.biases: list[keras.Variable] = []
-        for number, (fan_in, fan_out) in enumerate(pairwise((n_in, *hidden_units, n_out))):
-            kernel, bias = initial_weights(
-                initializer, fan_in, fan_out, seed=(seed, number), dtype=self.dtype
-            )
-            self.kernels.append(self._variable(f"kernel_{number}", kernel))
-            if use_bias:
-                self.biases.append(self._variable(f"bias_{number}", bias))
+        self.initializer: Initializer = initializer
+        self.seed = checked_seed(seed)
+        weights = mlp_initial_weights(self)
+        self.kernels = [
+            self._variable(f"kernel_{number}", kernel)
+            for number, (kernel, _) in enumerate(weights)
+        ]
+        self.biases = [
+            self._variable(f"bias_{number}", bias)
+            for number, (_, bias) in enumerate(weights if use_bias else [])
+        ]
         self.built = True  # every Variable is there; no input is needed to make them
 
     def _variable(self, name: str, value: tf.Tensor) -> keras.Variable:
         return self.add_weight(
             name=name, shape=value.shape, initializer=lambda shape, dtype: value
         )
+
+    def initialize(self, seed: int) -> None:
+        """Assign new initial weights, those of a model made with this seed."""
+        self.seed = checked_seed(seed)
+        weights = mlp_initial_weights(self)
+        for variable, (kernel, _) in zip(self.kernels, weights, strict=True):
+            variable.assign(kernel)
+        for variable, (_, bias) in zip(self.biases, weights, strict=False):
+            variable.assign(bias)  # there are none without biases
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Outputs [batch, n_out] of rows x [batch, n_in]."""
@@ -89,8 +103,9 @@ class MLPModel(keras.Model):
         with tf.GradientTape() as tape:
             outputs = self(x, training=True)
             loss = self.compute_loss(x, y, outputs, sample_weight)
+            scaled_loss = self.optimizer.scale_loss(loss)  # the same, but for loss scaling
         variables = self.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        gradients = tape.gradient(scaled_loss, [variable.value for variable in variables])
         self.optimizer.apply(gradients, variables)
         for metric in self.metrics:
             if metric.name == "loss":  # weighted by rows: the last batch may be short

@@ -41,7 +41,9 @@ def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -
     ):
         if key in history:
             epochs = np.arange(1, len(history[key]) + 1)
-            axes.plot(epochs, history[key], label=label, color=colour)
+            # A line through one point draws nothing.
+            marker = "o" if len(epochs) == 1 else None
+            axes.plot(epochs, history[key], label=label, color=colour, marker=marker)
             last.append(f"{label} {history[key][-1]:.4f}")
     values = np.concatenate([line.get_ydata() for line in axes.lines])
     if values.min() > 0 and values.max() > LOG_SCALE_FROM * values.min():

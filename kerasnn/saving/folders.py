@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kerasnn.errors import InputError
@@ -38,6 +38,7 @@ def new_version(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: the folder cannot be written to.
     """
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
@@ -48,6 +49,9 @@ def new_version(folder: Path) -> Iterator[Path]:
         yield beside
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):  # another process writes there too
+            for parent in made:
+                parent.rmdir()
         raise
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import kerasnn
 from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
-from kerasnn.manifest import write_manifest
+from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text
 from kerasnn.models import check_network
 from kerasnn.saving.folders import new_version, publish
 from kerasnn.saving.session import quiet_logger, session_answers
@@ -66,7 +66,8 @@ def export(
         model: a network of `kerasnn.models`, or its Keras twin.
         folder: for instance "saved_models/digits"; the version is counted up.
         preprocessing: from raw rows to the rows the network was trained on, for instance
-            `keras.layers.Rescaling(1 / 16)`; becomes a part of the SavedModel.
+            `keras.layers.Rescaling(1 / 16)`; becomes a part of the SavedModel. Its
+            Variables are kept; lookup tables (StringLookup and the like) are not yet.
         columns: names of the input columns, in order; x0, x1, ... by default.
         metadata: what else to keep in the manifest, as JSON.
         files: what else to keep in `assets.extra`, by name, for instance a report.
@@ -75,27 +76,63 @@ def export(
         The version folder.
 
     Raises:
-        InputError: the folder cannot be written, the columns do not fit the network, or
-            the model is not such a network.
+        InputError: the folder cannot be written; the model is not such a network; or
+            columns, metadata or files cannot be kept as they are. Nothing is written.
         RuntimeError: what was written does not answer as the network does.
     """
     check_network(model)
-    columns = [f"x{i}" for i in range(model.n_in)] if columns is None else columns
+    folder, metadata, files = Path(folder), dict(metadata or {}), dict(files or {})
+    names = [f"x{i}" for i in range(model.n_in)] if columns is None else list(columns)
+    _check_contents(model, folder, names, metadata, files)
+    served = _Served(model, preprocessing)
+    sample = _sample_rows(model.n_in, model.dtype)
+    answers = {k: v.numpy() for k, v in served.serve(tf.constant(sample)).items()}
+    files[MANIFEST.name] = manifest_text(
+        {**metadata, **_description(model, answers, names)}
+    ).encode()
+    with new_version(folder) as beside:
+        _write(served, beside, files)
+        _check_answers(answers, session_answers(beside, {"x": sample}))
+        return publish(beside)
+
+
+def _check_contents(
+    model: tf.Module | keras.Model,
+    folder: Path,
+    columns: Sequence[str],
+    metadata: Mapping[str, Any],
+    files: Mapping[str, bytes],
+) -> None:
+    """What can be refused before anything is written."""
+    if (folder / "saved_model.pb").exists():
+        raise InputError(
+            f"{folder}: is itself a version; give the folder above it, {folder.parent}"
+        )
     if len(columns) != model.n_in:
         raise InputError(
             f"columns must name the {model.n_in} inputs; got {len(columns)} names"
         )
-    served = _Served(model, preprocessing)
-    with new_version(Path(folder)) as beside:
+    twice = [name for name in columns if columns.count(name) > 1]
+    if twice:
+        raise InputError(f"columns must differ; got {twice[0]!r} {len(twice)} times")
+    taken = sorted({*DESCRIBED, "format"} & metadata.keys())
+    if taken:
+        raise InputError(f"metadata must not have {taken[0]!r}: export writes it")
+    for name in files:
+        if name != Path(name).name or name == MANIFEST.name:
+            raise InputError(f"files must have plain names of their own; got {name!r}")
+
+
+def _write(served: _Served, beside: Path, files: Mapping[str, bytes]) -> None:
+    try:
         with quiet_logger():
             tf.saved_model.save(served, beside, {"serving_default": served.serve})
-        sample = _sample_rows(model.n_in, model.dtype)
-        answers = {k: v.numpy() for k, v in served.serve(tf.constant(sample)).items()}
-        _check_answers(answers, session_answers(beside, {"x": sample}))
-        write_manifest(beside, _manifest(model, answers, columns, metadata or {}))
-        for name, content in (files or {}).items():
-            (beside / "assets.extra" / name).write_bytes(content)
-        return publish(beside)
+        extra = beside / MANIFEST.parent
+        extra.mkdir()
+        for name, content in files.items():
+            (extra / name).write_bytes(content)
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(f"{beside.parent}: cannot be written: {error}") from None
 
 
 def _sample_rows(n_in: int, dtype: str) -> NDArray[Any]:
@@ -115,13 +152,13 @@ def _check_answers(
             )
 
 
-def _manifest(
+def _description(
     model: tf.Module | keras.Model,
     answers: Mapping[str, NDArray[Any]],
     columns: Sequence[str],
-    metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What a reader needs to use the network without its code."""
+    """What a reader needs to use the network without its code: `DESCRIBED`."""
+    config = {"config": model.get_config()} if hasattr(model, "get_config") else {}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -132,7 +169,7 @@ def _manifest(
         "task": model.head.task,
         "network": {
             "class": type(model).__name__,
-            "config": model.get_config(),
+            **config,
             "weights": sum(int(np.prod(v.shape)) for v in model.trainable_variables),
         },
         "inputs": {
@@ -146,5 +183,4 @@ def _manifest(
             name: {"dtype": str(value.dtype), "shape": [None, *value.shape[1:]]}
             for name, value in answers.items()
         },
-        **metadata,
     }

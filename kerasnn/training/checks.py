@@ -48,7 +48,10 @@ def checked_targets(y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: st
     if array.ndim != 2 or array.shape[1] != n_out:
         labels = "[rows] labels or " if head.task == "classification" else ""
         raise InputError(f"y must be {labels}[rows, {n_out}]; got shape {array.shape}")
-    return _finite("y", array, dtype)
+    array = _finite("y", array, dtype)
+    if head.task == "classification":
+        _check_distributions(array)
+    return array
 
 
 def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
@@ -67,7 +70,12 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
     with tf.GradientTape() as tape:
         model(x)
     known = {id(variable) for variable in raw_variables(model.trainable_variables)}
-    missing = [v.name for v in tape.watched_variables() if id(v) not in known]
+    frozen = {id(variable) for variable in raw_variables(model.variables)} - known
+    missing = [
+        v.name
+        for v in tape.watched_variables()
+        if id(v) not in known and id(v) not in frozen
+    ]
     if missing:
         way_out = (
             "make it with self.add_weight(...)"
@@ -104,6 +112,17 @@ def _finite(name: str, array: Array, dtype: str) -> Array:
             f"{array[row, column]} and {len(wrong) - 1} more"
         )
     return cast
+
+
+def _check_distributions(rows: Array) -> None:
+    """One-hot rows, or probabilities: none below zero, each row summing to one."""
+    wrong = np.flatnonzero((rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1) > 1e-3))
+    if wrong.size:
+        row = int(wrong[0])
+        raise InputError(
+            "rows of y must be one-hot, or probabilities that sum to 1;"
+            f" got y[{row}]={rows[row].tolist()}"
+        )
 
 
 def _checked_labels(labels: Array, n_classes: int) -> Array:

@@ -14,6 +14,8 @@ Logs = dict[str, tf.Tensor]
 class Learns(Protocol):
     """What the loop drives: a `Learner`, or a compiled `keras.Model` as it is."""
 
+    optimizer: Any
+
     def train_step(self, data: Any) -> Logs:
         """Change the weights by one batch; the running metrics."""
 
@@ -41,8 +43,6 @@ class Learner:
     def __init__(self, network: Network, optimizer: Optimizer) -> None:
         self.network = network
         self.optimizer = optimizer
-        # Slots are made here: a Variable cannot be made inside a compiled loop.
-        optimizer.build(list(network.trainable_variables))
         # In the type of the network: a float64 loss is not rounded.
         dtype = network.trainable_variables[0].dtype.name
         self.means = {

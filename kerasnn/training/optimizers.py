@@ -27,10 +27,17 @@ class GradientDescent(tf.Module):
     def build(self, variables: list[tf.Variable]) -> None:
         """Nothing to make: plain gradient descent remembers nothing."""
 
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """The loss itself."""
+        return loss
+
     def apply(self, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
         """Subtract from each variable its gradient times the learning rate."""
         for gradient, variable in zip(gradients, variables, strict=True):
             variable.assign_sub(tf.cast(self.learning_rate, gradient.dtype) * gradient)
+
+    def finalize_variable_values(self, variables: list[tf.Variable]) -> None:
+        """Nothing to do: the weights are the ones that were learned."""
 
 
 def make_optimizer(

@@ -6,7 +6,7 @@ static shapes, and shuffling costs what NumPy takes (XLA's sort is 40 times slow
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -93,7 +93,7 @@ def make_plan(
     if batching == "shuffled":
         return EpochPlan(sizes, lambda epoch: _shuffled_order(n_rows, seed, epoch))
     if batching == "tf-data":
-        return EpochPlan(sizes, lambda epoch: _tf_data_order(n_rows, seed, epoch))
+        return EpochPlan(sizes, _TfDataOrder(n_rows, seed))
     raise ValueError(f"batching must be one of {get_args(Batching)}; got {batching!r}")
 
 
@@ -123,10 +123,27 @@ def _shuffled_order(n_rows: int, seed: int, epoch: int) -> RowOrder:
     return np.random.default_rng((seed, epoch)).permutation(n_rows).astype(np.int32)
 
 
-def _tf_data_order(n_rows: int, seed: int, epoch: int) -> RowOrder:
-    """The row order from a `tf.data` pipeline, which shuffles row numbers, not rows."""
-    # tf.data takes one seed: derive it from the two, as NumPy does.
-    (key,) = np.random.SeedSequence((seed, epoch)).generate_state(1)
-    rows = tf.data.Dataset.range(n_rows, output_type=tf.int32)
-    # One element: iterating over single numbers would cost 10 us each.
-    return rows.shuffle(n_rows, seed=int(key)).batch(n_rows).get_single_element().numpy()
+class _TfDataOrder:
+    """Row orders from one `tf.data` pipeline over the epochs; it shuffles row numbers.
+
+    The pipeline begins anew where an epoch is not the next one. Its shuffle is stateless,
+    keyed by seed and epoch: `Dataset.shuffle` would mix in TensorFlow's global seed.
+    """
+
+    def __init__(self, n_rows: int, seed: int) -> None:
+        self.n_rows = n_rows
+        self.key = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)  # 31 bits
+        self.next_epoch: int | None = None
+        self.orders: Iterator[tf.Tensor] = iter(())
+
+    def __call__(self, epoch: int) -> RowOrder:
+        if epoch != self.next_epoch:
+            epochs = tf.data.Dataset.counter(epoch, dtype=tf.int32)
+            self.orders = iter(epochs.map(self._order).prefetch(1))
+        self.next_epoch = epoch + 1
+        return next(self.orders).numpy()
+
+    def _order(self, epoch: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(
+            tf.range(self.n_rows), seed=tf.stack([self.key, epoch]), alg="philox"
+        )

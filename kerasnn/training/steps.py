@@ -28,8 +28,14 @@ class Optimizer(Protocol):
     def build(self, variables: list[tf.Variable]) -> None:
         """Make what it remembers of each variable."""
 
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """The loss whose gradients `apply` expects."""
+
     def apply(self, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
         """Change each variable by its gradient."""
+
+    def finalize_variable_values(self, variables: list[tf.Variable]) -> None:
+        """After the last step: for instance, put averaged weights in place."""
 
 
 def train_step(
@@ -50,8 +56,9 @@ def train_step(
         outputs = network(x)
         losses = network.head.loss(y, outputs)
         loss = tf.reduce_mean(losses)
+        scaled_loss = optimizer.scale_loss(loss)  # the same, but for loss scaling
     variables = list(network.trainable_variables)
-    optimizer.apply(tape.gradient(loss, variables), variables)
+    optimizer.apply(tape.gradient(scaled_loss, variables), variables)
     return losses, outputs
 
 

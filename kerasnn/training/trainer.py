@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -63,6 +63,8 @@ class Trainer:
     ) -> None:
         check_network(model)
         self.model = model
+        if driver not in get_args(Driver):
+            raise ValueError(f"driver must be one of {get_args(Driver)}; got {driver!r}")
         self.driver: Driver = driver
         self.learner: Learns
         if isinstance(model, keras.Model):
@@ -76,15 +78,21 @@ class Trainer:
                     f"{type(model).__name__} is not compiled: call"
                     " model.compile(optimizer=..., loss=...) first"
                 )
-            self.learner, self.optimizer = model, model.optimizer
-            self.optimizer.build(model.trainable_variables)
+            self.learner = model
         else:
             if optimizer is None or isinstance(optimizer, str):
                 optimizer = make_optimizer(optimizer or "adam")
-            self.learner, self.optimizer = Learner(model, optimizer), optimizer
+            self.learner = Learner(model, optimizer)
+        self.optimizer.build(list(model.trainable_variables))
         self._untrained = self._state()
         self._run: Callable[..., tf.Tensor] | None = None
+        self._compiled_for: tuple[object, ...] = ()
         self._names: tuple[str, ...] = ()
+
+    @property
+    def optimizer(self) -> Any:
+        """What changes the weights; a Keras model may be compiled with another."""
+        return self.learner.optimizer
 
     def fit(
         self,
@@ -97,7 +105,7 @@ class Trainer:
         seed: int = 0,
         initial_epoch: int = 0,
         validation_data: Pair | None = None,
-        callbacks: Sequence[EpochCallback] = (),
+        on_epoch: Sequence[EpochCallback] = (),
     ) -> History:
         """Train.
 
@@ -110,7 +118,7 @@ class Trainer:
             seed: of the row order. The same seed gives the same weights, bit for bit.
             initial_epoch: epochs that were run before, whose row orders are passed over.
             validation_data: (x, y) to test on after each epoch.
-            callbacks: called with (epoch from 0, metrics) for each epoch, a few epochs
+            on_epoch: called with (epoch from 0, metrics) for each epoch, a few epochs
                 late where several run in one compiled call.
 
         Returns:
@@ -118,16 +126,22 @@ class Trainer:
 
         Raises:
             InputError: rows, labels or numbers that cannot be used; nothing is changed.
-            NonFiniteLossError: the loss became NaN or infinite; weights and optimizer
-                are put back to the start of the compiled call, which the error names.
+            NonFiniteLossError: a loss, or a weight after the last step, became NaN or
+                infinite; weights and optimizer are put back to the start of the compiled
+                call, which the error names.
         """
         check_whole_number("epochs", epochs, least=1)
         check_whole_number("batch_size", batch_size, least=1)
         check_whole_number("seed", seed, least=0)
+        check_whole_number("initial_epoch", initial_epoch, least=0)
         data = self._tensors(x, y)
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
         test_data, test_blocks = None, []
         if validation_data is not None:
+            if len(validation_data) != 2:
+                raise InputError(
+                    f"validation_data must be (x, y); got {len(validation_data)} things"
+                )
             test_data = self._tensors(*validation_data)
             test_blocks = _evaluation_blocks(len(test_data[0]))
         self._prepare(data)
@@ -144,9 +158,12 @@ class Trainer:
             for epoch, epoch_logs in zip(now, logs, strict=True):
                 self._check_finite(epoch, epoch_logs, history, first, before)
                 history.append(epoch, epoch_logs)
-                for callback in callbacks:
-                    callback(epoch, epoch_logs)
+                for tell in on_epoch:
+                    tell(epoch, epoch_logs)
+            if now.stop == epochs:  # the last update has had no loss to show it
+                self._check_weights(now.stop, history, first, before)
             first, count = now.stop, _next_count(history, planned)
+        self.optimizer.finalize_variable_values(list(self.model.trainable_variables))
         return history
 
     def evaluate(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
@@ -177,6 +194,7 @@ class Trainer:
 
         The learning rate is the optimizer's own and goes back as well.
         """
+        check_whole_number("seed", seed, least=0)
         self._restore(self._untrained)
         self.model.initialize(seed)
 
@@ -187,9 +205,13 @@ class Trainer:
         return tf.constant(rows), tf.constant(targets)
 
     def _prepare(self, data: tuple[tf.Tensor, tf.Tensor]) -> None:
-        """Once, with the first rows: check the variables, make what the loop needs."""
-        if self._run is not None:
+        """Check the variables and make the loop, once, or again after `model.compile`."""
+        variables = raw_variables(self.model.trainable_variables)
+        compiled_for = (self.optimizer, *map(id, variables))
+        if self._run is not None and self._compiled_for == compiled_for:
             return
+        self._compiled_for = compiled_for
+        self.optimizer.build(list(self.model.trainable_variables))
         x, y = (tensor[:1] for tensor in data)
         check_variables(self.model, x)
         if isinstance(self.model, keras.Model):
@@ -227,7 +249,7 @@ class Trainer:
         logs: dict[str, float],
         history: History,
         kept_epoch: int,
-        before: list[NDArray[Any]],
+        before: list[tf.Tensor],
     ) -> None:
         """Put back the state `before` this call, and raise, if a loss is not finite."""
         for name in ("loss", "val_loss"):
@@ -239,6 +261,23 @@ class Trainer:
                     logs[name],
                     epoch=epoch + 1,
                     last_finite=earlier[-1] if earlier else None,
+                    last_epoch=epoch,
+                    kept_epoch=kept_epoch,
+                )
+
+    def _check_weights(
+        self, epoch: int, history: History, kept_epoch: int, before: list[tf.Tensor]
+    ) -> None:
+        """Put back the state `before` this call, and raise, if a weight is not finite."""
+        for variable in raw_variables(self.model.trainable_variables):
+            if not bool(tf.reduce_all(tf.math.is_finite(variable))):
+                self._restore(before)
+                raise NonFiniteLossError(
+                    f"weight {variable.name.split(':')[0]}",
+                    "not finite",
+                    epoch=epoch,
+                    last_finite=history.history["loss"][-1],
+                    last_epoch=epoch,
                     kept_epoch=kept_epoch,
                 )
 
@@ -246,10 +285,11 @@ class Trainer:
         """Weights, optimizer slots and the learning rate."""
         return raw_variables([*self.model.variables, *self.optimizer.variables])
 
-    def _state(self) -> list[NDArray[Any]]:
-        return [variable.numpy() for variable in self._variables()]
+    def _state(self) -> list[tf.Tensor]:
+        """A copy, on the device."""
+        return [tf.identity(variable) for variable in self._variables()]
 
-    def _restore(self, state: list[NDArray[Any]]) -> None:
+    def _restore(self, state: list[tf.Tensor]) -> None:
         for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
 
@@ -276,11 +316,11 @@ def fit(
     check_whole_number("epochs", epochs, least=1)
     trainer = Trainer(model, optimizer=optimizer, driver=driver)
     with contextlib.ExitStack() as stack:
-        callbacks: list[EpochCallback] = []
+        on_epoch: list[EpochCallback] = []
         if verbose == 1:
-            callbacks.append(stack.enter_context(ProgressBar(epochs, disable=None)))
+            on_epoch.append(stack.enter_context(ProgressBar(epochs, disable=None)))
         if verbose == 2:
-            callbacks.append(EpochLines(epochs, every=1))
+            on_epoch.append(EpochLines(epochs, every=1))
         return trainer.fit(
             x,
             y,
@@ -289,7 +329,7 @@ def fit(
             batching=batching,
             seed=seed,
             validation_data=validation_data,
-            callbacks=callbacks,
+            on_epoch=on_epoch,
         )
 
 
