@@ -363,7 +363,7 @@ class Contender:
     Attributes:
         name: as in `--only`.
         title: as in the table.
-        epochs: of a timed run: long enough to be measured, short enough to be waited for.
+        epochs: of a timed run.
         make: builds the peer.
         needs: a package that kerasnn alone does not install.
     """
@@ -375,22 +375,26 @@ class Contender:
     needs: str | None = None
 
 
+# The same for all that can be waited for, so that what a run costs once is spread over as
+# many steps: those of `kerasnn train digits`.
+EPOCHS = 100
+
 CONTENDERS = (
-    Contender("kerasnn-xla", "kerasnn xla", 200, partial(KerasnnTrainer, driver="xla")),
-    Contender("jax", "JAX lax.scan", 200, JaxScan, needs="jax"),
+    Contender("kerasnn-xla", "kerasnn xla", EPOCHS, partial(KerasnnTrainer, driver="xla")),
+    Contender("jax", "JAX lax.scan", EPOCHS, JaxScan, needs="jax"),
     Contender(
-        "kerasnn-graph", "kerasnn graph", 50, partial(KerasnnTrainer, driver="graph")
+        "kerasnn-graph", "kerasnn graph", EPOCHS, partial(KerasnnTrainer, driver="graph")
     ),
-    Contender("scikit-learn", "scikit-learn MLPClassifier", 50, SklearnMLP),
-    Contender("torch", "PyTorch eager", 20, TorchLoop, needs="torch"),
-    Contender("keras", "Keras fit", 8, KerasFit),
+    Contender("scikit-learn", "scikit-learn MLPClassifier", EPOCHS, SklearnMLP),
+    Contender("torch", "PyTorch eager", EPOCHS, TorchLoop, needs="torch"),
+    Contender("keras", "Keras fit", EPOCHS, KerasFit),
     Contender(
-        "keras-jit", "Keras fit, jit_compile", 8, partial(KerasFit, jit_compile=True)
+        "keras-jit", "Keras fit, jit_compile", EPOCHS, partial(KerasFit, jit_compile=True)
     ),
     Contender(
         "keras-epoch",
         "Keras fit, steps_per_execution=epoch",
-        8,
+        EPOCHS,
         partial(KerasFit, epoch_per_call=True),
     ),
     Contender("kerasnn-eager", "kerasnn eager", 2, partial(KerasnnTrainer, driver="eager")),

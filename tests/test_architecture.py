@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import kerasnn
+
 PACKAGE = Path(__file__).parents[1] / "kerasnn"
 
 # In this order. What stands on one line does not import its neighbours.
@@ -43,7 +45,10 @@ def room_of(path):
 
 
 def imported(path):
-    """Every module that a file imports, `from a import b` as both a and a.b."""
+    """Every module that a file imports, `from a import b` as both a and a.b.
+
+    What it takes from the package itself, `kerasnn.fit`, counts as its home.
+    """
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -51,7 +56,15 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             names |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
-    return names
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "kerasnn":
+            names.add(f"kerasnn.{node.attr}")
+    return {kerasnn._HOME.get(name.removeprefix("kerasnn."), name) for name in names}
+
+
+def test_a_public_name_counts_as_its_home(tmp_path):
+    for code in ("import kerasnn\nkerasnn.fit", "from kerasnn import fit"):
+        (tmp_path / "module.py").write_text(code)
+        assert "kerasnn.training" in imported(tmp_path / "module.py")
 
 
 def rank(room):

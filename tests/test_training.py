@@ -358,9 +358,11 @@ def test_a_model_compiled_anew_is_trained_as_it_now_is():
     trainer = Trainer(model, driver="graph")
     trainer.fit(x, y)
     before = weights(model)
-    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.compile(keras.optimizers.Adam(0.0), "mse")
     trainer.fit(x, y)
     assert_same_bits(before, weights(model))
+    trainer.reset(3)
+    assert int(trainer.optimizer.iterations) == 0
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -19,7 +19,7 @@ class EpochLines:
 
     Args:
         epochs: epochs in all.
-        every: print the first epoch and every so manieth.
+        every: print the first epoch, and every n-th.
         write: where a line goes.
     """
 

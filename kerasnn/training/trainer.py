@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import keras
+import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
@@ -83,11 +84,10 @@ class Trainer:
             if optimizer is None or isinstance(optimizer, str):
                 optimizer = make_optimizer(optimizer or "adam")
             self.learner = Learner(model, optimizer)
-        self.optimizer.build(list(model.trainable_variables))
-        self._untrained = self._state()
+        self._made_for: tuple[object, ...] = ()
         self._run: Callable[..., tf.Tensor] | None = None
-        self._compiled_for: tuple[object, ...] = ()
         self._names: tuple[str, ...] = ()
+        self._follow_model()
 
     @property
     def optimizer(self) -> Any:
@@ -195,6 +195,7 @@ class Trainer:
         The learning rate is the optimizer's own and goes back as well.
         """
         check_whole_number("seed", seed, least=0)
+        self._follow_model()
         self._restore(self._untrained)
         self.model.initialize(seed)
 
@@ -206,12 +207,9 @@ class Trainer:
 
     def _prepare(self, data: tuple[tf.Tensor, tf.Tensor]) -> None:
         """Check the variables and make the loop, once, or again after `model.compile`."""
-        variables = raw_variables(self.model.trainable_variables)
-        compiled_for = (self.optimizer, *map(id, variables))
-        if self._run is not None and self._compiled_for == compiled_for:
+        self._follow_model()
+        if self._run is not None:
             return
-        self._compiled_for = compiled_for
-        self.optimizer.build(list(self.model.trainable_variables))
         x, y = (tensor[:1] for tensor in data)
         check_variables(self.model, x)
         if isinstance(self.model, keras.Model):
@@ -223,6 +221,20 @@ class Trainer:
             self.model.reset_metrics()
         self._names = tuple(self.learner.get_metrics_result())
         self._run = make_run(self.learner, self.driver, self._names)
+
+    def _follow_model(self) -> None:
+        """Begin anew if a Keras model was compiled with another optimizer, or frozen."""
+        trained = self.model.trainable_variables
+        made_for = (self.optimizer, *map(id, trained))
+        if self._made_for == made_for:
+            return
+        self._made_for = made_for
+        self.optimizer.build(list(trained))
+        # Kept, because a tf.Module searches itself for its Variables at each question.
+        self._trained = raw_variables(trained)
+        self._variables = raw_variables([*self.model.variables, *self.optimizer.variables])
+        self._untrained = self._state()
+        self._run = None
 
     def _call(
         self,
@@ -269,8 +281,8 @@ class Trainer:
         self, epoch: int, history: History, kept_epoch: int, before: list[tf.Tensor]
     ) -> None:
         """Put back the state `before` this call, and raise, if a weight is not finite."""
-        for variable in raw_variables(self.model.trainable_variables):
-            if not bool(tf.reduce_all(tf.math.is_finite(variable))):
+        for variable in self._trained:
+            if not np.isfinite(variable.numpy()).all():
                 self._restore(before)
                 raise NonFiniteLossError(
                     f"weight {variable.name.split(':')[0]}",
@@ -281,16 +293,12 @@ class Trainer:
                     kept_epoch=kept_epoch,
                 )
 
-    def _variables(self) -> list[tf.Variable]:
-        """Weights, optimizer slots and the learning rate."""
-        return raw_variables([*self.model.variables, *self.optimizer.variables])
-
     def _state(self) -> list[tf.Tensor]:
-        """A copy, on the device."""
-        return [tf.identity(variable) for variable in self._variables()]
+        """A copy of weights, optimizer slots and learning rate, on the device."""
+        return [tf.identity(variable) for variable in self._variables]
 
     def _restore(self, state: list[tf.Tensor]) -> None:
-        for variable, value in zip(self._variables(), state, strict=True):
+        for variable, value in zip(self._variables, state, strict=True):
             variable.assign(value)
 
 
