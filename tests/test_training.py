@@ -10,7 +10,7 @@ from catalogue import CASES, rows_for
 
 from kerasnn import InputError, NonFiniteLossError, Trainer, export, fit, models, reference
 from kerasnn.choices import Batching, Driver, OptimizerName
-from kerasnn.training import GradientDescent, make_optimizer, train_step
+from kerasnn.training import GradientDescent, make_optimizer, make_plan, train_step
 from kerasnn.training.plan import sequential_plan
 
 DRIVERS = get_args(Driver)
@@ -214,15 +214,17 @@ def test_the_driver_says_whether_xla_compiles(driver, compiled):
         trainer.fit(x, y)
 
 
-def test_xla_compiles_once_for_any_number_of_epochs(monkeypatch):
-    """A trace is not a compilation: `tf.range(epochs)` would compile for each value."""
+def test_no_shape_depends_on_the_number_of_epochs():
+    """A trace is not a compilation: XLA would compile each `tf.range(n_epochs)` anew."""
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
-    x, y = rows_for(trainer.model)
-    monkeypatch.setattr("kerasnn.training.trainer.SECONDS_PER_CALL", 1e9)
-    first = trainer.fit(x, y, epochs=1).seconds
-    others = [trainer.fit(x, y, epochs=n).seconds for n in (3, 6, 12, 24)]
-    # Each compilation takes as long as the first, 100 times what a call does.
-    assert sum(map(sum, others)) < sum(first)
+    data = trainer._tensors(*rows_for(trainer.model))
+    trainer._prepare(data)
+    blocks = [tf.constant(b) for b in make_plan("shuffled", 50, 20).blocks([0], 4)]
+    loop = trainer._run.get_concrete_function(tf.constant(1), data, blocks, None, [])
+    operations = loop.graph.get_operations()
+    ranges = [o for o in operations if o.type == "Range"]
+    assert [o for o in operations if o.type in ("While", "StatelessWhile")]
+    assert all(i.op.type == "Const" for o in ranges for i in o.inputs)
 
 
 def test_how_epochs_are_grouped_into_calls_changes_no_bit(monkeypatch):
