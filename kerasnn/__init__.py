@@ -19,13 +19,14 @@ if TYPE_CHECKING:
         saving,
         training,
     )
-    from kerasnn.errors import InputError, NonFiniteLossError
+    from kerasnn.errors import ExportError, InputError, NonFiniteLossError
     from kerasnn.saving import export, load
     from kerasnn.training import Trainer, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ExportError",
     "InputError",
     "NonFiniteLossError",
     "Trainer",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "ExportError": "kerasnn.errors",
     "InputError": "kerasnn.errors",
     "NonFiniteLossError": "kerasnn.errors",
     "Trainer": "kerasnn.training",

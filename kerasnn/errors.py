@@ -7,6 +7,10 @@ class InputError(ValueError):
     """What was given cannot be used; the message says what, where, and the way out."""
 
 
+class ExportError(RuntimeError):
+    """What was written does not answer as the network does; it was taken away again."""
+
+
 def check_whole_number(name: str, value: object, *, least: int) -> int:
     """A count or a seed as a plain int that is large enough.
 

@@ -333,7 +333,8 @@ def _report(outcome: Outcome, sections: Sequence[reports.Section]) -> str:
             "Settings": {
                 "network": f"{type(network).__name__} {sizes}",
                 **{
-                    name.replace("_", " "): _text(v) for name, v in asdict(settings).items()
+                    name.replace("_", " "): _text(value)
+                    for name, value in used_settings(settings).items()
                 },
                 "input scale": f"{lesson.scale:g}",
             },

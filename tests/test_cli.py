@@ -137,6 +137,16 @@ def test_the_report_has_the_runs_numbers_and_settings(models):
         assert text in page
 
 
+def test_a_batch_size_without_effect_is_told_nowhere(run):
+    code, out, _ = run("train", "digits", *SHORT, "--batching", "full", "--json")
+    assert code == 0
+    assert "batch_size" not in json.loads(out)["settings"]
+    assert "batch_size" not in saving.load("saved_models/digits").manifest["settings"]
+    page = Path("saved_models/digits/1/assets.extra/report.html").read_text()
+    assert "batching" in page
+    assert "batch size" not in page
+
+
 def test_a_loss_that_is_not_finite_ends_with_1_and_writes_nothing(run):
     code, _, err = run(
         "train", "digits", *SHORT, "--learning-rate", "1e30", "--optimizer", "sgd"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from catalogue import CASES, rows_for
 
 import kerasnn
-from kerasnn import InputError, models, saving
+from kerasnn import ExportError, InputError, models, saving
 from kerasnn.saving import writer
 
 EVERY_KIND = pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
         return {"value": np.ones((writer.SAMPLE_ROWS, 1), np.float32)}
 
     monkeypatch.setattr(writer, "session_answers", other_answers)
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(ExportError) as caught:
         kerasnn.export(network, tmp_path)
     assert re.fullmatch(
         r"the SavedModel's 'value' differs from the network's by 0\.\d+;"
@@ -208,7 +208,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
         str(caught.value),
     )
     assert sorted(os.listdir(tmp_path)) == before == ["1"]
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ExportError):
         kerasnn.export(network, tmp_path / "new" / "net")
     assert sorted(os.listdir(tmp_path)) == before
 

@@ -1,6 +1,5 @@
 """`kerasnn train`: train a lesson's network, report on it, keep it."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -123,4 +122,3 @@ def _print(outcome: "Outcome", folder: Path) -> None:
     click.echo(f"Trained in {sum(history.seconds):.1f} s{speed}")
     click.echo(f"Saved    {folder}")
     click.echo(f"Report   {folder / 'assets.extra' / 'report.html'}")
-    sys.stdout.flush()

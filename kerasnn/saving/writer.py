@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import kerasnn
-from kerasnn.errors import InputError
+from kerasnn.errors import ExportError, InputError
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text
 from kerasnn.models import check_network
@@ -78,7 +78,7 @@ def export(
     Raises:
         InputError: the folder cannot be written; the model is not such a network; or
             columns, metadata or files cannot be kept as they are. Nothing is written.
-        RuntimeError: what was written does not answer as the network does.
+        ExportError: what was written does not answer as the network does.
     """
     check_network(model)
     folder, metadata, files = Path(folder), dict(metadata or {}), dict(files or {})
@@ -146,7 +146,7 @@ def _check_answers(
         # Grappler may fuse what eager does not: equal to rounding, not to the bit.
         if not np.allclose(value, written[name], rtol=1e-5, atol=1e-6):
             worst = float(np.abs(value - written[name]).max())
-            raise RuntimeError(
+            raise ExportError(
                 f"the SavedModel's {name!r} differs from the network's by {worst:.3g};"
                 " nothing was written"
             )

@@ -9,7 +9,7 @@ traced twice.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import tensorflow as tf
 
@@ -24,20 +24,13 @@ def make_run(learner: Learns, driver: Driver, names: Sequence[str]) -> Run:
 
     Args:
         learner: what is trained.
-        driver: "eager", "graph" or "xla".
+        driver: "eager", "graph" or "xla"; `Trainer` has checked it.
         names: the metrics to return, keys of `learner.get_metrics_result()`.
-
-    Raises:
-        ValueError: the driver is not one of these.
     """
     run = partial(run_epochs, learner, tuple(names))
     if driver == "eager":
         return run
-    if driver == "graph":
-        return tf.function(run)
-    if driver == "xla":
-        return tf.function(run, jit_compile=True)
-    raise ValueError(f"driver must be one of {get_args(Driver)}; got {driver!r}")
+    return tf.function(run, jit_compile=driver == "xla")
 
 
 def run_epochs(

@@ -53,6 +53,7 @@ class Trainer:
     Raises:
         InputError: not such a network, or a Keras model that is not compiled or that is
             given an optimizer.
+        ValueError: the driver or the name of the optimizer is not one of the choices.
     """
 
     def __init__(
