@@ -279,7 +279,8 @@ def _sections(outcome: Outcome) -> list[reports.Section]:
     sections = [
         reports.Section(
             "Learning curves",
-            "Training rows: the mean while the epoch went on. Test rows: at its end.",
+            "Training rows: the mean while the epoch went on."
+            + (" Test rows: at its end." if outcome.lesson.held_out else ""),
             curves,
         )
     ]
