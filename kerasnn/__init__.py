@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     )
     from kerasnn.errors import ExportError, InputError, NonFiniteLossError
     from kerasnn.saving import export, load
-    from kerasnn.training import Trainer, fit
+    from kerasnn.training import Model, Sequential, Trainer, evaluate, fit, predict
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ExportError",
     "InputError",
+    "Model",
     "NonFiniteLossError",
+    "Sequential",
     "Trainer",
     "__version__",
     "datasets",
+    "evaluate",
     "export",
     "fit",
     "layers",
@@ -39,6 +42,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "predict",
     "reference",
     "reports",
     "saving",
@@ -48,11 +52,15 @@ __all__ = [
 _HOME = {
     "ExportError": "kerasnn.errors",
     "InputError": "kerasnn.errors",
+    "Model": "kerasnn.training",
     "NonFiniteLossError": "kerasnn.errors",
+    "Sequential": "kerasnn.training",
     "Trainer": "kerasnn.training",
+    "evaluate": "kerasnn.training",
     "export": "kerasnn.saving",
     "fit": "kerasnn.training",
     "load": "kerasnn.saving",
+    "predict": "kerasnn.training",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 Initializer = Literal["ones", "normal", "glorot", "he"]
 Batching = Literal["full", "kfold", "shuffled", "tf-data"]
 Driver = Literal["eager", "graph", "xla"]
+FitDriver = Literal["auto", "xla", "graph", "eager", "keras"]
 OptimizerName = Literal[
     "by-hand",
     "sgd",

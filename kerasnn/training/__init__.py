@@ -8,25 +8,33 @@ trainer   `fit`, `evaluate` and `predict` around the loop
 """
 
 from kerasnn.training.history import History
+from kerasnn.training.keras_model import CompiledEpochs, Model, Sequential
 from kerasnn.training.learner import Learner
+from kerasnn.training.model_fit import evaluate, fit
+from kerasnn.training.model_predict import predict
 from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimizer
 from kerasnn.training.plan import EpochPlan, make_plan
 from kerasnn.training.progress import EpochLines, ProgressBar
 from kerasnn.training.steps import predict_step, test_step, train_step
-from kerasnn.training.trainer import Trainer, fit
+from kerasnn.training.trainer import Trainer
 
 __all__ = [
     "OPTIMIZERS",
+    "CompiledEpochs",
     "EpochLines",
     "EpochPlan",
     "GradientDescent",
     "History",
     "Learner",
+    "Model",
     "ProgressBar",
+    "Sequential",
     "Trainer",
+    "evaluate",
     "fit",
     "make_optimizer",
     "make_plan",
+    "predict",
     "predict_step",
     "test_step",
     "train_step",

@@ -1,5 +1,6 @@
 """What must hold of rows, labels and variables before the graph: XLA checks nothing."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -85,6 +86,81 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
         raise InputError(
             f"{type(model).__name__} would not train {', '.join(missing)}:"
             f" not among its trainable_variables; {way_out}"
+        )
+
+
+def check_rows(model: keras.Model, data: Any) -> None:
+    """What XLA would turn into NaN without a word: missing values, and impossible labels.
+
+    Args:
+        model: compiled and traced.
+        data: x, (x, y) or (x, y, sample_weight), of tensors that hold all rows.
+
+    Raises:
+        InputError: a label is not one of the classes of a sparse cross-entropy.
+    """
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    for name, part in (("x", x), ("y", y)):
+        for leaf in keras.tree.flatten(part):
+            if leaf is not None and leaf.dtype.is_floating:
+                _warn_of_nan(name, leaf)
+    losses = keras.tree.flatten(model.loss)
+    targets = keras.tree.flatten(y)
+    if len(losses) == len(targets) and any(map(_is_sparse, losses)):
+        outputs = keras.tree.flatten(_outputs(model, x))
+        if len(outputs) == len(losses):
+            for loss, labels, output in zip(losses, targets, outputs, strict=True):
+                if _is_sparse(loss) and labels is not None:
+                    ignored = getattr(loss, "ignore_class", None)
+                    _check_classes(labels.numpy(), output.shape[-1], ignored)
+
+
+def _warn_of_nan(name: str, tensor: tf.Tensor) -> None:
+    values = tensor.numpy()
+    if values.size and np.isnan(values.min()):  # one pass; min hands NaN on
+        rows = int(np.isnan(values.reshape(len(values), -1)).any(axis=1).sum())
+        warnings.warn(
+            f"{name} has NaN in {rows} of {len(values)} rows; the loss will be NaN."
+            " Fill the missing values, or leave these rows out",
+            stacklevel=2,
+        )
+
+
+def _is_sparse(loss: Any) -> bool:
+    """Whether a loss takes class numbers."""
+    if isinstance(loss, str):
+        return loss.lower().replace("_", "") == "sparsecategoricalcrossentropy"
+    return (
+        isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+        or loss is keras.losses.sparse_categorical_crossentropy
+    )
+
+
+def _outputs(model: keras.Model, x: Any) -> Any:
+    """The shapes that the model answers rows with; [] if it cannot say."""
+    symbols = keras.tree.map_structure(
+        lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name), x
+    )
+    try:
+        return model.compute_output_spec(symbols)
+    except Exception:  # a model may only know how to compute
+        return []
+
+
+def _check_classes(labels: Array, n_classes: int | None, ignored: int | None) -> None:
+    if n_classes is None:
+        return
+    outside = (labels < 0) | (labels >= n_classes)
+    if ignored is not None:
+        outside &= labels != ignored
+    if outside.any():
+        where = tuple(map(int, np.argwhere(outside)[0]))
+        row = "".join(
+            f"[{i}]" for i in (where[:-1] if labels.shape[-1:] == (1,) else where)
+        )
+        raise InputError(
+            f"labels must be in 0..{n_classes - 1}, the classes of the model;"
+            f" got y{row}={labels[where]} and {int(outside.sum()) - 1} more"
         )
 
 

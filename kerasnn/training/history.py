@@ -1,39 +1,31 @@
-"""What happened in training, epoch by epoch."""
+"""What happened in training: Keras's history, and how long the calls took."""
 
-from dataclasses import dataclass, field
+from keras import callbacks
 
 
-@dataclass
-class History:
-    """The metrics of each epoch, with the attributes of `keras.callbacks.History`.
+class History(callbacks.History):
+    """`keras.callbacks.History`, which `fit` returns, with the time of the calls.
 
     Attributes:
         history: "loss" and other metrics, and "val_..." where there were validation rows;
             one float for each epoch, taken while the epoch went on, as Keras does.
         epoch: numbers of the epochs, from 0.
-        params: "epochs", and "steps" of an epoch.
-        seconds: wall time of each compiled call; the first holds the compilation.
-        epochs_per_call: epochs that each of these calls ran.
+        params: "epochs", "steps" of an epoch, "verbose".
+        seconds: wall time of each call of the loop; the first may hold a compilation.
+        steps_per_call: steps that each of these calls ran.
     """
 
-    history: dict[str, list[float]] = field(default_factory=dict)
-    epoch: list[int] = field(default_factory=list)
-    params: dict[str, int] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-    epochs_per_call: list[int] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self.steps_per_call: list[int] = []
 
-    def append(self, epoch: int, logs: dict[str, float]) -> None:
-        """Add one epoch."""
-        self.epoch.append(epoch)
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
-
-    def took(self, epochs: int, seconds: float) -> None:
-        """Note one compiled call."""
-        self.epochs_per_call.append(epochs)
+    def took(self, steps: int, seconds: float) -> None:
+        """Note one call."""
+        self.steps_per_call.append(steps)
         self.seconds.append(seconds)
 
     def microseconds_per_step(self) -> float | None:
         """Wall time a step, without the first call; None if there was only that one."""
-        steps = sum(self.epochs_per_call[1:]) * self.params["steps"]
+        steps = sum(self.steps_per_call[1:])
         return sum(self.seconds[1:]) / steps * 1e6 if steps else None

@@ -1,100 +1,254 @@
-"""The step over whole epochs: one function, run by one of three drivers.
+"""The step over many batches: one function, run by one of three drivers.
 
 `run_epochs` is plain Python that autograph understands. The driver decides what becomes
 of it: nothing ("eager": step through it with a debugger), one TensorFlow graph ("graph"),
 or one graph compiled by XLA ("xla"). The rows stay on the device; what changes from call
-to call (row orders, the number of epochs, learning rates) is a tensor, so nothing is
-traced twice.
+to call (row orders, which epochs and steps to run, learning rates) is a tensor, so nothing
+is traced twice.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
+import keras
 import tensorflow as tf
 
 from kerasnn.choices import Driver
-from kerasnn.training.learner import Learns
 
-Run = Callable[..., tf.Tensor]
+Tensors = list[tf.Tensor]
+Logs = dict[str, tf.Tensor]
 
 
-def make_run(learner: Learns, driver: Driver, names: Sequence[str]) -> Run:
-    """`run_epochs` for this learner, under this driver.
+class Learns(Protocol):
+    """What the loop drives: a compiled `keras.Model` as it is, or a `Learner`."""
+
+    optimizer: Any
+
+    def train_step(self, data: Any) -> Logs:
+        """Change the weights by one batch; the running metrics."""
+
+    def test_step(self, data: Any) -> Logs:
+        """Take one batch into the metrics; the running metrics."""
+
+    def reset_metrics(self) -> None:
+        """Begin the running metrics anew."""
+
+    def get_metrics_result(self) -> Logs:
+        """The running metrics."""
+
+
+class Layout:
+    """How flat tensors make the nested data of a step; None stays where it is.
+
+    Args:
+        data: x, (x, y) or (x, y, sample_weight), each a tensor or a nested structure.
+    """
+
+    def __init__(self, data: Any) -> None:
+        leaves = keras.tree.flatten(data)
+        self.present = [leaf is not None for leaf in leaves]
+        self.nest = keras.tree.pack_sequence_as(data, self.present)
+
+    @staticmethod
+    def flatten(data: Any) -> list[Any]:
+        """The leaves that are not None."""
+        return [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
+
+    def pack(self, leaves: Tensors) -> Any:
+        """The nested data of these leaves."""
+        given = iter(leaves)
+        return keras.tree.pack_sequence_as(
+            self.nest, [next(given) if here else None for here in self.present]
+        )
+
+
+class Step:
+    """A training or test step on flat tensors, traced once for every size of a batch.
 
     Args:
         learner: what is trained.
-        driver: "eager", "graph" or "xla"; `Trainer` has checked it.
-        names: the metrics to return, keys of `learner.get_metrics_result()`.
+        step: its `train_step` or `test_step`.
+        layout: of the data.
+        batch: specs of the tensors of a batch; the first dimension is None where batches
+            differ in size.
+        driver: "eager" calls the step as it is.
+
+    Raises:
+        TypeError: the step does not return a dict.
     """
-    run = partial(run_epochs, learner, tuple(names))
-    if driver == "eager":
-        return run
-    return tf.function(run, jit_compile=driver == "xla")
+
+    def __init__(
+        self,
+        learner: Learns,
+        step: Callable[[Any], Any],
+        layout: Layout,
+        batch: list[tf.TensorSpec],
+        driver: Driver,
+    ) -> None:
+        self.learner = learner
+
+        @tf.autograph.experimental.do_not_convert  # the user's code; Keras does not either
+        def on_batch(*tensors: tf.Tensor) -> Logs:
+            logs = step(layout.pack(list(tensors)))
+            if not isinstance(logs, Mapping):
+                raise TypeError(
+                    f"{step.__name__} must return a dict of metrics; got {logs!r}"
+                )
+            return {k: tf.convert_to_tensor(v) for k, v in _flat_items(logs)}
+
+        traced = tf.function(on_batch).get_concrete_function(*batch)
+        self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
+        self.run = on_batch if driver == "eager" else traced
+        # Metrics of the user's own may do at a reset what no graph can: that is the host's.
+        self.resets_inside = metrics_reset_inside(learner)
+        metrics = learner.get_metrics_result()
+        # Keras's rule: the logs of the last step count where they are not the metrics.
+        self.logs_are_metrics = metrics.keys() == self.logs.keys()
+
+    def __call__(self, batch: Tensors) -> Logs:
+        """Run on one batch; the running metrics, or what a step of its own returns."""
+        return self.run(*batch)
+
+    def empty_logs(self) -> Logs:
+        """Logs of no step."""
+        return {
+            name: tf.zeros([size or 0 for size in log.shape], log.dtype)
+            for name, log in self.logs.items()
+        }
+
+    @tf.autograph.experimental.do_not_convert
+    def metrics(self) -> Logs:
+        """The running metrics, in the order in which Keras lists them."""
+        result = self.learner.get_metrics_result()
+        return {name: tf.convert_to_tensor(value) for name, value in result.items()}
+
+    @tf.autograph.experimental.do_not_convert
+    def reset(self) -> None:
+        """Begin the running metrics anew."""
+        self.learner.reset_metrics()
+
+
+class Part(NamedTuple):
+    """Which part of the planned epochs a call runs; one int32 tensor for the graph.
+
+    Attributes:
+        epochs: how many of the planned epochs; 1 if only some of its steps are run.
+        reset: whether the metrics begin anew with each epoch.
+        first: the first step of an epoch.
+        stop: the step after the last one.
+        test_steps: steps of the test after each epoch; 0 for none.
+    """
+
+    epochs: int = 1
+    reset: bool = True
+    first: int = 0
+    stop: int = 0
+    test_steps: int = 0
 
 
 def run_epochs(
-    learner: Learns,
-    names: tuple[str, ...],
-    n_epochs: tf.Tensor,
-    data: Any,
-    blocks: list[tf.Tensor],
-    test_data: Any | None,
-    test_blocks: list[tf.Tensor],
-) -> tf.Tensor:
-    """Train for some epochs, and test after each.
+    step: Step,
+    test: Step | None,
+    part: tf.Tensor,
+    rows: Tensors,
+    blocks: Tensors,
+    test_rows: Tensors,
+    test_blocks: Tensors,
+) -> tuple[Logs, Logs]:
+    """Run a step over some epochs, and a test after each.
 
     Args:
-        learner: its weights, slots and metrics change.
-        names: the metrics to return.
-        n_epochs: scalar int32, how many of the planned epochs to run.
-        data: tensors [n_rows, ...], usually (x, y).
+        step: usually a training step; its learner's weights, slots and metrics change.
+        test: a test step, or None.
+        part: a `Part` as int32 [5].
+        rows: flat tensors, each [rows, ...].
         blocks: row numbers, each [planned epochs, steps, batch] int32.
-        test_data: like `data`, or None for no testing.
-        test_blocks: row numbers, each [1, steps, batch] int32; [] for no testing.
+        test_rows: like `rows`; [] for no test.
+        test_blocks: row numbers, each [1, steps, batch] int32; [] for no test.
 
     Returns:
-        [planned epochs, metrics] float64: `names` after training, then after testing;
-        zero for the epochs not run.
+        The logs of the step and of the test, each [planned epochs, ...]; zero for the
+        epochs not run.
     """
-    # The loop must not convert the learner's own code: Keras does not either.
-    train = tf.autograph.experimental.do_not_convert(learner.train_step)
-    test = tf.autograph.experimental.do_not_convert(learner.test_step)
-    n_metrics = len(names) * (1 if test_data is None else 2)
-    logs = tf.TensorArray(tf.float64, size=blocks[0].shape[0], element_shape=(n_metrics,))
-    logs = logs.unstack(tf.zeros((blocks[0].shape[0], n_metrics), tf.float64))
+    n_epochs, reset, first, stop, test_steps = tf.unstack(part)
+    planned = tf.shape(blocks[0])[0]
+    tables = _tables(step, planned)
+    test_tables = {} if test is None else _tables(test, planned)
     epoch = tf.constant(0)
     while epoch < n_epochs:  # not tf.range(n_epochs): XLA would compile for each value
-        learner.reset_metrics()
-        run_steps(train, data, blocks, epoch)
-        row = metric_values(learner, names)
-        if test_data is not None:
-            learner.reset_metrics()
-            run_steps(test, test_data, test_blocks, tf.constant(0))
-            row = tf.concat([row, metric_values(learner, names)], axis=0)
-        logs = logs.write(epoch, row)
+        logs = run_steps(step, rows, blocks, epoch, reset > 0, first, stop)
+        tables = {name: tables[name].write(epoch, logs[name]) for name in tables}
+        if test is not None:
+            logs = run_steps(test, test_rows, test_blocks, 0, test_steps > 0, 0, test_steps)
+            test_tables = {
+                name: test_tables[name].write(epoch, logs[name]) for name in test_tables
+            }
         epoch += 1
-    return logs.stack()
+    return (
+        {name: table.stack() for name, table in tables.items()},
+        {name: table.stack() for name, table in test_tables.items()},
+    )
 
 
 def run_steps(
-    step: Callable[[Any], Any],
-    data: Any,
-    blocks: list[tf.Tensor],
+    step: Step,
+    rows: Tensors,
+    blocks: Tensors,
     epoch: tf.Tensor,
-) -> None:
-    """One step for each batch of one epoch."""
+    reset: tf.Tensor,
+    first: tf.Tensor,
+    stop: tf.Tensor,
+) -> Logs:
+    """The steps first..stop-1 of one epoch, whose batches stand in the blocks in turn."""
+    if step.resets_inside and reset:
+        step.reset()
+    logs = step.empty_logs()
+    before = 0  # steps of the blocks before this one
     for block in blocks:
-        for i in tf.range(block.shape[1]):
-            step(take_rows(data, block[epoch, i]))
+        steps = tf.shape(block)[1]
+        i = tf.maximum(first - before, 0)
+        last = tf.minimum(stop - before, steps)
+        while i < last:
+            batch = [tf.gather(tensor, block[epoch, i]) for tensor in rows]
+            if step.logs_are_metrics:
+                step(batch)
+            else:
+                logs = step(batch)
+            i += 1
+        before += steps
+    if step.logs_are_metrics:
+        logs = step.metrics()
+    return logs
 
 
-def take_rows(data: Any, rows: tf.Tensor) -> Any:
-    """The given rows of every tensor in a structure."""
-    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), data)
+def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
+    """Room for the logs of each planned epoch."""
+    return {
+        name: tf.TensorArray(log.dtype, size=planned, element_shape=log.shape).unstack(
+            tf.zeros(tf.concat([[planned], log.shape], 0), log.dtype)
+        )
+        for name, log in step.logs.items()
+    }
 
 
-def metric_values(learner: Learns, names: tuple[str, ...]) -> tf.Tensor:
-    """The named running metrics, [metrics] float64."""
-    result = learner.get_metrics_result()
-    return tf.stack([tf.cast(result[name], tf.float64) for name in names])
+def metrics_reset_inside(learner: Learns) -> bool:
+    """Whether every reset of a metric is one of Keras's, which a graph can do."""
+    if not isinstance(learner, keras.Model):
+        return True
+    if type(learner).reset_metrics is not keras.Model.reset_metrics:
+        return False
+    metrics = list(learner.metrics)
+    for metric in metrics:  # what `compile` was given stands in a container
+        metrics += getattr(metric, "metrics", [])
+    return all(type(m).reset_state.__module__.startswith("keras.") for m in metrics)
+
+
+def _flat_items(logs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keras flattens a metric whose value is a dict."""
+    items: list[tuple[str, Any]] = []
+    for name, value in logs.items():
+        if isinstance(value, Mapping):
+            items += _flat_items(value)
+        else:
+            items.append((name, value))
+    return items

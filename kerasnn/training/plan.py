@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from kerasnn.choices import Batching
 from kerasnn.reference import kfold_batches
 
+STEPS_PER_CALL = 4096
+ROW_NUMBERS_PER_CALL = 2**20  # 4 MB
+
 RowOrder = NDArray[np.int32]  # [n_rows], each row number once
 
 
@@ -103,6 +106,24 @@ def sequential_plan(n_rows: int, batch_size: int) -> EpochPlan:
     return EpochPlan(_fixed_sizes(n_rows, batch_size), lambda epoch: in_order)
 
 
+def keras_plan(n_rows: int, batch_size: int, shuffle: bool | str, seed: int) -> EpochPlan:
+    """The plan of `Model.fit(shuffle=...)`: True, False, or "batch".
+
+    "batch" shuffles the rows within each batch, which stay those of their own order.
+    """
+    if shuffle == "batch":
+        sizes = _fixed_sizes(n_rows, batch_size)
+        return EpochPlan(sizes, lambda epoch: _batchwise_order(sizes, seed, epoch))
+    if shuffle:
+        return make_plan("shuffled", n_rows, batch_size, seed=seed)
+    return sequential_plan(n_rows, batch_size)
+
+
+def epochs_planned(plan: EpochPlan) -> int:
+    """Epochs that one call has room for: a static shape, the same for any `epochs`."""
+    return max(1, min(STEPS_PER_CALL // plan.steps, ROW_NUMBERS_PER_CALL // plan.n_rows))
+
+
 def _fixed_sizes(n_rows: int, batch_size: int) -> tuple[int, ...]:
     """Full batches, then what is left."""
     full, last = divmod(n_rows, batch_size)
@@ -121,6 +142,15 @@ def _kfold_plan(n_rows: int, batch_size: int, seed: int) -> EpochPlan:
 
 def _shuffled_order(n_rows: int, seed: int, epoch: int) -> RowOrder:
     return np.random.default_rng((seed, epoch)).permutation(n_rows).astype(np.int32)
+
+
+def _batchwise_order(sizes: tuple[int, ...], seed: int, epoch: int) -> RowOrder:
+    rng = np.random.default_rng((seed, epoch))
+    starts = np.cumsum((0, *sizes[:-1]))
+    batches = [
+        start + rng.permutation(size) for start, size in zip(starts, sizes, strict=True)
+    ]
+    return np.concatenate(batches).astype(np.int32)
 
 
 class _TfDataOrder:

@@ -3,12 +3,30 @@
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from kerasnn.training.listening import LateCallback
+
 Logs = Mapping[str, float]
 EpochCallback = Callable[[int, Logs], None]  # number of the epoch from 0, its metrics
+
+
+class EpochTold(LateCallback):
+    """Calls a function after each epoch.
+
+    Args:
+        function: takes the number of the epoch, from 0, and its metrics.
+    """
+
+    def __init__(self, function: EpochCallback) -> None:
+        super().__init__()
+        self._function = function
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Pass it on."""
+        self._function(epoch, logs or {})
 
 
 class EpochLines:

@@ -16,6 +16,10 @@ class Network(Protocol):
     def trainable_variables(self) -> tuple[tf.Variable, ...]:
         """The explicit Variables that training changes."""
 
+    @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        """All its Variables."""
+
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Outputs [batch, n_out] of rows x."""
 

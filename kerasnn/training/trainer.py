@@ -1,45 +1,40 @@
-"""`fit`, `evaluate` and `predict` around the loop: checks, plans, calls, history."""
+"""`Trainer`: the compiled loop around the networks of the lessons, and their rows."""
 
-import contextlib
 import math
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import callbacks as keras_callbacks
 from numpy.typing import ArrayLike, NDArray
 
-from kerasnn.choices import Batching, Driver, OptimizerName
+from kerasnn.choices import Batching, FitDriver, OptimizerName
 from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.layers import raw_variables
 from kerasnn.models import check_network
-from kerasnn.training.checks import (
-    check_variables,
-    checked_rows,
-    checked_targets,
-)
+from kerasnn.training import listening
+from kerasnn.training.checks import check_variables, checked_rows, checked_targets
+from kerasnn.training.epochs import Fit, Logs, Runner, run_fit, run_test
+from kerasnn.training.feeds import ArrayFeed
 from kerasnn.training.history import History
-from kerasnn.training.learner import Learner, Learns
-from kerasnn.training.loop import make_run, run_steps
-from kerasnn.training.optimizers import make_optimizer
-from kerasnn.training.plan import EpochPlan, make_plan, sequential_plan
-from kerasnn.training.progress import EpochCallback, EpochLines, ProgressBar
+from kerasnn.training.ladder import check_driver
+from kerasnn.training.learner import learner_of
+from kerasnn.training.plan import epochs_planned, make_plan, sequential_plan
+from kerasnn.training.programs import programs_of
+from kerasnn.training.progress import EpochCallback, EpochTold
 from kerasnn.training.steps import Optimizer, predict_step
 
-# A call of the compiled loop runs as many epochs as fit in these: long enough that what
-# happens between calls (1 to 2 ms) is not felt, short enough for Ctrl-C and the bar.
-SECONDS_PER_CALL = 0.25
-STEPS_PER_CALL = 4096
-ROW_NUMBERS_PER_CALL = 2**20  # 4 MB
 EVALUATION_BATCH_SIZE = 1024
 
 Pair = tuple[ArrayLike, ArrayLike]  # x, y
 
 
 class Trainer:
-    """Keeps the compiled loop of one network, so that a second `fit` compiles nothing.
+    """Trains one network; its rows are checked strictly, its losses must be finite.
+
+    The compiled loop is kept, so that a second `fit` compiles nothing.
 
     Args:
         model: a `tf.Module` network (`SigmoidNetwork`, `DigitsNetwork`), or its Keras
@@ -48,12 +43,12 @@ class Trainer:
             `training.OPTIMIZERS`), a `keras.optimizers.Optimizer`, or `GradientDescent`.
             A Keras model brings the one it was compiled with.
         driver: "xla", compiled; "graph", starts at once and runs 3 to 5 times slower;
-            "eager", for a debugger.
+            "eager", for a debugger; "auto", XLA where the run is long enough.
 
     Raises:
         InputError: not such a network, or a Keras model that is not compiled or that is
-            given an optimizer.
-        ValueError: the driver or the name of the optimizer is not one of the choices.
+            given an optimizer; a driver that does not exist.
+        ValueError: the name of the optimizer is not one of the choices.
     """
 
     def __init__(
@@ -61,33 +56,22 @@ class Trainer:
         model: tf.Module | keras.Model,
         *,
         optimizer: OptimizerName | Optimizer | None = None,
-        driver: Driver = "xla",
+        driver: FitDriver = "xla",
     ) -> None:
         check_network(model)
         self.model = model
-        if driver not in get_args(Driver):
-            raise ValueError(f"driver must be one of {get_args(Driver)}; got {driver!r}")
-        self.driver: Driver = driver
-        self.learner: Learns
-        if isinstance(model, keras.Model):
-            if optimizer is not None:
-                raise InputError(
-                    "a Keras model is trained with the optimizer it was compiled with;"
-                    f" got {optimizer=}: give it to model.compile instead"
-                )
-            if not model.compiled:
-                raise InputError(
-                    f"{type(model).__name__} is not compiled: call"
-                    " model.compile(optimizer=..., loss=...) first"
-                )
-            self.learner = model
-        else:
-            if optimizer is None or isinstance(optimizer, str):
-                optimizer = make_optimizer(optimizer or "adam")
-            self.learner = Learner(model, optimizer)
+        check_driver(driver)
+        if driver == "keras" and not isinstance(model, keras.Model):
+            raise InputError("driver='keras' is for Keras models; got a tf.Module")
+        self.driver = driver
+        self.learner = learner_of(model, optimizer)
+        if isinstance(model, keras.Model) and not model.compiled:
+            raise InputError(
+                f"{type(model).__name__} is not compiled: call"
+                " model.compile(optimizer=..., loss=...) first"
+            )
         self._made_for: tuple[object, ...] = ()
-        self._run: Callable[..., tf.Tensor] | None = None
-        self._names: tuple[str, ...] = ()
+        self._checked = False
         self._follow_model()
 
     @property
@@ -106,7 +90,9 @@ class Trainer:
         seed: int = 0,
         initial_epoch: int = 0,
         validation_data: Pair | None = None,
+        callbacks: Sequence[keras_callbacks.Callback] = (),
         on_epoch: Sequence[EpochCallback] = (),
+        verbose: Literal["auto", 0, 1, 2] = 0,
     ) -> History:
         """Train.
 
@@ -119,8 +105,11 @@ class Trainer:
             seed: of the row order. The same seed gives the same weights, bit for bit.
             initial_epoch: epochs that were run before, whose row orders are passed over.
             validation_data: (x, y) to test on after each epoch.
+            callbacks: Keras's; for a `tf.Module` those that need no more of a model than
+                its weights, optimizer and `stop_training`.
             on_epoch: called with (epoch from 0, metrics) for each epoch, a few epochs
                 late where several run in one compiled call.
+            verbose: Keras's: 1 its progress bar, 2 a line an epoch.
 
         Returns:
             The metrics of each epoch.
@@ -137,34 +126,28 @@ class Trainer:
         check_whole_number("initial_epoch", initial_epoch, least=0)
         data = self._tensors(x, y)
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
-        test_data, test_blocks = None, []
+        planned = epochs_planned(plan) if listening.all_late(callbacks) else 1
+        feed = ArrayFeed(data, plan, planned=planned)
+        test_feed = None
         if validation_data is not None:
             if len(validation_data) != 2:
                 raise InputError(
                     f"validation_data must be (x, y); got {len(validation_data)} things"
                 )
-            test_data = self._tensors(*validation_data)
-            test_blocks = _evaluation_blocks(len(test_data[0]))
-        self._prepare(data)
-        history = History(params={"epochs": epochs, "steps": plan.steps})
-        planned = _epochs_planned(plan)
-        first, count = initial_epoch, 1
-        while first < epochs:
-            now = range(first, min(first + count, epochs))
-            started = time.perf_counter()
-            blocks = [tf.constant(block) for block in plan.blocks(now, planned)]
-            before = self._state()
-            logs = self._call(len(now), data, blocks, test_data, test_blocks)
-            history.took(len(now), time.perf_counter() - started)
-            for epoch, epoch_logs in zip(now, logs, strict=True):
-                self._check_finite(epoch, epoch_logs, history, first, before)
-                history.append(epoch, epoch_logs)
-                for tell in on_epoch:
-                    tell(epoch, epoch_logs)
-            if now.stop == epochs:  # the last update has had no loss to show it
-                self._check_weights(now.stop, history, first, before)
-            first, count = now.stop, _next_count(history, planned)
-        self.optimizer.finalize_variable_values(list(self.model.trainable_variables))
+            test_feed = _test_feed(self._tensors(*validation_data))
+        runner = self._runner("train_step", feed, test_feed, steps=plan.steps * epochs)
+        history = History()
+        told = [EpochTold(function) for function in on_epoch]
+        all_callbacks = keras_callbacks.CallbackList(
+            [*callbacks, history, *told],
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            steps=plan.steps,
+            model=self.learner,
+        )
+        guard = Rollback(self, epochs, history)
+        run_fit(Fit(runner, feed, all_callbacks, history, epochs, guard), initial_epoch)
         return history
 
     def evaluate(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
@@ -173,13 +156,9 @@ class Trainer:
         Raises:
             InputError: rows or labels that cannot be used.
         """
-        data = self._tensors(x, y)
-        self._prepare(data)
-        blocks = _evaluation_blocks(len(data[0]))
-        self.learner.reset_metrics()
-        run_steps(self.learner.test_step, data, blocks, tf.constant(0))
-        result = self.learner.get_metrics_result()
-        return {name: float(value) for name, value in result.items()}
+        feed = _test_feed(self._tensors(x, y))
+        runner = self._runner("test_step", feed)
+        return run_test(runner, feed, keras_callbacks.CallbackList(model=self.learner))
 
     def predict(self, x: ArrayLike) -> dict[str, NDArray[Any]]:
         """The named answers: `class` [rows] and `probabilities`, or `value` [rows, n_out].
@@ -197,8 +176,24 @@ class Trainer:
         """
         check_whole_number("seed", seed, least=0)
         self._follow_model()
-        self._restore(self._untrained)
+        self.restore(self._untrained)
         self.model.initialize(seed)
+
+    def state(self) -> list[tf.Tensor]:
+        """A copy of weights, optimizer slots and learning rate, on the device."""
+        return [tf.identity(variable) for variable in self._variables]
+
+    def restore(self, state: list[tf.Tensor]) -> None:
+        """Put back what `state` gave."""
+        for variable, value in zip(self._variables, state, strict=True):
+            variable.assign(value)
+
+    def weight_not_finite(self) -> str | None:
+        """The name of a trained Variable that holds NaN or an infinity."""
+        for variable in self._trained:
+            if not np.isfinite(variable.numpy()).all():
+                return variable.name.split(":")[0]
+        return None
 
     def _tensors(self, x: ArrayLike, y: ArrayLike) -> tuple[tf.Tensor, tf.Tensor]:
         model = self.model
@@ -206,22 +201,24 @@ class Trainer:
         targets = checked_targets(y, len(rows), model.head, model.n_out, model.dtype)
         return tf.constant(rows), tf.constant(targets)
 
-    def _prepare(self, data: tuple[tf.Tensor, tf.Tensor]) -> None:
-        """Check the variables and make the loop, once, or again after `model.compile`."""
+    def _runner(
+        self,
+        step: str,
+        feed: ArrayFeed,
+        test: ArrayFeed | None = None,
+        *,
+        steps: int | None = None,
+    ) -> Runner:
+        """The compiled loop, after a check of the variables when it is made."""
         self._follow_model()
-        if self._run is not None:
-            return
-        x, y = (tensor[:1] for tensor in data)
-        check_variables(self.model, x)
-        if isinstance(self.model, keras.Model):
-            # Keras makes its metrics when they are first used, which must not be inside
-            # the loop: it could not reset them before they are there.
-            outputs = self.model(x)
-            self.model.compute_loss(x, y, outputs)
-            self.model.compute_metrics(x, y, outputs)
-            self.model.reset_metrics()
-        self._names = tuple(self.learner.get_metrics_result())
-        self._run = make_run(self.learner, self.driver, self._names)
+        if not self._checked:
+            check_variables(self.model, feed.rows[0][:1])
+            self._checked = True
+        programs = programs_of(self.learner)
+        driver = programs.choose(self.driver, steps)
+        runner = Runner(programs, step, wanted=self.driver, driver=driver, inside=test)
+        runner.prepare(feed.batches)
+        return runner
 
     def _follow_model(self) -> None:
         """Begin anew if a Keras model was compiled with another optimizer, or frozen."""
@@ -234,128 +231,67 @@ class Trainer:
         # Kept, because a tf.Module searches itself for its Variables at each question.
         self._trained = raw_variables(trained)
         self._variables = raw_variables([*self.model.variables, *self.optimizer.variables])
-        self._untrained = self._state()
-        self._run = None
+        self._untrained = self.state()
+        self._checked = False
+        programs_of(self.learner).drop()
 
-    def _call(
-        self,
-        n_epochs: int,
-        data: tuple[tf.Tensor, tf.Tensor],
-        blocks: list[tf.Tensor],
-        test_data: tuple[tf.Tensor, tf.Tensor] | None,
-        test_blocks: list[tf.Tensor],
-    ) -> list[dict[str, float]]:
-        """One call of the loop; the metrics of its epochs."""
-        assert self._run is not None
-        names = [*self._names, *(f"val_{name}" for name in self._names)]
-        values = self._run(
-            tf.constant(n_epochs), data, blocks, test_data, test_blocks
-        ).numpy()
-        # Without validation rows the names are longer than a row of values.
-        return [
-            dict(zip(names, map(float, row), strict=False)) for row in values[:n_epochs]
-        ]
 
-    def _check_finite(
-        self,
-        epoch: int,
-        logs: dict[str, float],
-        history: History,
-        kept_epoch: int,
-        before: list[tf.Tensor],
-    ) -> None:
-        """Put back the state `before` this call, and raise, if a loss is not finite."""
+class Rollback:
+    """Puts a network back to the start of a call that made a loss or weight not finite.
+
+    Args:
+        trainer: whose network it is.
+        epochs: number of the last epoch, after which the weights are looked at.
+        history: where the last finite loss stands.
+    """
+
+    def __init__(self, trainer: Trainer, epochs: int, history: History) -> None:
+        self._trainer = trainer
+        self._epochs = epochs
+        self._history = history
+        self._kept_epoch = 0
+        self._state: list[tf.Tensor] = []
+        self._last: dict[str, float] = {}
+
+    def before(self, epoch: int) -> None:
+        """Keep the state."""
+        self._kept_epoch = epoch
+        self._state = self._trainer.state()
+
+    def after(self, epoch: int, logs: Logs) -> None:
+        """Look at the losses of an epoch, and at the weights after the last one.
+
+        Raises:
+            NonFiniteLossError: one is not finite.
+        """
         for name in ("loss", "val_loss"):
             if not math.isfinite(logs.get(name, 0.0)):
-                self._restore(before)
-                earlier = history.history.get(name)
-                raise NonFiniteLossError(
-                    name,
-                    logs[name],
-                    epoch=epoch + 1,
-                    last_finite=earlier[-1] if earlier else None,
-                    last_epoch=epoch,
-                    kept_epoch=kept_epoch,
-                )
+                self._raise(name, logs[name], epoch, self._last.get(name), epoch)
+        if epoch + 1 == self._epochs:  # the last update has no loss to show it
+            weight = self._trainer.weight_not_finite()
+            if weight:
+                last = epoch + 1
+                self._raise(f"weight {weight}", "not finite", epoch, logs["loss"], last)
+        self._last = logs
 
-    def _check_weights(
-        self, epoch: int, history: History, kept_epoch: int, before: list[tf.Tensor]
+    def _raise(
+        self,
+        name: str,
+        value: float | str,
+        epoch: int,
+        last_finite: float | None,
+        last_epoch: int,
     ) -> None:
-        """Put back the state `before` this call, and raise, if a weight is not finite."""
-        for variable in self._trained:
-            if not np.isfinite(variable.numpy()).all():
-                self._restore(before)
-                raise NonFiniteLossError(
-                    f"weight {variable.name.split(':')[0]}",
-                    "not finite",
-                    epoch=epoch,
-                    last_finite=history.history["loss"][-1],
-                    last_epoch=epoch,
-                    kept_epoch=kept_epoch,
-                )
-
-    def _state(self) -> list[tf.Tensor]:
-        """A copy of weights, optimizer slots and learning rate, on the device."""
-        return [tf.identity(variable) for variable in self._variables]
-
-    def _restore(self, state: list[tf.Tensor]) -> None:
-        for variable, value in zip(self._variables, state, strict=True):
-            variable.assign(value)
-
-
-def fit(
-    model: tf.Module | keras.Model,
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    optimizer: OptimizerName | Optimizer | None = None,
-    epochs: int = 1,
-    batch_size: int = 32,
-    batching: Batching = "shuffled",
-    driver: Driver = "xla",
-    seed: int = 0,
-    validation_data: Pair | None = None,
-    verbose: Literal[0, 1, 2] = 1,
-) -> History:
-    """Train a network; the compiled loop lives as long as this call.
-
-    The arguments are those of `Trainer` and `Trainer.fit`, whose errors it raises.
-    `verbose` is Keras's: 0 silent, 1 a progress bar (on a terminal), 2 a line an epoch.
-    """
-    check_whole_number("epochs", epochs, least=1)
-    trainer = Trainer(model, optimizer=optimizer, driver=driver)
-    with contextlib.ExitStack() as stack:
-        on_epoch: list[EpochCallback] = []
-        if verbose == 1:
-            on_epoch.append(stack.enter_context(ProgressBar(epochs, disable=None)))
-        if verbose == 2:
-            on_epoch.append(EpochLines(epochs, every=1))
-        return trainer.fit(
-            x,
-            y,
-            epochs=epochs,
-            batch_size=batch_size,
-            batching=batching,
-            seed=seed,
-            validation_data=validation_data,
-            on_epoch=on_epoch,
+        self._trainer.restore(self._state)
+        raise NonFiniteLossError(
+            name,
+            value,
+            epoch=epoch + 1,
+            last_finite=last_finite,
+            last_epoch=last_epoch,
+            kept_epoch=self._kept_epoch,
         )
 
 
-def _evaluation_blocks(n_rows: int) -> list[tf.Tensor]:
-    plan = sequential_plan(n_rows, EVALUATION_BATCH_SIZE)
-    return [tf.constant(block) for block in plan.blocks([0], padded_to=1)]
-
-
-def _epochs_planned(plan: EpochPlan) -> int:
-    """Epochs that one call has room for: a static shape, the same for any `epochs`."""
-    return max(1, min(STEPS_PER_CALL // plan.steps, ROW_NUMBERS_PER_CALL // plan.n_rows))
-
-
-def _next_count(history: History, planned: int) -> int:
-    """Epochs for the next call, so that it takes about `SECONDS_PER_CALL`.
-
-    It decides when a person hears of the epochs, not what they compute.
-    """
-    epochs, seconds = history.epochs_per_call[-1], history.seconds[-1]
-    return max(1, min(planned, int(epochs * SECONDS_PER_CALL / seconds)))
+def _test_feed(data: tuple[tf.Tensor, tf.Tensor]) -> ArrayFeed:
+    return ArrayFeed(data, sequential_plan(len(data[0]), EVALUATION_BATCH_SIZE))

@@ -1,0 +1,278 @@
+"""The epochs of a fit, one after the other: calls of the loop, and callbacks between them.
+
+Keras's order of events: metrics reset, on_epoch_begin, batches, validation, on_epoch_end.
+Where no callback needs to be called before the next epoch begins, several epochs run in
+one call, validation and all, and the callbacks hear of them afterwards.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from keras import callbacks as keras_callbacks
+
+from kerasnn.choices import Driver, FitDriver
+from kerasnn.training import keras_names, listening
+from kerasnn.training.feeds import ArrayFeed, Budget, Call, Feed
+from kerasnn.training.history import History
+from kerasnn.training.loop import Part
+from kerasnn.training.programs import Batches, Program, Programs, RefusedError
+
+# A call takes about so long: what happens between calls (0.5 to 1 ms) is not felt, and
+# Ctrl-C and the progress bar are answered at once.
+SECONDS_PER_CALL = 0.25
+# While the pace of a program is not known, a call is so many times the one before it.
+GROWTH = 8
+# A test inside a call cannot be interrupted: not more steps than this.
+TEST_STEPS_INSIDE = 1024
+
+Logs = dict[str, Any]  # a float, or an array where a metric is one
+
+
+class Guard(Protocol):
+    """Looks at what each call of a fit has done."""
+
+    def before(self, epoch: int) -> None:
+        """Called before each call that begins with an epoch (from 0)."""
+
+    def after(self, epoch: int, logs: Logs) -> None:
+        """Called with the logs of each epoch, or part of an epoch, that a call has run."""
+
+
+class Runner:
+    """Runs calls under one driver, or the next one down the ladder if it is refused.
+
+    Args:
+        programs: of the learner.
+        step: "train_step" or "test_step".
+        wanted: the driver that was asked for.
+        driver: the one that was chosen.
+        inside: rows for a test after each epoch, inside the call.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        step: str,
+        *,
+        wanted: FitDriver,
+        driver: Driver,
+        inside: ArrayFeed | None = None,
+    ) -> None:
+        self.programs = programs
+        self.step = step
+        self.driver = driver
+        self.inside = inside
+        self._wanted = wanted
+        self._test = (inside.rows, inside.blocks(range(1))) if inside else ([], [])
+        self._largest = 0
+        self._program: Program | None = None
+
+    @property
+    def learner(self) -> Any:
+        """Whose step is run."""
+        return self.programs.learner
+
+    @property
+    def resets_inside(self) -> bool:
+        """Whether the graph resets the metrics; it is not known before it is traced."""
+        return self._program is not None and self._program.resets_inside
+
+    def budget(self) -> int:
+        """Steps for the next call, so that it takes about `SECONDS_PER_CALL`."""
+        pace = self._program.seconds_per_step if self._program else None
+        if pace is None:
+            return 1
+        return max(1, min(int(SECONDS_PER_CALL / pace), GROWTH * max(8, self._largest)))
+
+    def prepare(self, batches: Batches) -> Program:
+        """Trace the step. What is wrong with the user's model shows itself here."""
+        test = self.inside.batches if self.inside else None
+        self._program = self.programs.program(self.driver, self.step, batches, test)
+        return self._program
+
+    def run(
+        self, call: Call, *, epochs: int = 1, test: bool = False
+    ) -> tuple[list[Logs], list[Logs]]:
+        """Run a call; the logs of each of its epochs, and of the tests after them."""
+        try:
+            if call.odd:  # a batch of its own shape: not worth a compilation
+                program = self.programs.program("graph", self.step, call.batches)
+            else:
+                program = self.prepare(call.batches)
+            inside = self.inside if test and program.resets_inside else None
+            part = Part(
+                epochs=epochs,
+                reset=call.begin == 0,
+                first=call.first,
+                stop=call.stop,
+                test_steps=inside.plan.steps if inside else 0,
+            )
+            result = program(part, call.rows, call.blocks, *self._test)
+        except RefusedError as refusal:
+            self.programs.refuse(self._wanted, str(refusal))
+            self.driver = "graph"
+            return self.run(call, epochs=epochs, test=test)
+        steps = epochs * (call.stop - call.first)
+        self._largest = max(self._largest, steps)
+        return result
+
+
+@dataclass
+class Validation:
+    """The test after an epoch.
+
+    Attributes:
+        evaluate: makes it, with the callbacks of the fit.
+        due: whether it is this epoch's turn (from 0).
+    """
+
+    evaluate: Callable[[keras_callbacks.CallbackList], Logs]
+    due: Callable[[int], bool]
+
+
+@dataclass
+class Fit:
+    """A fit under way.
+
+    Attributes:
+        runner: runs the training step.
+        feed: the rows.
+        callbacks: Keras's list.
+        history: notes how long calls take.
+        epochs: number of the last epoch.
+        guard: looks at each call.
+        execution: Keras's `steps_per_execution`.
+        validation: the test after an epoch, where it is not inside the call.
+    """
+
+    runner: Runner
+    feed: Feed
+    callbacks: keras_callbacks.CallbackList
+    history: History
+    epochs: int
+    guard: Guard
+    execution: int = 1
+    validation: Validation | None = None
+
+    def run(self, initial_epoch: int) -> Logs | None:
+        """Run all epochs; the logs of the last one."""
+        logs = None
+        self._by_batch = listening.hears_batches(self.callbacks, "train")
+        in_call = self.validation is None or self.runner.inside is not None
+        self._ahead = in_call and self.runner.resets_inside and not self._by_batch
+        epoch = initial_epoch
+        while epoch < self.epochs:
+            count = self._epochs_ahead(epoch)
+            run = self._several if count > 1 else self._one
+            logs = run(range(epoch, epoch + count))
+            epoch += count
+            if self.runner.learner.stop_training:
+                break
+        return logs
+
+    def _epochs_ahead(self, epoch: int) -> int:
+        """Epochs that the next call takes."""
+        if not isinstance(self.feed, ArrayFeed) or not self._ahead:
+            return 1
+        fit_in = self.runner.budget() // self.feed.plan.steps
+        return max(1, min(fit_in, self.feed.planned, self.epochs - epoch))
+
+    def _several(self, epochs: range) -> Logs:
+        """Whole epochs in one call, told of afterwards."""
+        assert isinstance(self.feed, ArrayFeed)
+        self.callbacks.on_epoch_begin(epochs[0])
+        all_logs, tests = self._timed(self.feed.whole(epochs), epochs=epochs)
+        for i, epoch in enumerate(epochs):
+            if i:
+                self.callbacks.on_epoch_begin(epoch)
+            self.callbacks.on_train_batch_end(self.feed.plan.steps - 1, all_logs[i])
+            logs = all_logs[i] | _prefixed(tests[i] if tests else {})
+            self.callbacks.on_epoch_end(epoch, logs)
+        return logs
+
+    def _one(self, epochs: range) -> Logs:
+        """One epoch, in as many calls as it takes."""
+        (epoch,) = epochs
+        if not self.runner.resets_inside:
+            self.runner.learner.reset_metrics()
+        self.callbacks.on_epoch_begin(epoch)
+        logs: Logs = {}
+        tests: list[Logs] = []
+        budget: Budget = (lambda: self.execution) if self._by_batch else self.runner.budget
+        for call in self.feed.calls(epoch, budget, by_batch=self._by_batch):
+            if call.opens:
+                begin = call.begin
+                self.callbacks.on_train_batch_begin(begin)
+            (logs,), tests = self._timed(call, epochs=epochs)
+            if call.closes:
+                end = max(call.end, begin + self.execution - 1)
+                self.callbacks.on_train_batch_end(end, logs)
+            if self.runner.learner.stop_training:
+                break
+        logs = dict(logs)
+        if tests:
+            logs |= _prefixed(tests[0])
+        elif self.validation and self.validation.due(epoch):
+            logs |= _prefixed(self.validation.evaluate(self.callbacks))
+        self.callbacks.on_epoch_end(epoch, logs)
+        return logs
+
+    def _timed(self, call: Call, epochs: range) -> tuple[list[Logs], list[Logs]]:
+        """Run a call between the looks of the guard, and note how long it took."""
+        started = time.perf_counter()
+        if call.begin == 0:
+            self.guard.before(epochs[0])
+        logs, tests = self.runner.run(
+            call, epochs=len(epochs), test=call.end + 1 == self.feed.steps
+        )
+        steps = len(epochs) * (call.stop - call.first)
+        self.history.took(steps, time.perf_counter() - started)
+        for i, epoch in enumerate(epochs):
+            self.guard.after(epoch, logs[i] | _prefixed(tests[i] if tests else {}))
+        return logs, tests
+
+
+def run_fit(fit: Fit, initial_epoch: int) -> None:
+    """A fit from on_train_begin to on_train_end."""
+    learner = fit.runner.learner
+    learner.stop_training = False
+    fit.feed.reset()
+    fit.callbacks.on_train_begin()
+    initial_epoch = keras_names.initial_epoch(learner) or initial_epoch
+    logs = fit.run(initial_epoch)
+    if learner.optimizer is not None and fit.epochs > 0:
+        learner.optimizer.finalize_variable_values(list(learner.trainable_variables))
+    fit.callbacks.on_train_end(logs)
+
+
+def run_test(
+    runner: Runner, feed: Feed, callbacks: keras_callbacks.CallbackList, execution: int = 1
+) -> Logs:
+    """Evaluate on all rows of a feed; its metrics."""
+    learner = runner.learner
+    by_batch = listening.hears_batches(callbacks, "test")
+    budget: Budget = (lambda: execution) if by_batch else runner.budget
+    learner.stop_evaluating = False
+    callbacks.on_test_begin()
+    if not runner.resets_inside:
+        learner.reset_metrics()
+    logs: Logs = {}
+    for call in feed.calls(0, budget, by_batch=by_batch):
+        if call.opens:
+            begin = call.begin
+            callbacks.on_test_batch_begin(begin)
+        (logs,), _ = runner.run(call)
+        if call.closes:
+            callbacks.on_test_batch_end(max(call.end, begin + execution - 1), logs)
+        if learner.stop_evaluating:
+            break
+    logs = dict(sorted(logs.items()))  # as Keras returns them
+    callbacks.on_test_end(logs)
+    return logs
+
+
+def _prefixed(logs: Logs) -> Logs:
+    """Names as they stand in the history after a test."""
+    return {f"val_{name}": value for name, value in logs.items()}

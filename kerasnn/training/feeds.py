@@ -1,0 +1,378 @@
+"""Where the loop's rows come from: memory, or a stream of batches.
+
+A feed cuts an epoch into calls of the compiled loop. In memory a call is any part of the
+epoch and moves nothing but row numbers; from a stream it is a stage, some batches of equal
+shape laid side by side.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasnn.training import keras_names
+from kerasnn.training.ladder import NeedsKerasError
+from kerasnn.training.loop import Layout, Tensors
+from kerasnn.training.plan import EpochPlan, epochs_planned, keras_plan
+from kerasnn.training.programs import Batches
+
+# NumPy rows beyond this are not copied to a tensor but read batch by batch: a gather from
+# a table far larger than the cache is slow under XLA as well.
+ROWS_BYTES = 2**28
+STAGE_BATCHES = 32
+STAGE_BYTES = 2**25
+RAN_OUT = (
+    "Your input ran out of data; interrupting training. Make sure that your dataset or"
+    " generator can generate at least `steps_per_epoch * epochs` batches. You may need to"
+    " use the `.repeat()` function when building your dataset."
+)
+
+Budget = Callable[[], int]  # steps that the next call may take
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the loop within an epoch.
+
+    Attributes:
+        batches: what its batches look like.
+        rows, blocks: as `run_epochs` takes them.
+        first, stop: steps to run, of those in the blocks.
+        begin: number of its first step in the epoch.
+        odd: a batch in a stream whose size is not that of the others.
+        opens, closes: whether an execution begins with it, and whether it is over then;
+            batches of different sizes in one execution take a call each.
+    """
+
+    batches: Batches
+    rows: Tensors
+    blocks: Tensors
+    first: int
+    stop: int
+    begin: int
+    odd: bool = False
+    opens: bool = True
+    closes: bool = True
+
+    @property
+    def end(self) -> int:
+        """Number of its last step in the epoch."""
+        return self.begin + self.stop - self.first - 1
+
+
+class Feed(Protocol):
+    """What the epochs are made of; `batches` is None until the first one is seen."""
+
+    @property
+    def batches(self) -> Batches | None:
+        """What its batches look like."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch, if that is known."""
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+
+    def calls(
+        self, epoch: int, budget: Budget, *, by_batch: bool = False
+    ) -> Iterator[Call]:
+        """The calls of one epoch; `by_batch`: each takes one execution, drawn just then."""
+
+
+class ArrayFeed:
+    """Rows in memory.
+
+    Args:
+        data: x, (x, y) or (x, y, sample_weight) of tensors.
+        plan: batches and row orders.
+        steps_per_epoch: batches of an epoch, if it is not one pass over the rows: the
+            position then persists over epochs, as Keras has it.
+        steps_per_execution: Keras runs so many steps at least.
+        planned: epochs that one call has room for.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        plan: EpochPlan,
+        *,
+        steps_per_epoch: int | None = None,
+        steps_per_execution: int = 1,
+        planned: int = 1,
+    ) -> None:
+        self.rows: Tensors = [tf.convert_to_tensor(t) for t in Layout.flatten(data)]
+        self.plan = plan
+        self.planned = planned
+        self.batches = Batches.of(data, [size for size, _ in itertools.groupby(plan.sizes)])
+        self._steps_per_epoch = steps_per_epoch
+        self._execution = steps_per_execution
+        self._pass = 0
+        self._step = 0
+        self._blocks: tuple[range, Tensors] = (range(0), [])
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return self._steps_per_epoch or self.plan.steps
+
+    def blocks(self, passes: range) -> Tensors:
+        """The row numbers of some passes; the last ones asked for are kept."""
+        if self._blocks[0] != passes:
+            blocks = self.plan.blocks(passes, self.planned)
+            self._blocks = passes, [tf.constant(block) for block in blocks]
+        return self._blocks[1]
+
+    def whole(self, passes: range) -> Call:
+        """Whole epochs in one call; without `steps_per_epoch` an epoch is a pass."""
+        blocks = self.blocks(passes)
+        return Call(self.batches, self.rows, blocks, 0, self.plan.steps, begin=0)
+
+    def reset(self) -> None:
+        """Back to the first row."""
+        self._pass = self._step = 0
+
+    def calls(
+        self, epoch: int, budget: Budget, *, by_batch: bool = False
+    ) -> Iterator[Call]:
+        """The calls of one epoch."""
+        if self._steps_per_epoch is None:
+            self._pass, self._step = epoch, 0
+        wanted = -(-self.steps // self._execution) * self._execution
+        done = 0
+        while done < wanted:
+            if self._step == self.plan.steps:
+                self._pass, self._step = self._pass + 1, 0
+                if done:
+                    if self._steps_per_epoch:
+                        warnings.warn(RAN_OUT, stacklevel=2)
+                    return
+            count = min(budget(), wanted - done, self.plan.steps - self._step)
+            yield Call(
+                self.batches,
+                self.rows,
+                self.blocks(range(self._pass, self._pass + 1)),
+                self._step,
+                self._step + count,
+                begin=done,
+            )
+            self._step += count
+            done += count
+
+
+class Executions(keras_names.EpochIterator):
+    """Keras's iterator, giving the batches of one execution at a time, as under TensorFlow.
+
+    It counts batches, remembers the position over epochs, and warns when data run out.
+    """
+
+    def __next__(self) -> tuple[int, int, list[Any]]:
+        """First and last step of an execution, and its batches."""
+        first, last, iterator = next(self._epoch_iterator)
+        batches = list(itertools.islice(iterator, self.steps_per_execution))
+        if not batches:
+            with self.catch_stop_iteration():
+                raise StopIteration
+            raise StopIteration
+        return first, last, batches
+
+
+class PlannedRows(keras_names.DataAdapter):
+    """Rows too large to be copied, as a stream of the batches of a plan.
+
+    Args:
+        data: nested NumPy arrays; memory maps are read batch by batch.
+        plan: batches and row orders.
+    """
+
+    def __init__(self, data: Any, plan: EpochPlan) -> None:
+        self.data = data
+        self.plan = plan
+        self._epoch = 0
+
+    def get_numpy_iterator(self) -> Iterator[Any]:
+        """The batches of the next epoch."""
+        batches = self.plan.batches(self._epoch)
+        self._epoch += 1
+        for rows in batches:
+            yield keras.tree.map_structure(
+                lambda leaf, at=rows: None if leaf is None else leaf[at], self.data
+            )
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch."""
+        return self.plan.steps
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of the first batch."""
+        return self.plan.sizes[0]
+
+
+class StreamFeed:
+    """Batches that come one after the other: `tf.data`, generators, `PyDataset`, loaders.
+
+    Args:
+        iterator: which counts batches and warns when they run out.
+    """
+
+    def __init__(self, iterator: Executions) -> None:
+        self.iterator = iterator
+        self.batches: Batches | None = None
+        self._width = 0  # rows of the first batch
+        spec = keras_names.peek(iterator.data_adapter)
+        if spec is not None:
+            self.batches = self._look(spec)
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch, if that is known."""
+        return self.iterator.num_batches
+
+    def reset(self) -> None:
+        """Back to the beginning, where the data can be read again."""
+        self.iterator.reset()
+
+    def calls(
+        self, epoch: int, budget: Budget, *, by_batch: bool = False
+    ) -> Iterator[Call]:
+        """The calls of one epoch."""
+        stage: list[Tensors] = []
+        begin, opens = 0, True
+        for _, _, buffer in self.iterator:
+            for number, batch in enumerate(buffer):
+                leaves = [np.asarray(leaf) for leaf in Layout.flatten(batch)]
+                if not (stage and _same_shapes(stage[-1], leaves)):
+                    if stage:
+                        split = by_batch and number > 0
+                        yield self._call(stage, by_batch, begin, opens, closes=not split)
+                        begin, opens, stage = begin + len(stage), not split, []
+                    self._follow(batch)
+                stage.append(leaves)
+            if by_batch or len(stage) >= self._room(stage[-1]):
+                yield self._call(stage, by_batch, begin, opens)
+                begin, opens, stage = begin + len(stage), True, []
+        if stage:
+            yield self._call(stage, by_batch, begin, opens)
+
+    def _call(
+        self,
+        stage: list[Tensors],
+        by_batch: bool,
+        begin: int,
+        opens: bool,
+        closes: bool = True,
+    ) -> Call:
+        """One call for batches of equal shape, in a stage that has room for more."""
+        assert self.batches is not None
+        count, width = len(stage), len(stage[0][0])
+        self._width = self._width or width
+        room = count if by_batch else self._room(stage[0])
+        blank = [np.zeros_like(leaf) for leaf in stage[0]] if count < room else []
+        whole = stage + [blank] * (room - count)
+        rows = [tf.constant(np.concatenate(leaves)) for leaves in zip(*whole, strict=True)]
+        numbers = np.arange(room * width, dtype=np.int32).reshape(1, room, width)
+        return Call(
+            self.batches,
+            rows,
+            [tf.constant(numbers)],
+            0,
+            count,
+            begin,
+            odd=width != self._width,
+            opens=opens,
+            closes=closes,
+        )
+
+    def _room(self, batch: Tensors) -> int:
+        """Batches of a stage."""
+        size = sum(leaf.nbytes for leaf in batch)
+        return max(1, min(STAGE_BATCHES, STAGE_BYTES // max(1, size)))
+
+    def _look(self, batch: Any) -> Batches:
+        batch = keras.tree.map_structure(dense, keras.tree.lists_to_tuples(batch))
+        adapter = self.iterator.data_adapter
+        fixed = isinstance(adapter, keras_names.TFDatasetAdapter)
+        return Batches.of(batch, [adapter.batch_size if fixed else None])
+
+    def _follow(self, batch: Any) -> None:
+        """Learn the shapes of a batch: what differs between batches is not fixed."""
+        seen = self._look(batch)
+        if self.batches is None:
+            self.batches = seen
+        elif self.batches.tensors != seen.tensors:
+            self.batches = _common(self.batches, seen)
+
+
+def make_feed(iterator: Executions, *, seed: int = 0, several_epochs: bool = False) -> Feed:
+    """The feed of Keras's iterator: rows in memory, or its batches.
+
+    Args:
+        iterator: not yet begun.
+        seed: of the row orders.
+        several_epochs: whether a call may run several epochs.
+
+    Raises:
+        NeedsKerasError: the rows cannot be gathered: ragged, sparse, objects, none.
+    """
+    adapter = iterator.data_adapter
+    execution = iterator.steps_per_execution
+    if not isinstance(adapter, keras_names.ArrayDataAdapter):
+        return StreamFeed(iterator)
+    data = keras.tree.map_structure(dense, keras_names.adapter_arrays(adapter))
+    leaves = Layout.flatten(data)
+    plan = keras_plan(
+        len(leaves[0]), adapter.batch_size, keras_names.adapter_shuffle(adapter), seed
+    )
+    if not plan.sizes:
+        raise NeedsKerasError("there are no rows")
+    if sum(leaf.nbytes for leaf in leaves if isinstance(leaf, np.ndarray)) > ROWS_BYTES:
+        iterator.data_adapter = PlannedRows(data, plan)
+        return StreamFeed(iterator)
+    steps = iterator.steps_per_epoch
+    one_pass = steps is None or (steps == plan.steps and execution == 1)
+    return ArrayFeed(
+        data,
+        plan,
+        steps_per_epoch=None if one_pass else steps,
+        steps_per_execution=execution,
+        planned=epochs_planned(plan) if several_epochs and one_pass else 1,
+    )
+
+
+def dense(leaf: Any) -> Any:
+    """A leaf as a NumPy array or tensor."""
+    if leaf is None or isinstance(leaf, tf.Tensor | tf.TensorSpec):
+        return leaf
+    if isinstance(leaf, tf.RaggedTensor | tf.SparseTensor | tf.TypeSpec):
+        raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
+    array = np.asarray(leaf)  # of PyTorch, JAX, or a list
+    if array.dtype == object:
+        raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
+    return array
+
+
+def _common(one: Batches, other: Batches) -> Batches:
+    """Batches like both: a dimension in which they differ is None.
+
+    Raises:
+        NeedsKerasError: they differ in more than that.
+    """
+    tensors = []
+    pairs = zip(one.tensors, other.tensors, strict=True)
+    for (shape, dtype), (other_shape, other_dtype) in pairs:
+        if len(shape) != len(other_shape) or dtype != other_dtype:
+            raise NeedsKerasError(f"batches differ: {dtype} {shape} and {other_shape}")
+        dims = zip(shape, other_shape, strict=True)
+        tensors.append((tuple(a if a == b else None for a, b in dims), dtype))
+    return one._replace(tensors=tuple(tensors))
+
+
+def _same_shapes(one: Tensors, other: Tensors) -> bool:
+    return [t.shape for t in one] == [t.shape for t in other]

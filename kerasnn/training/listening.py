@@ -1,0 +1,65 @@
+"""What callbacks want to hear of: it decides how far the loop may run in one call."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import keras
+from keras import callbacks as keras_callbacks
+
+from kerasnn.training import keras_names
+
+Kind = Literal["train", "test", "predict"]
+
+
+class LateCallback(keras_callbacks.Callback):
+    """A callback that may hear of several epochs at once, after the last of them.
+
+    It only tells; what it does at the end of an epoch has no effect on the training.
+    """
+
+
+LATE = (LateCallback, keras_callbacks.History, keras_callbacks.ProgbarLogger)
+
+
+def hears_batches(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bool:
+    """Whether a callback must be called before or after every batch."""
+    names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
+    if kind == "train":
+        names += ["on_batch_begin", "on_batch_end"]
+    return any(
+        not keras_names.is_default(getattr(callback, name))
+        and not _may_skip_batches(callback, getattr(callback, name))
+        for callback in callbacks.callbacks
+        for name in names
+    )
+
+
+def all_late(callbacks: Any) -> bool:
+    """Whether all may hear of an epoch after the next ones have run.
+
+    Args:
+        callbacks: as `Model.fit` takes them.
+    """
+    if isinstance(callbacks, keras_callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    given = keras.tree.flatten(callbacks) if callbacks else []
+    return all(type(c) in LATE or isinstance(c, LateCallback) for c in given)
+
+
+def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
+    """Keras's own callbacks whose batch hooks do nothing with these settings."""
+    if isinstance(callback, LATE):
+        return True
+    if not hook.__module__.startswith("keras."):  # a subclass has its own
+        return False
+    if isinstance(
+        callback, keras_callbacks.ModelCheckpoint | keras_callbacks.BackupAndRestore
+    ):
+        return callback.save_freq == "epoch" or callback.save_freq is False
+    if isinstance(callback, keras_callbacks.TensorBoard):
+        return (
+            callback.update_freq == "epoch"
+            and not callback.write_steps_per_second
+            and callback._start_batch == callback._stop_batch == 0
+        )
+    return False

@@ -1,0 +1,462 @@
+"""`fit` and `evaluate`, drop-in for `Model.fit` and `Model.evaluate`.
+
+The arguments, the order of events, warnings and results are Keras's; what differs is that
+many steps run in one call of the compiled loop. What the loop cannot do (eager models,
+distribution, sparse and ragged rows) goes to Keras's own loop, with a line in the log.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import callbacks as keras_callbacks
+
+from kerasnn.choices import FitDriver, OptimizerName
+from kerasnn.errors import InputError
+from kerasnn.training import keras_names, listening
+from kerasnn.training.checks import check_rows
+from kerasnn.training.epochs import (
+    TEST_STEPS_INSIDE,
+    Fit,
+    Logs,
+    Runner,
+    Validation,
+    run_fit,
+    run_test,
+)
+from kerasnn.training.feeds import ArrayFeed, Executions, Feed, make_feed
+from kerasnn.training.history import History
+from kerasnn.training.ladder import check_driver, check_possible, tell_keras
+from kerasnn.training.programs import programs_of
+from kerasnn.training.steps import Optimizer
+from kerasnn.training.trainer import Trainer
+
+Verbose = Literal["auto", 0, 1, 2]
+
+
+def fit(  # noqa: D417 - those of Model.fit are told there
+    model: keras.Model | tf.Module,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: Verbose = "auto",
+    callbacks: Any = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool | Literal["batch"] = True,
+    class_weight: dict[int, float] | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: int | list[int] = 1,
+    *,
+    seed: int | None = None,
+    driver: FitDriver = "auto",
+    optimizer: OptimizerName | Optimizer | None = None,
+) -> keras_callbacks.History:
+    """Train, as `model.fit` does, many steps in each call of a compiled loop.
+
+    The arguments up to `validation_freq` are those of `keras.Model.fit`.
+
+    Args:
+        model: a compiled `keras.Model`, or a `tf.Module` network of `kerasnn.models`.
+        seed: of the row orders. None draws one from NumPy's global generator, which
+            `keras.utils.set_random_seed` sets.
+        driver: "auto" takes XLA for long runs and a TensorFlow graph for short ones, and
+            Keras's own loop for what neither can do. "xla" insists. "graph" computes what
+            `model.fit` does, dropout masks and all. "eager" runs the loop in Python, for
+            a debugger; "keras" is `model.fit`.
+        optimizer: for a `tf.Module`: a name or an optimizer; Adam by default. A Keras
+            model brings the one it was compiled with.
+
+    Returns:
+        `keras.callbacks.History`, also as `model.history`.
+
+    Raises:
+        InputError: a label outside the classes; a driver that does not exist; a model that
+            driver="xla" cannot compile.
+        ValueError: what Keras raises for other arguments.
+    """
+    check_driver(driver)
+    if not isinstance(model, keras.Model):
+        _check_for_network(
+            validation_split=validation_split,
+            shuffle=not shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq != 1,
+        )
+        return Trainer(model, optimizer=optimizer, driver=driver).fit(
+            x,
+            y,
+            epochs=_capped(epochs),
+            batch_size=batch_size or 32,
+            seed=_drawn_seed() if seed is None else seed,
+            initial_epoch=initial_epoch,
+            validation_data=validation_data,
+            callbacks=callbacks or (),
+            verbose=verbose,
+        )
+    if optimizer is not None:
+        raise InputError(
+            "a Keras model is trained with the optimizer it was compiled with;"
+            f" got {optimizer=}: give it to model.compile instead"
+        )
+    keras_names.assert_compiled(model, "fit")
+    epochs = _capped(epochs)
+    if validation_split and validation_data is None:
+        (x, y, sample_weight), validation_data = keras_names.split_validation(
+            (x, y, sample_weight), validation_split
+        )
+    iterator = keras_iterator(
+        model,
+        (x, y, sample_weight),
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        shuffle=shuffle,
+        class_weight=class_weight,
+    )
+    held_out = None
+    if validation_data is not None:
+        held_out = HeldOut(
+            model,
+            validation_data,
+            batch_size=validation_batch_size or batch_size,
+            steps=validation_steps,
+            freq=validation_freq,
+        )
+    try:
+        check_possible(model, driver)
+        feed = make_feed(
+            iterator,
+            seed=_drawn_seed() if seed is None else seed,
+            several_epochs=listening.all_late(callbacks),
+        )
+        runner = _runner(model, feed, held_out, driver, epochs - initial_epoch)
+    except InputError:
+        raise
+    except Exception as error:  # Keras raises it again, or does what the loop cannot
+        tell_keras(model, driver, error)
+        return keras.Model.fit(
+            model,
+            iterator.data_adapter,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            shuffle=False,  # the adapter does
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+    history, callbacks = _callbacks(
+        model, callbacks, verbose=verbose, epochs=epochs, steps=feed.steps
+    )
+    run_fit(
+        Fit(
+            runner,
+            feed,
+            callbacks,
+            history,
+            epochs,
+            NonFiniteWarning(callbacks),
+            execution=iterator.steps_per_execution,
+            validation=Validation(held_out.evaluate, held_out.due) if held_out else None,
+        ),
+        initial_epoch,
+    )
+    return model.history
+
+
+def evaluate(
+    model: keras.Model | tf.Module,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    verbose: Verbose = "auto",
+    sample_weight: Any = None,
+    steps: int | None = None,
+    callbacks: Any = None,
+    return_dict: bool = False,
+    *,
+    driver: FitDriver = "auto",
+) -> Any:
+    """Loss and metrics, as `model.evaluate` gives them, many steps in each call.
+
+    The arguments are those of `keras.Model.evaluate`; for `driver` see `fit` ("auto" does
+    without XLA here). With verbose="auto" there is a progress bar only if the rows take
+    more than one call.
+
+    Returns:
+        One number, a list in the order of `model.metrics`, or a dict; for a `tf.Module`
+        network a dict.
+
+    Raises:
+        InputError: see `fit`.
+        ValueError: what Keras raises for other arguments.
+    """
+    check_driver(driver)
+    if not isinstance(model, keras.Model):
+        return Trainer(model, driver="graph").evaluate(x, y)
+    keras_names.assert_compiled(model, "evaluate")
+    iterator = keras_iterator(
+        model, (x, y, sample_weight), batch_size=batch_size, steps_per_epoch=steps
+    )
+    try:
+        check_possible(model, driver)
+        feed = make_feed(iterator)
+        runner = _test_runner(model, feed, driver)
+    except InputError:
+        raise
+    except Exception as error:  # see fit
+        tell_keras(model, driver, error)
+        return keras.Model.evaluate(
+            model,
+            iterator.data_adapter,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+        )
+    if not isinstance(callbacks, keras_callbacks.CallbackList):
+        callbacks = keras_callbacks.CallbackList(
+            callbacks,
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=1,
+            steps=feed.steps,
+            model=model,
+        )
+    feed.reset()
+    logs = run_test(runner, feed, callbacks, iterator.steps_per_execution)
+    return logs if return_dict else keras_names.evaluate_in_order(model, logs)
+
+
+class HeldOut:
+    """Validation data, and when it is looked at.
+
+    Args:
+        learner: whose training it is for.
+        data: x, (x, y) or (x, y, sample_weight), or a stream of them.
+        batch_size: of the test; None for Keras's default.
+        steps: batches of a test; None for all.
+        freq: every so many epochs, or the numbers of the epochs (from 1).
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        data: Any,
+        *,
+        batch_size: int | None,
+        steps: int | None,
+        freq: int | list[int],
+    ) -> None:
+        self.learner = learner
+        self.arrays = keras.utils.unpack_x_y_sample_weight(data)
+        self.batch_size = batch_size
+        self.steps = steps
+        self.freq = freq
+        self.driver: FitDriver = "auto"
+        self._feed: Feed | None = None
+        self._runner: Runner | None = None
+
+    def due(self, epoch: int) -> bool:
+        """Whether it is this epoch's turn (from 0).
+
+        Raises:
+            ValueError: `validation_freq` is neither a number nor a list.
+        """
+        if isinstance(self.freq, int):
+            return (epoch + 1) % self.freq == 0
+        if isinstance(self.freq, list):
+            return epoch + 1 in self.freq
+        raise ValueError(
+            f"Expected `validation_freq` to be a list or int. Received: {self.freq}"
+        )
+
+    def feed(self) -> Feed:
+        """The rows, the same in every epoch."""
+        if self._feed is None:
+            self._iterator = keras_iterator(
+                self.learner,
+                self.arrays,
+                batch_size=self.batch_size,
+                steps_per_epoch=self.steps,
+            )
+            self._feed = make_feed(self._iterator)
+        return self._feed
+
+    def inside(self) -> ArrayFeed | None:
+        """The rows, if the test can be made inside a call of several epochs."""
+        if self.freq != 1 or self.steps or _overrides_evaluate(self.learner):
+            return None
+        feed = self.feed()
+        return (
+            feed
+            if isinstance(feed, ArrayFeed) and feed.plan.steps <= TEST_STEPS_INSIDE
+            else None
+        )
+
+    def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
+        """The test after an epoch, by the model's own `evaluate` if it has one."""
+        if _overrides_evaluate(self.learner):
+            x, y, sample_weight = self.arrays
+            return self.learner.evaluate(
+                x=x,
+                y=y,
+                sample_weight=sample_weight,
+                batch_size=self.batch_size,
+                steps=self.steps,
+                callbacks=callbacks,
+                return_dict=True,
+            )
+        feed = self.feed()
+        if self._runner is None:
+            self._runner = _test_runner(self.learner, feed, self.driver)
+        feed.reset()
+        return run_test(self._runner, feed, callbacks, self._iterator.steps_per_execution)
+
+
+class NonFiniteWarning:
+    """Warns once of a loss that is not finite; training goes on, as in Keras."""
+
+    def __init__(self, callbacks: keras_callbacks.CallbackList) -> None:
+        # Whoever asked to be stopped knows.
+        stops = keras_callbacks.TerminateOnNaN
+        self._warned = any(isinstance(c, stops) for c in callbacks.callbacks)
+
+    def before(self, epoch: int) -> None:
+        """Nothing to keep."""
+
+    def after(self, epoch: int, logs: Logs) -> None:
+        """Look at the losses of an epoch."""
+        for name in ("loss", "val_loss"):
+            value = logs.get(name, 0.0)
+            if not self._warned and isinstance(value, float) and not math.isfinite(value):
+                self._warned = True
+                warnings.warn(
+                    f"{name} is {value} in epoch {epoch + 1}, and training goes on;"
+                    " keras.callbacks.TerminateOnNaN() would stop it. A smaller learning"
+                    " rate or scaled inputs may help",
+                    stacklevel=2,
+                )
+
+
+def keras_iterator(
+    model: keras.Model, data: tuple[Any, Any, Any], **arguments: Any
+) -> Executions:
+    """Keras's iterator over these rows."""
+    x, y, sample_weight = data
+    return Executions(
+        x=x,
+        y=y,
+        sample_weight=sample_weight,
+        steps_per_execution=model.steps_per_execution,
+        **arguments,
+    )
+
+
+def _runner(
+    learner: keras.Model,
+    feed: Feed,
+    held_out: HeldOut | None,
+    driver: FitDriver,
+    epochs: int,
+) -> Runner:
+    """Runs the training steps; traced already, where the data can be known."""
+    programs = programs_of(learner)
+    chosen = programs.choose(driver, None if feed.steps is None else feed.steps * epochs)
+    ahead = isinstance(feed, ArrayFeed) and feed.planned > 1
+    runner = Runner(
+        programs,
+        "train_step",
+        wanted=driver,
+        driver=chosen,
+        inside=held_out.inside() if held_out and ahead else None,
+    )
+    if held_out:
+        held_out.driver = driver if driver != "auto" else chosen
+    if feed.batches is not None:
+        runner.prepare(feed.batches)
+    if isinstance(feed, ArrayFeed):
+        check_rows(learner, feed.batches.layout.pack(feed.rows))
+    return runner
+
+
+def _test_runner(learner: Any, feed: Feed, driver: FitDriver) -> Runner:
+    programs = programs_of(learner)
+    chosen = programs.choose(driver, None)
+    runner = Runner(programs, "test_step", wanted=driver, driver=chosen)
+    if feed.batches is not None:
+        runner.prepare(feed.batches)
+    return runner
+
+
+def _callbacks(
+    learner: Any, callbacks: Any, *, verbose: Verbose, epochs: int, steps: int | None
+) -> tuple[History, keras_callbacks.CallbackList]:
+    """Keras's list, with our history in it if the user has none."""
+    history = History()
+    if not isinstance(callbacks, keras_callbacks.CallbackList):
+        given = keras.tree.flatten(callbacks) if callbacks else []
+        own = any(isinstance(c, keras_callbacks.History) for c in given)
+        callbacks = keras_callbacks.CallbackList(
+            given if own else [*given, history],
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+            model=learner,
+        )
+    return history, callbacks
+
+
+def _overrides_evaluate(learner: Any) -> bool:
+    """Whether the user's class has an `evaluate` of its own."""
+    own: Callable[..., Any] | None = getattr(type(learner), "evaluate", None)
+    if own is None or own is keras.Model.evaluate:
+        return False
+    return not own.__module__.startswith("kerasnn.")
+
+
+def _check_for_network(**arguments: Any) -> None:
+    """A `tf.Module` network is trained with fewer arguments than a Keras model.
+
+    Raises:
+        InputError: one of the others is given.
+    """
+    given = [name for name, value in arguments.items() if value is not None and value]
+    if given:
+        raise InputError(
+            f"a tf.Module network is trained without {', '.join(given)}; its Keras twin"
+            " (kerasnn.models) takes every argument of Model.fit"
+        )
+
+
+def _capped(epochs: int) -> int:
+    """`keras.config.set_max_epochs` caps every fit."""
+    most = keras.config.max_epochs()
+    if most and most < epochs:
+        warnings.warn(f"Limiting epochs to {most}", stacklevel=3)
+        return most
+    return epochs
+
+
+def _drawn_seed() -> int:
+    """From NumPy's global generator: `keras.utils.set_random_seed` decides it."""
+    return int(np.random.randint(2**31))  # noqa: NPY002

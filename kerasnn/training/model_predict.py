@@ -1,0 +1,251 @@
+"""`predict`, drop-in for `Model.predict`: many batches in each call of one graph."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import callbacks as keras_callbacks
+
+from kerasnn.choices import Driver, FitDriver
+from kerasnn.errors import InputError
+from kerasnn.training import keras_names, listening
+from kerasnn.training.epochs import GROWTH, SECONDS_PER_CALL
+from kerasnn.training.feeds import Executions, dense
+from kerasnn.training.ladder import (
+    NeedsKerasError,
+    check_driver,
+    check_possible,
+    tell_keras,
+)
+from kerasnn.training.loop import Layout, Tensors
+from kerasnn.training.model_fit import Verbose, keras_iterator
+from kerasnn.training.programs import Batches, programs_of
+from kerasnn.training.trainer import Trainer
+
+Call = tuple[int, int, Callable[[], Tensors]]  # first and last batch, and their outputs
+
+
+def predict(
+    model: keras.Model | tf.Module,
+    x: Any,
+    batch_size: int | None = None,
+    verbose: Verbose = "auto",
+    steps: int | None = None,
+    callbacks: Any = None,
+    *,
+    driver: FitDriver = "auto",
+) -> Any:
+    """What the model answers, as `model.predict` gives it.
+
+    The arguments are those of `keras.Model.predict`; for `driver` see `fit` ("auto" does
+    without XLA here). With verbose="auto" a single batch gets no progress bar.
+
+    Returns:
+        NumPy arrays [rows, ...] in the structure of the model's outputs. For a `tf.Module`
+        network its named answers.
+
+    Raises:
+        InputError: see `fit`.
+        ValueError: what Keras raises for other arguments.
+    """
+    check_driver(driver)
+    if not isinstance(model, keras.Model):
+        return Trainer(model, driver="graph").predict(x)
+    iterator = keras_iterator(
+        model, (x, None, None), batch_size=batch_size, steps_per_epoch=steps
+    )
+    try:
+        check_possible(model, driver)
+        chosen = programs_of(model).choose(driver, None)
+        prediction = Prediction(model, iterator, chosen)
+    except InputError:
+        raise
+    except Exception as error:  # Keras raises it again, or does what the loop cannot
+        tell_keras(model, driver, error)
+        return keras.Model.predict(
+            model,
+            iterator.data_adapter,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
+        )
+    if not isinstance(callbacks, keras_callbacks.CallbackList):
+        bar = verbose in (1, 2) or (verbose == "auto" and prediction.steps != 1)
+        callbacks = keras_callbacks.CallbackList(
+            callbacks,
+            add_progbar=bar,
+            verbose=verbose,
+            epochs=1,
+            steps=prediction.steps,
+            model=model,
+        )
+    return prediction.run(callbacks)
+
+
+class PredictStep:
+    """A `predict_step` on flat tensors, traced once for any number of rows.
+
+    Args:
+        model: whose step it is.
+        batches: of the rows.
+        driver: "eager" calls the step as it is.
+
+    Raises:
+        NeedsKerasError: an output is not a tensor with a row for each row.
+    """
+
+    def __init__(self, model: keras.Model, batches: Batches, driver: Driver) -> None:
+        @tf.autograph.experimental.do_not_convert
+        def on_batch(*tensors: tf.Tensor) -> Any:
+            data = batches.layout.pack(list(tensors))
+            return model.predict_step(data)
+
+        options = {"jit_compile": True} if driver == "xla" else {}
+        traced = tf.function(on_batch, **options)
+        traced = traced.get_concrete_function(*batches.row_specs())
+        self.nest = traced.structured_outputs
+        self.outputs = keras.tree.flatten(self.nest)
+        for output in self.outputs:
+            if not isinstance(output, tf.Tensor) or not output.shape.rank:
+                raise NeedsKerasError(f"predict_step returns {output}")
+        self._call = on_batch if driver == "eager" else traced
+        self.many: Callable[..., Tensors] = partial(predict_many, self)
+        if driver != "eager":
+            part = tf.TensorSpec([3], tf.int32)
+            many = tf.function(self.many)
+            self.many = many.get_concrete_function(part, batches.row_specs())
+
+    def __call__(self, batch: Tensors) -> Tensors:
+        """The flat outputs for a batch."""
+        return keras.tree.flatten(self._call(*batch))
+
+
+def predict_many(step: PredictStep, part: tf.Tensor, rows: Tensors) -> Tensors:
+    """The outputs of several batches, one after the other.
+
+    Args:
+        step: on one batch.
+        part: first batch, the batch after the last one, and rows of a batch; int32 [3].
+        rows: flat tensors, each [rows, ...].
+
+    Returns:
+        Flat outputs, each [rows of these batches, ...].
+    """
+    first, stop, size = tf.unstack(part)
+    n_rows = tf.shape(rows[0])[0]
+    tables = [
+        tf.TensorArray(
+            output.dtype,
+            size=stop - first,
+            element_shape=[None, *output.shape[1:]],
+            infer_shape=False,
+        )
+        for output in step.outputs
+    ]
+    i = first
+    while i < stop:
+        end = tf.minimum((i + 1) * size, n_rows)
+        outputs = step([tensor[i * size : end] for tensor in rows])
+        tables = [t.write(i - first, o) for t, o in zip(tables, outputs, strict=True)]
+        i += 1
+    return [table.concat() for table in tables]
+
+
+class Prediction:
+    """A prediction under way.
+
+    Args:
+        model: that answers.
+        iterator: Keras's, over the rows.
+        driver: under which the step runs.
+    """
+
+    def __init__(self, model: keras.Model, iterator: Executions, driver: Driver) -> None:
+        self.steps: int | None = iterator.num_batches
+        self._model = model
+        self._iterator = iterator
+        self._driver: Driver = driver
+        self._rows: Tensors = []
+        adapter = iterator.data_adapter
+        if isinstance(adapter, keras_names.ArrayDataAdapter):
+            arrays = keras_names.adapter_arrays(adapter)
+            data = keras.tree.map_structure(dense, arrays)
+            self._rows = [tf.convert_to_tensor(leaf) for leaf in Layout.flatten(data)]
+            self.steps = min(self.steps or 0, -(-len(self._rows[0]) // adapter.batch_size))
+            self._step = self._step_for(data)
+        else:
+            look = keras_names.peek(adapter)
+            if look is not None:
+                self._step = self._step_for(look)
+
+    def run(self, callbacks: keras_callbacks.CallbackList) -> Any:
+        """All answers, NumPy arrays in the structure of the model's outputs."""
+        execution = self._model.steps_per_execution
+        by_batch = listening.hears_batches(callbacks, "predict")
+        calls = (
+            self._calls(execution if by_batch else None) if self._rows else self._stream()
+        )
+        self._model.stop_predicting = False
+        callbacks.on_predict_begin()
+        parts: list[list[Any]] = []
+        for begin, end, call in calls:
+            callbacks.on_predict_batch_begin(begin)
+            outputs = call()
+            parts.append([output.numpy() for output in outputs])
+            callbacks.on_predict_batch_end(end, {"outputs": self._nested(outputs)})
+            if self._model.stop_predicting:
+                break
+        callbacks.on_predict_end()
+        return self._nested(
+            [
+                pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+                for pieces in zip(*parts, strict=True)
+            ]
+        )
+
+    def _calls(self, count: int | None) -> Iterator[Call]:
+        """Calls over rows in memory, of `count` batches, or as long as people can wait."""
+        size = self._iterator.data_adapter.batch_size
+        steps = self.steps or 0
+        if steps == 1 and len(self._rows[0]) <= size:
+            yield 0, 0, partial(self._step, self._rows)
+            return
+        begin, room = 0, count or 1
+        while begin < steps:
+            end = min(begin + room, steps)
+            part = tf.constant([begin, end, size], tf.int32)
+            started = time.perf_counter()
+            yield begin, end - 1, partial(self._step.many, part, self._rows)
+            if count is None and time.perf_counter() - started < SECONDS_PER_CALL / GROWTH:
+                room *= GROWTH
+            begin = end
+
+    def _stream(self) -> Iterator[Call]:
+        """Execution by execution."""
+        self._iterator.reset()
+        for begin, end, batches in self._iterator:
+            yield begin, end, partial(self._execution, batches)
+
+    def _execution(self, batches: list[Any]) -> Tensors:
+        """The outputs of an execution's batches, one after the other."""
+        parts: list[Tensors] = []
+        for batch in batches:
+            self._step = self._step_for(batch)
+            parts.append(self._step(Layout.flatten(batch)))
+        if len(parts) == 1:
+            return parts[0]
+        return [tf.concat(pieces, 0) for pieces in zip(*parts, strict=True)]
+
+    def _step_for(self, data: Any) -> PredictStep:
+        batches = Batches.of(keras.tree.map_structure(dense, data), [None])
+        return programs_of(self._model).prediction(
+            self._driver, batches, partial(PredictStep, self._model, batches, self._driver)
+        )
+
+    def _nested(self, outputs: list[Any]) -> Any:
+        return keras.tree.pack_sequence_as(self._step.nest, outputs)

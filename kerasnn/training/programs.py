@@ -1,0 +1,318 @@
+"""The compiled loops of one learner, kept with it, and which driver runs them.
+
+The ladder: XLA where the run is long enough to repay its compilation, else the same loop
+as a TensorFlow graph, else (in `keras_fit`) Keras's own. What XLA cannot compile it
+refuses before anything has run, so that the graph can take over at the same batch.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasnn.choices import Driver, FitDriver
+from kerasnn.errors import InputError
+from kerasnn.training import keras_names
+from kerasnn.training.loop import Layout, Learns, Logs, Part, Step, Tensors, run_epochs
+from kerasnn.training.randomness import fast_dropout
+
+# XLA takes about a second more to start and saves 0.1 to 0.3 ms in each small step.
+XLA_PAYS_FROM_STEPS = 5000
+# What XLA raises for an operation that it does not have, or cannot compile.
+REFUSALS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.NotFoundError,
+    tf.errors.InternalError,
+)
+
+log = logging.getLogger("kerasnn")
+
+
+class RefusedError(Exception):
+    """XLA cannot compile this step; the message says what stands in the way."""
+
+
+class Batches(NamedTuple):
+    """What rows look like to the graph: everything but how many there are.
+
+    Attributes:
+        layout: how the tensors make the data of a step.
+        tensors: shape without rows, and type, of each.
+        widths: rows of the batches in each block; None in all where they differ.
+    """
+
+    layout: Layout
+    tensors: tuple[tuple[tuple[int | None, ...], tf.DType], ...]
+    widths: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, data: Any, sizes: list[int | None]) -> "Batches":
+        """Those of nested data, cut into batches of these sizes.
+
+        Where batches differ in size the graph must not know any: Keras weights the losses
+        of several outputs by the size that the graph knows.
+        """
+        tensors = tuple(
+            (tuple(leaf.shape[1:]), tf.as_dtype(leaf.dtype))
+            for leaf in Layout.flatten(data)
+        )
+        same = len(sizes) == 1
+        return cls(Layout(data), tensors, tuple(s if same else None for s in sizes))
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for batches that the same graph can take."""
+        return repr(self.layout.nest), self.tensors, self.widths
+
+    def batch_specs(self) -> list[tf.TensorSpec]:
+        """Of the tensors of one batch."""
+        return [tf.TensorSpec([self.widths[0], *s], dtype) for s, dtype in self.tensors]
+
+    def row_specs(self) -> list[tf.TensorSpec]:
+        """Of the tensors of any number of rows."""
+        return [tf.TensorSpec([None, *shape], dtype) for shape, dtype in self.tensors]
+
+    def block_specs(self) -> list[tf.TensorSpec]:
+        """Of the row numbers, for any number of epochs and steps."""
+        return [tf.TensorSpec([None, None, width], tf.int32) for width in self.widths]
+
+
+class Program:
+    """`run_epochs` for one learner and one kind of batches, under one driver.
+
+    Attributes:
+        driver: "eager", "graph" or "xla".
+        resets_inside: whether it resets the metrics.
+        seconds_per_step: as last seen; None before the first steps.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        step: Step,
+        batches: Batches,
+        test: Step | None,
+        test_batches: Batches | None,
+    ) -> None:
+        self.driver = driver
+        self.seconds_per_step: float | None = None
+        self.resets_inside = step.resets_inside
+        self._ready: set[tuple[Any, ...]] = set()
+        run = partial(run_epochs, step, test)
+        if driver != "eager":
+            run = tf.function(run, jit_compile=driver == "xla").get_concrete_function(
+                tf.TensorSpec([len(Part._fields)], tf.int32),
+                batches.row_specs(),
+                batches.block_specs(),
+                test_batches.row_specs() if test_batches else [],
+                test_batches.block_specs() if test_batches else [],
+            )
+            self.graph = run.graph
+        self._run = run
+
+    def prepare(
+        self, rows: Tensors, blocks: Tensors, test_rows: Tensors, test_blocks: Tensors
+    ) -> None:
+        """Compile for tensors of these shapes, by a call that runs nothing.
+
+        Raises:
+            RefusedError: XLA cannot; nothing has been changed.
+        """
+        shapes = tuple(tuple(t.shape) for t in (*rows, *blocks, *test_rows, *test_blocks))
+        if self.driver == "eager" or shapes in self._ready:
+            return
+        nothing = tf.constant(Part(epochs=0), tf.int32)
+        try:
+            self._run(nothing, rows, blocks, test_rows, test_blocks)
+        except REFUSALS as error:
+            if self.driver == "xla":
+                raise RefusedError(_first_sentence(error)) from error
+            raise
+        self._ready.add(shapes)
+
+    def __call__(
+        self,
+        part: Part,
+        rows: Tensors,
+        blocks: Tensors,
+        test_rows: Tensors,
+        test_blocks: Tensors,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Run a part; the logs of each of its epochs, and of each test.
+
+        Raises:
+            RefusedError: see `prepare`.
+        """
+        self.prepare(rows, blocks, test_rows, test_blocks)
+        started = time.perf_counter()
+        stacked, stacked_tests = self._run(
+            tf.constant(part, tf.int32), rows, blocks, test_rows, test_blocks
+        )
+        logs = _epoch_by_epoch(stacked, part.epochs)
+        tests = _epoch_by_epoch(stacked_tests, part.epochs if part.test_steps else 0)
+        if part.stop > part.first:
+            steps = part.epochs * (part.stop - part.first)
+            self.seconds_per_step = (time.perf_counter() - started) / steps
+        return logs, tests
+
+
+class Programs:
+    """The programs of one learner; they are dropped when it is compiled anew."""
+
+    def __init__(self, learner: Learns) -> None:
+        self.learner = learner
+        self.refused: str | None = None  # by XLA, and why
+        self.steps = 0  # that were asked for in all
+        self._compiled_as: tuple[Any, ...] = ()
+        self._steps: dict[tuple[Any, ...], Step] = {}
+        self._programs: dict[tuple[Any, ...], Any] = {}
+
+    def follow(self) -> None:
+        """Drop what was made for a model that has been compiled anew since."""
+        compiled_as = _compiled_as(self.learner)
+        same = len(compiled_as) == len(self._compiled_as) and all(
+            a is b for a, b in zip(compiled_as, self._compiled_as, strict=True)
+        )
+        if not same:
+            self._compiled_as = compiled_as
+            self.drop()
+
+    def all(self) -> list[Any]:
+        """Those made so far."""
+        return list(self._programs.values())
+
+    def drop(self) -> None:
+        """Drop all programs."""
+        self._steps.clear()
+        self._programs.clear()
+        self.refused = None
+
+    def choose(self, driver: FitDriver, steps: int | None) -> Driver:
+        """The driver of a run of so many steps; None where nobody knows, or none trains.
+
+        It depends on nothing that a second run would see differently: another driver
+        draws other dropout masks.
+
+        Raises:
+            InputError: XLA was asked for, and cannot compile this model.
+        """
+        obstacle = self.refused or _obstacle(self.learner)
+        if driver == "xla" and obstacle:
+            raise InputError(f"driver='xla' cannot compile this model: {obstacle}")
+        if driver in ("xla", "graph", "eager"):
+            return driver
+        if obstacle:
+            return "graph"
+        self.steps += steps or 0
+        if steps is not None and self.steps >= XLA_PAYS_FROM_STEPS:
+            return "xla"  # many short runs are a long one
+        return "xla" if getattr(self.learner, "jit_compile", False) else "graph"
+
+    def refuse(self, driver: FitDriver, reason: str) -> None:
+        """Remember that XLA cannot, and say so, unless it was asked for.
+
+        Raises:
+            InputError: it was.
+        """
+        self.refused = reason
+        if driver == "xla":
+            raise InputError(f"driver='xla' cannot compile this model: {reason}")
+        log.warning("%s: trains without XLA: %s", _name(self.learner), reason)
+
+    def program(
+        self,
+        driver: Driver,
+        step: str,
+        batches: Batches,
+        test_batches: Batches | None = None,
+    ) -> Program:
+        """The program for these batches, made when it is first asked for.
+
+        Args:
+            driver: under which it runs.
+            step: "train_step" or "test_step".
+            batches: of the rows.
+            test_batches: of the rows for the test after each epoch, if there is one.
+        """
+        key = (driver, step, batches.key, test_batches and test_batches.key)
+        if key not in self._programs:
+            test = test_batches and self._step(driver, "test_step", test_batches)
+            self._programs[key] = Program(
+                driver, self._step(driver, step, batches), batches, test, test_batches
+            )
+        return self._programs[key]
+
+    def prediction(self, driver: Driver, batches: Batches, make: Callable[[], Any]) -> Any:
+        """The predict step for these batches, made when it is first asked for."""
+        key = (driver, "predict_step", batches.key)
+        if key not in self._programs:
+            self._programs[key] = make()
+        return self._programs[key]
+
+    def _step(self, driver: Driver, name: str, batches: Batches) -> Step:
+        key = (driver, name, repr(batches.layout.nest), tuple(batches.batch_specs()))
+        if key not in self._steps:
+            with fast_dropout(enabled=driver == "xla"):
+                self._steps[key] = Step(
+                    self.learner,
+                    getattr(self.learner, name),
+                    batches.layout,
+                    batches.batch_specs(),
+                    driver,
+                )
+        return self._steps[key]
+
+
+def programs_of(learner: Learns) -> Programs:
+    """The programs kept with a learner.
+
+    They lie in its `__dict__` past Keras's attribute tracking, so that saving, copying and
+    pickling the model neither see nor carry them, and they go when it goes.
+    """
+    found = learner.__dict__.get("_kerasnn_programs")
+    if found is None or found.learner is not learner:
+        found = learner.__dict__["_kerasnn_programs"] = Programs(learner)
+    found.follow()
+    return found
+
+
+def _compiled_as(learner: Learns) -> tuple[Any, ...]:
+    if isinstance(learner, keras.Model):
+        return keras_names.compiled_as(learner)
+    return (learner.optimizer,)
+
+
+def _obstacle(learner: Learns) -> str | None:
+    """What Keras itself knows to be impossible under XLA."""
+    if not isinstance(learner, keras.Model) or keras_names.model_supports_jit(learner):
+        return None
+    layers = keras_names.layers_without_xla(learner)
+    return f"Keras marks {', '.join(layers) or 'op determinism'} as impossible under XLA"
+
+
+def _name(learner: Learns) -> str:
+    return getattr(learner, "name", None) or type(learner).__name__
+
+
+def _first_sentence(error: Exception) -> str:
+    """The part of TensorFlow's message that a person can use."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    useful = [line for line in lines if "nsupported" in line or "No registered" in line]
+    return (useful or lines or [type(error).__name__])[0][:300]
+
+
+def _epoch_by_epoch(logs: Logs, epochs: int) -> list[dict[str, Any]]:
+    """Stacked logs taken apart: a float where a log is one number, else an array."""
+    if not epochs:
+        return []
+    values = {name: np.asarray(log)[:epochs] for name, log in logs.items()}
+    return [
+        {name: float(v[i]) if v[i].ndim == 0 else v[i] for name, v in values.items()}
+        for i in range(epochs)
+    ]
