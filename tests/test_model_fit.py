@@ -1,0 +1,402 @@
+"""What `kerasnn.fit` promises beyond the equality with Keras of `test_parity`."""
+
+import logging
+import os
+import pickle
+import signal
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import kerasnn
+from kerasnn import InputError, models
+from kerasnn.training.programs import programs_of
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 4)).astype("float32")
+Y = X[:, :1] * 2
+LABELS = RNG.integers(3, size=50)
+
+
+def regressor(make=keras.Sequential, **compiled):
+    keras.utils.set_random_seed(0)
+    model = make([layers.Input((4,)), layers.Dense(3, "tanh"), layers.Dense(1)])
+    model.compile(**{"optimizer": "adam", "loss": "mse", **compiled})
+    return model
+
+
+def classifier(loss):
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3)])
+    model.compile("adam", loss)
+    return model
+
+
+def fit(model, x=X, y=Y, **arguments):
+    return kerasnn.fit(model, x, y, verbose=0, **arguments)
+
+
+def assert_same_bits(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def drivers_used(model):
+    return {program.driver for program in programs_of(model).all()}
+
+
+# --- one program ------------------------------------------------------------------
+
+
+def test_refits_of_any_length_and_rate_make_no_new_program():
+    model = regressor()
+    fit(model, epochs=2, driver="xla")
+    programs = programs_of(model).all()
+    for epochs, rate in ((1, 0.1), (5, 1e-3), (40, 1e-4)):
+        model.optimizer.learning_rate = rate
+        fit(model, epochs=epochs, driver="xla")
+    assert programs_of(model).all() == programs
+
+
+def test_a_graph_takes_any_number_of_rows():
+    model = regressor()
+    for rows in (50, 49, 30):  # each with a short last batch
+        fit(model, X[:rows], Y[:rows], batch_size=8, driver="graph")
+    assert len(programs_of(model).all()) == 1
+
+
+def test_compiling_anew_drops_the_programs():
+    model = regressor()
+    fit(model)
+    (before,) = programs_of(model).all()
+    model.compile("sgd", "mse")
+    fit(model)
+    (after,) = programs_of(model).all()
+    assert after is not before
+
+
+def test_a_seed_repeats_the_row_orders_to_the_bit():
+    ours = [regressor() for _ in range(3)]
+    for model, seed in zip(ours, (5, 5, 6), strict=True):
+        fit(model, epochs=3, seed=seed)
+    assert_same_bits(ours[0], ours[1])
+    assert not np.array_equal(ours[0].get_weights()[0], ours[2].get_weights()[0])
+
+
+def test_the_global_seed_of_keras_decides_without_one():
+    ours = [regressor() for _ in range(2)]
+    for model in ours:
+        keras.utils.set_random_seed(3)
+        fit(model, epochs=2)
+    assert_same_bits(*ours)
+
+
+def test_how_far_a_call_goes_changes_no_bit(monkeypatch):
+    results = []
+    for seconds in (0.0, 1e9):  # a step a call; several epochs a call
+        monkeypatch.setattr("kerasnn.training.epochs.SECONDS_PER_CALL", seconds)
+        model = regressor()
+        history = fit(model, epochs=6, batch_size=8, seed=1, validation_data=(X, Y))
+        results.append((model, history))
+    (one, history), (other, same_history) = results
+    assert history.steps_per_call == [1] * 7 * 6
+    assert len(same_history.steps_per_call) < 6
+    assert history.history == same_history.history
+    assert_same_bits(one, other)
+
+
+def test_rows_too_many_to_copy_are_read_batch_by_batch(monkeypatch, tmp_path):
+    copied = regressor()
+    fit(copied, epochs=2, batch_size=8, seed=1)
+    monkeypatch.setattr("kerasnn.training.feeds.ROWS_BYTES", 0)
+    X.tofile(tmp_path / "rows")
+    mapped = np.memmap(tmp_path / "rows", dtype="float32", mode="r", shape=X.shape)
+    read = regressor()
+    fit(read, mapped, epochs=2, batch_size=8, seed=1)
+    assert_same_bits(copied, read)
+
+
+# --- the ladder -------------------------------------------------------------------
+
+
+def with_text():
+    """XLA has no strings."""
+
+    class Spelled(keras.Model):
+        def __init__(self):
+            super().__init__(name="spelled")
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            length = tf.strings.length(tf.strings.as_string(x))
+            return self.dense(x) + 0.0 * tf.cast(tf.reduce_sum(length), x.dtype)
+
+    model = Spelled()
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(("epochs", "driver"), [(1, "graph"), (2500, "xla")])
+def test_a_run_is_compiled_by_xla_if_it_is_long_enough_to_repay_it(epochs, driver):
+    model = regressor()
+    fit(model, epochs=epochs, batch_size=25)
+    assert drivers_used(model) == {driver}
+
+
+def test_many_short_runs_are_a_long_one():
+    model = regressor()
+    for _ in range(3):
+        fit(model, epochs=1000, batch_size=25)
+    assert drivers_used(model) == {"graph", "xla"}
+
+
+def test_what_xla_refuses_goes_on_as_a_graph_and_says_so(caplog):
+    model = with_text()
+    with caplog.at_level(logging.WARNING, "kerasnn"):
+        fit(model, epochs=5000, batch_size=50)
+        fit(model, epochs=5000, batch_size=50)
+    (record,) = caplog.records  # once
+    assert record.getMessage().startswith("spelled: trains without XLA: ")
+    assert "AsString" in record.getMessage()
+    assert int(model.optimizer.iterations) == 10_000
+
+
+def test_xla_that_was_asked_for_tells_what_stands_in_its_way():
+    model = with_text()
+    with pytest.raises(InputError, match=r"^driver='xla' cannot compile this model: .*AsS"):
+        fit(model, driver="xla")
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_a_layer_that_keras_keeps_from_xla_is_named():
+    model = keras.Sequential(
+        [layers.IntegerLookup(vocabulary=[1, 2]), layers.Embedding(3, 1)]
+    )
+    model.compile("sgd", "mse")
+    with pytest.raises(InputError) as caught:
+        fit(model, np.ones((4, 1), int), np.ones((4, 1, 1)), driver="xla")
+    assert str(caught.value) == (
+        "driver='xla' cannot compile this model: Keras marks integer_lookup as impossible"
+        " under XLA"
+    )
+
+
+def test_an_eager_model_goes_to_keras_and_says_so(caplog):
+    model = regressor(run_eagerly=True)
+    model.name = "slow"
+    fit(model)
+    assert [record.getMessage() for record in caplog.records] == [
+        "slow: Keras's own loop takes over: the model was compiled with run_eagerly=True"
+    ]
+    assert drivers_used(model) == set()
+
+
+def test_keras_is_asked_for_without_a_word(caplog):
+    model, same = regressor(), regressor()
+    history = fit(model, driver="keras", shuffle=False)
+    assert history.history == same.fit(X, Y, shuffle=False, verbose=0).history
+    assert not caplog.records
+
+
+# --- what cannot be used ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.sparse_categorical_crossentropy,
+    ],
+)
+@pytest.mark.parametrize("shape", [(50,), (50, 1)])
+def test_a_label_that_is_no_class_is_named_by_its_row(loss, shape):
+    model = classifier(loss)
+    before = model.get_weights()
+    labels = LABELS.copy()
+    labels[[7, 9]] = 3, -1
+    with pytest.raises(InputError) as caught:
+        fit(model, y=labels.reshape(shape))
+    assert str(caught.value) == (
+        "labels must be in 0..2, the classes of the model; got y[7]=3 and 1 more"
+    )
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_label_that_the_loss_ignores_is_left_alone():
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    labels = LABELS.copy()
+    labels[7] = -1
+    assert np.isfinite(fit(classifier(loss), y=labels).history["loss"]).all()
+
+
+def test_missing_values_are_counted_and_the_loss_is_looked_at():
+    x = X.copy()
+    x[[3, 3, 8], [0, 1, 2]] = np.nan
+    with pytest.warns(UserWarning) as warned:  # noqa: PT030 - compared whole
+        history = fit(regressor(), x, epochs=2)
+    assert [str(warning.message) for warning in warned] == [
+        "x has NaN in 2 of 50 rows; the loss will be NaN. Fill the missing values, or leave"
+        " these rows out",
+        "loss is nan in epoch 1, and training goes on; keras.callbacks.TerminateOnNaN()"
+        " would stop it. A smaller learning rate or scaled inputs may help",
+    ]
+    assert np.isnan(history.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            lambda: fit(regressor(), y=Y[:-1]),
+            "Make sure all arrays contain the same number",
+        ),
+        (lambda: fit(keras.Sequential([layers.Dense(1)])), r"You must call `compile\(\)`"),
+        (lambda: fit(regressor(), driver="fast"), "driver must be one of"),
+        (lambda: fit(regressor(), optimizer="adam"), "the optimizer it was compiled with"),
+        (
+            lambda: kerasnn.fit(models.SigmoidNetwork(), X, Y, class_weight={0: 1.0}),
+            "a tf.Module network is trained without class_weight",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(use, message):
+    with pytest.raises(ValueError, match=message):
+        use()
+
+
+def test_an_error_in_a_callback_leaves_the_weights_of_the_last_call():
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise OSError("the disk is full")
+
+    model, same = regressor(), regressor()
+    with pytest.raises(OSError, match="the disk is full"):
+        fit(model, epochs=5, seed=1, callbacks=[Fails()])
+    fit(same, epochs=2, seed=1)
+    assert_same_bits(model, same)
+    fit(model, epochs=1)  # and it can be trained on
+
+
+def test_ctrl_c_stops_between_two_calls_with_whole_weights():
+    model = regressor()
+    fit(model, epochs=1)  # compiled
+    kill = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    kill.start()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, epochs=10_000_000)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    history = fit(model, epochs=1)
+    assert np.isfinite(history.history["loss"][0])
+
+
+# --- kerasnn.Model ----------------------------------------------------------------
+
+
+class Own(kerasnn.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def functional():
+    inputs = keras.Input((4,))
+    return kerasnn.Model(inputs, layers.Dense(1)(inputs))
+
+
+def sequential():
+    return kerasnn.Sequential([layers.Input((4,)), layers.Dense(1)])
+
+
+@pytest.mark.parametrize("make", [Own, functional, sequential])
+def test_the_methods_of_our_models_are_the_compiled_ones(make):
+    model = make()
+    model.compile("adam", "mse")
+    model.fit(X, Y, epochs=2, verbose=0)
+    assert [program.driver for program in programs_of(model).all()] == ["graph"]
+    loss = model.evaluate(X, Y, verbose=0)
+    assert loss == pytest.approx(float(np.mean((model.predict(X) - Y) ** 2)))
+    assert keras.Model.evaluate(model, X, Y, verbose=0) == pytest.approx(loss)
+
+
+@pytest.mark.parametrize("make", [functional, sequential])
+def test_our_models_are_saved_and_loaded_as_what_they_are(make, tmp_path):
+    model = make()
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_a_model_is_pickled_copied_and_trained_on_after_a_compiled_fit():
+    model = regressor()
+    fit(model, seed=1)
+    copy = pickle.loads(pickle.dumps(model))
+    assert_same_bits(model, copy)
+    for one in (model, copy):
+        fit(one, seed=2)
+    assert_same_bits(model, copy)
+
+
+def test_an_evaluate_of_the_users_own_is_used_for_validation():
+    class Measured(kerasnn.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def evaluate(self, *args, **kwargs):
+            return super().evaluate(*args, **kwargs) | {"seen": 1.0}
+
+    model = Measured()
+    model.compile("adam", "mse")
+    history = model.fit(X, Y, validation_data=(X, Y), epochs=2, verbose=0)
+    assert history.history["val_seen"] == [1.0, 1.0]
+
+
+# --- what people see --------------------------------------------------------------
+
+
+def test_the_bar_moves_within_a_long_epoch(monkeypatch, capsys):
+    monkeypatch.setattr("kerasnn.training.epochs.SECONDS_PER_CALL", 0.0)
+    seen = []
+    monkeypatch.setattr(
+        keras.utils.Progbar, "update", lambda bar, now, *rest, **more: seen.append(now)
+    )
+    kerasnn.fit(regressor(), X, Y, batch_size=10, verbose=1)
+    assert seen == [1, 2, 3, 4, 5, 5]
+
+
+def test_one_batch_is_predicted_without_a_bar(capsys):
+    model = regressor()
+    kerasnn.predict(model, X[:1])
+    assert capsys.readouterr().out == ""
+    kerasnn.predict(model, X)
+    assert "2/2" in capsys.readouterr().out
+
+
+def test_a_network_stops_early_with_its_best_weights():
+    network = models.SigmoidNetwork(4, (3,), 1, initializer="glorot")
+    stop = keras.callbacks.EarlyStopping(
+        "loss", min_delta=1e9, patience=2, restore_best_weights=True
+    )
+    y = np.clip(Y, 0, 1)
+    history = fit(network, y=y, epochs=50, callbacks=[stop], seed=1)
+    assert history.epoch == [0, 1, 2]
+    same = models.SigmoidNetwork(4, (3,), 1, initializer="glorot")
+    fit(same, y=y, epochs=1, seed=1)
+    np.testing.assert_array_equal(
+        kerasnn.predict(network, X)["value"], kerasnn.predict(same, X)["value"]
+    )
