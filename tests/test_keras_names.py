@@ -112,6 +112,16 @@ def test_an_empty_hook_is_told_from_one_with_a_body():
     assert keras_names.is_default(Own().on_epoch_end)
 
 
+def test_a_bar_that_is_told_late_shows_the_time_of_its_epoch(capsys):
+    callbacks = keras.callbacks.CallbackList(
+        add_progbar=True, verbose=2, epochs=1, steps=1000
+    )
+    callbacks.on_epoch_begin(0)
+    keras_names.backdate_bars(callbacks, 7200)
+    callbacks.on_epoch_end(0, {"loss": 1.0})
+    assert capsys.readouterr().out == "1000/1000 - 7200s - 7s/step - loss: 1.0000\n"
+
+
 def test_layers_that_xla_cannot_compile_are_known_to_keras():
     lookup = keras.layers.StringLookup(vocabulary=["a"], name="words")
     model = keras.Sequential([lookup, keras.layers.Embedding(2, 1)])

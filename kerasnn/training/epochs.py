@@ -182,11 +182,11 @@ class Fit:
     def _several(self, epochs: range) -> Logs:
         """Whole epochs in one call, told of afterwards."""
         assert isinstance(self.feed, ArrayFeed)
-        self.callbacks.on_epoch_begin(epochs[0])
         all_logs, tests = self._timed(self.feed.whole(epochs), epochs=epochs)
+        seconds = self.history.seconds[-1] / len(epochs)
         for i, epoch in enumerate(epochs):
-            if i:
-                self.callbacks.on_epoch_begin(epoch)
+            self.callbacks.on_epoch_begin(epoch)
+            keras_names.backdate_bars(self.callbacks, seconds)
             self.callbacks.on_train_batch_end(self.feed.plan.steps - 1, all_logs[i])
             logs = all_logs[i] | _prefixed(tests[i] if tests else {})
             self.callbacks.on_epoch_end(epoch, logs)

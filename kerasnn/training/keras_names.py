@@ -26,6 +26,7 @@ __all__ = [
     "adapter_arrays",
     "adapter_shuffle",
     "assert_compiled",
+    "backdate_bars",
     "compiled_as",
     "evaluate_in_order",
     "get_data_adapter",
@@ -60,6 +61,13 @@ def compiled_as(model: keras.Model) -> tuple[Any, ...]:
 def initial_epoch(model: keras.Model) -> int | None:
     """Where `BackupAndRestore` says that training goes on; it is set in on_train_begin."""
     return getattr(model, "_initial_epoch", None)
+
+
+def backdate_bars(callbacks: keras.callbacks.CallbackList, seconds: float) -> None:
+    """Let progress bars that have just begun show what an epoch took that is over."""
+    for callback in callbacks.callbacks:
+        if isinstance(callback, keras.callbacks.ProgbarLogger):
+            callback.progbar._start -= seconds
 
 
 def evaluate_in_order(model: keras.Model, logs: dict[str, Any]) -> Any:
