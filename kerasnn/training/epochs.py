@@ -66,7 +66,6 @@ class Runner:
         self.inside = inside
         self._wanted = wanted
         self._test = (inside.rows, inside.blocks(range(1))) if inside else ([], [])
-        self._largest = 0
         self._program: Program | None = None
 
     @property
@@ -81,10 +80,11 @@ class Runner:
 
     def budget(self) -> int:
         """Steps for the next call, so that it takes about `SECONDS_PER_CALL`."""
-        pace = self._program.seconds_per_step if self._program else None
-        if pace is None:
+        program = self._program
+        if program is None or program.seconds_per_step is None:
             return 1
-        return max(1, min(int(SECONDS_PER_CALL / pace), GROWTH * max(8, self._largest)))
+        in_time = int(SECONDS_PER_CALL / program.seconds_per_step)
+        return max(1, min(in_time, GROWTH * program.largest))
 
     def prepare(self, batches: Batches) -> Program:
         """Trace the step. What is wrong with the user's model shows itself here."""
@@ -109,14 +109,11 @@ class Runner:
                 stop=call.stop,
                 test_steps=inside.plan.steps if inside else 0,
             )
-            result = program(part, call.rows, call.blocks, *self._test)
+            return program(part, call.rows, call.blocks, *self._test)
         except RefusedError as refusal:
             self.programs.refuse(self._wanted, str(refusal))
             self.driver = "graph"
             return self.run(call, epochs=epochs, test=test)
-        steps = epochs * (call.stop - call.first)
-        self._largest = max(self._largest, steps)
-        return result
 
 
 @dataclass
@@ -186,8 +183,8 @@ class Fit:
         seconds = self.history.seconds[-1] / len(epochs)
         for i, epoch in enumerate(epochs):
             self.callbacks.on_epoch_begin(epoch)
-            keras_names.backdate_bars(self.callbacks, seconds)
-            self.callbacks.on_train_batch_end(self.feed.plan.steps - 1, all_logs[i])
+            if keras_names.backdate_bars(self.callbacks, seconds):
+                self.callbacks.on_train_batch_end(self.feed.plan.steps - 1, all_logs[i])
             logs = all_logs[i] | _prefixed(tests[i] if tests else {})
             self.callbacks.on_epoch_end(epoch, logs)
         return logs

@@ -63,11 +63,16 @@ def initial_epoch(model: keras.Model) -> int | None:
     return getattr(model, "_initial_epoch", None)
 
 
-def backdate_bars(callbacks: keras.callbacks.CallbackList, seconds: float) -> None:
-    """Let progress bars that have just begun show what an epoch took that is over."""
-    for callback in callbacks.callbacks:
-        if isinstance(callback, keras.callbacks.ProgbarLogger):
-            callback.progbar._start -= seconds
+def backdate_bars(callbacks: keras.callbacks.CallbackList, seconds: float) -> bool:
+    """Let progress bars that have just begun show what an epoch took that is over.
+
+    Returns:
+        Whether there is one.
+    """
+    bars = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
+    for bar in bars:
+        bar.progbar._start -= seconds
+    return bool(bars)
 
 
 def evaluate_in_order(model: keras.Model, logs: dict[str, Any]) -> Any:

@@ -90,6 +90,7 @@ class Program:
         driver: "eager", "graph" or "xla".
         resets_inside: whether it resets the metrics.
         seconds_per_step: as last seen; None before the first steps.
+        largest: most steps that a call has run.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Program:
     ) -> None:
         self.driver = driver
         self.seconds_per_step: float | None = None
+        self.largest = 0
         self.resets_inside = step.resets_inside
         self._ready: set[tuple[Any, ...]] = set()
         run = partial(run_epochs, step, test)
@@ -158,6 +160,7 @@ class Program:
         tests = _epoch_by_epoch(stacked_tests, part.epochs if part.test_steps else 0)
         if part.stop > part.first:
             steps = part.epochs * (part.stop - part.first)
+            self.largest = max(self.largest, steps)
             self.seconds_per_step = (time.perf_counter() - started) / steps
         return logs, tests
 
