@@ -366,6 +366,13 @@ def test_an_evaluate_of_the_users_own_is_used_for_validation():
     assert history.history["val_seen"] == [1.0, 1.0]
 
 
+def test_a_model_that_was_never_compiled_predicts():
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+    answers = kerasnn.predict(model, X)
+    np.testing.assert_array_equal(answers, model.predict(X, verbose=0))
+    assert len(programs_of(model).all()) == 1
+
+
 # --- what people see --------------------------------------------------------------
 
 

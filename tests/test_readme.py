@@ -28,6 +28,15 @@ def test_the_readmes_first_look_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 
+def test_the_example_of_faster_fit_runs(capsys):
+    code = "".join(blocks(ROOT / "docs" / "faster-fit.md", "python"))
+    names = {}
+    exec(compile(code, "faster-fit.md", "exec"), names)
+    assert (
+        names["history"].history["val_loss"][-1] < names["history"].history["val_loss"][0]
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())

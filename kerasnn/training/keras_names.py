@@ -50,12 +50,13 @@ def assert_compiled(model: keras.Model, method: str) -> None:
 
 
 def compiled_as(model: keras.Model) -> tuple[Any, ...]:
-    """Objects that are replaced when the model is compiled anew.
+    """Objects that are replaced when the model is compiled anew; None before that.
 
     `train_function` stands for `make_train_function(force=True)`, which Keras's guides
     tell to call after `trainable` was changed.
     """
-    return model._compile_config, model.train_function, model.optimizer
+    names = ("_compile_config", "train_function", "optimizer")
+    return tuple(getattr(model, name, None) for name in names)
 
 
 def initial_epoch(model: keras.Model) -> int | None:
