@@ -52,15 +52,16 @@ def test_a_glance_at_a_dataset_is_its_spec():
     assert keras_names.peek(adapter) == dataset.element_spec
 
 
-def test_a_glance_that_would_make_a_batch_is_none():
+def test_a_glance_at_a_pydataset_is_its_first_batch():
     class Rows(keras.utils.PyDataset):
         def __len__(self):
-            return 1
+            return 2
 
         def __getitem__(self, index):
-            raise AssertionError("a batch was made")
+            return X[index * 5 :][:5], Y[index * 5 :][:5]
 
-    assert keras_names.peek(keras_names.get_data_adapter(Rows())) is None
+    look = keras_names.peek(keras_names.get_data_adapter(Rows()))
+    np.testing.assert_array_equal(look[0], X[:5])
 
 
 def test_the_epoch_iterator_counts_batches():
@@ -70,17 +71,20 @@ def test_the_epoch_iterator_counts_batches():
     assert executions == [(0, 1, 2), (2, 3, 1)]
 
 
-def test_compiling_or_forcing_a_function_is_seen():
-    model = compiled()
-    first = keras_names.compiled_as(model)
-    model.make_train_function(force=True)
-    second = keras_names.compiled_as(model)
+def test_what_makes_a_traced_step_stale_is_seen():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.build((None, 2))
     model.compile("sgd", "mse")
-    third = keras_names.compiled_as(model)
-    for one, other in ((first, second), (second, third)):
-        assert any(a is not b for a, b in zip(one, other, strict=True))
-    again = keras_names.compiled_as(model)
-    assert all(a is b for a, b in zip(third, again, strict=True))
+    seen = [keras_names.compiled_as(model)]
+    for change in (
+        lambda: model.make_train_function(force=True),
+        lambda: model.compile("sgd", "mse"),
+        lambda: model.quantize("int8"),
+    ):
+        change()
+        seen.append(keras_names.compiled_as(model))
+        assert seen[-1] != seen[-2]
+        assert seen[-1] == keras_names.compiled_as(model)
 
 
 def test_an_uncompiled_model_is_refused_in_keras_words():

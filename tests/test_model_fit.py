@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import threading
+import warnings
 
 import keras
 import numpy as np
@@ -201,6 +202,148 @@ def test_keras_is_asked_for_without_a_word(caplog):
     assert not caplog.records
 
 
+def test_a_test_after_an_epoch_steps_down_with_the_training(caplog):
+    model = with_text()
+    stop = keras.callbacks.EarlyStopping(patience=99)
+    arguments = {"validation_data": (X, Y), "callbacks": [stop], "batch_size": 50}
+    model.jit_compile = True
+    history = fit(model, epochs=3, **arguments)
+    assert len(history.history["val_loss"]) == 3
+    assert len(caplog.records) == 1
+
+
+def test_rows_of_many_lengths_are_not_compiled_for_each():
+    model = keras.Sequential([layers.Embedding(9, 2), layers.GlobalAveragePooling1D()])
+    model.compile("sgd", "mse", jit_compile=True)
+
+    def batches():
+        for length in (3, 5, 4, 6):
+            yield np.ones((8, length), int), np.ones((8, 2), "float32")
+
+    kerasnn.fit(model, batches(), shuffle=False, verbose=0, steps_per_epoch=4)
+    compiled = [p for p in programs_of(model).all() if p.driver == "xla"]
+    assert len(compiled) == 1  # for the first length
+    assert int(model.optimizer.iterations) == 4
+
+
+def test_sparse_validation_rows_take_the_whole_fit_to_keras(caplog):
+    model = regressor()
+    sparse = tf.sparse.from_dense(X)
+    history = fit(
+        model,
+        epochs=2,
+        validation_data=(sparse, Y),
+        callbacks=[keras.callbacks.EarlyStopping(patience=9)],
+    )
+    assert len(history.history["val_loss"]) == 2
+    assert "the data holds a SparseTensor" in caplog.text
+
+
+def test_a_dataset_of_strings_goes_to_keras():
+    lookup = layers.StringLookup(vocabulary=["a", "b"])
+    model = keras.Sequential([lookup, layers.Embedding(3, 1), layers.Flatten()])
+    model.compile("sgd", "mse")
+    words = tf.data.Dataset.from_tensor_slices(([["a"], ["b"]], [[1.0], [2.0]])).batch(1)
+    history = kerasnn.fit(model, words, shuffle=False, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_fits_in_threads_do_not_change_each_others_dropout():
+    def dropping():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([layers.Dropout(0.5), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    expected, seen = dropping(), [dropping() for _ in range(4)]
+    fit(expected, shuffle=False, driver="graph")
+    threads = [
+        threading.Thread(
+            target=fit,
+            args=(model,),
+            kwargs={"shuffle": False, "driver": "graph" if i % 2 else "xla"},
+        )
+        for i, model in enumerate(seen)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = dropping()
+    fit(after, shuffle=False, driver="graph")
+    for model in (seen[1], seen[3], after):
+        assert_same_bits(model, expected)
+
+
+# --- callbacks --------------------------------------------------------------------
+
+
+def test_a_history_of_the_users_own_hears_of_every_batch():
+    class Batches(keras.callbacks.History):
+        seen = ()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.seen = (*self.seen, batch)
+
+    heard = Batches()
+    fit(regressor(), epochs=2, batch_size=10, callbacks=[heard])
+    assert heard.seen == (0, 1, 2, 3, 4) * 2
+
+
+def test_a_callback_may_unfreeze_a_layer():
+    class Freeze(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.layers[0].trainable = False
+                self.model.make_train_function(force=True)
+                self.kernel = self.model.get_weights()[0]
+
+    freeze = Freeze()
+    model = regressor()
+    fit(model, epochs=3, callbacks=[freeze])
+    np.testing.assert_array_equal(model.get_weights()[0], freeze.kernel)
+
+
+def test_the_users_random_numbers_are_drawn_only_to_shuffle():
+    model = regressor()
+    np.random.seed(3)  # noqa: NPY002
+    fit(model, shuffle=False)
+    after = np.random.rand()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    assert np.random.rand() == after  # noqa: NPY002
+
+
+def test_batches_are_cast_to_the_type_of_the_first():
+    def batches():
+        for i in range(4):
+            yield X[:8].astype("float64" if i % 2 else "float32"), Y[:8]
+
+    model = regressor()
+    kerasnn.fit(model, batches(), shuffle=False, verbose=0, steps_per_epoch=4)
+    assert int(model.optimizer.iterations) == 4
+
+
+def test_rows_too_many_to_copy_may_be_tensors_in_part(monkeypatch):
+    copied, read = regressor(), regressor()
+    fit(copied, epochs=3, initial_epoch=1, batch_size=8, seed=1)
+    monkeypatch.setattr("kerasnn.training.feeds.ROWS_BYTES", 0)
+    fit(read, X, tf.constant(Y), epochs=3, initial_epoch=1, batch_size=8, seed=1)
+    assert_same_bits(copied, read)
+
+
+def test_predict_counts_executions_as_keras_does():
+    model = regressor(steps_per_execution=4)
+    for steps in (5, 20):
+        with warnings.catch_warnings(record=True) as theirs:
+            warnings.simplefilter("always")
+            expected = model.predict(X, batch_size=4, steps=steps, verbose=0)
+        with warnings.catch_warnings(record=True) as ours:
+            warnings.simplefilter("always")
+            answers = kerasnn.predict(model, X, batch_size=4, steps=steps, verbose=0)
+        np.testing.assert_array_equal(answers, expected)
+        assert len(ours) == len(theirs)
+
+
 # --- what cannot be used ----------------------------------------------------------
 
 
@@ -227,6 +370,42 @@ def test_a_label_that_is_no_class_is_named_by_its_row(loss, shape):
         np.testing.assert_array_equal(old, new)
 
 
+def two_heads():
+    inputs = layers.Input((4,))
+    outputs = [layers.Dense(4, name="zcls")(inputs), layers.Dense(1, name="areg")(inputs)]
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", {"zcls": "sparse_categorical_crossentropy", "areg": "mse"})
+    return model
+
+
+def test_labels_are_looked_at_by_the_name_of_their_output():
+    fit(two_heads(), y={"zcls": LABELS, "areg": Y})
+    with pytest.raises(InputError, match=r"must be in 0..3, .* got y\[0\]="):
+        fit(two_heads(), y={"zcls": LABELS + 4, "areg": Y})
+
+
+def test_a_loss_of_the_users_own_may_take_any_labels():
+    class Shifted(keras.losses.SparseCategoricalCrossentropy):
+        def call(self, y_true, y_pred):
+            return super().call(y_true - 10, y_pred)
+
+    history = fit(classifier(Shifted(from_logits=True)), y=LABELS + 10)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.parametrize("where", ["stream", "validation"])
+def test_labels_of_streams_and_of_the_test_are_looked_at_too(where):
+    model = classifier("sparse_categorical_crossentropy")
+    wrong = LABELS + 3
+    if where == "stream":
+        rows = tf.data.Dataset.from_tensor_slices((X, wrong)).batch(8)
+        arguments = {"x": rows, "y": None, "shuffle": False}
+    else:
+        arguments = {"y": LABELS, "validation_data": (X, wrong)}
+    with pytest.raises(InputError, match=r"labels must be in 0\.\.2"):
+        fit(model, **arguments, driver="xla")
+
+
 def test_a_label_that_the_loss_ignores_is_left_alone():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
     labels = LABELS.copy()
@@ -240,7 +419,7 @@ def test_missing_values_are_counted_and_the_loss_is_looked_at():
     with pytest.warns(UserWarning) as warned:  # noqa: PT030 - compared whole
         history = fit(regressor(), x, epochs=2)
     assert [str(warning.message) for warning in warned] == [
-        "x has NaN in 2 of 50 rows; the loss will be NaN. Fill the missing values, or leave"
+        "x has NaN in 2 of 50 rows; the loss may be NaN. Fill the missing values, or leave"
         " these rows out",
         "loss is nan in epoch 1, and training goes on; keras.callbacks.TerminateOnNaN()"
         " would stop it. A smaller learning rate or scaled inputs may help",
@@ -260,7 +439,7 @@ def test_missing_values_are_counted_and_the_loss_is_looked_at():
         (lambda: fit(regressor(), optimizer="adam"), "the optimizer it was compiled with"),
         (
             lambda: kerasnn.fit(models.SigmoidNetwork(), X, Y, class_weight={0: 1.0}),
-            "a tf.Module network is trained without class_weight",
+            "a tf.Module network knows no class_weight; its Keras twin",
         ),
     ],
 )

@@ -89,30 +89,74 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
         )
 
 
-def check_rows(model: keras.Model, data: Any) -> None:
-    """What XLA would turn into NaN without a word: missing values, and impossible labels.
+def warn_of_nan(data: Any) -> None:
+    """Count rows with missing values, which a network turns into a loss of NaN.
 
     Args:
-        model: compiled and traced.
         data: x, (x, y) or (x, y, sample_weight), of tensors that hold all rows.
-
-    Raises:
-        InputError: a label is not one of the classes of a sparse cross-entropy.
     """
     x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
     for name, part in (("x", x), ("y", y)):
         for leaf in keras.tree.flatten(part):
             if leaf is not None and leaf.dtype.is_floating:
                 _warn_of_nan(name, leaf)
-    losses = keras.tree.flatten(model.loss)
-    targets = keras.tree.flatten(y)
-    if len(losses) == len(targets) and any(map(_is_sparse, losses)):
-        outputs = keras.tree.flatten(_outputs(model, x))
-        if len(outputs) == len(losses):
-            for loss, labels, output in zip(losses, targets, outputs, strict=True):
-                if _is_sparse(loss) and labels is not None:
-                    ignored = getattr(loss, "ignore_class", None)
-                    _check_classes(labels.numpy(), output.shape[-1], ignored)
+
+
+class Labels:
+    """The targets that must be class numbers: XLA turns any other into NaN.
+
+    Args:
+        model: compiled and traced. What a step or loss of the user's own makes of its
+            targets is not known, and not checked.
+        x: of a batch, or all rows: tensors, or specs of them.
+    """
+
+    def __init__(self, model: keras.Model, x: Any) -> None:
+        self._classes: dict[str | int | None, tuple[int, int | None]] = {}
+        own = any(
+            getattr(type(model), name) is not getattr(keras.Model, name)
+            for name in ("train_step", "compute_loss")
+        )
+        losses = _named(model.loss, model)
+        if own or not any(map(_is_sparse, losses.values())):
+            return
+        outputs = _named(_outputs(model, x), model)
+        for name, loss in losses.items():
+            if _is_sparse(loss) and name in outputs and outputs[name].shape[-1]:
+                ignored = getattr(loss, "ignore_class", None)
+                self._classes[name] = outputs[name].shape[-1], ignored
+        self._names = getattr(model, "output_names", None)
+
+    def check(self, data: Any) -> None:
+        """Look at the targets of some rows.
+
+        Args:
+            data: x, (x, y) or (x, y, sample_weight), of tensors or arrays.
+
+        Raises:
+            InputError: a label is not one of the classes.
+        """
+        if not self._classes:
+            return
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        for name, labels in _named(y, self).items():
+            if name in self._classes and labels is not None:
+                _check_classes(np.asarray(labels), *self._classes[name])
+
+    @property
+    def output_names(self) -> list[str] | None:
+        """Those of the model."""
+        return self._names
+
+
+def _named(things: Any, model: Any) -> dict[str | int | None, Any]:
+    """Losses, targets or outputs by the name of the output; the only one is None."""
+    if isinstance(things, dict):
+        return dict(things)
+    if isinstance(things, list | tuple):
+        names = getattr(model, "output_names", None) or range(len(things))
+        return dict(zip(names, things, strict=False))
+    return {None: things}
 
 
 def _warn_of_nan(name: str, tensor: tf.Tensor) -> None:
@@ -120,18 +164,18 @@ def _warn_of_nan(name: str, tensor: tf.Tensor) -> None:
     if values.size and np.isnan(values.min()):  # one pass; min hands NaN on
         rows = int(np.isnan(values.reshape(len(values), -1)).any(axis=1).sum())
         warnings.warn(
-            f"{name} has NaN in {rows} of {len(values)} rows; the loss will be NaN."
+            f"{name} has NaN in {rows} of {len(values)} rows; the loss may be NaN."
             " Fill the missing values, or leave these rows out",
             stacklevel=2,
         )
 
 
 def _is_sparse(loss: Any) -> bool:
-    """Whether a loss takes class numbers."""
+    """Whether a loss takes class numbers; a subclass may take others."""
     if isinstance(loss, str):
         return loss.lower().replace("_", "") == "sparsecategoricalcrossentropy"
     return (
-        isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+        type(loss) is keras.losses.SparseCategoricalCrossentropy
         or loss is keras.losses.sparse_categorical_crossentropy
     )
 

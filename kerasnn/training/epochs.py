@@ -6,7 +6,6 @@ one call, validation and all, and the callbacks hear of them afterwards.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +87,7 @@ class Runner:
 
     def prepare(self, batches: Batches) -> Program:
         """Trace the step. What is wrong with the user's model shows itself here."""
+        self.programs.follow()  # a callback may have compiled the model anew
         test = self.inside.batches if self.inside else None
         self._program = self.programs.program(self.driver, self.step, batches, test)
         return self._program
@@ -97,7 +97,7 @@ class Runner:
     ) -> tuple[list[Logs], list[Logs]]:
         """Run a call; the logs of each of its epochs, and of the tests after them."""
         try:
-            if call.odd:  # a batch of its own shape: not worth a compilation
+            if call.odd or not call.batches.fixed:  # not worth a compilation each
                 program = self.programs.program("graph", self.step, call.batches)
             else:
                 program = self.prepare(call.batches)
@@ -116,17 +116,14 @@ class Runner:
             return self.run(call, epochs=epochs, test=test)
 
 
-@dataclass
-class Validation:
-    """The test after an epoch.
+class Validation(Protocol):
+    """The test after an epoch."""
 
-    Attributes:
-        evaluate: makes it, with the callbacks of the fit.
-        due: whether it is this epoch's turn (from 0).
-    """
+    def due(self, epoch: int) -> bool:
+        """Whether it is this epoch's turn (from 0)."""
 
-    evaluate: Callable[[keras_callbacks.CallbackList], Logs]
-    due: Callable[[int], bool]
+    def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
+        """Make it; the callbacks are those of the fit."""
 
 
 @dataclass
@@ -181,11 +178,16 @@ class Fit:
         assert isinstance(self.feed, ArrayFeed)
         all_logs, tests = self._timed(self.feed.whole(epochs), epochs=epochs)
         seconds = self.history.seconds[-1] / len(epochs)
+        # Keras's list takes 40 us an epoch to tell its history, a step or two of training.
+        only_history = self.callbacks.callbacks == [self.history]
         for i, epoch in enumerate(epochs):
+            logs = all_logs[i] | _prefixed(tests[i] if tests else {})
+            if only_history:
+                self.history.on_epoch_end(epoch, dict(sorted(logs.items())))
+                continue
             self.callbacks.on_epoch_begin(epoch)
             if keras_names.backdate_bars(self.callbacks, seconds):
                 self.callbacks.on_train_batch_end(self.feed.plan.steps - 1, all_logs[i])
-            logs = all_logs[i] | _prefixed(tests[i] if tests else {})
             self.callbacks.on_epoch_end(epoch, logs)
         return logs
 

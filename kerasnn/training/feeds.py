@@ -6,6 +6,7 @@ shape laid side by side.
 """
 
 import itertools
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from kerasnn.training.programs import Batches
 # a table far larger than the cache is slow under XLA as well.
 ROWS_BYTES = 2**28
 STAGE_BATCHES = 32
+SECONDS_PER_STAGE = 0.25  # a slow producer is not waited for longer
 STAGE_BYTES = 2**25
 RAN_OUT = (
     "Your input ran out of data; interrupting training. Make sure that your dataset or"
@@ -76,6 +78,9 @@ class Feed(Protocol):
     def steps(self) -> int | None:
         """Batches of an epoch, if that is known."""
 
+    def look_at(self, check: Callable[[Any], None]) -> None:
+        """Check x, (x, y) or (x, y, sample_weight): all rows, or each batch in turn."""
+
     def reset(self) -> None:
         """Back to the beginning."""
 
@@ -93,7 +98,7 @@ class ArrayFeed:
         plan: batches and row orders.
         steps_per_epoch: batches of an epoch, if it is not one pass over the rows: the
             position then persists over epochs, as Keras has it.
-        steps_per_execution: Keras runs so many steps at least.
+        steps_per_execution: the steps of an epoch are rounded up to a multiple of it.
         planned: epochs that one call has room for.
     """
 
@@ -107,6 +112,7 @@ class ArrayFeed:
         planned: int = 1,
     ) -> None:
         self.rows: Tensors = [tf.convert_to_tensor(t) for t in Layout.flatten(data)]
+        self.data = Layout(data).pack(self.rows)
         self.plan = plan
         self.planned = planned
         self.batches = Batches.of(data, [size for size, _ in itertools.groupby(plan.sizes)])
@@ -132,6 +138,10 @@ class ArrayFeed:
         """Whole epochs in one call; without `steps_per_epoch` an epoch is a pass."""
         blocks = self.blocks(passes)
         return Call(self.batches, self.rows, blocks, 0, self.plan.steps, begin=0)
+
+    def look_at(self, check: Callable[[Any], None]) -> None:
+        """Check the rows."""
+        check(self.data)
 
     def reset(self) -> None:
         """Back to the first row."""
@@ -191,14 +201,16 @@ class PlannedRows(keras_names.DataAdapter):
     """
 
     def __init__(self, data: Any, plan: EpochPlan) -> None:
-        self.data = data
+        self.data = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else np.asarray(leaf), data
+        )
         self.plan = plan
-        self._epoch = 0
+        self.epoch = 0
 
     def get_numpy_iterator(self) -> Iterator[Any]:
         """The batches of the next epoch."""
-        batches = self.plan.batches(self._epoch)
-        self._epoch += 1
+        batches = self.plan.batches(self.epoch)
+        self.epoch += 1
         for rows in batches:
             yield keras.tree.map_structure(
                 lambda leaf, at=rows: None if leaf is None else leaf[at], self.data
@@ -226,14 +238,21 @@ class StreamFeed:
         self.iterator = iterator
         self.batches: Batches | None = None
         self._width = 0  # rows of the first batch
-        spec = keras_names.peek(iterator.data_adapter)
-        if spec is not None:
-            self.batches = self._look(spec)
+        self._check: Callable[[Any], None] | None = None
+        adapter = iterator.data_adapter
+        planned = isinstance(adapter, PlannedRows)
+        look = adapter.data if planned else keras_names.peek(adapter)
+        if look is not None:
+            self.batches = self._look(look)
 
     @property
     def steps(self) -> int | None:
         """Batches of an epoch, if that is known."""
         return self.iterator.num_batches
+
+    def look_at(self, check: Callable[[Any], None]) -> None:
+        """Check each batch, when it comes."""
+        self._check = check
 
     def reset(self) -> None:
         """Back to the beginning, where the data can be read again."""
@@ -243,11 +262,16 @@ class StreamFeed:
         self, epoch: int, budget: Budget, *, by_batch: bool = False
     ) -> Iterator[Call]:
         """The calls of one epoch."""
+        adapter = self.iterator.data_adapter
+        if isinstance(adapter, PlannedRows) and self.iterator.steps_per_epoch is None:
+            adapter.epoch = epoch
         stage: list[Tensors] = []
-        begin, opens = 0, True
+        begin, opens, since = 0, True, time.perf_counter()
         for _, _, buffer in self.iterator:
             for number, batch in enumerate(buffer):
-                leaves = [np.asarray(leaf) for leaf in Layout.flatten(batch)]
+                if self._check is not None:
+                    self._check(batch)
+                leaves = self._arrays(batch)
                 if not (stage and _same_shapes(stage[-1], leaves)):
                     if stage:
                         split = by_batch and number > 0
@@ -255,9 +279,11 @@ class StreamFeed:
                         begin, opens, stage = begin + len(stage), not split, []
                     self._follow(batch)
                 stage.append(leaves)
-            if by_batch or len(stage) >= self._room(stage[-1]):
+            full = len(stage) >= min(self._room(stage[-1]), budget())
+            if by_batch or full or time.perf_counter() - since > SECONDS_PER_STAGE:
                 yield self._call(stage, by_batch, begin, opens)
                 begin, opens, stage = begin + len(stage), True, []
+                since = time.perf_counter()
         if stage:
             yield self._call(stage, by_batch, begin, opens)
 
@@ -290,6 +316,14 @@ class StreamFeed:
             closes=closes,
         )
 
+    def _arrays(self, batch: Any) -> Tensors:
+        """The leaves of a batch, in the types of the first one."""
+        leaves = [np.asarray(leaf) for leaf in Layout.flatten(batch)]
+        if self.batches is None:
+            return leaves
+        types = [dtype.as_numpy_dtype for _, dtype in self.batches.tensors]
+        return [leaf.astype(t, copy=False) for leaf, t in zip(leaves, types, strict=True)]
+
     def _room(self, batch: Tensors) -> int:
         """Batches of a stage."""
         size = sum(leaf.nbytes for leaf in batch)
@@ -310,12 +344,14 @@ class StreamFeed:
             self.batches = _common(self.batches, seen)
 
 
-def make_feed(iterator: Executions, *, seed: int = 0, several_epochs: bool = False) -> Feed:
+def make_feed(
+    iterator: Executions, *, seed: int | None = None, several_epochs: bool = False
+) -> Feed:
     """The feed of Keras's iterator: rows in memory, or its batches.
 
     Args:
         iterator: not yet begun.
-        seed: of the row orders.
+        seed: of the row orders. None draws one from NumPy's global generator.
         several_epochs: whether a call may run several epochs.
 
     Raises:
@@ -327,9 +363,10 @@ def make_feed(iterator: Executions, *, seed: int = 0, several_epochs: bool = Fal
         return StreamFeed(iterator)
     data = keras.tree.map_structure(dense, keras_names.adapter_arrays(adapter))
     leaves = Layout.flatten(data)
-    plan = keras_plan(
-        len(leaves[0]), adapter.batch_size, keras_names.adapter_shuffle(adapter), seed
-    )
+    shuffle = keras_names.adapter_shuffle(adapter)
+    if shuffle and seed is None:
+        seed = int(np.random.randint(2**31))  # noqa: NPY002
+    plan = keras_plan(len(leaves[0]), adapter.batch_size, shuffle, seed or 0)
     if not plan.sizes:
         raise NeedsKerasError("there are no rows")
     if sum(leaf.nbytes for leaf in leaves if isinstance(leaf, np.ndarray)) > ROWS_BYTES:
@@ -348,7 +385,9 @@ def make_feed(iterator: Executions, *, seed: int = 0, several_epochs: bool = Fal
 
 def dense(leaf: Any) -> Any:
     """A leaf as a NumPy array or tensor."""
-    if leaf is None or isinstance(leaf, tf.Tensor | tf.TensorSpec):
+    if leaf is None or isinstance(leaf, tf.Tensor):
+        return leaf
+    if isinstance(leaf, tf.TensorSpec) and (leaf.dtype.is_numeric or leaf.dtype.is_bool):
         return leaf
     if isinstance(leaf, tf.RaggedTensor | tf.SparseTensor | tf.TypeSpec):
         raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
@@ -366,9 +405,9 @@ def _common(one: Batches, other: Batches) -> Batches:
     """
     tensors = []
     pairs = zip(one.tensors, other.tensors, strict=True)
-    for (shape, dtype), (other_shape, other_dtype) in pairs:
-        if len(shape) != len(other_shape) or dtype != other_dtype:
-            raise NeedsKerasError(f"batches differ: {dtype} {shape} and {other_shape}")
+    for (shape, dtype), (other_shape, _) in pairs:  # other types are cast
+        if len(shape) != len(other_shape):
+            raise NeedsKerasError(f"batches differ: {shape} and {other_shape}")
         dims = zip(shape, other_shape, strict=True)
         tensors.append((tuple(a if a == b else None for a, b in dims), dtype))
     return one._replace(tensors=tuple(tensors))

@@ -16,7 +16,8 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs.pop("_use_cached_eval_dataset", None)  # a word between Keras's own methods
+        if function is evaluate:
+            kwargs.pop("_use_cached_eval_dataset", None)  # said by Keras's own fit
         return function(self, *args, **kwargs)
 
     first, *others = inspect.signature(function).parameters.values()

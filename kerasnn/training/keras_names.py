@@ -11,6 +11,7 @@ from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.trainers.trainer import model_supports_jit
@@ -36,6 +37,7 @@ __all__ = [
     "model_supports_jit",
     "peek",
     "split_validation",
+    "tensorboard_hears_batches",
 ]
 
 
@@ -50,13 +52,29 @@ def assert_compiled(model: keras.Model, method: str) -> None:
 
 
 def compiled_as(model: keras.Model) -> tuple[Any, ...]:
-    """Objects that are replaced when the model is compiled anew; None before that.
+    """What changes when a traced step is no longer that of the model.
 
-    `train_function` stands for `make_train_function(force=True)`, which Keras's guides
-    tell to call after `trainable` was changed.
+    Returns:
+        Identities of what `compile` and `make_train_function(force=True)` replace (Keras's
+        guides tell to call that after `trainable` was changed), and the dtype policies of
+        the layers, which `quantize` changes.
     """
-    names = ("_compile_config", "train_function", "optimizer")
-    return tuple(getattr(model, name, None) for name in names)
+    names = ("_compile_config", "optimizer", "train_function")
+    policies = tuple(layer.dtype_policy.name for layer in model._flatten_layers())
+    return (*(Identity(getattr(model, name, None)) for name in names), policies)
+
+
+class Identity:
+    """Equal to that of the same object only; keeps it, so that no other gets its id."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
 
 
 def initial_epoch(model: keras.Model) -> int | None:
@@ -86,6 +104,14 @@ def is_default(hook: Any) -> bool:
     return getattr(hook, "_is_default", False)
 
 
+def tensorboard_hears_batches(callback: keras.callbacks.TensorBoard) -> bool:
+    """Whether its settings make it write, or profile, within an epoch."""
+    profiles = callback._start_batch or callback._stop_batch
+    return bool(
+        callback.update_freq != "epoch" or callback.write_steps_per_second or profiles
+    )
+
+
 def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
     """The last rows set aside, with the checks and messages of `validation_split`."""
     return array_slicing.train_validation_split(arrays, validation_split=fraction)
@@ -97,15 +123,17 @@ def layers_without_xla(model: keras.Model) -> list[str]:
 
 
 def peek(adapter: DataAdapter) -> Any | None:
-    """What a batch looks like, as far as that is known without taking one.
+    """What a batch looks like.
 
     Returns:
-        Specs, or a batch that the adapter gives again; None if it would have to be made.
+        Specs, or a batch that the adapter gives again; None if it would be lost.
     """
     if isinstance(adapter, TFDatasetAdapter):
         return adapter.get_tf_dataset().element_spec
     if isinstance(adapter, GeneratorDataAdapter):
         return adapter._first_batches[0]
+    if isinstance(adapter, PyDatasetAdapter):  # Keras makes the first batches twice, too
+        return adapter._standardize_batch(adapter.py_dataset[0])
     return None
 
 

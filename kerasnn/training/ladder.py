@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
+from kerasnn.training.programs import programs_of
 
 log = logging.getLogger("kerasnn")
 
@@ -67,4 +68,7 @@ def tell_keras(learner: Any, driver: FitDriver, error: Exception) -> None:
         raise InputError(f"driver='xla' cannot train this: {reason}") from error
     if not isinstance(learner, keras.Model):
         raise error
-    log.warning("%s: Keras's own loop takes over: %s", learner.name, reason)
+    told = programs_of(learner).told
+    if reason not in told:  # a loop of fits says it once
+        told.add(reason)
+        log.warning("%s: Keras's own loop takes over: %s", learner.name, reason)

@@ -48,18 +48,14 @@ def all_late(callbacks: Any) -> bool:
 
 def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
     """Keras's own callbacks whose batch hooks do nothing with these settings."""
-    if isinstance(callback, LATE):
-        return True
     if not hook.__module__.startswith("keras."):  # a subclass has its own
         return False
+    if isinstance(callback, LATE):
+        return True
     if isinstance(
         callback, keras_callbacks.ModelCheckpoint | keras_callbacks.BackupAndRestore
     ):
         return callback.save_freq == "epoch" or callback.save_freq is False
     if isinstance(callback, keras_callbacks.TensorBoard):
-        return (
-            callback.update_freq == "epoch"
-            and not callback.write_steps_per_second
-            and callback._start_batch == callback._stop_batch == 0
-        )
+        return not keras_names.tensorboard_hears_batches(callback)
     return False

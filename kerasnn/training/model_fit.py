@@ -7,7 +7,6 @@ distribution, sparse and ragged rows) goes to Keras's own loop, with a line in t
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
@@ -15,16 +14,15 @@ import numpy as np
 import tensorflow as tf
 from keras import callbacks as keras_callbacks
 
-from kerasnn.choices import FitDriver, OptimizerName
+from kerasnn.choices import Driver, FitDriver, OptimizerName
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names, listening
-from kerasnn.training.checks import check_rows
+from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.epochs import (
     TEST_STEPS_INSIDE,
     Fit,
     Logs,
     Runner,
-    Validation,
     run_fit,
     run_test,
 )
@@ -86,22 +84,22 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     """
     check_driver(driver)
     if not isinstance(model, keras.Model):
-        _check_for_network(
+        check_for_network(
             validation_split=validation_split,
-            shuffle=not shuffle,
+            shuffle=shuffle if shuffle is not True else None,
             class_weight=class_weight,
             sample_weight=sample_weight,
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq != 1,
+            validation_freq=validation_freq if validation_freq != 1 else None,
         )
         return Trainer(model, optimizer=optimizer, driver=driver).fit(
             x,
             y,
             epochs=_capped(epochs),
             batch_size=batch_size or 32,
-            seed=_drawn_seed() if seed is None else seed,
+            seed=int(np.random.randint(2**31)) if seed is None else seed,  # noqa: NPY002
             initial_epoch=initial_epoch,
             validation_data=validation_data,
             callbacks=callbacks or (),
@@ -126,6 +124,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         shuffle=shuffle,
         class_weight=class_weight,
     )
+    adapter = iterator.data_adapter
     held_out = None
     if validation_data is not None:
         held_out = HeldOut(
@@ -137,11 +136,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         )
     try:
         check_possible(model, driver)
-        feed = make_feed(
-            iterator,
-            seed=_drawn_seed() if seed is None else seed,
-            several_epochs=listening.all_late(callbacks),
-        )
+        feed = make_feed(iterator, seed=seed, several_epochs=listening.all_late(callbacks))
         runner = _runner(model, feed, held_out, driver, epochs - initial_epoch)
     except InputError:
         raise
@@ -149,12 +144,12 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         tell_keras(model, driver, error)
         return keras.Model.fit(
             model,
-            iterator.data_adapter,
+            adapter,
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
             callbacks=callbacks,
-            validation_data=validation_data,
+            validation_data=held_out and held_out.for_keras(),
             shuffle=False,  # the adapter does
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
@@ -162,6 +157,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
         )
+    _look_at_rows(model, feed, held_out)
     history, callbacks = _callbacks(
         model, callbacks, verbose=verbose, epochs=epochs, steps=feed.steps
     )
@@ -174,7 +170,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             epochs,
             NonFiniteWarning(callbacks),
             execution=iterator.steps_per_execution,
-            validation=Validation(held_out.evaluate, held_out.due) if held_out else None,
+            validation=held_out,
         ),
         initial_epoch,
     )
@@ -210,6 +206,7 @@ def evaluate(
     """
     check_driver(driver)
     if not isinstance(model, keras.Model):
+        check_for_network(sample_weight=sample_weight, steps=steps, callbacks=callbacks)
         return Trainer(model, driver="graph").evaluate(x, y)
     keras_names.assert_compiled(model, "evaluate")
     iterator = keras_iterator(
@@ -247,10 +244,10 @@ def evaluate(
 
 
 class HeldOut:
-    """Validation data, and when it is looked at.
+    """Validation data, when it is looked at, and how.
 
     Args:
-        learner: whose training it is for.
+        model: whose training it is for.
         data: x, (x, y) or (x, y, sample_weight), or a stream of them.
         batch_size: of the test; None for Keras's default.
         steps: batches of a test; None for all.
@@ -259,21 +256,51 @@ class HeldOut:
 
     def __init__(
         self,
-        learner: Any,
+        model: keras.Model,
         data: Any,
         *,
         batch_size: int | None,
         steps: int | None,
         freq: int | list[int],
     ) -> None:
-        self.learner = learner
-        self.arrays = keras.utils.unpack_x_y_sample_weight(data)
+        self.model = model
+        self.data = data
         self.batch_size = batch_size
         self.steps = steps
         self.freq = freq
-        self.driver: FitDriver = "auto"
-        self._feed: Feed | None = None
+        self.feed: Feed | None = (
+            None  # of rows that the model's own `evaluate` does not take
+        )
+        self._adapter: keras_names.DataAdapter | None = None
+        self._execution = 1
         self._runner: Runner | None = None
+
+    def prepare(self, driver: FitDriver, chosen: Driver) -> None:
+        """Look at the rows and trace the test, before anything has run."""
+        if _overrides_evaluate(self.model):
+            return
+        iterator = keras_iterator(
+            self.model,
+            keras.utils.unpack_x_y_sample_weight(self.data),
+            batch_size=self.batch_size,
+            steps_per_epoch=self.steps,
+        )
+        self._adapter = iterator.data_adapter
+        self._execution = iterator.steps_per_execution
+        self.feed = make_feed(iterator)
+        self._runner = Runner(
+            programs_of(self.model), "test_step", wanted=driver, driver=chosen
+        )
+
+    def for_keras(self) -> Any:
+        """The data for Keras's own fit: an adapter has perhaps looked at a generator."""
+        return self.data if self._adapter is None else self._adapter
+
+    def inside(self) -> ArrayFeed | None:
+        """The rows, if the test can be made inside a call of several epochs."""
+        if self.freq != 1 or self.steps or not isinstance(self.feed, ArrayFeed):
+            return None
+        return self.feed if self.feed.plan.steps <= TEST_STEPS_INSIDE else None
 
     def due(self, epoch: int) -> bool:
         """Whether it is this epoch's turn (from 0).
@@ -289,34 +316,11 @@ class HeldOut:
             f"Expected `validation_freq` to be a list or int. Received: {self.freq}"
         )
 
-    def feed(self) -> Feed:
-        """The rows, the same in every epoch."""
-        if self._feed is None:
-            self._iterator = keras_iterator(
-                self.learner,
-                self.arrays,
-                batch_size=self.batch_size,
-                steps_per_epoch=self.steps,
-            )
-            self._feed = make_feed(self._iterator)
-        return self._feed
-
-    def inside(self) -> ArrayFeed | None:
-        """The rows, if the test can be made inside a call of several epochs."""
-        if self.freq != 1 or self.steps or _overrides_evaluate(self.learner):
-            return None
-        feed = self.feed()
-        return (
-            feed
-            if isinstance(feed, ArrayFeed) and feed.plan.steps <= TEST_STEPS_INSIDE
-            else None
-        )
-
     def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
         """The test after an epoch, by the model's own `evaluate` if it has one."""
-        if _overrides_evaluate(self.learner):
-            x, y, sample_weight = self.arrays
-            return self.learner.evaluate(
+        if self.feed is None or self._runner is None:
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self.data)
+            return self.model.evaluate(
                 x=x,
                 y=y,
                 sample_weight=sample_weight,
@@ -325,11 +329,8 @@ class HeldOut:
                 callbacks=callbacks,
                 return_dict=True,
             )
-        feed = self.feed()
-        if self._runner is None:
-            self._runner = _test_runner(self.learner, feed, self.driver)
-        feed.reset()
-        return run_test(self._runner, feed, callbacks, self._iterator.steps_per_execution)
+        self.feed.reset()
+        return run_test(self._runner, self.feed, callbacks, self._execution)
 
 
 class NonFiniteWarning:
@@ -372,15 +373,17 @@ def keras_iterator(
 
 
 def _runner(
-    learner: keras.Model,
+    model: keras.Model,
     feed: Feed,
     held_out: HeldOut | None,
     driver: FitDriver,
     epochs: int,
 ) -> Runner:
     """Runs the training steps; traced already, where the data can be known."""
-    programs = programs_of(learner)
+    programs = programs_of(model)
     chosen = programs.choose(driver, None if feed.steps is None else feed.steps * epochs)
+    if held_out:
+        held_out.prepare(driver, chosen)
     ahead = isinstance(feed, ArrayFeed) and feed.planned > 1
     runner = Runner(
         programs,
@@ -389,17 +392,29 @@ def _runner(
         driver=chosen,
         inside=held_out.inside() if held_out and ahead else None,
     )
-    if held_out:
-        held_out.driver = driver if driver != "auto" else chosen
     if feed.batches is not None:
         runner.prepare(feed.batches)
-    if isinstance(feed, ArrayFeed):
-        check_rows(learner, feed.batches.layout.pack(feed.rows))
     return runner
 
 
-def _test_runner(learner: Any, feed: Feed, driver: FitDriver) -> Runner:
-    programs = programs_of(learner)
+def _look_at_rows(model: keras.Model, feed: Feed, held_out: HeldOut | None) -> None:
+    """Missing values and impossible labels, of which XLA says nothing.
+
+    Raises:
+        InputError: a label is not one of the classes.
+    """
+    if isinstance(feed, ArrayFeed):
+        warn_of_nan(feed.data)
+    if feed.batches is not None:
+        specs = feed.batches.layout.pack(feed.batches.row_specs())
+        labels = Labels(model, keras.utils.unpack_x_y_sample_weight(specs)[0])
+        for rows in (feed, held_out.feed if held_out else None):
+            if rows is not None:
+                rows.look_at(labels.check)
+
+
+def _test_runner(model: keras.Model, feed: Feed, driver: FitDriver) -> Runner:
+    programs = programs_of(model)
     chosen = programs.choose(driver, None)
     runner = Runner(programs, "test_step", wanted=driver, driver=chosen)
     if feed.batches is not None:
@@ -426,25 +441,27 @@ def _callbacks(
     return history, callbacks
 
 
-def _overrides_evaluate(learner: Any) -> bool:
-    """Whether the user's class has an `evaluate` of its own."""
-    own: Callable[..., Any] | None = getattr(type(learner), "evaluate", None)
-    if own is None or own is keras.Model.evaluate:
-        return False
-    return not own.__module__.startswith("kerasnn.")
+def _overrides_evaluate(model: keras.Model) -> bool:
+    """Whether the user's model has an `evaluate` of its own."""
+    own = getattr(model.evaluate, "__func__", model.evaluate)
+    return own is not keras.Model.evaluate and not own.__module__.startswith("kerasnn.")
 
 
-def _check_for_network(**arguments: Any) -> None:
+def check_for_network(**arguments: Any) -> None:
     """A `tf.Module` network is trained with fewer arguments than a Keras model.
 
     Raises:
         InputError: one of the others is given.
     """
-    given = [name for name, value in arguments.items() if value is not None and value]
+    given = [
+        name
+        for name, value in arguments.items()
+        if value is not None and not (isinstance(value, float | bool) and not value)
+    ]
     if given:
         raise InputError(
-            f"a tf.Module network is trained without {', '.join(given)}; its Keras twin"
-            " (kerasnn.models) takes every argument of Model.fit"
+            f"a tf.Module network knows no {', '.join(given)}; its Keras twin"
+            " (kerasnn.models) takes every argument of keras.Model"
         )
 
 
@@ -455,8 +472,3 @@ def _capped(epochs: int) -> int:
         warnings.warn(f"Limiting epochs to {most}", stacklevel=3)
         return most
     return epochs
-
-
-def _drawn_seed() -> int:
-    """From NumPy's global generator: `keras.utils.set_random_seed` decides it."""
-    return int(np.random.randint(2**31))  # noqa: NPY002

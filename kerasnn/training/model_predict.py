@@ -1,6 +1,7 @@
 """`predict`, drop-in for `Model.predict`: many batches in each call of one graph."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names, listening
 from kerasnn.training.epochs import GROWTH, SECONDS_PER_CALL
-from kerasnn.training.feeds import Executions, dense
+from kerasnn.training.feeds import RAN_OUT, Executions, dense
 from kerasnn.training.ladder import (
     NeedsKerasError,
     check_driver,
@@ -22,7 +23,7 @@ from kerasnn.training.ladder import (
     tell_keras,
 )
 from kerasnn.training.loop import Layout, Tensors
-from kerasnn.training.model_fit import Verbose, keras_iterator
+from kerasnn.training.model_fit import Verbose, check_for_network, keras_iterator
 from kerasnn.training.programs import Batches, programs_of
 from kerasnn.training.trainer import Trainer
 
@@ -54,13 +55,14 @@ def predict(
     """
     check_driver(driver)
     if not isinstance(model, keras.Model):
+        check_for_network(steps=steps, callbacks=callbacks)
         return Trainer(model, driver="graph").predict(x)
     iterator = keras_iterator(
         model, (x, None, None), batch_size=batch_size, steps_per_epoch=steps
     )
     try:
         check_possible(model, driver)
-        chosen = programs_of(model).choose(driver, None)
+        chosen = programs_of(model).choose("graph" if driver == "auto" else driver, None)
         prediction = Prediction(model, iterator, chosen)
     except InputError:
         raise
@@ -176,7 +178,6 @@ class Prediction:
             arrays = keras_names.adapter_arrays(adapter)
             data = keras.tree.map_structure(dense, arrays)
             self._rows = [tf.convert_to_tensor(leaf) for leaf in Layout.flatten(data)]
-            self.steps = min(self.steps or 0, -(-len(self._rows[0]) // adapter.batch_size))
             self._step = self._step_for(data)
         else:
             look = keras_names.peek(adapter)
@@ -211,7 +212,12 @@ class Prediction:
     def _calls(self, count: int | None) -> Iterator[Call]:
         """Calls over rows in memory, of `count` batches, or as long as people can wait."""
         size = self._iterator.data_adapter.batch_size
-        steps = self.steps or 0
+        execution = self._model.steps_per_execution
+        steps = -(-(self.steps or 0) // execution) * execution
+        available = -(-len(self._rows[0]) // size)
+        if steps - execution >= available and self._iterator.steps_per_epoch:
+            warnings.warn(RAN_OUT, stacklevel=2)
+        steps = min(steps, available)
         if steps == 1 and len(self._rows[0]) <= size:
             yield 0, 0, partial(self._step, self._rows)
             return
@@ -220,7 +226,8 @@ class Prediction:
             end = min(begin + room, steps)
             part = tf.constant([begin, end, size], tf.int32)
             started = time.perf_counter()
-            yield begin, end - 1, partial(self._step.many, part, self._rows)
+            last = max(end, begin + execution) - 1
+            yield begin, last, partial(self._step.many, part, self._rows)
             if count is None and time.perf_counter() - started < SECONDS_PER_CALL / GROWTH:
                 room *= GROWTH
             begin = end

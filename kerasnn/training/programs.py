@@ -1,10 +1,11 @@
 """The compiled loops of one learner, kept with it, and which driver runs them.
 
 The ladder: XLA where the run is long enough to repay its compilation, else the same loop
-as a TensorFlow graph, else (in `keras_fit`) Keras's own. What XLA cannot compile it
+as a TensorFlow graph, else (`ladder`) Keras's own. What XLA cannot compile it
 refuses before anything has run, so that the graph can take over at the same batch.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -64,6 +65,11 @@ class Batches(NamedTuple):
         )
         same = len(sizes) == 1
         return cls(Layout(data), tensors, tuple(s if same else None for s in sizes))
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every dimension but the rows is known: XLA compiles for each size."""
+        return all(None not in shape for shape, _ in self.tensors)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -171,6 +177,7 @@ class Programs:
     def __init__(self, learner: Learns) -> None:
         self.learner = learner
         self.refused: str | None = None  # by XLA, and why
+        self.told: set[str] = set()  # why Keras's own loop took over
         self.steps = 0  # that were asked for in all
         self._compiled_as: tuple[Any, ...] = ()
         self._steps: dict[tuple[Any, ...], Step] = {}
@@ -179,10 +186,7 @@ class Programs:
     def follow(self) -> None:
         """Drop what was made for a model that has been compiled anew since."""
         compiled_as = _compiled_as(self.learner)
-        same = len(compiled_as) == len(self._compiled_as) and all(
-            a is b for a, b in zip(compiled_as, self._compiled_as, strict=True)
-        )
-        if not same:
+        if compiled_as != self._compiled_as:
             self._compiled_as = compiled_as
             self.drop()
 
@@ -223,10 +227,11 @@ class Programs:
         Raises:
             InputError: it was.
         """
-        self.refused = reason
         if driver == "xla":
             raise InputError(f"driver='xla' cannot compile this model: {reason}")
-        log.warning("%s: trains without XLA: %s", _name(self.learner), reason)
+        if self.refused is None:
+            log.warning("%s: trains without XLA: %s", _name(self.learner), reason)
+        self.refused = reason
 
     def program(
         self,
@@ -261,7 +266,7 @@ class Programs:
     def _step(self, driver: Driver, name: str, batches: Batches) -> Step:
         key = (driver, name, repr(batches.layout.nest), tuple(batches.batch_specs()))
         if key not in self._steps:
-            with fast_dropout(enabled=driver == "xla"):
+            with fast_dropout() if driver == "xla" else contextlib.nullcontext():
                 self._steps[key] = Step(
                     self.learner,
                     getattr(self.learner, name),
