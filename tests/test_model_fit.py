@@ -586,3 +586,8 @@ def test_a_network_stops_early_with_its_best_weights():
     np.testing.assert_array_equal(
         kerasnn.predict(network, X)["value"], kerasnn.predict(same, X)["value"]
     )
+
+
+def test_a_predict_that_xla_cannot_compile_says_so():
+    with pytest.raises(InputError, match="driver='xla' cannot compile this model: "):
+        kerasnn.predict(with_text(), X, driver="xla")

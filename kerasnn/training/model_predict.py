@@ -24,7 +24,7 @@ from kerasnn.training.ladder import (
 )
 from kerasnn.training.loop import Layout, Tensors
 from kerasnn.training.model_fit import Verbose, check_for_network, keras_iterator
-from kerasnn.training.programs import Batches, programs_of
+from kerasnn.training.programs import REFUSALS, Batches, programs_of, refusal
 from kerasnn.training.trainer import Trainer
 
 Call = tuple[int, int, Callable[[], Tensors]]  # first and last batch, and their outputs
@@ -86,7 +86,13 @@ def predict(
             steps=prediction.steps,
             model=model,
         )
-    return prediction.run(callbacks)
+    try:
+        return prediction.run(callbacks)
+    except REFUSALS as error:
+        if driver != "xla":
+            raise
+        reason = refusal(error)
+        raise InputError(f"driver='xla' cannot compile this model: {reason}") from error
 
 
 class PredictStep:

@@ -140,7 +140,7 @@ class Program:
             self._run(nothing, rows, blocks, test_rows, test_blocks)
         except REFUSALS as error:
             if self.driver == "xla":
-                raise RefusedError(_first_sentence(error)) from error
+                raise RefusedError(refusal(error)) from error
             raise
         self._ready.add(shapes)
 
@@ -308,7 +308,7 @@ def _name(learner: Learns) -> str:
     return getattr(learner, "name", None) or type(learner).__name__
 
 
-def _first_sentence(error: Exception) -> str:
+def refusal(error: Exception) -> str:
     """The part of TensorFlow's message that a person can use."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     useful = [line for line in lines if "nsupported" in line or "No registered" in line]
