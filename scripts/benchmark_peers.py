@@ -130,4 +130,4 @@ CONTENDERS = (
 )
 
 # Whose time is 1 in the ratios.
-BASELINES = {"digits": "kerasnn-xla"} | dict.fromkeys(FITS, "kerasnn-fit")
+BASELINES = {"digits": "kerasnn-xla"} | dict.fromkeys(FITS, "kerasnn-fit-xla")

@@ -2,6 +2,8 @@ import os
 
 # Before TensorFlow is loaded: its C++ notices would hide pytest's own output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The tests run in a process for each core, and their networks are small.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import numpy as np
 import pytest
