@@ -322,7 +322,7 @@ def _report(outcome: Outcome, sections: Sequence[reports.Section]) -> str:
     held_out = f", {len(outcome.rows.x_test)} kept for the test" if lesson.held_out else ""
     numbers = {
         f"{name}, {'test' if lesson.held_out else 'training'} rows": f"{value:.4f}"
-        for name, value in reversed(outcome.metrics.items())
+        for name, value in outcome.metrics.items()
     }
     seconds = sum(outcome.history.seconds)
     return reports.report_html(

@@ -36,5 +36,5 @@ def evaluate(model: Path, source: str, as_json: bool) -> None:
             }
         )
         return
-    numbers = ", ".join(f"{k} {v:.4f}" for k, v in reversed(metrics.items()))
+    numbers = ", ".join(f"{k} {v:.4f}" for k, v in sorted(metrics.items()))
     click.echo(f"{network.folder}: {numbers} on the {which} rows of {source}")

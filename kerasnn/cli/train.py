@@ -114,7 +114,7 @@ def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
 
 def _print(outcome: "Outcome", folder: Path) -> None:
     lesson, history = outcome.lesson, outcome.history
-    metrics = ", ".join(f"{k} {v:.4f}" for k, v in reversed(outcome.metrics.items()))
+    metrics = ", ".join(f"{k} {v:.4f}" for k, v in outcome.metrics.items())
     per_step = history.microseconds_per_step()
     speed = f", {per_step:.0f} us a step once compiled" if per_step else ""
     rows, which = len(outcome.rows.x_test), "test" if lesson.held_out else "training"
