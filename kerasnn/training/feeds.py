@@ -192,6 +192,20 @@ class Executions(keras_names.EpochIterator):
         return first, last, batches
 
 
+def keras_iterator(
+    model: keras.Model, data: tuple[Any, Any, Any], **arguments: Any
+) -> Executions:
+    """Keras's iterator over these rows."""
+    x, y, sample_weight = data
+    return Executions(
+        x=x,
+        y=y,
+        sample_weight=sample_weight,
+        steps_per_execution=model.steps_per_execution,
+        **arguments,
+    )
+
+
 class PlannedRows(keras_names.DataAdapter):
     """Rows too large to be copied, as a stream of the batches of a plan.
 

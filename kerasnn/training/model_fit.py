@@ -14,19 +14,19 @@ import numpy as np
 import tensorflow as tf
 from keras import callbacks as keras_callbacks
 
-from kerasnn.choices import Driver, FitDriver, OptimizerName
+from kerasnn.choices import FitDriver, OptimizerName
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names, listening
 from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.epochs import (
-    TEST_STEPS_INSIDE,
     Fit,
     Logs,
     Runner,
     run_fit,
     run_test,
 )
-from kerasnn.training.feeds import ArrayFeed, Executions, Feed, make_feed
+from kerasnn.training.feeds import ArrayFeed, Feed, keras_iterator, make_feed
+from kerasnn.training.held_out import HeldOut
 from kerasnn.training.history import History
 from kerasnn.training.ladder import check_driver, check_possible, tell_keras
 from kerasnn.training.programs import programs_of
@@ -212,6 +212,7 @@ def evaluate(
     iterator = keras_iterator(
         model, (x, y, sample_weight), batch_size=batch_size, steps_per_epoch=steps
     )
+    adapter = iterator.data_adapter
     try:
         check_possible(model, driver)
         feed = make_feed(iterator)
@@ -222,7 +223,7 @@ def evaluate(
         tell_keras(model, driver, error)
         return keras.Model.evaluate(
             model,
-            iterator.data_adapter,
+            adapter,
             batch_size=batch_size,
             verbose=verbose,
             steps=steps,
@@ -241,96 +242,6 @@ def evaluate(
     feed.reset()
     logs = run_test(runner, feed, callbacks, iterator.steps_per_execution)
     return logs if return_dict else keras_names.evaluate_in_order(model, logs)
-
-
-class HeldOut:
-    """Validation data, when it is looked at, and how.
-
-    Args:
-        model: whose training it is for.
-        data: x, (x, y) or (x, y, sample_weight), or a stream of them.
-        batch_size: of the test; None for Keras's default.
-        steps: batches of a test; None for all.
-        freq: every so many epochs, or the numbers of the epochs (from 1).
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        data: Any,
-        *,
-        batch_size: int | None,
-        steps: int | None,
-        freq: int | list[int],
-    ) -> None:
-        self.model = model
-        self.data = data
-        self.batch_size = batch_size
-        self.steps = steps
-        self.freq = freq
-        self.feed: Feed | None = (
-            None  # of rows that the model's own `evaluate` does not take
-        )
-        self._adapter: keras_names.DataAdapter | None = None
-        self._execution = 1
-        self._runner: Runner | None = None
-
-    def prepare(self, driver: FitDriver, chosen: Driver) -> None:
-        """Look at the rows and trace the test, before anything has run."""
-        if _overrides_evaluate(self.model):
-            return
-        iterator = keras_iterator(
-            self.model,
-            keras.utils.unpack_x_y_sample_weight(self.data),
-            batch_size=self.batch_size,
-            steps_per_epoch=self.steps,
-        )
-        self._adapter = iterator.data_adapter
-        self._execution = iterator.steps_per_execution
-        self.feed = make_feed(iterator)
-        self._runner = Runner(
-            programs_of(self.model), "test_step", wanted=driver, driver=chosen
-        )
-
-    def for_keras(self) -> Any:
-        """The data for Keras's own fit: an adapter has perhaps looked at a generator."""
-        return self.data if self._adapter is None else self._adapter
-
-    def inside(self) -> ArrayFeed | None:
-        """The rows, if the test can be made inside a call of several epochs."""
-        if self.freq != 1 or self.steps or not isinstance(self.feed, ArrayFeed):
-            return None
-        return self.feed if self.feed.plan.steps <= TEST_STEPS_INSIDE else None
-
-    def due(self, epoch: int) -> bool:
-        """Whether it is this epoch's turn (from 0).
-
-        Raises:
-            ValueError: `validation_freq` is neither a number nor a list.
-        """
-        if isinstance(self.freq, int):
-            return (epoch + 1) % self.freq == 0
-        if isinstance(self.freq, list):
-            return epoch + 1 in self.freq
-        raise ValueError(
-            f"Expected `validation_freq` to be a list or int. Received: {self.freq}"
-        )
-
-    def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
-        """The test after an epoch, by the model's own `evaluate` if it has one."""
-        if self.feed is None or self._runner is None:
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self.data)
-            return self.model.evaluate(
-                x=x,
-                y=y,
-                sample_weight=sample_weight,
-                batch_size=self.batch_size,
-                steps=self.steps,
-                callbacks=callbacks,
-                return_dict=True,
-            )
-        self.feed.reset()
-        return run_test(self._runner, self.feed, callbacks, self._execution)
 
 
 class NonFiniteWarning:
@@ -356,20 +267,6 @@ class NonFiniteWarning:
                     " rate or scaled inputs may help",
                     stacklevel=2,
                 )
-
-
-def keras_iterator(
-    model: keras.Model, data: tuple[Any, Any, Any], **arguments: Any
-) -> Executions:
-    """Keras's iterator over these rows."""
-    x, y, sample_weight = data
-    return Executions(
-        x=x,
-        y=y,
-        sample_weight=sample_weight,
-        steps_per_execution=model.steps_per_execution,
-        **arguments,
-    )
 
 
 def _runner(
@@ -439,12 +336,6 @@ def _callbacks(
             model=learner,
         )
     return history, callbacks
-
-
-def _overrides_evaluate(model: keras.Model) -> bool:
-    """Whether the user's model has an `evaluate` of its own."""
-    own = getattr(model.evaluate, "__func__", model.evaluate)
-    return own is not keras.Model.evaluate and not own.__module__.startswith("kerasnn.")
 
 
 def check_for_network(**arguments: Any) -> None:

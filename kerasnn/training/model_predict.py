@@ -15,7 +15,7 @@ from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names, listening
 from kerasnn.training.epochs import GROWTH, SECONDS_PER_CALL
-from kerasnn.training.feeds import RAN_OUT, Executions, dense
+from kerasnn.training.feeds import RAN_OUT, Executions, dense, keras_iterator
 from kerasnn.training.ladder import (
     NeedsKerasError,
     check_driver,
@@ -23,7 +23,7 @@ from kerasnn.training.ladder import (
     tell_keras,
 )
 from kerasnn.training.loop import Layout, Tensors
-from kerasnn.training.model_fit import Verbose, check_for_network, keras_iterator
+from kerasnn.training.model_fit import Verbose, check_for_network
 from kerasnn.training.programs import REFUSALS, Batches, programs_of, refusal
 from kerasnn.training.trainer import Trainer
 
