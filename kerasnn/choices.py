@@ -20,3 +20,6 @@ OptimizerName = Literal[
     "lion",
 ]
 LessonName = Literal["iris", "digits"]
+Task = Literal["classification", "regression"]
+ColumnKind = Literal["numeric", "categorical", "boolean", "datetime"]
+NumericScaling = Literal["robust", "quantile", "standard"]
