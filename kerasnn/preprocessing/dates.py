@@ -1,0 +1,56 @@
+"""Dates taken apart into numbers; `graph_dates` reads the same numbers from text."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# In this order; each is a feature of its own.
+PARTS = ("days", "day of year", "day of month", "weekday", "hour")
+SECONDS_A_DAY = 86_400
+# Products with these, not quotients, for TensorFlow would turn the one into the other.
+DAYS_A_SECOND = 1.0 / SECONDS_A_DAY
+HOURS_A_SECOND = 1.0 / 3_600
+FIRST_WEEKDAY = 3  # 1970 began on a Thursday; Monday is 0
+FIRST, END = np.datetime64("0001-01-01", "s"), np.datetime64("10000-01-01", "s")
+
+
+def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
+    """The parts of dates, NaN where they are missing or not of the years 1 to 9999.
+
+    Args:
+        dates: [rows] datetime64[s].
+
+    Returns:
+        "days" since 1970 with the fraction of the day, "day of year" and "day of month"
+        from 1, "weekday" from Monday, 0, and "hour" with its fraction; each [rows].
+    """
+    values = dates.to_numpy("datetime64[s]")
+    known = (values >= FIRST) & (values < END)  # NaT is neither
+    values = np.where(known, values, np.datetime64(0, "s"))
+    day = values.astype("datetime64[D]")
+    days = day.astype(np.int64)
+    second = values.astype(np.int64) - days * SECONDS_A_DAY
+    parts = {
+        "days": days + second * DAYS_A_SECOND,
+        "day of year": (day - day.astype("datetime64[Y]")).astype(np.int64) + 1,
+        "day of month": (day - day.astype("datetime64[M]")).astype(np.int64) + 1,
+        "weekday": (days + FIRST_WEEKDAY) % 7,
+        "hour": second * HOURS_A_SECOND,
+    }
+    return {name: np.where(known, part, np.nan) for name, part in parts.items()}
+
+
+def varying_parts(dates: pd.Series) -> tuple[str, ...]:
+    """The parts that say something in training rows.
+
+    A part with one value says nothing, and the day of the year, in dates of one year, only
+    what the days since 1970 say.
+    """
+    parts = date_parts(dates)
+    years = dates.dt.year.dropna().nunique()
+    return tuple(
+        name
+        for name in PARTS
+        if len(np.unique(parts[name][~np.isnan(parts[name])])) > 1
+        and (name != "day of year" or years > 1)
+    )
