@@ -1,18 +1,39 @@
-"""Where rows come from: the lessons' real data, and CSV files of numbers.
+"""Where rows come from, and what they are.
 
-It gives NumPy arrays and pandas DataFrames, checked; it knows nothing of TensorFlow.
+Tables of any origin become DataFrames (`as_table`), a `Schema` says what their columns are
+(`infer_schema`), and later rows are held to it (`checked_table`). The lessons' real data
+and CSV files of numbers are here as well. It knows nothing of TensorFlow.
 """
 
+from kerasnn.datasets.cells import MISSING_TEXTS, WHOLE_AS_FLOAT, category_text
+from kerasnn.datasets.checking import checked_table
 from kerasnn.datasets.csv_file import read_numbers
 from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
+from kerasnn.datasets.inference import infer_schema
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
+from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
+from kerasnn.datasets.tables import as_table, table_chunks
+from kerasnn.datasets.target import infer_target
 
 __all__ = [
     "DIGITS_COLUMNS",
     "IRIS_COLUMNS",
     "IRIS_TARGET",
+    "MISSING_TEXTS",
+    "MOST_LEVELS",
     "N_CLASSES",
+    "WHOLE_AS_FLOAT",
+    "Column",
+    "LeftOut",
+    "Schema",
+    "Target",
+    "as_table",
+    "category_text",
+    "checked_table",
     "digits",
+    "infer_schema",
+    "infer_target",
     "iris_perceptron",
     "read_numbers",
+    "table_chunks",
 ]

@@ -12,6 +12,7 @@ from kerasnn.choices import ColumnKind, Task
 from kerasnn.errors import InputError
 
 FORMAT = 1
+MOST_LEVELS = 1000  # of a categorical column are kept, the most frequent ones
 
 
 @dataclass(frozen=True)

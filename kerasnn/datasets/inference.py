@@ -1,0 +1,323 @@
+"""What each column of a table is, found in its cells, with the reason in words.
+
+Columns that carry nothing are left out and told: constant ones, ids, free text. Whoever
+knows better says so by name: `categorical=["pclass"]`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kerasnn.choices import ColumnKind, Task
+from kerasnn.datasets.cells import Cells, category_text, read_cells
+from kerasnn.datasets.checking import check_dates, check_finite, check_numbers
+from kerasnn.datasets.names import check_names
+from kerasnn.datasets.readings import are_plain_numbers, dates, numbers
+from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema
+from kerasnn.datasets.tables import as_table
+from kerasnn.datasets.target import infer_target
+from kerasnn.errors import InputError
+
+# Texts of false and true, whatever their case.
+_TRUTHS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
+_MOST_CODES = 10  # so many different whole numbers or fewer may be codes
+_LEAST_ID_ROWS = 20  # in fewer rows all values may differ by chance
+_ID_SHARE = 0.95  # of the rows differ: an id or free text
+_LEAST_COUNTED_ROWS = 100  # 0, 1, 2, ... in so many rows is no coincidence
+_ISO_SHARE = 0.95  # of the texts are dates: the rest are mistakes
+_NUMBER_SHARE = 0.9  # of the different texts are numbers: the rest are mistakes
+_ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "rownum"}
+_ROW_NAMES = {"row", "row number", "row nr", "row no", "record", "record number", "key"}
+
+
+def infer_schema(
+    table: Any,
+    *,
+    target: str | None = None,
+    task: Task | None = None,
+    numeric: Iterable[str] = (),
+    categorical: Iterable[str] = (),
+    boolean: Iterable[str] = (),
+    datetime: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+) -> Schema:
+    """The schema of a table's columns, in their order.
+
+    Args:
+        table: anything that `as_table` takes, with one row or more.
+        target: the column to be predicted.
+        task: "classification" or "regression"; None finds it in the target.
+        numeric: names of columns of this kind, whatever they look like; they are left
+            out only where they are constant.
+        categorical: likewise.
+        boolean: likewise; they have two values at most.
+        datetime: likewise.
+        ignore: names of columns to leave out.
+
+    Raises:
+        InputError: a name is not there or named twice; the target or a column cannot be
+            used (infinite, of mixed types, dates that are none); or no column is left.
+    """
+    table = as_table(table)
+    if not len(table):
+        raise InputError("the table has no rows; a schema is found in its rows")
+    asked = _asked(
+        table,
+        target,
+        {
+            "numeric": numeric,
+            "categorical": categorical,
+            "boolean": boolean,
+            "datetime": datetime,
+            "ignore": ignore,
+        },
+    )
+    found_target = None if target is None else infer_target(table[target], task=task)
+    found = [
+        _inferred(name, table[name], asked.get(name))
+        for name in table.columns
+        if name != target
+    ]
+    schema = Schema(
+        columns=tuple(c for c in found if isinstance(c, Column)),
+        left_out=tuple(c for c in found if isinstance(c, LeftOut)),
+        target=found_target,
+        rows=len(table),
+    )
+    _check_any_column(schema)
+    return schema
+
+
+def _asked(
+    table: pd.DataFrame, target: str | None, wishes: Mapping[str, Iterable[str]]
+) -> dict[str, str]:
+    """The wish for each column that has one."""
+    if target is not None:
+        check_names([target], table.columns, by="target")
+    asked: dict[str, str] = {}
+    for wish, names in wishes.items():
+        names = [names] if isinstance(names, str) else list(names)
+        check_names(names, table.columns, by=wish)
+        for name in names:
+            if name == target:
+                raise InputError(
+                    f"{name!r} is the target and cannot be in {wish} as well; task= says"
+                    " whether it is a class or a number"
+                )
+            if asked.setdefault(name, wish) != wish:
+                raise InputError(
+                    f"column {name!r} is named in {asked[name]} and in {wish}; one of them"
+                )
+    return asked
+
+
+def _check_any_column(schema: Schema) -> None:
+    if schema.columns:
+        return
+    beside = "" if schema.target is None else f" beside the target {schema.target.name!r}"
+    if not schema.left_out:
+        raise InputError(f"the table has no column{beside}")
+    reasons = "".join(f"\n  {c.name!r}: {c.reason}" for c in schema.left_out[:20])
+    raise InputError(f"the table has no column that can be used{beside}:{reasons}")
+
+
+def _inferred(name: str, series: pd.Series, wish: str | None) -> Column | LeftOut:
+    if wish == "ignore":
+        return LeftOut(name, "as asked")
+    cells = read_cells(series)
+    if not cells.values:
+        return LeftOut(name, "all values are missing")
+    if len(cells.values) == 1 and not cells.missing:
+        return LeftOut(name, f"constant: always {_shown(cells.values[0])}")
+    if wish is not None:
+        return _BUILDERS[wish](name, cells, "as asked")
+    kind, reason = _kind(name, series, cells)
+    unfit = _id_reason(name, cells) if kind in ("numeric", "categorical") else ""
+    if unfit and not isinstance(series.dtype, pd.CategoricalDtype):
+        return LeftOut(name, unfit)
+    return _BUILDERS[kind](name, cells, reason)
+
+
+def _kind(name: str, series: pd.Series, cells: Cells) -> tuple[ColumnKind, str]:
+    """The kind of a column that has two values or more, and why."""
+    many = f"{len(cells.values):,} different"
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return "categorical", f"a category column, {many}"
+    if cells.content == "mixed":
+        raise _two_types(name, cells, 0, cells.other_type())
+    if cells.content == "booleans":
+        return "boolean", "true or false"
+    if cells.content == "dates":
+        return "datetime", "dates"
+    if are_plain_numbers(cells):
+        origin = "text that is all numbers, " if cells.content == "text" else ""
+        return "numeric", origin + _number_reason(name, cells)
+    truth = _truth(cells)
+    if truth:
+        return "boolean", f"two texts: {truth[0]!r} for false, {truth[1]!r} for true"
+    if _share(~dates(cells)[1], cells) >= _ISO_SHARE:
+        return "datetime", "text that is dates"
+    _check_mostly_numbers(name, cells)
+    return "categorical", f"text, {many}"
+
+
+def _share(good: np.ndarray, cells: Cells) -> float:
+    present = cells.codes >= 0
+    return float(good[present].mean())
+
+
+def _number_reason(name: str, cells: Cells) -> str:
+    values = numbers(cells)[0]
+    values = values[np.isfinite(values)]
+    if not (values == np.floor(values)).all():
+        return "numbers"
+    n_different = len(cells.values)
+    if n_different > _MOST_CODES:
+        return "whole numbers"
+    codes = f": if they are codes, give categorical=[{name!r}]" if n_different > 2 else ""
+    return f"whole numbers, {n_different} different{codes}"
+
+
+def _truth(cells: Cells) -> tuple[str, str] | None:
+    """The two texts, false first, if they are such a pair."""
+    if cells.content != "text" or len(cells.values) != 2:
+        return None
+    first, second = sorted(cells.values, key=str.casefold)
+    folded = (first.casefold(), second.casefold())
+    return (first, second) if folded in _TRUTHS else None
+
+
+def _check_mostly_numbers(name: str, cells: Cells) -> None:
+    """Text that is nearly always a number is a column of numbers with mistakes."""
+    wrong = numbers(Cells(np.arange(len(cells.values)), cells.values, cells.content))[1]
+    if len(wrong) > _LEAST_ID_ROWS and (~wrong).mean() >= _NUMBER_SHARE and wrong.any():
+        raise _two_types(name, cells, int(np.argmin(wrong)), int(np.argmax(wrong)))
+
+
+def _two_types(name: str, cells: Cells, one: int, other: int) -> InputError:
+    return InputError(
+        f"column {name!r} has {cells.mixture(one, other)}. Put the cells right, or say"
+        f" categorical=[{name!r}] or ignore=[{name!r}]"
+    )
+
+
+def _id_reason(name: str, cells: Cells) -> str:
+    """Why this is an id, a row number or free text; empty where it is none."""
+    rows = len(cells.codes) - cells.missing
+    n_different = len(cells.values)
+    if rows <= _LEAST_ID_ROWS:
+        return ""
+    if cells.content == "text" and not are_plain_numbers(cells):
+        if n_different < _ID_SHARE * rows:
+            return ""
+        return (
+            f"an id or free text: {n_different:,} different texts in {rows:,} rows;"
+            f" categorical=[{name!r}] keeps it"
+        )
+    if n_different < rows:
+        return ""
+    values = np.sort(numbers(cells)[0][cells.codes >= 0])
+    if not np.isfinite(values).all() or (values != np.floor(values)).any():
+        return ""
+    keep = f"numeric=[{name!r}] keeps it"
+    if _is_id_name(name):
+        return f"an id by its name, and {rows:,} different whole numbers; {keep}"
+    if rows >= _LEAST_COUNTED_ROWS and values[-1] - values[0] == rows - 1:
+        return f"row numbers: {values[0]:.0f} to {values[-1]:.0f}, each once; {keep}"
+    return ""
+
+
+def _is_id_name(name: str) -> bool:
+    """PassengerId, customer_id, ID, index, Unnamed: 0 (a DataFrame's index in a CSV)."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = re.sub(r"[^a-z0-9]+", " ", words.casefold()).strip()
+    if words == "unnamed 0" or words in _ROW_NAMES or not words:
+        return True
+    return bool(_ID_WORDS & {words.split()[0], words.split()[-1]})
+
+
+def _numeric(name: str, cells: Cells, reason: str) -> Column:
+    values = check_numbers(name, cells)
+    check_finite(name, values)
+    return Column(
+        name,
+        "numeric",
+        reason,
+        missing=cells.missing,
+        low=float(np.nanmin(values)),
+        high=float(np.nanmax(values)),
+    )
+
+
+def _levels(cells: Cells) -> tuple[list[str], list[int]]:
+    """All levels, the most frequent first, of equal ones that which sorts first."""
+    texts = category_text(cells)
+    codes, levels = pd.factorize(texts)
+    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+    order = sorted(range(len(levels)), key=lambda i: (-counts[i], levels[i]))
+    return [levels[i] for i in order], [int(counts[i]) for i in order]
+
+
+def _categorical(name: str, cells: Cells, reason: str) -> Column:
+    levels, counts = _levels(cells)
+    return Column(
+        name,
+        "categorical",
+        reason,
+        missing=cells.missing,
+        levels=tuple(levels[:MOST_LEVELS]),
+        counts=tuple(counts[:MOST_LEVELS]),
+        n_levels=len(levels),
+    )
+
+
+def _boolean(name: str, cells: Cells, reason: str) -> Column:
+    levels, counts = _levels(cells)
+    if len(levels) > 2:
+        raise InputError(
+            f"column {name!r} has {len(levels):,} different values, {levels[0]!r},"
+            f" {levels[1]!r}, {levels[2]!r}...; a boolean has two at most"
+        )
+    found = dict(zip(levels, counts, strict=True))
+    if cells.content == "booleans":
+        order = ["False", "True"]
+    else:
+        order = sorted(levels, key=lambda text: (text.casefold(), text))
+    return Column(
+        name,
+        "boolean",
+        reason,
+        missing=cells.missing,
+        levels=tuple(order),
+        counts=tuple(found.get(level, 0) for level in order),
+        n_levels=len(levels),
+    )
+
+
+def _datetime(name: str, cells: Cells, reason: str) -> Column:
+    values = check_dates(name, cells)
+    values = values[~np.isnat(values)]
+    return Column(
+        name,
+        "datetime",
+        reason,
+        missing=cells.missing,
+        first=str(values.min()),
+        last=str(values.max()),
+    )
+
+
+_BUILDERS = {
+    "numeric": _numeric,
+    "categorical": _categorical,
+    "boolean": _boolean,
+    "datetime": _datetime,
+}
+
+
+def _shown(value: Any) -> str:
+    text = category_text([value])[0]
+    return repr(text) if isinstance(value, str) else str(text)
