@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind, NumericScaling
 from kerasnn.datasets.schema import Schema
 from kerasnn.errors import InputError, check_whole_number
 from kerasnn.preprocessing.dates import date_parts, varying_parts
+from kerasnn.preprocessing.graph import PreprocessingGraph
 from kerasnn.preprocessing.levels import Levels, fit_levels
 from kerasnn.preprocessing.scaling import Scaling, fit_scaling, scaling_from_dict
 
@@ -181,6 +183,31 @@ class Preprocessor:
         for i, levels in enumerate(self.embedded):
             codes[:, i] = levels.codes(table[levels.column])
         return Prepared(x, codes)
+
+    @cached_property
+    def graph(self) -> PreprocessingGraph:
+        """The same in the TensorFlow graph, with the lookup tables."""
+        return PreprocessingGraph(self)
+
+    def __call__(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `prepare` gives, from raw columns as tensors: x and codes.
+
+        Args:
+            inputs: by name, as `input_specs` says; others are passed over.
+        """
+        return self.graph(inputs)
+
+    def input_specs(self) -> dict[str, tf.TensorSpec]:
+        """Of each raw column, [rows].
+
+        Numeric columns are float64, NaN where missing. All others are text, where "" and
+        the other `MISSING_TEXTS` are missing; dates are ISO 8601, and what is none is
+        missing.
+        """
+        return {
+            name: tf.TensorSpec([None], tf.float64 if kind == "numeric" else tf.string)
+            for name, kind in self.kinds.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -1,0 +1,94 @@
+"""Dates read from text in the TensorFlow graph, as `dates` takes them apart."""
+
+import tensorflow as tf
+
+from kerasnn.preprocessing.dates import (
+    DAYS_A_SECOND,
+    FIRST_WEEKDAY,
+    HOURS_A_SECOND,
+    SECONDS_A_DAY,
+)
+
+# ISO 8601 as `datasets` reads it: the fields, then sign, hours and minutes of a zone.
+_ISO = (
+    r"^([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
+    r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?$"
+)
+_FIRST_DAY = 719_468  # 1970-01-01, counted from 0000-03-01
+
+
+def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The parts of `dates.date_parts`, NaN where the text is no date.
+
+    Args:
+        text: [rows] string without outer blanks.
+
+    Returns:
+        [rows] float64 of each part.
+    """
+    seconds, known = _read(text)
+    days = seconds // SECONDS_A_DAY
+    second = tf.cast(seconds - days * SECONDS_A_DAY, tf.float64)
+    year, _, day = _calendar(days)
+    known &= (year >= 1) & (year <= 9999)  # a zone may lead out of them
+    parts = {
+        "days": tf.cast(days, tf.float64) + second * DAYS_A_SECOND,
+        "day of year": tf.cast(days - _days(year, 1, 1) + 1, tf.float64),
+        "day of month": tf.cast(day, tf.float64),
+        "weekday": tf.cast((days + FIRST_WEEKDAY) % 7, tf.float64),
+        "hour": second * HOURS_A_SECOND,
+    }
+    nan = tf.constant(float("nan"), tf.float64)
+    return {name: tf.where(known, part, nan) for name, part in parts.items()}
+
+
+def _read(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Seconds since 1970 in UTC, int64, and whether the text is a date at all."""
+    matches = tf.strings.regex_full_match(text, _ISO)
+    text = tf.where(matches, text, "1970-01-01")
+
+    def field(group: int) -> tf.Tensor:
+        found = tf.strings.regex_replace(text, _ISO, rf"\{group}")
+        return tf.strings.to_number(tf.strings.join(["0", found]), tf.int64)
+
+    year, month, day, hour, minute, second = map(field, range(1, 7))
+    zone = field(8) * 3_600 + field(9) * 60
+    west = tf.strings.regex_replace(text, _ISO, r"\7") == "-"
+    days = _days(year, month, day)
+    # 30 February and month 13 do not come back as they went.
+    same = zip(_calendar(days), (year, month, day), strict=True)
+    for there, here in same:
+        matches &= there == here
+    matches &= (year >= 1) & (hour < 24) & (minute < 60) & (second < 60)
+    matches &= zone < SECONDS_A_DAY
+    local = days * SECONDS_A_DAY + hour * 3_600 + minute * 60 + second
+    return local + tf.where(west, zone, -zone), matches
+
+
+def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
+    """Days since 1970 in the Gregorian calendar.
+
+    Years are counted from March, so that the leap day is the last of them; from there the
+    months begin on day (306 m + 5) // 10.
+    """
+    month = tf.convert_to_tensor(month, tf.int64)
+    year = tf.where(month > 2, year, year - 1)
+    from_march = (month + 9) % 12
+    return _year_begins(year) + (from_march * 306 + 5) // 10 + day - 1 - _FIRST_DAY
+
+
+def _calendar(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Year, month and day of `_days`."""
+    from_march = days + _FIRST_DAY
+    year = (10_000 * from_march + 14_780) // 3_652_425  # or the one before
+    year = tf.where(_year_begins(year) > from_march, year - 1, year)
+    rest = from_march - _year_begins(year)
+    month = (100 * rest + 52) // 3_060
+    day = rest - (month * 306 + 5) // 10 + 1
+    return year + (month + 2) // 12, (month + 2) % 12 + 1, day
+
+
+def _year_begins(year: tf.Tensor) -> tf.Tensor:
+    """Days from March of the year 0 to March of this one."""
+    return 365 * year + year // 4 - year // 100 + year // 400
