@@ -122,7 +122,7 @@ def _lookup(levels: Levels) -> tf.lookup.StaticHashTable:
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
     if MISSING in codes:
         codes |= dict.fromkeys(MISSING_TEXTS, codes[MISSING])
-    keys = tf.constant([text.encode() for text in codes], tf.string)
+    keys = tf.constant([text.encode("utf-8", "surrogatepass") for text in codes])
     values = tf.constant(list(codes.values()), tf.int32)
     initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
     return tf.lookup.StaticHashTable(initializer, default_value=0)

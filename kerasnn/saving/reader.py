@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import find_version, read_manifest
+from kerasnn.saving.signature import load_signature
+from kerasnn.saving.table_reader import SavedTable
 from kerasnn.training.checks import checked_rows
 
 
@@ -26,11 +28,7 @@ class SavedNetwork:
         self.manifest = manifest
         self.columns: list[str] = manifest["inputs"]["x"]["columns"]
         self.dtype: str = manifest["inputs"]["x"]["dtype"]
-        try:
-            self._loaded = tf.saved_model.load(folder)  # freed with this object
-            self._serve = self._loaded.signatures["serving_default"]
-        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-            raise InputError(f"{folder}: the SavedModel is damaged: {error}") from None
+        self._loaded, self._serve = load_signature(folder)
 
     def predict(self, x: ArrayLike) -> dict[str, NDArray[Any]]:
         """The named answers for raw rows.
@@ -62,14 +60,19 @@ class SavedNetwork:
         return table[self.columns]
 
 
-def load(folder: str | Path) -> SavedNetwork:
-    """Load a network that `kerasnn.export` wrote.
+def load(folder: str | Path) -> SavedNetwork | SavedTable:
+    """Load a network that `kerasnn.export`, or an estimator's `export`, wrote.
 
     Args:
         folder: a version folder, or the folder above, whose newest version is taken.
+
+    Returns:
+        A `SavedTable` if the network takes the columns of a table, else a `SavedNetwork`.
 
     Raises:
         InputError: there is no such folder, or it is not a kerasnn export.
     """
     version_folder = find_version(Path(folder))
-    return SavedNetwork(version_folder, read_manifest(version_folder))
+    manifest = read_manifest(version_folder)
+    kind = SavedTable if "schema" in manifest else SavedNetwork
+    return kind(version_folder, manifest)
