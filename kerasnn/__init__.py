@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasnn import (
         datasets,
+        estimators,
         layers,
         losses,
         metrics,
         models,
+        preprocessing,
         reference,
         reports,
         saving,
         training,
     )
     from kerasnn.errors import ExportError, InputError, NonFiniteLossError
+    from kerasnn.estimators import NetworkClassifier, NetworkRegressor
     from kerasnn.saving import export, load
     from kerasnn.training import Model, Sequential, Trainer, evaluate, fit, predict
 
@@ -29,11 +32,14 @@ __all__ = [
     "ExportError",
     "InputError",
     "Model",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "NonFiniteLossError",
     "Sequential",
     "Trainer",
     "__version__",
     "datasets",
+    "estimators",
     "evaluate",
     "export",
     "fit",
@@ -43,6 +49,7 @@ __all__ = [
     "metrics",
     "models",
     "predict",
+    "preprocessing",
     "reference",
     "reports",
     "saving",
@@ -53,6 +60,8 @@ _HOME = {
     "ExportError": "kerasnn.errors",
     "InputError": "kerasnn.errors",
     "Model": "kerasnn.training",
+    "NetworkClassifier": "kerasnn.estimators",
+    "NetworkRegressor": "kerasnn.estimators",
     "NonFiniteLossError": "kerasnn.errors",
     "Sequential": "kerasnn.training",
     "Trainer": "kerasnn.training",

@@ -1,10 +1,14 @@
-"""The networks: each as a `tf.Module` (Network) and as a Keras twin (Model)."""
+"""The networks of the lessons, each as a `tf.Module` (Network) and as a Keras twin (Model).
+
+`TabularNetwork`, for tables, is a Keras model: an ensemble of networks side by side.
+"""
 
 from kerasnn.models.digits import DigitsModel, DigitsNetwork
 from kerasnn.models.heads import CLASSIFICATION, REGRESSION, Head, check_network
 from kerasnn.models.mlp import MLPNetwork
 from kerasnn.models.mlp_model import MLPModel
 from kerasnn.models.sigmoid import SigmoidModel, SigmoidNetwork
+from kerasnn.models.tabular import TabularNetwork
 
 __all__ = [
     "CLASSIFICATION",
@@ -16,5 +20,6 @@ __all__ = [
     "MLPNetwork",
     "SigmoidModel",
     "SigmoidNetwork",
+    "TabularNetwork",
     "check_network",
 ]

@@ -1,4 +1,4 @@
-"""Layers with explicit Variables, and how their weights begin."""
+"""The dense layer with explicit Variables, and how its weights begin."""
 
 from collections.abc import Iterable
 from typing import get_args

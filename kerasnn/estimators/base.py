@@ -1,0 +1,339 @@
+"""What the two estimators have in common: tables in, an ensemble trained, answers out."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing
+from kerasnn.datasets import Schema, as_table, checked_table, infer_schema
+from kerasnn.errors import InputError
+from kerasnn.estimators.job import Job
+from kerasnn.estimators.recipe import Recipe, default_recipe, with_wishes
+from kerasnn.estimators.settings import checked_driver, checked_wishes
+from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
+from kerasnn.models import TabularNetwork
+from kerasnn.preprocessing import Preprocessor
+
+ROWS_AT_ONCE = 4096  # of a prediction
+
+
+class NetworkEstimator(BaseEstimator):
+    """The base of `NetworkClassifier` and `NetworkRegressor`, where it is described."""
+
+    def __init__(
+        self,
+        *,
+        hidden_units: Iterable[int] | str = "auto",
+        members: int | str = "auto",
+        folds: int | str = "auto",
+        epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate: float | str = "auto",
+        weight_decay: float | str = "auto",
+        dropout: float | str = "auto",
+        activation: Activation | str = "auto",
+        embedding: NumericEmbedding | str = "auto",
+        sharing: Sharing | str = "auto",
+        schema: Schema | None = None,
+        time_limit: float | None = None,
+        driver: FitDriver = "auto",
+        progress: Progress | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.members = members
+        self.folds = folds
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.activation = activation
+        self.embedding = embedding
+        self.sharing = sharing
+        self.schema = schema
+        self.time_limit = time_limit
+        self.driver = driver
+        self.progress = progress
+        self.random_state = random_state
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:  # noqa: N803
+        """Train an ensemble.
+
+        Args:
+            X: [rows, columns]: a DataFrame (pandas, polars, Arrow), a dict of columns, or
+                an array; numbers, categories, dates, missing values.
+            y: [rows].
+            sample_weight: [rows], not negative; how much each row counts.
+
+        Raises:
+            InputError: rows, targets or weights that cannot be used.
+            NonFiniteLossError: the loss became NaN or infinite.
+        """
+        job = self._job(X, y, sample_weight)
+        (trained,) = train_jobs(
+            [job],
+            driver=checked_driver(self.driver),
+            time_limit=self._checked_time_limit(),
+            progress=self.progress,
+        )
+        return self._adopt(trained)
+
+    def _job(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Job:  # noqa: N803
+        """Look at the rows, fit the preprocessing: what there is to train."""
+        wishes = checked_wishes(self.get_params(deep=False))
+        table = self._table(X, reset=True)
+        targets = self._fit_targets(y, len(table))
+        self.schema_ = self._described(self._fitted_schema(table), y)
+        checked = checked_table(table, self.schema_)
+        self.preprocessor_ = Preprocessor.fit(checked, self.schema_)
+        prepared = self.preprocessor_.prepare(checked)
+        self.recipe_ = self._recipe(len(table), wishes)
+        return Job(
+            x=prepared.x,
+            codes=prepared.codes,
+            targets=targets,
+            weights=self._weights(sample_weight, y, len(table)),
+            n_numeric=self.preprocessor_.n_numeric,
+            cardinalities=self.preprocessor_.cardinalities,
+            n_out=self._n_out,
+            task=self._task,
+            recipe=self.recipe_,
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+        )
+
+    def _adopt(self, trained: Trained) -> Self:
+        """Take over what was trained."""
+        self._kept_weights = trained.weights
+        self._score = trained.score
+        self.history_ = trained.history
+        self.best_epoch_ = trained.epoch
+        self.n_epochs_ = trained.epochs
+        self.__dict__.pop("_network", None)
+        return self
+
+    def _fitted_schema(self, table: pd.DataFrame) -> Schema:
+        if self.schema is None:
+            return infer_schema(table)
+        if not isinstance(self.schema, Schema):
+            raise InputError(
+                "schema must be a kerasnn.datasets.Schema, for instance from infer_schema;"
+                f" got {self.schema!r}"
+            )
+        return self.schema
+
+    def _recipe(self, n_rows: int, wishes: dict[str, Any]) -> Recipe:
+        """The default for so many rows, with what the user wants."""
+        recipe = default_recipe(self._task, n_rows)
+        if "folds" in wishes and wishes["folds"] > n_rows:
+            raise InputError(
+                f"folds must be at most the number of rows, {n_rows};"
+                f" got folds={wishes['folds']}"
+            )
+        folds = wishes.get("folds", min(recipe.folds, n_rows))
+        members = wishes.get("members", recipe.members)
+        if "folds" not in wishes and "members" in wishes:
+            # As many folds as go into the members.
+            folds = max(f for f in range(folds + 1) if f != 1 and members % max(f, 1) == 0)
+        elif "members" not in wishes:
+            members = max(members // folds, 1) * folds if folds else members
+        if folds and members % folds:
+            raise InputError(
+                f"members must be a multiple of folds; got {members=} and {folds=}"
+            )
+        return with_wishes(recipe, {**wishes, "folds": folds, "members": members})
+
+    def _checked_time_limit(self) -> float | None:
+        limit = self.time_limit
+        if limit is None:
+            return None
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0:
+            raise InputError(f"time_limit must be None or seconds above 0; got {limit!r}")
+        return float(limit)
+
+    # ------------------------------------------------------------------ rows
+
+    def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:  # noqa: N803
+        """Rows of any kind as a DataFrame; scikit-learn's checks for plain arrays."""
+        if isinstance(X, Mapping):
+            X = as_table(X)  # noqa: N806
+        if hasattr(X, "columns") or hasattr(X, "column_names"):
+            table = as_table(X)
+            if reset:
+                validate_data(self, table, skip_check_array=True)
+                self._check_enough(len(table))
+            return table
+        array = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=None,
+            ensure_all_finite=False,  # checked_table names column and row
+            ensure_min_samples=1,
+        )
+        if reset:
+            self._check_enough(len(array))
+        if array.dtype.kind == "c":
+            raise InputError(f"Complex data not supported\n{array}\n")
+        if array.dtype.kind in "fiu":
+            array = array.astype(np.float64)
+        table = as_table(array)
+        if hasattr(self, "feature_names_in_"):
+            table.columns = list(self.feature_names_in_)
+        return table
+
+    def _check_enough(self, n_rows: int) -> None:
+        if n_rows < 2:
+            raise InputError(
+                f"{type(self).__name__} needs at least 2 rows to learn from;"
+                f" got n_samples = {n_rows}"
+            )
+
+    def _weights(
+        self, sample_weight: ArrayLike | None, y: ArrayLike, n_rows: int
+    ) -> NDArray[np.float32]:
+        """How much each row counts, mean one."""
+        if sample_weight is None:
+            weights = np.ones(n_rows)
+        else:
+            weights = np.asarray(sample_weight, np.float64)
+        if weights.shape != (n_rows,):
+            if weights.ndim == 0:
+                weights = np.full(n_rows, float(weights))
+            else:
+                raise InputError(
+                    f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!"
+                )
+        wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+        if wrong.size:
+            raise InputError(
+                "sample_weight must be finite and not negative;"
+                f" got {weights[wrong[0]]} in row {wrong[0]}"
+            )
+        weights = weights * self._class_weights(y)
+        if not weights.sum() > 0:
+            raise InputError("sample_weight must not be 0 for every row")
+        return (weights / weights.mean()).astype(np.float32)
+
+    def _class_weights(self, y: ArrayLike) -> NDArray[np.float64] | float:
+        return 1.0
+
+    # ------------------------------------------------------------------ answers
+
+    @property
+    def network_(self) -> TabularNetwork:
+        """The trained network, whose members answer together."""
+        check_is_fitted(self, "history_")
+        if "_network" not in self.__dict__:
+            self._network = self._made_network()
+        return self._network
+
+    def _made_network(self) -> TabularNetwork:
+        recipe, preprocessor = self.recipe_, self.preprocessor_
+        network = TabularNetwork(
+            n_numeric=preprocessor.n_numeric,
+            n_in=preprocessor.n_in,
+            n_out=self._n_out,
+            task=self._task,
+            cardinalities=preprocessor.cardinalities,
+            members=recipe.members,
+            sharing=recipe.sharing,
+            hidden_units=recipe.hidden_units,
+            activation=recipe.activation,
+            curved=recipe.curved,
+            embedding=recipe.embedding,
+            scaled=recipe.scaled,
+        )
+        for trained, value in zip(network.trained, self._kept_weights, strict=True):
+            trained.variable.assign(value)
+        self._set_answers(network)
+        return network
+
+    def _answers(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """What the network says of each row: [rows, n_out]."""
+        check_is_fitted(self, "history_")
+        table = checked_table(self._table(X, reset=False), self.schema_)
+        x, codes = self.preprocessor_.prepare(table)
+        parts = [
+            self.network_.call(
+                (
+                    tf.constant(x[start : start + ROWS_AT_ONCE]),
+                    tf.constant(codes[start : start + ROWS_AT_ONCE]),
+                )
+            )
+            for start in range(0, len(x), ROWS_AT_ONCE)
+        ]
+        return np.concatenate(parts).astype(np.float64)
+
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Path:
+        """Write the network as the next version under a folder: a SavedModel.
+
+        It takes the raw columns by their names, and answers without kerasnn.
+
+        Args:
+            folder: for instance "saved_models/adult"; the version is counted up.
+            metadata: what else to keep in the manifest, as JSON.
+            files: what else to keep in `assets.extra`, by name, for instance a report.
+
+        Returns:
+            The version folder.
+
+        Raises:
+            InputError: the folder cannot be written.
+            ExportError: what was written does not answer as the network does.
+        """
+        from kerasnn.saving import export_table
+
+        check_is_fitted(self, "history_")
+        return export_table(
+            self.network_,
+            self.preprocessor_,
+            self.schema_,
+            folder,
+            answers=self._named_answers,
+            metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
+            files=files,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Weights as arrays, not the network made of them."""
+        state = dict(super().__getstate__())
+        state.pop("_network", None)
+        return state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "history_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    # ------------------------------------------------------------------ of each task
+
+    @property
+    def _task(self) -> Any:
+        raise NotImplementedError  # pragma: no cover
+
+    @property
+    def _n_out(self) -> int:
+        raise NotImplementedError  # pragma: no cover

@@ -1,0 +1,81 @@
+"""The default recipe: every number that decides how a network for a table is trained.
+
+What was tried, and what each part gave, stands in docs/recipe.md.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an ensemble is made and trained.
+
+    Attributes:
+        members: networks; with folds a multiple of them.
+        folds: each member leaves one out, by which the epoch is chosen; 0: every member
+            learns from all rows, to the last epoch.
+        epochs, batch_size: of the training; batches are of equal size, at most so large.
+        learning_rate: the highest of the schedule.
+        cycles: waves of the learning rate.
+        weight_decay, dropout: constant for half of the training, then down to zero.
+        smoothing: of the labels.
+        checks: how often the held-out rows are looked at.
+        calibrated: whether the sharpness of the probabilities is fitted to held-out rows.
+    """
+
+    members: int
+    folds: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    hidden_units: tuple[int, ...]
+    activation: Activation
+    curved: bool
+    embedding: NumericEmbedding
+    scaled: bool
+    sharing: Sharing
+    cycles: int
+    weight_decay: float
+    dropout: float
+    smoothing: float
+    checks: int
+    calibrated: bool
+
+    @property
+    def repeats(self) -> int:
+        """How many times the rows are dealt into folds."""
+        return self.members // self.folds if self.folds else 0
+
+
+def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
+    """The recipe for so many rows."""
+    regression = task == "regression"
+    small = n_rows < 1500
+    return Recipe(
+        members=16 if small else 8,
+        folds=8,
+        epochs=64,
+        batch_size=32 if small else 256,
+        learning_rate=0.2 if regression else 0.04,
+        hidden_units=(256, 256, 256),
+        activation="mish" if regression else "selu",
+        curved=True,
+        embedding="periodic",
+        scaled=True,
+        sharing="separate",
+        cycles=4,
+        weight_decay=0.02,
+        dropout=0.15,
+        smoothing=0.0,
+        checks=32,
+        calibrated=True,
+    )
+
+
+def with_wishes(recipe: Recipe, wishes: dict[str, Any]) -> Recipe:
+    """The recipe with what the user has set; "auto" leaves what it says."""
+    return dataclasses.replace(recipe, **{k: v for k, v in wishes.items() if v != "auto"})

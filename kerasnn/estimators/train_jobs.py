@@ -1,0 +1,328 @@
+"""Training ensembles side by side: one compiled loop for the members of all of them."""
+
+import contextlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasnn.choices import FitDriver
+from kerasnn.errors import NonFiniteLossError
+from kerasnn.estimators.held_out import HeldOutScore, held_out_score
+from kerasnn.estimators.job import Job
+from kerasnn.models import TabularNetwork
+from kerasnn.models.tabular import INITIAL_ROWS
+from kerasnn.training.epochs import Runner
+from kerasnn.training.feeds import ArrayFeed
+from kerasnn.training.member_plan import member_plan
+from kerasnn.training.members import MemberLearner, member_weights
+from kerasnn.training.plan import epochs_planned
+from kerasnn.training.programs import programs_of
+
+# A run of so much arithmetic repays the compilation by XLA, about two seconds.
+XLA_PAYS_FROM_UPDATES = 2e8
+LEARNERS_KEPT = 4
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
+
+
+@dataclass
+class Trained:
+    """What has become of a job.
+
+    Attributes:
+        job: the job.
+        weights: of the trained Variables of its network, in their order.
+        score: on held-out rows; None without folds.
+        epoch: the epoch after which the members had these weights, from 1.
+        epochs: that were run.
+        history: "epoch" (from 1), "loss" and, with folds, "val_loss", "sharpness", and each
+            member's "member_loss", at each look at the held-out rows.
+    """
+
+    job: Job
+    weights: list[NDArray[np.float32]] = field(default_factory=list)
+    score: HeldOutScore | None = None
+    epoch: int = 0
+    epochs: int = 0
+    history: dict[str, list[Any]] = field(default_factory=dict)
+
+    def note(
+        self, epoch: int, losses: NDArray[np.float32], score: HeldOutScore | None
+    ) -> None:
+        """Keep what a look has shown."""
+        entry: dict[str, Any] = {"epoch": epoch, "loss": float(losses.mean())}
+        if score is not None:
+            entry |= {"val_loss": score.loss, "sharpness": score.sharpness}
+        entry["member_loss"] = losses.tolist()
+        for name, value in entry.items():
+            self.history.setdefault(name, []).append(value)
+        self.epochs = epoch
+
+
+def train_jobs(
+    jobs: Sequence[Job],
+    *,
+    driver: FitDriver = "auto",
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> list[Trained]:
+    """Train ensembles; those whose networks and batches are alike, in one loop.
+
+    Args:
+        jobs: what to train.
+        driver: "xla", "graph", "eager", or "auto": XLA where the run repays it.
+        time_limit: seconds; the schedule is shortened to keep to it.
+        progress: called after each call of the loop.
+
+    Raises:
+        NonFiniteLossError: a member's loss became NaN or infinite.
+    """
+    groups: dict[Any, list[int]] = {}
+    for i, job in enumerate(jobs):
+        groups.setdefault(job.together, []).append(i)
+    done: dict[int, Trained] = {}
+    for numbers in groups.values():
+        limit = time_limit and time_limit * len(numbers) / len(jobs)
+        trained = _Training([jobs[i] for i in numbers], driver, limit, progress).run()
+        done |= dict(zip(numbers, trained, strict=True))
+    return [done[i] for i in range(len(jobs))]
+
+
+class _Training:
+    """The training of jobs that one loop can take."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        driver: FitDriver,
+        time_limit: float | None,
+        progress: Progress | None,
+    ) -> None:
+        self.jobs = jobs
+        self.recipe = jobs[0].recipe
+        self.shape = jobs[0].batch_shape
+        self.epochs = self.recipe.epochs
+        self.wanted = driver
+        self.time_limit = time_limit
+        self.progress = progress
+        self.results = [Trained(job) for job in jobs]
+        starts = np.cumsum([0, *(job.n_rows for job in jobs)])
+        self.starts, self.padding = starts[:-1], int(starts[-1])
+        self.members = len(jobs) * self.recipe.members
+
+    def run(self) -> list[Trained]:
+        """Train; the results in the order of the jobs."""
+        started = time.perf_counter()
+        with _learner(self.jobs[0], self.members) as learner:
+            feed = self._feed()
+            runner = self._begin(learner, feed)
+            epoch = 0
+            while epoch < self.epochs:
+                called = time.perf_counter()
+                count = min(feed.planned, self.epochs - epoch)
+                call = feed.whole(range(epoch, epoch + count))
+                logs, _ = runner.run(call, epochs=count)
+                epoch += count
+                self._look(learner, feed, epoch, [log["loss"] for log in logs])
+                if self.progress:
+                    self.progress(epoch, self.epochs, self._told())
+                if self._enough(epoch):
+                    break
+                pace = (time.perf_counter() - called) / count
+                self._keep_to_time(learner, epoch, started, pace)
+        return self.results
+
+    def _feed(self) -> ArrayFeed:
+        """The rows of all jobs, one after the other, and a row that weighs nothing."""
+
+        def table(name: str) -> tf.Tensor:
+            parts = [getattr(job, name) for job in self.jobs]
+            nothing = np.zeros((1, *parts[0].shape[1:]), parts[0].dtype)
+            return tf.constant(np.concatenate([*parts, nothing]))
+
+        plan = member_plan(
+            [rows + s for job, s in self._started() for rows in job.rows],
+            [seed for job in self.jobs for seed in job.member_seeds],
+            self.shape,
+            padding=self.padding,
+        )
+        data = tuple(table(name) for name in ("x", "codes", "targets", "weights"))
+        between_looks = math.ceil(self.epochs / self.recipe.checks)
+        planned = min(self.epochs, epochs_planned(plan))
+        if self.recipe.folds:
+            planned = min(planned, between_looks)
+        return ArrayFeed(data, plan, planned=planned)
+
+    def _started(self) -> list[tuple[Job, int]]:
+        """Each job, and where its rows begin."""
+        return list(zip(self.jobs, self.starts.astype(np.int32), strict=True))
+
+    def _begin(self, learner: MemberLearner, feed: ArrayFeed) -> Runner:
+        """New weights, an optimizer that remembers nothing, and the loop."""
+        seeds = [seed for job in self.jobs for seed in job.member_seeds]
+        sample = np.stack(
+            [
+                _some_rows(rows, seed) + s
+                for job, s in self._started()
+                for rows, seed in zip(job.rows, job.member_seeds, strict=True)
+            ]
+        )
+        x, codes, *_ = feed.rows
+        learner.network.initialize(
+            tf.gather(x, sample).numpy(), tf.gather(codes, sample).numpy(), seeds
+        )
+        learner.begin(
+            seeds,
+            steps=self.epochs * self.shape.steps,
+            learning_rate=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+            dropout=self.recipe.dropout,
+        )
+        programs = programs_of(learner)
+        driver = self.wanted
+        if driver == "auto":
+            pays = self._updates(learner) >= XLA_PAYS_FROM_UPDATES
+            driver = "xla" if pays and programs.refused is None else "graph"
+        chosen = programs.choose(driver, None)
+        return Runner(programs, "train_step", wanted=self.wanted, driver=chosen)
+
+    def _updates(self, learner: MemberLearner) -> float:
+        """Weights times steps: about how long the run will take."""
+        weights = sum(math.prod(t.variable.shape) for t in learner.network.trained)
+        rows = (
+            1 + self.shape.width / 8
+        )  # each row passes all weights, each step changes them
+        return float(weights) * rows * self.epochs * self.shape.steps
+
+    def _look(
+        self,
+        learner: MemberLearner,
+        feed: ArrayFeed,
+        epoch: int,
+        losses: list[NDArray[np.float32]],
+    ) -> None:
+        """Note the losses; keep the weights of each job that has never been better."""
+        for i, per_member in enumerate(losses):
+            if not np.isfinite(per_member).all():
+                self._raise(epoch - len(losses) + i, per_member)
+        per = self.recipe.members
+        outputs = self._held_out_outputs(learner, feed) if self.recipe.folds else None
+        for j, result in enumerate(self.results):
+            own = slice(j * per, (j + 1) * per)
+            score = None
+            if outputs is not None:
+                score = held_out_score(
+                    result.job, outputs[own], calibrated=self.recipe.calibrated
+                )
+            better = (
+                score is None or result.score is None or score.loss <= result.score.loss
+            )
+            last = epoch == self.epochs
+            if better if score else last:
+                result.weights = member_weights(learner.network, own)
+                result.score, result.epoch = score, epoch
+            result.note(epoch, losses[-1][own], score)
+
+    def _held_out_outputs(
+        self, learner: MemberLearner, feed: ArrayFeed
+    ) -> list[NDArray[np.float32]]:
+        """The outputs of each member for the rows that it left out."""
+        rows = [held + s for job, s in self._started() for held in job.held_out]
+        most = max(map(len, rows))
+        padded = np.stack([np.resize(held, most) for held in rows]).astype(np.int32)
+        x, codes, *_ = feed.rows
+        outputs = learner.outputs_for(x, codes, padded)
+        return [o[: len(held)] for o, held in zip(outputs, rows, strict=True)]
+
+    def _told(self) -> dict[str, float]:
+        """The last losses, means over the jobs."""
+        names = [n for n in ("loss", "val_loss") if n in self.results[0].history]
+        return {
+            name: float(np.mean([result.history[name][-1] for result in self.results]))
+            for name in names
+        }
+
+    def _enough(self, epoch: int) -> bool:
+        """Whether what is left cannot be expected to help any job.
+
+        The last wave of the learning rate begins at about half of the training. Who was
+        best in the first two waves has learned the rows by heart since.
+        """
+        if not self.recipe.folds or self.recipe.cycles < 3:
+            return False
+        whole = 2**self.recipe.cycles - 1
+        last_wave = (whole // 2) / whole * self.epochs
+        second_wave_ends = (whole // 4) / whole * self.epochs
+        return epoch >= last_wave and all(
+            result.epoch <= second_wave_ends for result in self.results
+        )
+
+    def _keep_to_time(
+        self, learner: MemberLearner, epoch: int, started: float, pace: float
+    ) -> None:
+        """Shorten what is left where it would take too long."""
+        if self.time_limit is None:
+            return
+        left = self.time_limit - (time.perf_counter() - started)
+        fit_in = max(1, int(left / pace)) if left > 0 else 0
+        if fit_in < self.epochs - epoch:
+            self.epochs = epoch + fit_in
+            learner.optimizer.remaining_steps(fit_in * self.shape.steps)
+
+    def _raise(self, epoch: int, losses: NDArray[np.float32]) -> None:
+        history = self.results[0].history
+        raise NonFiniteLossError(
+            "loss",
+            float(losses[~np.isfinite(losses)][0]),
+            epoch=epoch + 1,
+            last_finite=history["loss"][-1] if history else None,
+            last_epoch=history["epoch"][-1] if history else 0,
+            kept_epoch=0,
+        )
+
+
+def _some_rows(rows: NDArray[np.int32], seed: int) -> NDArray[np.int32]:
+    """`INITIAL_ROWS` of them, each as often as it takes."""
+    rng = np.random.default_rng((seed, 1))
+    return np.resize(rng.permutation(rows), INITIAL_ROWS)
+
+
+# ---------------------------------------------------------------- compiled loops, kept
+
+_kept: OrderedDict[Any, MemberLearner] = OrderedDict()
+_lock = Lock()
+
+
+@contextlib.contextmanager
+def _learner(job: Job, members: int) -> Iterator[MemberLearner]:
+    """A learner for such a network; what was compiled for it before is used again.
+
+    It is nobody else's while it is in use: two threads that fit at once get two.
+    """
+    recipe = job.recipe
+    arguments = job.network_arguments(members)
+    key = (repr(arguments), recipe.cycles, recipe.smoothing, recipe.dropout > 0)
+    with _lock:
+        learner = _kept.pop(key, None)
+    if learner is None:
+        learner = MemberLearner(
+            TabularNetwork(**arguments),
+            cycles=recipe.cycles,
+            smoothing=recipe.smoothing,
+            drops=recipe.dropout > 0,
+        )
+    try:
+        yield learner
+    finally:
+        with _lock:
+            _kept[key] = learner
+            while len(_kept) > LEARNERS_KEPT:
+                _kept.popitem(last=False)

@@ -1,0 +1,482 @@
+"""`TabularNetwork`: numbers and codes in, an ensemble of networks side by side.
+
+    x, codes -> numeric embedding, code embeddings -> scale -> hidden blocks -> head
+
+The pieces are those of RealMLP (Holzmueller et al., Better by Default, 2024), which were
+chosen there on other tables; the members, and what is learned of them together, are ours.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+from kerasnn.errors import InputError, check_whole_number
+from kerasnn.layers import (
+    dropout_keys,
+    member_dense,
+    member_dropout,
+    member_lookup,
+    periodic_embedding,
+    piecewise_linear_encoding,
+)
+from kerasnn.models.tabular_heads import member_losses, probabilities
+
+INITIAL_ROWS = 512  # that the initial weights are fitted to
+FREQUENCY_SPREAD = 0.1
+SLOW, FAST = (
+    0.1,
+    6.0,
+)  # learning rates of embeddings and biases, of the scale; see `Trained`
+
+
+class Trained(NamedTuple):
+    """A trained Variable, and how it is trained.
+
+    Attributes:
+        variable: [members, ...], or shared by all.
+        rate: its learning rate, as a factor of the one that is set.
+        decays: whether weight decay pulls it to zero.
+    """
+
+    variable: keras.Variable
+    rate: float
+    decays: bool
+
+
+class Block(NamedTuple):
+    """The Variables of one layer.
+
+    Attributes:
+        kernel: [members, n_in, n_out], or [n_in, n_out] where it is shared.
+        bias: [members, 1, n_out].
+        curvature: [members, 1, n_out], how much of the activation each unit takes: 0 is
+            linear; None at the head.
+        scale_in, scale_out: [members, 1, n_in] and [members, 1, n_out], what a member has
+            of its own where the kernel is shared (BatchEnsemble), else None.
+    """
+
+    kernel: keras.Variable
+    bias: keras.Variable
+    curvature: keras.Variable | None
+    scale_in: keras.Variable | None
+    scale_out: keras.Variable | None
+
+
+@keras.saving.register_keras_serializable(package="kerasnn")
+class TabularNetwork(keras.Model):
+    """Networks for tables, `members` of them side by side, with explicit Variables.
+
+    It takes `x` [batch, n_in] float32, the first `n_numeric` columns of which are scaled
+    numbers and the others indicators, and `codes` [batch, len(cardinalities)] int32, as
+    `preprocessing.Preprocessor` makes them. Every member sees the same rows when it is
+    called, and rows of its own in `member_outputs`.
+
+    Args:
+        n_numeric: columns of x that are numbers, to be embedded.
+        n_in: columns of x.
+        n_out: classes, or values of a regression.
+        task: "binary", "multiclass" or "regression".
+        cardinalities: how many codes each column of `codes` has.
+        members: networks side by side.
+        sharing: "separate", weights of its own for each member; "batch-ensemble", shared
+            kernels of the hidden layers with scales of its own for each member.
+        hidden_units: units of each hidden layer; () for none.
+        activation: "relu", "selu", "mish", "silu" or "gelu".
+        curved: whether each unit learns how much of the activation it takes.
+        embedding: "periodic", "piecewise-linear" or "none".
+        n_frequencies: waves of each number, for "periodic".
+        embedding_units: units that these waves become.
+        bins: bins of each number, for "piecewise-linear".
+        code_units: units that a code becomes.
+        scaled: whether each input of the first layer has a scale to be learned.
+
+    Raises:
+        InputError: a number is out of range, or a choice is not one.
+    """
+
+    def __init__(
+        self,
+        n_numeric: int,
+        n_in: int,
+        n_out: int,
+        *,
+        task: TabularTask,
+        cardinalities: Sequence[int] = (),
+        members: int = 1,
+        sharing: Sharing = "separate",
+        hidden_units: Sequence[int] = (256, 256, 256),
+        activation: Activation = "selu",
+        curved: bool = True,
+        embedding: NumericEmbedding = "periodic",
+        n_frequencies: int = 16,
+        embedding_units: int = 3,
+        bins: int = 16,
+        code_units: int = 8,
+        scaled: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self.n_numeric = check_whole_number("n_numeric", n_numeric, least=0)
+        self.n_in = check_whole_number("n_in", n_in, least=self.n_numeric)
+        self.n_out = check_whole_number("n_out", n_out, least=1)
+        self.members = check_whole_number("members", members, least=1)
+        self.cardinalities = tuple(cardinalities)
+        self.hidden_units = tuple(
+            check_whole_number("hidden_units", units, least=1) for units in hidden_units
+        )
+        self.task: TabularTask = task
+        self.sharing: Sharing = sharing
+        self.activation: Activation = activation
+        self.curved = curved
+        self.embedding: NumericEmbedding = embedding if n_numeric else "none"
+        self.n_frequencies = n_frequencies
+        self.embedding_units = embedding_units
+        self.bins = bins
+        self.code_units = code_units
+        self.scaled = scaled
+        self.trained: list[Trained] = []
+        self._make_variables()
+        self.built = True  # every Variable is there; no input is needed to make them
+
+    # ------------------------------------------------------------------ Variables
+
+    def _make_variables(self) -> None:
+        members, n = self.members, self.n_numeric
+        if self.embedding == "periodic":
+            waves = (members, n, self.n_frequencies)
+            self.frequencies = self._trained("frequencies", waves, SLOW)
+            self.phases = self._trained("phases", waves, SLOW, decays=False)
+            units = self.embedding_units
+            self.wave_kernel = self._trained("wave_kernel", (*waves, units), SLOW)
+            self.wave_bias = self._trained(
+                "wave_bias", (members, n, units), SLOW, decays=False
+            )
+        if self.embedding == "piecewise-linear":
+            self.bin_starts = self._kept("bin_starts", (members, n, self.bins))
+            self.bin_slopes = self._kept("bin_slopes", (members, n, self.bins))
+        self.code_tables = [
+            self._trained(f"code_table_{i}", (members, cardinality, self.code_units), SLOW)
+            for i, cardinality in enumerate(self.cardinalities)
+        ]
+        if self.scaled:
+            self.scale = self._trained("scale", (members, 1, self.n_embedded), FAST)
+        widths = (self.n_embedded, *self.hidden_units, self.n_logits)
+        self.blocks = [
+            self._block(i, n_in, n_out, hidden=i < len(self.hidden_units))
+            for i, (n_in, n_out) in enumerate(itertools.pairwise(widths))
+        ]
+        # What the answers need beside the outputs; fitted after training.
+        if self.task == "regression":
+            for name in ("target_mean", "target_scale", "target_low", "target_high"):
+                setattr(self, name, self._kept(name, (self.n_out,)))
+        else:
+            self.sharpness = self._kept("sharpness", ())
+            self.sharpness.assign(1.0)
+
+    def _block(self, i: int, n_in: int, n_out: int, *, hidden: bool) -> Block:
+        members = self.members
+        shared = hidden and self.sharing == "batch-ensemble"
+        kernel = (n_in, n_out) if shared else (members, n_in, n_out)
+
+        def scales(name: str, units: int) -> keras.Variable | None:
+            return (
+                self._trained(f"{name}_{i}", (members, 1, units), 1.0) if shared else None
+            )
+
+        return Block(
+            kernel=self._trained(f"kernel_{i}", kernel, 1.0),
+            bias=self._trained(f"bias_{i}", (members, 1, n_out), SLOW, decays=False),
+            curvature=self._trained(
+                f"curvature_{i}", (members, 1, n_out), SLOW, decays=False
+            )
+            if hidden and self.curved
+            else None,
+            scale_in=scales("scale_in", n_in),
+            scale_out=scales("scale_out", n_out),
+        )
+
+    def _trained(
+        self, name: str, shape: tuple[int, ...], rate: float, *, decays: bool = True
+    ) -> keras.Variable:
+        variable = self.add_weight(name=name, shape=shape, initializer="zeros")
+        self.trained.append(Trained(variable, rate, decays))
+        return variable
+
+    def _kept(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+
+    @property
+    def n_embedded(self) -> int:
+        """Inputs of the first layer."""
+        per_number = {
+            "periodic": 1 + self.embedding_units,
+            "piecewise-linear": 1 + self.bins,
+            "none": 1,
+        }[self.embedding]
+        codes = len(self.cardinalities) * self.code_units
+        return self.n_numeric * (per_number - 1) + self.n_in + codes
+
+    @property
+    def n_logits(self) -> int:
+        """Outputs of the head: one for two classes, whose logits differ by it."""
+        return 1 if self.task == "binary" else self.n_out
+
+    # ------------------------------------------------------------------ forward
+
+    def member_outputs(
+        self,
+        x: tf.Tensor,
+        codes: tf.Tensor,
+        *,
+        dropout: tf.Tensor | None = None,
+        seeds: tf.Tensor | None = None,
+        step: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The outputs of each member for rows of its own.
+
+        Args:
+            x: [members, batch, n_in] float32.
+            codes: [members, batch, len(cardinalities)] int32.
+            dropout: scalar, while training.
+            seeds: of the dropout, [members] uint32.
+            step: number of the step, an integer, for the dropout.
+
+        Returns:
+            [members, batch, n_logits]: logits, or standardised values.
+        """
+        z = self._embedded(x, codes)
+        *hidden, head = self.blocks
+        for i, block in enumerate(hidden):
+            z = self._hidden(block, z)
+            if dropout is not None:
+                z = member_dropout(z, dropout, dropout_keys(seeds, step, i))
+        return member_dense(z, head.kernel, head.bias)
+
+    def _embedded(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+        """Inputs of the first layer, [members, batch, n_embedded]."""
+        numbers = x[..., : self.n_numeric]
+        parts = [x]
+        if self.embedding == "periodic":
+            parts.append(
+                periodic_embedding(
+                    numbers,
+                    self.frequencies,
+                    self.phases,
+                    self.wave_kernel,
+                    self.wave_bias,
+                )
+            )
+        elif self.embedding == "piecewise-linear":
+            parts.append(
+                piecewise_linear_encoding(numbers, self.bin_starts, self.bin_slopes)
+            )
+        parts += [
+            member_lookup(codes[..., i], table) for i, table in enumerate(self.code_tables)
+        ]
+        z = tf.concat(parts, axis=-1) if len(parts) > 1 else x
+        return z * self.scale if self.scaled else z
+
+    def _hidden(self, block: Block, z: tf.Tensor) -> tf.Tensor:
+        if block.scale_in is not None:
+            z = z * block.scale_in
+        z = member_dense(z, block.kernel, block.bias)
+        if block.scale_out is not None:
+            z = z * block.scale_out
+        activated = ACTIVATIONS[self.activation](z)
+        return (
+            activated if block.curvature is None else z + block.curvature * (activated - z)
+        )
+
+    def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Probabilities [members, batch, n_out] of outputs, or values as the target's."""
+        if self.task != "regression":
+            return probabilities(self.task, outputs * self.sharpness)
+        values = outputs * self.target_scale + self.target_mean
+        return tf.clip_by_value(values, self.target_low, self.target_high)
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        """Probabilities [batch, n_out], or values, the mean of the members'.
+
+        Args:
+            inputs: (x, codes), or x where there are no codes.
+        """
+        x, codes = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        x = self._for_each_member(tf.cast(x, tf.float32))
+        codes = self._for_each_member(
+            tf.zeros([tf.shape(x)[1], 0], tf.int32) if codes is None else codes
+        )
+        return tf.reduce_mean(self.member_answers(self.member_outputs(x, codes)), axis=0)
+
+    def _for_each_member(self, rows: tf.Tensor) -> tf.Tensor:
+        shape = [self.members, tf.shape(rows)[0], rows.shape[1]]
+        return tf.broadcast_to(rows[tf.newaxis], shape)
+
+    def losses_of_rows(
+        self, targets: tf.Tensor, outputs: tf.Tensor, smoothing: float = 0.0
+    ) -> tf.Tensor:
+        """Cross-entropy or squared error of each row of each member, [members, batch].
+
+        Args:
+            targets: [members, batch] int32, or [members, batch, n_out] standardised.
+            outputs: [members, batch, n_logits].
+            smoothing: of the labels.
+        """
+        return member_losses(self.task, targets, outputs, smoothing)
+
+    # ------------------------------------------------------------------ initial weights
+
+    def initialize(
+        self, x: NDArray[np.float32], codes: NDArray[np.int32], seeds: Sequence[int]
+    ) -> None:
+        """Assign initial weights that suit the training rows of each member.
+
+        Kernels are normal, scaled so that each unit has variance one on these rows; a bias
+        puts the kink of its unit at a random place among them.
+
+        Args:
+            x: [members, rows, n_in], some rows of each member.
+            codes: [members, rows, len(cardinalities)].
+            seeds: one for each member; what a member gets depends on its own alone.
+
+        Source: Holzmueller et al., Better by Default (2024), appendix A.
+        """
+        if len(seeds) != self.members or len(x) != self.members:
+            raise InputError(
+                f"initialize takes a seed and rows for each of {self.members} members;"
+                f" got {len(seeds)} seeds and rows for {len(x)}"
+            )
+        draw = _MemberDraws(seeds)
+        self._initialize_embeddings(draw, x)
+        z = self._embedded(tf.constant(x), tf.constant(codes))
+        for block in self.blocks:
+            self._initialize_block(block, draw, z)
+            if block is not self.blocks[-1]:
+                z = self._hidden(block, z)
+
+    def _initialize_embeddings(self, draw: "_MemberDraws", x: NDArray[np.float32]) -> None:
+        if self.embedding == "periodic":
+            spread = 1 / math.sqrt(self.n_frequencies)
+            draw.normal(self.frequencies, FREQUENCY_SPREAD)
+            draw.uniform(self.phases, math.pi)
+            draw.uniform(self.wave_kernel, spread)
+            draw.uniform(self.wave_bias, spread)
+        elif self.embedding == "piecewise-linear":
+            starts, slopes = quantile_bins(x[..., : self.n_numeric], self.bins)
+            self.bin_starts.assign(starts)
+            self.bin_slopes.assign(slopes)
+        for table in self.code_tables:
+            draw.normal(table, 1.0)
+        if self.scaled:
+            self.scale.assign(tf.ones_like(self.scale))
+
+    def _initialize_block(self, block: Block, draw: "_MemberDraws", z: tf.Tensor) -> None:
+        if block.scale_in is not None and block.scale_out is not None:
+            draw.signs(block.scale_in)
+            block.scale_out.assign(tf.ones_like(block.scale_out))
+            z = z * block.scale_in
+        draw.normal(block.kernel, 1.0)
+        block.bias.assign(tf.zeros_like(block.bias))
+        if block.curvature is not None:
+            block.curvature.assign(tf.ones_like(block.curvature))
+        before = member_dense(z, block.kernel, block.bias)
+        axes = [1] if len(block.kernel.shape) == 3 else [0, 1]
+        deviation = tf.math.reduce_std(before, axis=axes, keepdims=True)
+        # A unit that is the same for all rows stays as it is.
+        factor = tf.where(deviation > 1e-3, 1 / tf.maximum(deviation, 1e-3), 1.0)
+        if len(block.kernel.shape) == 2:
+            factor = factor[0]
+        block.kernel.assign(block.kernel * factor)
+        places = draw.places_among((before * factor).numpy())
+        block.bias.assign(-places[:, np.newaxis])
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this network again (without its trained weights)."""
+        names = (
+            *("n_numeric", "n_in", "n_out", "task", "cardinalities", "members", "sharing"),
+            *("hidden_units", "activation", "curved", "embedding", "n_frequencies"),
+            *("embedding_units", "bins", "code_units", "scaled", "name"),
+        )
+        return {name: getattr(self, name) for name in names}
+
+
+def _mish(z: tf.Tensor) -> tf.Tensor:
+    return z * tf.tanh(tf.nn.softplus(z))
+
+
+ACTIVATIONS = {
+    "relu": tf.nn.relu,
+    "selu": tf.nn.selu,
+    "mish": _mish,
+    "silu": tf.nn.silu,
+    "gelu": tf.nn.gelu,
+}
+
+
+def quantile_bins(
+    numbers: NDArray[np.float32], bins: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Bins between the quantiles of each number, for `piecewise_linear_encoding`.
+
+    Args:
+        numbers: [members, rows, n_numeric].
+        bins: at most so many; fewer where quantiles fall together.
+
+    Returns:
+        starts and slopes, each [members, n_numeric, bins]; slope 0 for a bin not used.
+    """
+    edges = np.quantile(numbers, np.linspace(0, 1, bins + 1), axis=1)  # [bins + 1, ...]
+    edges = np.moveaxis(edges, 0, -1).astype(np.float32)  # [members, n_numeric, bins + 1]
+    widths = np.diff(edges, axis=-1)
+    slopes = np.divide(1, widths, out=np.zeros_like(widths), where=widths > 1e-6)
+    return edges[..., :-1], slopes
+
+
+class _MemberDraws:
+    """Random initial values, each member's from its own seed."""
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def normal(self, variable: keras.Variable, deviation: float) -> None:
+        """N(0, deviation^2); what is shared is drawn by the first member."""
+        self._assign(variable, lambda rng, shape: deviation * rng.standard_normal(shape))
+
+    def uniform(self, variable: keras.Variable, bound: float) -> None:
+        """Uniform within +-bound."""
+        self._assign(variable, lambda rng, shape: rng.uniform(-bound, bound, shape))
+
+    def signs(self, variable: keras.Variable) -> None:
+        """-1 or 1."""
+        self._assign(variable, lambda rng, shape: rng.choice([-1.0, 1.0], shape))
+
+    def places_among(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A random mean of five of the rows' values, for each unit.
+
+        Args:
+            values: [members, rows, units].
+
+        Returns:
+            [members, units].
+        """
+        places = []
+        for rng, rows in zip(self.generators, values, strict=True):
+            n_rows, units = rows.shape
+            shares = rng.exponential(size=(5, units))
+            picked = rows[rng.integers(n_rows, size=(5, units)), np.arange(units)]
+            places.append((shares / shares.sum(axis=0) * picked).sum(axis=0))
+        return np.stack(places).astype(np.float32)
+
+    def _assign(self, variable: keras.Variable, draw: Any) -> None:
+        shape = tuple(variable.shape)
+        if len(shape) == 2:  # a kernel that all members share
+            value = draw(self.generators[0], shape)
+        else:
+            value = np.stack([draw(rng, shape[1:]) for rng in self.generators])
+        variable.assign(value.astype(np.float32))

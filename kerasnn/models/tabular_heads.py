@@ -1,0 +1,40 @@
+"""What the outputs of a `TabularNetwork` mean: losses of rows, and probabilities."""
+
+import tensorflow as tf
+
+from kerasnn.choices import TabularTask
+
+
+def member_losses(
+    task: TabularTask, targets: tf.Tensor, outputs: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
+    """The loss of each row of each member.
+
+    Args:
+        task: "binary", "multiclass" or "regression".
+        targets: [members, batch] int32, or [members, batch, n_out] standardised values.
+        outputs: [members, batch, n_logits].
+        smoothing: share of the label that is spread evenly over the classes.
+
+    Returns:
+        [members, batch] float32: cross-entropy in nats, or the squared error, the mean
+        over the outputs.
+    """
+    if task == "regression":
+        return tf.reduce_mean(tf.math.squared_difference(targets, outputs), axis=-1)
+    if task == "binary":
+        labels = tf.cast(targets, tf.float32) * (1 - smoothing) + smoothing / 2
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs[..., 0])
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+    if not smoothing:
+        return losses
+    spread = -tf.reduce_mean(tf.nn.log_softmax(outputs), axis=-1)
+    return (1 - smoothing) * losses + smoothing * spread
+
+
+def probabilities(task: TabularTask, logits: tf.Tensor) -> tf.Tensor:
+    """The probability of each class, [..., n_out], of logits [..., n_logits]."""
+    if task == "binary":
+        second = tf.sigmoid(logits)
+        return tf.concat([tf.sigmoid(-logits), second], axis=-1)
+    return tf.nn.softmax(logits)
