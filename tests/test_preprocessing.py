@@ -196,6 +196,14 @@ def test_only_parts_of_dates_that_vary_are_kept():
     assert months.feature_names == ("t days", "t day of year", "t weekday")
 
 
+def test_dates_that_no_text_in_a_graph_can_be_are_missing():
+    values = dates("2024-01-01", "2024-02-02", "NaT", "NaT", "NaT")
+    preprocessor, _ = fitted({"t": values}, "datetime")
+    x = preprocessor.prepare(pd.DataFrame({"t": dates("12000-01-01", "0000-06-01")})).x
+    assert preprocessor.feature_names[-1] == "t missing"
+    assert x.tolist() == [[0.0] * (x.shape[1] - 1) + [1.0]] * 2
+
+
 def mixed_table(n=200, seed=0):
     """A table with every kind of column, and its schema."""
     rng = np.random.default_rng(seed)

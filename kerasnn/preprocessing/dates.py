@@ -14,8 +14,14 @@ FIRST_WEEKDAY = 3  # 1970 began on a Thursday; Monday is 0
 FIRST, END = np.datetime64("0001-01-01", "s"), np.datetime64("10000-01-01", "s")
 
 
+def are_known(dates: pd.Series) -> NDArray[np.bool_]:
+    """Which dates [rows] are there, and of the years 1 to 9999, as text in a graph is."""
+    values = dates.to_numpy("datetime64[s]")
+    return (values >= FIRST) & (values < END)  # NaT is neither
+
+
 def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
-    """The parts of dates, NaN where they are missing or not of the years 1 to 9999.
+    """The parts of dates, NaN where they are not known.
 
     Args:
         dates: [rows] datetime64[s].
@@ -24,9 +30,8 @@ def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
         "days" since 1970 with the fraction of the day, "day of year" and "day of month"
         from 1, "weekday" from Monday, 0, and "hour" with its fraction; each [rows].
     """
-    values = dates.to_numpy("datetime64[s]")
-    known = (values >= FIRST) & (values < END)  # NaT is neither
-    values = np.where(known, values, np.datetime64(0, "s"))
+    known = are_known(dates)
+    values = np.where(known, dates.to_numpy("datetime64[s]"), np.datetime64(0, "s"))
     day = values.astype("datetime64[D]")
     days = day.astype(np.int64)
     second = values.astype(np.int64) - days * SECONDS_A_DAY
@@ -47,7 +52,7 @@ def varying_parts(dates: pd.Series) -> tuple[str, ...]:
     what the days since 1970 say.
     """
     parts = date_parts(dates)
-    years = dates.dt.year.dropna().nunique()
+    years = dates[are_known(dates)].dt.year.nunique()
     return tuple(
         name
         for name in PARTS

@@ -73,9 +73,9 @@ def fit_levels(
     counts = pd.Series(_texts(values)).value_counts()
     if len(counts) < 2:
         return None
-    counts = counts[counts >= min_count]
-    kept = sorted(counts.index, key=lambda text: (-counts[text], text))[:most]
-    return _as_form(column.name, kept, one_hot_levels)
+    frequent = counts[counts >= min_count]
+    ranked = sorted((-count, text) for text, count in frequent.items())
+    return _as_form(column.name, [text for _, text in ranked[:most]], one_hot_levels)
 
 
 def _texts(values: pd.Series) -> NDArray[np.object_]:

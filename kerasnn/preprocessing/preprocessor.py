@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kerasnn.choices import ColumnKind, NumericScaling
 from kerasnn.datasets.schema import Schema
 from kerasnn.errors import InputError, check_whole_number
-from kerasnn.preprocessing.dates import date_parts, varying_parts
+from kerasnn.preprocessing.dates import are_known, date_parts, varying_parts
 from kerasnn.preprocessing.graph import PreprocessingGraph
 from kerasnn.preprocessing.levels import Levels, fit_levels
 from kerasnn.preprocessing.scaling import Scaling, fit_scaling, scaling_from_dict
@@ -173,7 +173,7 @@ class Preprocessor:
         n = self.n_numeric
         x[:, :n] = self.scaling.apply(_values(table, self.numbers))
         for column in self.missing:
-            x[:, n] = table[column].isna()
+            x[:, n] = _missing_rows(table[column], self.kinds[column])
             n += 1
         for levels in self.in_x:
             columns = levels.rows_of_x[levels.codes(table[levels.column])]
@@ -265,15 +265,24 @@ def _numbers(table: pd.DataFrame, schema: Schema) -> list[Number]:
 def _values(table: pd.DataFrame, numbers: tuple[Number, ...]) -> NDArray[np.float64]:
     """[rows, n_numbers], NaN where missing, not yet scaled."""
     values = np.empty((len(table), len(numbers)))
-    parts = {n.column: date_parts(table[n.column]) for n in numbers if n.part}
+    parts = {
+        name: date_parts(table[name]) for name in {n.column for n in numbers if n.part}
+    }
     for i, number in enumerate(numbers):
         column = number.column
         values[:, i] = parts[column][number.part] if number.part else table[column]
     return values
 
 
+def _missing_rows(values: pd.Series, kind: ColumnKind) -> NDArray[np.bool_]:
+    return ~are_known(values) if kind == "datetime" else values.isna().to_numpy()
+
+
 def _with_indicator(table: pd.DataFrame, schema: Schema, min_count: int) -> list[str]:
     """Columns of numbers and dates in which missing values are information."""
-    kinds = ("numeric", "datetime")
-    counts = {c.name: table[c.name].isna().sum() for c in schema.columns if c.kind in kinds}
+    counts = {
+        column.name: _missing_rows(table[column.name], column.kind).sum()
+        for column in schema.columns
+        if column.kind in ("numeric", "datetime")
+    }
     return [name for name, n in counts.items() if min_count <= n < len(table)]
