@@ -17,6 +17,7 @@ from kerasnn import ExportError, InputError, saving
 from kerasnn.datasets import Column, Schema, Target, checked_table
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import table_writer
+from kerasnn.saving.contents import check_answers
 
 SCHEMA = Schema(
     (
@@ -343,6 +344,16 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
     assert message() == (
         f"the SavedModel's classes, {', '.join(['other'] * 12)}, are not those of its"
         " probabilities; nothing was written"
+    )
+
+
+def test_large_numbers_may_differ_by_their_rounding():
+    value = np.array([300.0, 1e6], np.float32)
+    check_answers({"value": value}, {"value": value + [0.25, 0.0]})
+    with pytest.raises(ExportError) as caught:
+        check_answers({"value": value}, {"value": value + [8.0, 0.0]})
+    assert str(caught.value) == (
+        "the SavedModel's 'value' differs from the network's by 8; nothing was written"
     )
 
 

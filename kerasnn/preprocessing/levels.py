@@ -74,7 +74,7 @@ def fit_levels(
     if len(counts) < 2:
         return None
     frequent = counts[counts >= min_count]
-    ranked = sorted((-count, text) for text, count in frequent.items())
+    ranked = sorted((-count, str(text)) for text, count in frequent.items())
     return _as_form(column.name, [text for _, text in ranked[:most]], one_hot_levels)
 
 
