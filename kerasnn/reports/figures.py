@@ -15,6 +15,7 @@ from sklearn.metrics import confusion_matrix
 
 TRAIN_COLOUR, TEST_COLOUR = "#1f5fa8", "#d1602b"
 MOST_WRONG_SHOWN = 24
+LETTERS_ACROSS = 30  # of names below a confusion matrix
 LOG_SCALE_FROM = 20  # largest value over smallest, from which an axis is logarithmic
 
 
@@ -74,10 +75,15 @@ def confusion_matrix_figure(
     # Shaded by the share of the row's class, so that rare classes are seen as well.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # So that the largest count fits into its cell.
+    size = min(10.0, 330 / (len(classes) * len(str(counts.max()))))
     for i, j in np.argwhere(counts):
         colour = "white" if shares[i, j] > 0.5 else "black"
-        axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(classes)), classes)
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
+        axes.text(j, i, str(counts[i, j]), color=colour, **style)
+    # Beside each other they would run together.
+    long = sum(map(len, classes)) > LETTERS_ACROSS
+    axes.set_xticks(range(len(classes)), classes, rotation=90 if long else 0)
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")

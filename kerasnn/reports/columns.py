@@ -1,0 +1,67 @@
+"""The schema for a person: what was inferred of each column, what was left out."""
+
+from kerasnn.datasets.schema import Column, Schema, Target
+from kerasnn.reports.page import Cell, Section, Table
+from kerasnn.reports.texts import counted, share_text
+
+LEVELS_SHOWN = 5
+
+
+def schema_sections(schema: Schema) -> list[Section]:
+    """What was inferred, and what was left out and why."""
+    rows: list[list[str | Cell]] = []
+    if schema.target is not None:
+        target = schema.target
+        shown = _target_values(target)
+        rows.append([target.name, f"target, {target.task}", "", shown, target.reason])
+    rows += [
+        [c.name, c.kind, share_text(c.missing, schema.rows), _values(c), c.reason]
+        for c in schema.columns
+    ]
+    inferred = Section(
+        "What was inferred",
+        f"From {counted(schema.rows, 'row')}. What is wrong here can be put right by naming"
+        " the column's kind.",
+        table=Table(["column", "kind", "missing", "values", "why"], rows, words=True),
+    )
+    if not schema.left_out:
+        return [inferred, Section("Left out", "No column was left out.")]
+    left_out = Section(
+        "Left out",
+        f"{counted(len(schema.left_out), 'column')} that the network does not use.",
+        table=Table(
+            ["column", "why"], [[c.name, c.reason] for c in schema.left_out], words=True
+        ),
+    )
+    return [inferred, left_out]
+
+
+def _values(column: Column) -> str:
+    if column.low is not None and column.high is not None:
+        return _range(column.low, column.high)
+    if column.first is not None:
+        return f"{column.first} to {column.last}"
+    return _levels(column.levels, column.counts, column.n_levels or len(column.levels))
+
+
+def _target_values(target: Target) -> str:
+    if target.low is not None and target.high is not None:
+        return _range(target.low, target.high)
+    return _levels(target.classes, target.counts, len(target.classes))
+
+
+def _range(low: float, high: float) -> str:
+    # Without commas: years are numbers as well.
+    return f"{low:.10g} to {high:.10g}"
+
+
+def _levels(levels: tuple[str, ...], counts: tuple[int, ...], n_levels: int) -> str:
+    """The first of them with their rows, and how many more there are."""
+    shown = levels[:LEVELS_SHOWN]
+    texts = (
+        [f"{level} ({count:,})" for level, count in zip(shown, counts, strict=False)]
+        if counts
+        else list(shown)
+    )
+    more = n_levels - len(shown)
+    return ", ".join(texts) + (f", and {more:,} more" if more > 0 else "")

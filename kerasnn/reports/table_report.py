@@ -1,0 +1,270 @@
+"""The report on a network for a table, from plain arrays: what it is worth, and what it is.
+
+It needs no network and no TensorFlow: predictions, baselines, history and importance are
+given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from kerasnn.choices import Task
+from kerasnn.datasets.schema import Schema, Target
+from kerasnn.errors import InputError
+from kerasnn.reports.columns import schema_sections
+from kerasnn.reports.importance import Importance
+from kerasnn.reports.page import Cell, Section, Table, report_html
+from kerasnn.reports.predictions import (
+    class_sections,
+    curve_section,
+    value_sections,
+)
+from kerasnn.reports.scores import (
+    HIGHER_IS_BETTER,
+    Score,
+    compare_predictions,
+    score_predictions,
+)
+from kerasnn.reports.texts import (
+    NAMES,
+    counted,
+    number_text,
+    score_cell,
+)
+
+Array = NDArray[Any]
+
+MOST_COLUMNS = 30  # in the list of importances
+LARGE: dict[Task, tuple[str, ...]] = {
+    "classification": ("accuracy", "log_loss", "auc"),
+    "regression": ("r2", "rmse", "mae"),
+}
+COMPARED: dict[Task, tuple[str, ...]] = {
+    "classification": ("error", "log_loss"),
+    "regression": ("rmse", "mae"),
+}
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """All that the report tells.
+
+    Attributes:
+        title: heading.
+        schema: of the table, with its target.
+        truth: [test rows] integers, indices into the target's classes; or float.
+        predicted: [test rows, n_classes] probabilities, or [test rows] float.
+        rows_trained: how many rows the network has learned from.
+        seconds: that training took; None: not told.
+        baselines: predictions like `predicted`, by name, as `baseline_predictions` gives;
+            the first is the one that the network is compared with.
+        history: as in `member_curves`: "loss", "val_loss", ...
+        epochs: [checks] when the values of `history` were taken; 1, 2, ... by default.
+        best_epoch: the epoch chosen, or that of each member.
+        importance: as `permutation_importance` gives.
+        settings: by name.
+        data: what is told of the data beside the rows: source, fingerprint.
+        versions: by name.
+        seed: of the resamples.
+    """
+
+    title: str
+    schema: Schema
+    truth: Array
+    predicted: Array
+    rows_trained: int
+    seconds: float | None = None
+    baselines: Mapping[str, Array] = field(default_factory=dict)
+    history: Mapping[str, ArrayLike] = field(default_factory=dict)
+    epochs: ArrayLike | None = None
+    best_epoch: float | Sequence[float] | None = None
+    importance: Sequence[Importance] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def target(self) -> Target:
+        """What is predicted.
+
+        Raises:
+            InputError: the schema does not tell.
+        """
+        if self.schema.target is None:
+            raise InputError("a report needs a schema with its target; target is None")
+        return self.schema.target
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """The network's scores on the test rows; computed once."""
+        return score_predictions(
+            self.target.task, self.truth, self.predicted, seed=self.seed
+        )
+
+
+def table_report(result: TableResult) -> str:
+    """One self-contained HTML page; it loads nothing from elsewhere.
+
+    Raises:
+        InputError: predictions, truth and schema do not match.
+    """
+    sections = table_sections(result)
+    return report_html(
+        result.title,
+        _summary(result),
+        numbers=_numbers(result),
+        tables=_tables(result),
+        sections=sections,
+    )
+
+
+def table_sections(result: TableResult) -> list[Section]:
+    """The parts of the report, with the figures as PNG."""
+    target = result.target
+    _check_classes(target, result.predicted)
+    sections = []
+    if result.baselines:
+        sections.append(_comparison(result))
+    if result.history:
+        sections.append(curve_section(result.history, result.epochs, result.best_epoch))
+    if target.task == "classification":
+        sections += class_sections(result.truth, result.predicted, target.classes)
+    else:
+        sections += value_sections(result.truth, result.predicted)
+    if result.importance:
+        sections.append(_importance(target.task, result.importance))
+    return sections + schema_sections(result.schema)
+
+
+def _check_classes(target: Target, predicted: Array) -> None:
+    if target.task == "classification" and predicted.shape[1:] != (len(target.classes),):
+        raise InputError(
+            f"predicted must be [rows, {len(target.classes)}] probabilities, one for each"
+            f" class of {target.name!r}; got {predicted.shape}"
+        )
+
+
+def _summary(result: TableResult) -> str:
+    target = result.target
+    what = (
+        counted(len(target.classes), "class", "classes")
+        if target.task == "classification"
+        else "a number"
+    )
+    took = "" if result.seconds is None else f" in {number_text(result.seconds)} s"
+    return (
+        f"Predicts {target.name} ({what}) from"
+        f" {counted(len(result.schema.columns), 'column')}. It learned from"
+        f" {counted(result.rows_trained, 'row')}{took}; the scores are those of"
+        f" {counted(len(result.truth), 'test row')} that it never saw,"
+        " with 95% intervals."
+    )
+
+
+def _numbers(result: TableResult) -> dict[str, str | Cell]:
+    scores = result.scores
+    return {
+        NAMES[name]: score_cell(scores[name])
+        for name in LARGE[result.target.task]
+        if name in scores
+    }
+
+
+def _comparison(result: TableResult) -> Section:
+    task = result.target.task
+    of_models = {"network": result.scores} | {
+        name: score_predictions(task, result.truth, predicted, seed=result.seed)
+        for name, predicted in result.baselines.items()
+    }
+    rows: list[list[str | Cell]] = []
+    for score, ours in result.scores.items():
+        best = _best(score, {m: scores[score].value for m, scores in of_models.items()})
+        rows.append(
+            [
+                NAMES[score],
+                *(
+                    score_cell(scores[score], like=ours.value, strong=m == best)
+                    for m, scores in of_models.items()
+                ),
+            ]
+        )
+    return Section(
+        "Beside simple models",
+        "The same test rows, predicted by models that anybody can have at once. Below each"
+        " score its 95% interval, from 1,000 resamples of the test rows.",
+        table=Table(["", *of_models], rows, caption=_verdict(result)),
+    )
+
+
+def _best(score: str, values: Mapping[str, float]) -> str:
+    sign = 1 if score in HIGHER_IS_BETTER else -1
+    return max(values, key=lambda model: sign * values[model])
+
+
+def _verdict(result: TableResult) -> str:
+    """The network against the first baseline, resampled in pairs."""
+    task = result.target.task
+    name, other = next(iter(result.baselines.items()))
+    gaps = compare_predictions(
+        task, result.truth, result.predicted, other, seed=result.seed
+    )
+    texts = [_gap_text(s, gaps[s], like=result.scores[s].value) for s in COMPARED[task]]
+    return f"Network minus {name}, on the same rows: {'; '.join(texts)}."
+
+
+def _gap_text(score: str, gap: Score, *, like: float) -> str:
+    """A difference, and whether chance may explain it."""
+    value, low, high = (number_text(v, like=like) for v in gap)
+    if gap.low <= 0 <= gap.high:
+        meaning = "which may be chance"
+    else:
+        meaning = f"{'better' if gap.value < 0 else 'worse'} beyond chance"
+    return f"{NAMES[score]} {value} ({low} to {high}), {meaning}"
+
+
+def _importance(task: Task, importance: Sequence[Importance]) -> Section:
+    unit = "RMSE" if task == "regression" else "log loss"
+    most = max(max(one.mean for one in importance), 1e-12)
+    shown = importance[:MOST_COLUMNS]
+    rows = [
+        [
+            Cell(one.name, bar=min(max(one.mean / most, 0.0), 1.0)),
+            Cell(
+                number_text(one.mean, like=most),
+                f"\u00b1\u00a0{number_text(one.spread, like=most)}",
+            ),
+        ]
+        for one in shown
+    ]
+    more = len(importance) - len(shown)
+    least = number_text(shown[-1].mean, like=most)
+    caption = f"The other {counted(more, 'column')}: at most {least}." if more else ""
+    return Section(
+        "Importance of the columns",
+        f"How much the {unit} grows when a column is shuffled among the test rows, and its"
+        " standard deviation over the shuffles. Columns that tell the same share it.",
+        table=Table(["column", "growth"], rows, caption=caption),
+    )
+
+
+def _tables(result: TableResult) -> dict[str, dict[str, str]]:
+    tables = {
+        "Settings": {k.replace("_", " "): _text(v) for k, v in result.settings.items()},
+        "Data": {
+            "rows to learn from": f"{result.rows_trained:,}",
+            "test rows": f"{len(result.truth):,}",
+            **result.data,
+        },
+        "Versions": dict(result.versions),
+    }
+    return {heading: rows for heading, rows in tables.items() if rows}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
