@@ -349,9 +349,9 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 def test_large_numbers_may_differ_by_their_rounding():
     value = np.array([300.0, 1e6], np.float32)
-    check_answers({"value": value}, {"value": value + [0.25, 0.0]})
+    check_answers({"value": value}, {"value": value + np.array([0.25, 0.0])})
     with pytest.raises(ExportError) as caught:
-        check_answers({"value": value}, {"value": value + [8.0, 0.0]})
+        check_answers({"value": value}, {"value": value + np.array([8.0, 0.0])})
     assert str(caught.value) == (
         "the SavedModel's 'value' differs from the network's by 8; nothing was written"
     )
