@@ -90,17 +90,17 @@ def check_dates(name: str, values: ArrayLike | pd.Series | Cells) -> NDArray[np.
     return found
 
 
-def _checked(series: pd.Series, column: Column) -> NDArray[Any]:
+def _checked(series: pd.Series, column: Column) -> NDArray[Any] | pd.Series:
     if column.kind == "numeric":
         return check_numbers(column.name, series)
     if column.kind == "datetime":
         return check_dates(column.name, series)
     cells = read_cells(series)
-    texts = category_text(cells)
+    # As a Series of objects: a DataFrame would make pandas's own text of an array.
+    texts = pd.Series(category_text(cells), dtype=object)
     if column.kind == "boolean" and cells.content == "booleans":
         # True is the text of true, which may be "yes".
-        words = dict(zip(("False", "True"), column.levels, strict=False))
-        texts = pd.Series(texts, dtype=object).map(words).to_numpy()
+        texts = texts.replace(dict(zip(("False", "True"), column.levels, strict=False)))
     return texts
 
 

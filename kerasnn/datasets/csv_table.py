@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.cells import MISSING_TEXTS, read_cells
+from kerasnn.datasets.names import check_different
 from kerasnn.datasets.readings import are_plain_numbers, numbers
 from kerasnn.errors import InputError
 
@@ -77,7 +78,7 @@ def _blocks(path: Path, file: IO[str], rows: int) -> Iterator[pd.DataFrame]:
     if header is None:
         raise InputError(f"{path}: is empty; it needs a header line with names of columns")
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
-    _check_header(path, names)
+    check_different(f"{path}: has", names)
     block: list[list[str]] = []
     any_rows = False
     for record in reader:
@@ -101,15 +102,6 @@ def _blocks(path: Path, file: IO[str], rows: int) -> Iterator[pd.DataFrame]:
 def _delimiter(line: str) -> str:
     """The one that the header has most of; a comma where it has none."""
     return max(_DELIMITERS, key=lambda delimiter: line.count(delimiter))
-
-
-def _check_header(path: Path, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(
-                f"{path}: has {names.count(name)} columns named {name!r};"
-                " each needs a name of its own"
-            )
 
 
 def _frame(block: list[list[str]], names: list[str]) -> pd.DataFrame:

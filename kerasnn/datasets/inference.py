@@ -127,6 +127,13 @@ def _check_any_column(schema: Schema) -> None:
 def _inferred(name: str, series: pd.Series, wish: str | None) -> Column | LeftOut:
     if wish == "ignore":
         return LeftOut(name, "as asked")
+    try:
+        return _described(name, series, wish)
+    except InputError as error:
+        raise InputError(f"{error}. Or leave the column out: ignore=[{name!r}]") from None
+
+
+def _described(name: str, series: pd.Series, wish: str | None) -> Column | LeftOut:
     cells = read_cells(series)
     if not cells.values:
         return LeftOut(name, "all values are missing")
@@ -200,7 +207,7 @@ def _check_mostly_numbers(name: str, cells: Cells) -> None:
 def _two_types(name: str, cells: Cells, one: int, other: int) -> InputError:
     return InputError(
         f"column {name!r} has {cells.mixture(one, other)}. Put the cells right, or say"
-        f" categorical=[{name!r}] or ignore=[{name!r}]"
+        f" categorical=[{name!r}]"
     )
 
 
@@ -285,7 +292,7 @@ def _boolean(name: str, cells: Cells, reason: str) -> Column:
     if cells.content == "booleans":
         order = ["False", "True"]
     else:
-        order = sorted(levels, key=lambda text: (text.casefold(), text))
+        order = sorted(levels, key=str.casefold)  # f t, false true, n y, no yes, 0 1
     return Column(
         name,
         "boolean",

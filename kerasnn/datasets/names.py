@@ -1,6 +1,7 @@
 """Names of columns in messages: what is there, and what was probably meant."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kerasnn.errors import InputError
@@ -29,6 +30,19 @@ def check_names(
         f"{f' and {len(absent) - 6} more' if len(absent) > 6 else ''}{asked};"
         f" it has {shortened(present)}"
     )
+
+
+def check_different(whole: str, names: Sequence[str]) -> None:
+    """No two columns have one name; `whole` is what has them, "the table has".
+
+    Raises:
+        InputError: two or more have.
+    """
+    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise InputError(
+            f"{whole} {count} columns named {name!r}; each needs a name of its own"
+        )
 
 
 def shortened(names: Sequence[str], most: int = 8) -> str:

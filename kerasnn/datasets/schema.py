@@ -6,7 +6,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from kerasnn.choices import ColumnKind, Task
 from kerasnn.errors import InputError
@@ -44,6 +44,13 @@ class Column:
     levels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     n_levels: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ColumnKind):
+            raise ValueError(
+                f"column {self.name!r} is of kind {self.kind!r}, not of"
+                f" {', '.join(get_args(ColumnKind))}"
+            )
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Schema:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values; what is empty is left out."""
+        """As plain JSON values; what is as by default is left out."""
         return {"format": FORMAT, **_plain(self)}
 
     @classmethod
@@ -129,7 +136,11 @@ class Schema:
                 target=None if target is None else _restored(Target, target),
                 rows=content.get("rows", 0),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise InputError(
+                f"this is not a schema of kerasnn: it has no {error}"
+            ) from None
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"this is not a schema of kerasnn: {error}") from None
 
     def to_json(self) -> str:
@@ -139,8 +150,10 @@ class Schema:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {name: _plain(v) for name, v in fields.items() if v not in (None, (), "")}
+        fields = [
+            (f.name, getattr(value, f.name), f.default) for f in dataclasses.fields(value)
+        ]
+        return {name: _plain(v) for name, v, default in fields if v != default}
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.csv_table import csv_blocks, numbers_where_possible
+from kerasnn.datasets.names import check_different
 from kerasnn.datasets.parquet import parquet_chunks
 from kerasnn.errors import InputError, check_whole_number
 
@@ -95,22 +96,21 @@ def _is_csv(path: Path) -> bool:
 
 def _with_names(table: pd.DataFrame) -> pd.DataFrame:
     names = [str(name) for name in table.columns]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(
-                f"the table has {names.count(name)} columns named {name!r};"
-                " each needs a name of its own"
-            )
+    check_different("the table has", names)
     return table.set_axis(names, axis="columns")
 
 
 def _of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
     lengths = {}
     for name, values in columns.items():
-        if np.ndim(values) != 1:
+        if not hasattr(values, "__len__") or isinstance(values, str):
+            raise InputError(
+                f"each column of a dict must be [rows]; {name!r} is {values!r}"
+            )
+        if getattr(values, "ndim", 1) != 1:
             raise InputError(
                 f"each column of a dict must be [rows]; {name!r} has"
-                f" {np.ndim(values)} dimensions"
+                f" {values.ndim} dimensions"
             )
         lengths[name] = len(values)
     if len(set(lengths.values())) > 1:
@@ -148,7 +148,7 @@ def _of_rows(rows: Sequence[Any]) -> pd.DataFrame:
     if rows and all(isinstance(row, Mapping) for row in rows):
         return pd.DataFrame(list(rows))
     for i, row in enumerate(rows):
-        if np.ndim(row) != 1:
+        if not isinstance(row, (list, tuple, np.ndarray)):
             raise InputError(
                 f"a list must hold rows, each a list of cells; row {i} is {row!r}"
             )

@@ -46,6 +46,8 @@ def infer_target(
 
 def _check_present(name: str, cells: Cells) -> None:
     rows = len(cells.codes)
+    if not rows:
+        raise InputError(f"the target {name!r} has no values: there are no rows")
     if not cells.values:
         raise InputError(
             f"the target {name!r} has no values: all {rows:,} rows are missing"

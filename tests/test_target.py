@@ -1,0 +1,154 @@
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasnn import InputError
+from kerasnn.datasets import infer_target
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "counts", "reason"),
+    [
+        (["b", "a", "b", "a", "b"], ("a", "b"), (2, 3), "text, 2 different"),
+        ([True, False] * 2, ("False", "True"), (2, 2), "true or false"),
+        (
+            [1, -1, 1, -1],
+            ("-1", "1"),
+            (2, 2),
+            "whole numbers, 2 different in 4 rows; task= says otherwise",
+        ),
+        (
+            np.array([2.0, 10.0, 1.0] * 10),
+            ("1", "2", "10"),
+            (10, 10, 10),
+            "whole numbers, 3 different in 30 rows; task= says otherwise",
+        ),
+        (
+            ["2", "10", "1"] * 10,
+            ("1", "2", "10"),
+            (10, 10, 10),
+            "whole numbers, 3 different in 30 rows; task= says otherwise",
+        ),
+        (
+            pd.Series([1.5, 2.5, 1.5, 2.5], dtype="category"),
+            ("1.5", "2.5"),
+            (2, 2),
+            "a category column, 2 different",
+        ),
+    ],
+)
+def test_classes_are_found_in_order(values, classes, counts, reason):
+    target = infer_target(values)
+    assert (target.task, target.reason) == ("classification", reason)
+    assert (target.classes, target.counts) == (classes, counts)
+    assert (target.low, target.high) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high", "reason"),
+    [
+        ([1.5, 2, 3], 1.5, 3.0, "numbers that are not whole"),
+        (["1.5", "2"], 1.5, 2.0, "numbers that are not whole"),
+        (
+            range(30),
+            0.0,
+            29.0,
+            "whole numbers, 30 different in 30 rows; task= says otherwise",
+        ),
+        (
+            list(range(21)) * 100,
+            0.0,
+            20.0,
+            "whole numbers, 21 different in 2,100 rows; task= says otherwise",
+        ),
+        (
+            [1, 2, 3] * 9,
+            1.0,
+            3.0,
+            "whole numbers, 3 different in 27 rows; task= says otherwise",
+        ),
+    ],
+)
+def test_amounts_are_a_regression(values, low, high, reason):
+    target = infer_target(values)
+    assert (target.task, target.reason) == ("regression", reason)
+    assert (target.low, target.high, target.classes) == (low, high, ())
+
+
+def test_the_task_can_be_said():
+    assert infer_target([0, 1] * 5, task="regression").reason == "as asked"
+    assert infer_target([0, 1] * 5, task="regression").high == 1.0
+    target = infer_target([1.5, 2, "x"] * 2, task="classification")
+    assert target.classes == ("1.5", "2", "x")
+
+
+def test_the_name_is_that_of_the_series():
+    assert infer_target(pd.Series([1.5, 2], name="price")).name == "price"
+    assert infer_target(pd.Series([1.5, 2])).name == "y"
+    assert infer_target([1.5, 2], name="t").name == "t"
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "message"),
+    [
+        ([None, np.nan, "?"], None, "has no values: all 3 rows are missing"),
+        ([], None, "has no values: there are no rows"),
+        (
+            ["a", "b", " NA ", None],
+            None,
+            "is missing in 2 of 4 rows, first in row 2. Fill it in, or leave these rows"
+            " out",
+        ),
+        (
+            ["a", "a"],
+            None,
+            "is constant: all 2 rows are 'a'. There is nothing to tell apart; is it the"
+            " right column?",
+        ),
+        (
+            np.array([3, 3, 3]),
+            "regression",
+            "is constant: all 3 rows are 3. There is nothing to tell apart; is it the right"
+            " column?",
+        ),
+        (
+            ["a", "b", "a", "a"],
+            None,
+            "has a class with one row only: 'b', row 1. Each class needs two rows or more:"
+            " add some, leave the class out or, where it is a number, say"
+            " task='regression'",
+        ),
+        (
+            [f"class {i}" for i in range(7)],
+            None,
+            "has classes with one row only: 'class 0', 'class 1', 'class 2', 'class 3',"
+            " 'class 4', .... Each class needs two rows or more: add some, leave the class"
+            " out or, where it is a number, say task='regression'",
+        ),
+        (np.array([1.5, np.inf]), None, "row 1: inf is not finite"),
+        ([1, -np.inf], "regression", "row 1: -inf is not finite"),
+        (
+            ["1.5", "?x", "2"],
+            "regression",
+            "row 1: '?x' is not a number, and task='regression' needs numbers",
+        ),
+        (
+            [dt.date(2020, 1, 1), dt.date(2021, 1, 1)],
+            None,
+            "holds dates; give numbers, such as days, or say task='classification'",
+        ),
+        (
+            [1, 2, 1, "two"],
+            None,
+            "has values of two types: row 0 is 1, row 3 is 'two'. Put the rows right, or"
+            " say task='classification'",
+        ),
+    ],
+)
+def test_a_target_that_cannot_be_used_is_told(values, task, message):
+    with pytest.raises(InputError) as caught:
+        infer_target(values, name="grade", task=task)
+    assert str(caught.value).removeprefix("the target 'grade'").lstrip(", ") == message
+    assert str(caught.value).startswith("the target 'grade'")
