@@ -54,23 +54,14 @@ def check_numbers(name: str, values: ArrayLike | pd.Series | Cells) -> NDArray[n
             f"column {name!r}, row {row}: {_cell(values, row)!r} is not a number. The"
             " column is numeric: its cells are numbers, or empty where missing"
         )
-    check_finite(name, found)
-    return found
-
-
-def check_finite(name: str, values: NDArray[np.float64]) -> None:
-    """No number is infinite.
-
-    Raises:
-        InputError: one is.
-    """
-    wrong = np.isinf(values)
-    if wrong.any():
-        row = int(np.argmax(wrong))
+    infinite = np.isinf(found)
+    if infinite.any():
+        row = int(np.argmax(infinite))
         raise InputError(
-            f"column {name!r}, row {row}: {values[row]} is not finite. Give a finite"
+            f"column {name!r}, row {row}: {found[row]} is not finite. Give a finite"
             " number, or leave the cell empty where it is missing"
         )
+    return found
 
 
 def check_dates(name: str, values: ArrayLike | pd.Series | Cells) -> NDArray[np.datetime64]:

@@ -4,33 +4,31 @@ Columns that carry nothing are left out and told: constant ones, ids, free text.
 knows better says so by name: `categorical=["pclass"]`.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from kerasnn.choices import ColumnKind, Task
 from kerasnn.datasets.cells import Cells, category_text, read_cells
-from kerasnn.datasets.checking import check_dates, check_finite, check_numbers
+from kerasnn.datasets.columns import described
+from kerasnn.datasets.ids import id_reason
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.readings import are_plain_numbers, dates, numbers
-from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema
+from kerasnn.datasets.schema import Column, LeftOut, Schema
 from kerasnn.datasets.tables import as_table
 from kerasnn.datasets.target import infer_target
 from kerasnn.errors import InputError
 
+_Wish = ColumnKind | Literal["ignore"]
+
 # Texts of false and true, whatever their case.
 _TRUTHS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
 _MOST_CODES = 10  # so many different whole numbers or fewer may be codes
-_LEAST_ID_ROWS = 20  # in fewer rows all values may differ by chance
-_ID_SHARE = 0.95  # of the rows differ: an id or free text
-_LEAST_COUNTED_ROWS = 100  # 0, 1, 2, ... in so many rows is no coincidence
+_LEAST_TEXTS = 20  # fewer different texts say little
 _ISO_SHARE = 0.95  # of the texts are dates: the rest are mistakes
 _NUMBER_SHARE = 0.9  # of the different texts are numbers: the rest are mistakes
-_ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "rownum"}
-_ROW_NAMES = {"row", "row number", "row nr", "row no", "record", "record number", "key"}
 
 
 def infer_schema(
@@ -92,12 +90,12 @@ def infer_schema(
 
 
 def _asked(
-    table: pd.DataFrame, target: str | None, wishes: Mapping[str, Iterable[str]]
-) -> dict[str, str]:
+    table: pd.DataFrame, target: str | None, wishes: Mapping[_Wish, Iterable[str]]
+) -> dict[str, _Wish]:
     """The wish for each column that has one."""
     if target is not None:
         check_names([target], table.columns, by="target")
-    asked: dict[str, str] = {}
+    asked: dict[str, _Wish] = {}
     for wish, names in wishes.items():
         names = [names] if isinstance(names, str) else list(names)
         check_names(names, table.columns, by=wish)
@@ -124,28 +122,28 @@ def _check_any_column(schema: Schema) -> None:
     raise InputError(f"the table has no column that can be used{beside}:{reasons}")
 
 
-def _inferred(name: str, series: pd.Series, wish: str | None) -> Column | LeftOut:
+def _inferred(name: str, series: pd.Series, wish: _Wish | None) -> Column | LeftOut:
     if wish == "ignore":
         return LeftOut(name, "as asked")
     try:
-        return _described(name, series, wish)
+        return _looked_at(name, series, wish)
     except InputError as error:
         raise InputError(f"{error}. Or leave the column out: ignore=[{name!r}]") from None
 
 
-def _described(name: str, series: pd.Series, wish: str | None) -> Column | LeftOut:
+def _looked_at(name: str, series: pd.Series, wish: ColumnKind | None) -> Column | LeftOut:
     cells = read_cells(series)
     if not cells.values:
         return LeftOut(name, "all values are missing")
     if len(cells.values) == 1 and not cells.missing:
         return LeftOut(name, f"constant: always {_shown(cells.values[0])}")
     if wish is not None:
-        return _BUILDERS[wish](name, cells, "as asked")
+        return described(wish, name, cells, "as asked")
     kind, reason = _kind(name, series, cells)
-    unfit = _id_reason(name, cells) if kind in ("numeric", "categorical") else ""
+    unfit = id_reason(name, cells) if kind in ("numeric", "categorical") else ""
     if unfit and not isinstance(series.dtype, pd.CategoricalDtype):
         return LeftOut(name, unfit)
-    return _BUILDERS[kind](name, cells, reason)
+    return described(kind, name, cells, reason)
 
 
 def _kind(name: str, series: pd.Series, cells: Cells) -> tuple[ColumnKind, str]:
@@ -200,7 +198,7 @@ def _truth(cells: Cells) -> tuple[str, str] | None:
 def _check_mostly_numbers(name: str, cells: Cells) -> None:
     """Text that is nearly always a number is a column of numbers with mistakes."""
     wrong = numbers(Cells(np.arange(len(cells.values)), cells.values, cells.content))[1]
-    if len(wrong) > _LEAST_ID_ROWS and (~wrong).mean() >= _NUMBER_SHARE and wrong.any():
+    if len(wrong) > _LEAST_TEXTS and (~wrong).mean() >= _NUMBER_SHARE and wrong.any():
         raise _two_types(name, cells, int(np.argmin(wrong)), int(np.argmax(wrong)))
 
 
@@ -209,120 +207,6 @@ def _two_types(name: str, cells: Cells, one: int, other: int) -> InputError:
         f"column {name!r} has {cells.mixture(one, other)}. Put the cells right, or say"
         f" categorical=[{name!r}]"
     )
-
-
-def _id_reason(name: str, cells: Cells) -> str:
-    """Why this is an id, a row number or free text; empty where it is none."""
-    rows = len(cells.codes) - cells.missing
-    n_different = len(cells.values)
-    if rows <= _LEAST_ID_ROWS:
-        return ""
-    if cells.content == "text" and not are_plain_numbers(cells):
-        if n_different < _ID_SHARE * rows:
-            return ""
-        return (
-            f"an id or free text: {n_different:,} different texts in {rows:,} rows;"
-            f" categorical=[{name!r}] keeps it"
-        )
-    if n_different < rows:
-        return ""
-    values = np.sort(numbers(cells)[0][cells.codes >= 0])
-    if not np.isfinite(values).all() or (values != np.floor(values)).any():
-        return ""
-    keep = f"numeric=[{name!r}] keeps it"
-    if _is_id_name(name):
-        return f"an id by its name, and {rows:,} different whole numbers; {keep}"
-    if rows >= _LEAST_COUNTED_ROWS and values[-1] - values[0] == rows - 1:
-        return f"row numbers: {values[0]:.0f} to {values[-1]:.0f}, each once; {keep}"
-    return ""
-
-
-def _is_id_name(name: str) -> bool:
-    """PassengerId, customer_id, ID, index, Unnamed: 0 (a DataFrame's index in a CSV)."""
-    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    words = re.sub(r"[^a-z0-9]+", " ", words.casefold()).strip()
-    if words == "unnamed 0" or words in _ROW_NAMES or not words:
-        return True
-    return bool(_ID_WORDS & {words.split()[0], words.split()[-1]})
-
-
-def _numeric(name: str, cells: Cells, reason: str) -> Column:
-    values = check_numbers(name, cells)
-    check_finite(name, values)
-    return Column(
-        name,
-        "numeric",
-        reason,
-        missing=cells.missing,
-        low=float(np.nanmin(values)),
-        high=float(np.nanmax(values)),
-    )
-
-
-def _levels(cells: Cells) -> tuple[list[str], list[int]]:
-    """All levels, the most frequent first, of equal ones that which sorts first."""
-    texts = category_text(cells)
-    codes, levels = pd.factorize(texts)
-    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
-    order = sorted(range(len(levels)), key=lambda i: (-counts[i], levels[i]))
-    return [levels[i] for i in order], [int(counts[i]) for i in order]
-
-
-def _categorical(name: str, cells: Cells, reason: str) -> Column:
-    levels, counts = _levels(cells)
-    return Column(
-        name,
-        "categorical",
-        reason,
-        missing=cells.missing,
-        levels=tuple(levels[:MOST_LEVELS]),
-        counts=tuple(counts[:MOST_LEVELS]),
-        n_levels=len(levels),
-    )
-
-
-def _boolean(name: str, cells: Cells, reason: str) -> Column:
-    levels, counts = _levels(cells)
-    if len(levels) > 2:
-        raise InputError(
-            f"column {name!r} has {len(levels):,} different values, {levels[0]!r},"
-            f" {levels[1]!r}, {levels[2]!r}...; a boolean has two at most"
-        )
-    found = dict(zip(levels, counts, strict=True))
-    if cells.content == "booleans":
-        order = ["False", "True"]
-    else:
-        order = sorted(levels, key=str.casefold)  # f t, false true, n y, no yes, 0 1
-    return Column(
-        name,
-        "boolean",
-        reason,
-        missing=cells.missing,
-        levels=tuple(order),
-        counts=tuple(found.get(level, 0) for level in order),
-        n_levels=len(levels),
-    )
-
-
-def _datetime(name: str, cells: Cells, reason: str) -> Column:
-    values = check_dates(name, cells)
-    values = values[~np.isnat(values)]
-    return Column(
-        name,
-        "datetime",
-        reason,
-        missing=cells.missing,
-        first=str(values.min()),
-        last=str(values.max()),
-    )
-
-
-_BUILDERS = {
-    "numeric": _numeric,
-    "categorical": _categorical,
-    "boolean": _boolean,
-    "datetime": _datetime,
-}
 
 
 def _shown(value: Any) -> str:
