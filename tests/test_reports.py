@@ -3,6 +3,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 from kerasnn import reports
@@ -46,6 +47,19 @@ def test_confusion_matrix_counts_rows_by_true_and_predicted_class():
     assert cells == {(0, 0): "1", (1, 0): "1", (1, 1): "1", (0, 2): "1", (2, 2): "2"}
     assert axes.get_title() == "4 of 6 rows right"
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b", "c"]
+
+
+def test_long_names_of_classes_stand_upright_below_the_matrix():
+    for names, rotation in ((["a", "b"], 0), (["a" * 20, "b" * 20], 90)):
+        figure = reports.confusion_matrix_figure(np.arange(2), np.arange(2), names)
+        labels = figure.axes[0].get_xticklabels()
+        assert [label.get_rotation() for label in labels] == [rotation] * 2
+
+
+def test_counts_of_many_classes_fit_into_their_cells():
+    labels = np.repeat(np.arange(20), 100)
+    figure = reports.confusion_matrix_figure(labels, labels, [str(k) for k in range(20)])
+    assert {text.get_fontsize() for text in figure.axes[0].texts} == {330 / (20 * 3)}
 
 
 def test_wrong_digits_are_shown_the_surest_first():
@@ -105,3 +119,43 @@ def test_the_page_is_whole_escaped_and_loads_nothing():
     assert not re.search(r"https?://|url\(", page)
     for text in ("accuracy", "0.97", "Settings", "optimizer", "adam", "How it went."):
         assert text in page
+
+
+FIGURE = {"loss": b"png"}
+NUMBERS = reports.Table(["", "score"], [["a", "1"]])
+WORDS = reports.Table(["column", "why"], [["a", "text"]] * 13, words=True)
+
+
+@pytest.mark.parametrize(
+    ("figures", "table", "layout"),
+    [
+        (FIGURE, None, "half"),
+        (FIGURE | {"accuracy": b"png"}, None, ""),
+        ({}, None, "half"),
+        ({}, NUMBERS, "half"),
+        (FIGURE, NUMBERS, ""),
+        ({}, WORDS, "long"),
+        ({}, NUMBERS._replace(rows=NUMBERS.rows * 13), "half long"),
+    ],
+)
+def test_a_section_takes_the_room_that_it_needs(figures, table, layout):
+    assert reports.Section("", "", figures, table).layout == layout
+
+
+def test_tables_show_their_cells_and_long_pages_their_contents():
+    rows = [["a", reports.Cell("1", "<0 to 2", strong=True)]]
+    table = reports.Table(["", "score"], rows, caption="By hand.")
+    page = reports.report_html(
+        "net",
+        "",
+        numbers={"loss": reports.Cell("0.1", "0.0 to 0.2")},
+        tables={},
+        sections=[reports.Section(f"Part {k}", "", table=table) for k in range(5)],
+    )
+    tags = Tags(page)
+    assert tags.open == []
+    assert '<td data-label="score"><strong>1</strong><small>&lt;0 to 2</small></td>' in page
+    assert '<dd>0.1</dd><dd class="note">0.0 to 0.2</dd>' in page
+    assert "<p>By hand.</p>" in page
+    links = [attributes["href"] for tag, attributes in tags.seen if tag == "a"]
+    assert links == [f"#s{k}" for k in range(1, 6)]

@@ -359,7 +359,8 @@ def test_numbers_have_about_three_digits_that_count(value, text):
 def test_an_interval_has_the_decimals_of_its_score():
     cell = score_cell(Score(0.105, 0.0953, 0.1121))
     assert (cell.text, cell.note) == ("0.105", "0.095 to 0.112")
-    assert score_cell(Score(-0.0018, -0.06, 0.0), like=0.8).text == "-0.002"
+    cell = score_cell(Score(-0.0018, -0.06, -0.0004), like=0.8)
+    assert (cell.text, cell.note) == ("-0.002", "-0.060 to 0.000")
 
 
 @pytest.mark.parametrize(

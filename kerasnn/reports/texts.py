@@ -29,7 +29,7 @@ def number_text(value: float, *, like: float | None = None) -> str:
     if 0 < size < 0.001 or size >= 1e9:
         return f"{value:.3g}"
     decimals = 3 if size == 0 else min(4, max(0, 2 - math.floor(math.log10(size))))
-    return f"{value:,.{decimals}f}"
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # + 0.0: no "-0.00"
 
 
 def score_cell(score: Score, *, like: float | None = None, strong: bool = False) -> Cell:
