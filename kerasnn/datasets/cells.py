@@ -87,6 +87,8 @@ def read_cells(values: ArrayLike | pd.Series) -> Cells:
         codes, index = pd.factorize(series)
         # Iterated, not `tolist`: a float32 must keep its short text, 0.1.
         found = list(index if isinstance(index, pd.Index) else np.asarray(index))
+    if _is_numbers(series.dtype):
+        return Cells(codes, found, "numbers" if found else "nothing")
     kinds = {_content_of(value, series.name) for value in found}
     if "text" in kinds:
         codes, found = _stripped(codes, found)
@@ -128,6 +130,11 @@ def as_series(values: ArrayLike | pd.Series) -> pd.Series:
         # NumPy's own text dtypes have no missing values and odd factorizing.
         return pd.Series(values.astype(object) if values.dtype.kind in "US" else values)
     return pd.Series(list(values), dtype=object)  # type: ignore[arg-type]
+
+
+def _is_numbers(dtype: Any) -> bool:
+    """Whether the dtype says it already, so that no value needs to be asked."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
 def _plain_objects(series: pd.Series) -> bool:

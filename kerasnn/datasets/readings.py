@@ -49,6 +49,9 @@ def numbers(
             read = series.to_numpy(dtype=np.float64, na_value=np.nan)
             return read, np.zeros(len(read), dtype=bool)
     cells = values if isinstance(values, Cells) else read_cells(values)
+    if cells.content == "numbers":
+        read = taken(cells.values, cells.codes, np.nan, np.float64)
+        return read, np.zeros(len(read), dtype=bool)
     return _each(cells, _number, np.nan, np.float64)
 
 
