@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         training,
     )
     from kerasnn.errors import ExportError, InputError, NonFiniteLossError
-    from kerasnn.estimators import NetworkClassifier, NetworkRegressor
+    from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
     from kerasnn.saving import export, load
     from kerasnn.training import Model, Sequential, Trainer, evaluate, fit, predict
 
@@ -38,6 +38,7 @@ __all__ = [
     "Sequential",
     "Trainer",
     "__version__",
+    "cross_validate",
     "datasets",
     "estimators",
     "evaluate",
@@ -65,6 +66,7 @@ _HOME = {
     "NonFiniteLossError": "kerasnn.errors",
     "Sequential": "kerasnn.training",
     "Trainer": "kerasnn.training",
+    "cross_validate": "kerasnn.estimators",
     "evaluate": "kerasnn.training",
     "export": "kerasnn.saving",
     "fit": "kerasnn.training",

@@ -7,7 +7,14 @@ held_out     what the rows say that a member did not learn from
 """
 
 from kerasnn.estimators.classifier import NetworkClassifier
+from kerasnn.estimators.cross_validation import cross_validate
 from kerasnn.estimators.recipe import Recipe, default_recipe
 from kerasnn.estimators.regressor import NetworkRegressor
 
-__all__ = ["NetworkClassifier", "NetworkRegressor", "Recipe", "default_recipe"]
+__all__ = [
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "Recipe",
+    "cross_validate",
+    "default_recipe",
+]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,6 +23,7 @@ from kerasnn.estimators.settings import checked_driver, checked_wishes
 from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
+from kerasnn.saving import export_table
 
 ROWS_AT_ONCE = 4096  # of a prediction
 
@@ -120,7 +122,7 @@ class NetworkEstimator(BaseEstimator):
         self.history_ = trained.history
         self.best_epoch_ = trained.epoch
         self.n_epochs_ = trained.epochs
-        self.__dict__.pop("_network", None)
+        self._network = self._made_network()
         return self
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
@@ -166,7 +168,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:  # noqa: N803
         """Rows of any kind as a DataFrame; scikit-learn's checks for plain arrays."""
-        if isinstance(X, Mapping):
+        if isinstance(X, Mapping) and not issparse(X):
             X = as_table(X)  # noqa: N806
         if hasattr(X, "columns") or hasattr(X, "column_names"):
             table = as_table(X)
@@ -223,7 +225,7 @@ class NetworkEstimator(BaseEstimator):
             )
         weights = weights * self._class_weights(y)
         if not weights.sum() > 0:
-            raise InputError("sample_weight must not be 0 for every row")
+            raise InputError("sample_weight must not be zero for every row")
         return (weights / weights.mean()).astype(np.float32)
 
     def _class_weights(self, y: ArrayLike) -> NDArray[np.float64] | float:
@@ -235,7 +237,7 @@ class NetworkEstimator(BaseEstimator):
     def network_(self) -> TabularNetwork:
         """The trained network, whose members answer together."""
         check_is_fitted(self, "history_")
-        if "_network" not in self.__dict__:
+        if "_network" not in self.__dict__:  # it was pickled
             self._network = self._made_network()
         return self._network
 
@@ -299,8 +301,6 @@ class NetworkEstimator(BaseEstimator):
             InputError: the folder cannot be written.
             ExportError: what was written does not answer as the network does.
         """
-        from kerasnn.saving import export_table
-
         check_is_fitted(self, "history_")
         return export_table(
             self.network_,

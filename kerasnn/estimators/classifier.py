@@ -130,7 +130,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """The most probable class of each row, [rows]; X as for `predict_proba`."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     @property
     def _n_out(self) -> int:
@@ -178,10 +179,5 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         network.sharpness.assign(self._score.sharpness if self._score else 1.0)
 
     def _named_answers(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The outputs of the SavedModel."""
-        probabilities = self.network_.call((x, codes))
-        texts = tf.constant(self.schema_.target.classes)
-        return {
-            "class": tf.gather(texts, tf.argmax(probabilities, axis=1)),
-            "probabilities": probabilities,
-        }
+        """The output of the SavedModel, which adds the text of the class."""
+        return {"probabilities": self.network_.call((x, codes))}

@@ -1,70 +1,124 @@
-"""What the rows say that a member did not learn from: which epoch, and how sure to be."""
+"""What the rows say that a member did not learn from: which epoch, and how sure to be.
 
+Where the rows were dealt into folds several times, each row has several members that did
+not see it, and their mean is a small ensemble of the kind that will answer: it is that
+mean that is judged.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax, logsumexp
 
 from kerasnn.choices import TabularTask
 from kerasnn.estimators.job import Job
 
-SHARPNESS_BOUNDS = (np.log(0.1), np.log(4.0))
+SHARPNESS_BOUNDS = (float(np.log(0.1)), float(np.log(4.0)))
+LIKELIHOOD_FLOOR = 1e-7  # a row that is wrong and sure costs no more than 16 nats
 
 
 class HeldOutScore(NamedTuple):
     """How good the members are on the rows that they left out.
 
     Attributes:
-        loss: cross-entropy after the sharpness is fitted, or the mean squared error of
+        loss: cross-entropy once the sharpness is fitted, or the mean squared error of
             standardised targets.
-        sharpness: factor of the logits that makes the loss least; 1 for a regression.
+        sharpness: factor of the logits for the whole ensemble; 1 for a regression.
     """
 
     loss: float
     sharpness: float
 
 
-def held_out_score(
-    job: Job, outputs: list[NDArray[np.float32]], *, calibrated: bool
-) -> HeldOutScore:
-    """The score of one job's members.
+def held_out_outputs(job: Job, outputs: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """The outputs of the members for the rows that they left out, row by row.
 
     Args:
-        job: knows the rows that each member left out.
-        outputs: of each member for these rows, [rows, n_logits].
-        calibrated: whether to fit the sharpness.
+        job: knows which rows these are.
+        outputs: of each member, [its rows, n_logits].
+
+    Returns:
+        [repeats, rows, n_logits].
     """
-    rows = np.concatenate(job.held_out)
-    stacked = np.concatenate(outputs).astype(np.float64)
-    targets, weights = job.targets[rows], job.weights[rows].astype(np.float64)
+    recipe = job.recipe
+    stacked = np.empty((recipe.repeats, job.n_rows, outputs[0].shape[1]))
+    for m, (rows, own) in enumerate(zip(job.held_out, outputs, strict=True)):
+        stacked[m // recipe.folds, rows] = own
+    return stacked
+
+
+def held_out_score(job: Job, outputs: NDArray[np.float64]) -> HeldOutScore:
+    """The score of one job's members, from `held_out_outputs`."""
+    weights = job.weights.astype(np.float64)
     if job.task == "regression":
-        squares = np.mean((stacked - targets) ** 2, axis=1)
+        squares = np.mean((outputs.mean(axis=0) - job.targets) ** 2, axis=1)
         return HeldOutScore(float(np.average(squares, weights=weights)), 1.0)
 
     def loss(log_sharpness: float) -> float:
-        return float(
-            np.average(
-                -log_likelihoods(job.task, targets, stacked * np.exp(log_sharpness)),
-                weights=weights,
-            )
+        """Of the mean probability over the repeats."""
+        logs = log_likelihoods(job.task, job.targets, outputs * np.exp(log_sharpness))
+        mean = logsumexp(logs, axis=0) - np.log(len(logs))
+        return -float(
+            np.average(np.maximum(mean, np.log(LIKELIHOOD_FLOOR)), weights=weights)
         )
 
-    if not calibrated:
+    def loss_alone(log_sharpness: float) -> float:
+        """Of the probability that each repeat gives."""
+        logs = log_likelihoods(job.task, job.targets, outputs * np.exp(log_sharpness))
+        return -float(np.average(logs.mean(axis=0), weights=weights))
+
+    if not job.recipe.calibrated:
         return HeldOutScore(loss(0.0), 1.0)
-    best = minimize_scalar(
-        loss, bounds=SHARPNESS_BOUNDS, method="bounded", options={"xatol": 1e-3}
-    )
-    return HeldOutScore(float(best.fun), float(np.exp(best.x)))
+    together = _least(loss)
+    sharpness = together
+    if job.recipe.repeats > 1:
+        # A mean over members is softer than each, so they may be sharper, the more the
+        # more of them there are: one member's sharpness and that of the mean of a few
+        # show how much, taken on to all, linearly in 1 / members.
+        alone = _least(loss_alone)
+        few, many = 1 / job.recipe.repeats, 1 / job.recipe.members
+        sharpness = together + (together - alone) * (few - many) / (1 - few)
+    return HeldOutScore(loss(together), float(np.exp(sharpness)))
+
+
+def held_out_answers(
+    job: Job, outputs: NDArray[np.float64], sharpness: float
+) -> NDArray[np.float64]:
+    """Probabilities [rows, n_out], or standardised values, of the members that left out."""
+    if job.task == "regression":
+        return outputs.mean(axis=0)
+    logits = outputs * sharpness
+    if job.task == "binary":
+        second = expit(logits).mean(axis=0)
+        return np.concatenate([1 - second, second], axis=1)
+    return np.exp(log_softmax(logits, axis=-1)).mean(axis=0)
 
 
 def log_likelihoods(
     task: TabularTask, labels: NDArray[np.int32], logits: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Of each row's label, [rows], in nats."""
+    """Of each row's label, in nats.
+
+    Args:
+        task: "binary" or "multiclass".
+        labels: [rows].
+        logits: [repeats, rows, n_logits].
+
+    Returns:
+        [repeats, rows].
+    """
     if task == "binary":
-        signs = np.where(labels == 1, 1.0, -1.0)
-        return log_expit(signs * logits[:, 0])
-    logs = log_softmax(logits, axis=1)
-    return logs[np.arange(len(labels)), labels]
+        return log_expit(np.where(labels == 1, 1.0, -1.0) * logits[..., 0])
+    logs = log_softmax(logits, axis=-1)
+    return logs[:, np.arange(len(labels)), labels]
+
+
+def _least(loss: Callable[[float], float]) -> float:
+    """The logarithm of the sharpness that makes a loss least."""
+    found = minimize_scalar(
+        loss, bounds=SHARPNESS_BOUNDS, method="bounded", options={"xatol": 1e-2}
+    )
+    return float(found.x)

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from kerasnn.choices import FitDriver
 from kerasnn.errors import NonFiniteLossError
-from kerasnn.estimators.held_out import HeldOutScore, held_out_score
+from kerasnn.estimators.held_out import (
+    HeldOutScore,
+    held_out_answers,
+    held_out_outputs,
+    held_out_score,
+)
 from kerasnn.estimators.job import Job
 from kerasnn.models import TabularNetwork
 from kerasnn.models.tabular import INITIAL_ROWS
@@ -41,6 +46,8 @@ class Trained:
         job: the job.
         weights: of the trained Variables of its network, in their order.
         score: on held-out rows; None without folds.
+        held_out: for each training row the mean answer of the members that left it out,
+            probabilities [rows, n_out] or standardised values; None without folds.
         epoch: the epoch after which the members had these weights, from 1.
         epochs: that were run.
         history: "epoch" (from 1), "loss" and, with folds, "val_loss", "sharpness", and each
@@ -50,6 +57,7 @@ class Trained:
     job: Job
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     score: HeldOutScore | None = None
+    held_out: NDArray[np.float64] | None = None
     epoch: int = 0
     epochs: int = 0
     history: dict[str, list[Any]] = field(default_factory=dict)
@@ -219,9 +227,8 @@ class _Training:
             own = slice(j * per, (j + 1) * per)
             score = None
             if outputs is not None:
-                score = held_out_score(
-                    result.job, outputs[own], calibrated=self.recipe.calibrated
-                )
+                stacked = held_out_outputs(result.job, outputs[own])
+                score = held_out_score(result.job, stacked)
             better = (
                 score is None or result.score is None or score.loss <= result.score.loss
             )
@@ -229,6 +236,8 @@ class _Training:
             if better if score else last:
                 result.weights = member_weights(learner.network, own)
                 result.score, result.epoch = score, epoch
+                if score is not None:
+                    result.held_out = held_out_answers(result.job, stacked, score.sharpness)
             result.note(epoch, losses[-1][own], score)
 
     def _held_out_outputs(
