@@ -31,8 +31,11 @@ from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.plan import epochs_planned
 from kerasnn.training.programs import programs_of
 
-# A run of so much arithmetic repays the compilation by XLA, about two seconds.
-XLA_PAYS_FROM_UPDATES = 2e8
+# XLA takes about two seconds of one core to compile a step. It saves what TensorFlow needs
+# to start the operations of a step one by one, and a fifth of the arithmetic.
+XLA_COMPILES_IN_SECONDS = 2.0
+STEP_SAVES_SECONDS = 0.9e-3
+UPDATE_SAVES_SECONDS = 0.25e-9
 LEARNERS_KEPT = 4
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
@@ -197,18 +200,18 @@ class _Training:
         programs = programs_of(learner)
         driver = self.wanted
         if driver == "auto":
-            pays = self._updates(learner) >= XLA_PAYS_FROM_UPDATES
+            pays = self._xla_saves_seconds(learner) > XLA_COMPILES_IN_SECONDS
             driver = "xla" if pays and programs.refused is None else "graph"
         chosen = programs.choose(driver, None)
         return Runner(programs, "train_step", wanted=self.wanted, driver=chosen)
 
-    def _updates(self, learner: MemberLearner) -> float:
-        """Weights times steps: about how long the run will take."""
+    def _xla_saves_seconds(self, learner: MemberLearner) -> float:
+        """About how much shorter the run is once compiled; no clock is asked."""
         weights = sum(math.prod(t.variable.shape) for t in learner.network.trained)
-        rows = (
-            1 + self.shape.width / 8
-        )  # each row passes all weights, each step changes them
-        return float(weights) * rows * self.epochs * self.shape.steps
+        # Every row of a batch passes the weights, which are then changed once.
+        updates = weights * (1 + self.shape.width / 8)
+        steps = self.epochs * self.shape.steps
+        return steps * (STEP_SAVES_SECONDS + updates * UPDATE_SAVES_SECONDS)
 
     def _look(
         self,
