@@ -1,0 +1,249 @@
+"""A network for a table: trained, measured on rows it never saw, kept with its report."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnn import reports, saving
+from kerasnn.choices import FitDriver, Task
+from kerasnn.datasets import as_table, checked_table
+from kerasnn.datasets.names import check_names
+from kerasnn.errors import InputError
+from kerasnn.estimators import NetworkClassifier, NetworkRegressor
+from kerasnn.estimators.train_jobs import Progress
+from kerasnn.reports import Score
+from kerasnn.tables.outcome import Evaluation, Fitted, Outcome
+from kerasnn.tables.report import table_page
+from kerasnn.tables.rows import Array, Rows, fingerprint, read_rows, target_values
+
+
+def train_table(
+    source: Any,
+    *,
+    target: str,
+    task: Task | None = None,
+    test_size: float = 0.2,
+    ignore: Iterable[str] = (),
+    categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
+    boolean: Iterable[str] = (),
+    datetime: Iterable[str] = (),
+    folds: int | str = "auto",
+    members: int | str = "auto",
+    epochs: int | str = "auto",
+    batch_size: int | str = "auto",
+    learning_rate: float | str = "auto",
+    hidden_units: Iterable[int] | str = "auto",
+    time_limit: float | None = None,
+    driver: FitDriver = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train a network for a table, and measure it on rows that it never saw.
+
+    All in one: `read_rows`, which explains the arguments from `target` to `datetime`,
+    `fit`, which takes those from `folds` to `progress`, and `measure`. `seed` decides both
+    the test rows and the weights.
+
+    Raises:
+        InputError: rows or settings that cannot be used.
+        NonFiniteLossError: the loss became NaN or infinite.
+    """
+    rows = read_rows(
+        source,
+        target=target,
+        task=task,
+        test_size=test_size,
+        ignore=ignore,
+        categorical=categorical,
+        numeric=numeric,
+        boolean=boolean,
+        datetime=datetime,
+        seed=seed,
+    )
+    return measure(
+        fit(
+            rows,
+            folds=folds,
+            members=members,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            hidden_units=hidden_units,
+            time_limit=time_limit,
+            driver=driver,
+            progress=progress,
+        )
+    )
+
+
+def fit(
+    rows: Rows,
+    *,
+    folds: int | str = "auto",
+    members: int | str = "auto",
+    epochs: int | str = "auto",
+    batch_size: int | str = "auto",
+    learning_rate: float | str = "auto",
+    hidden_units: Iterable[int] | str = "auto",
+    time_limit: float | None = None,
+    driver: FitDriver = "auto",
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train a network on the training rows; arguments as for `NetworkClassifier`.
+
+    Raises:
+        InputError: rows or settings that cannot be used.
+        NonFiniteLossError: the loss became NaN or infinite.
+    """
+    n_rows = int((~rows.tested).sum())
+    if isinstance(folds, int) and folds > n_rows:
+        raise InputError(
+            f"folds must be at most the number of rows to learn from, {n_rows} of"
+            f" {len(rows.table)}; got {folds=}"
+        )
+    classifies = rows.target.task == "classification"
+    estimator = (NetworkClassifier if classifies else NetworkRegressor)(
+        folds=folds,
+        members=members,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        hidden_units=hidden_units,
+        time_limit=time_limit,
+        driver=driver,
+        progress=progress,
+        schema=rows.schema,
+        random_state=rows.seed,
+    )
+    started = time.perf_counter()
+    estimator.fit(rows.inputs(tested=False), rows.labels(tested=False))
+    return Fitted(rows, estimator, time.perf_counter() - started)
+
+
+def measure(fitted: Fitted) -> Outcome:
+    """Compare a network with simple models on the test rows, and look at its columns."""
+    rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
+    if not rows.tested.any():
+        return Outcome(fitted, np.empty(0), np.empty(0), {}, {}, {}, [])
+    table = rows.inputs(tested=True)
+    truth = _truth(fitted, tested=True)
+    predicted = predictions(fitted.estimator, table)
+    baselines = _baselines(fitted)
+    return Outcome(
+        fitted=fitted,
+        truth=truth,
+        predicted=predicted,
+        baselines=baselines,
+        scores=reports.score_predictions(task, truth, predicted, seed=seed),
+        baseline_scores={
+            name: reports.score_predictions(task, truth, values, seed=seed)
+            for name, values in baselines.items()
+        },
+        importance=reports.permutation_importance(
+            lambda shuffled: predictions(fitted.estimator, shuffled),
+            table,
+            truth,
+            task=task,
+            seed=seed,
+        ),
+    )
+
+
+def predictions(estimator: NetworkClassifier | NetworkRegressor, table: Any) -> Array:
+    """[rows, n_classes] probabilities, or [rows] values."""
+    if isinstance(estimator, NetworkClassifier):
+        return estimator.predict_proba(table)
+    return estimator.predict(table)
+
+
+def save(outcome: Outcome, folder: str | Path) -> Path:
+    """Export the network with its report; the new version's folder.
+
+    Raises:
+        InputError: the folder cannot be written; nothing is left behind.
+        ExportError: what was written does not answer as the network does.
+    """
+    fitted, rows = outcome.fitted, outcome.fitted.rows
+    page = table_page(outcome, title=Path(folder).name)
+    return fitted.estimator.export(
+        folder,
+        metadata={
+            "metrics": outcome.metrics,
+            "intervals": intervals(outcome.scores),
+            "measured_on": outcome.measured_on,
+            "baselines": {
+                name: {score: s.value for score, s in scores.items()}
+                for name, scores in outcome.baseline_scores.items()
+            },
+            "settings": fitted.settings,
+            "data": {
+                "source": rows.source,
+                "train_rows": int((~rows.tested).sum()),
+                "test_rows": int(rows.tested.sum()),
+                "fingerprint": rows.fingerprint,
+            },
+            "training": {
+                "seconds": round(fitted.seconds, 3),
+                "epochs": fitted.estimator.n_epochs_,
+                "kept_epoch": fitted.estimator.best_epoch_,
+            },
+        },
+        files={"report.html": page.encode()},
+    )
+
+
+def intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
+    """The 95 % interval of each score, as JSON."""
+    return {name: [score.low, score.high] for name, score in scores.items()}
+
+
+def evaluate(saved: saving.SavedTable, source: Any) -> Evaluation:
+    """How good a saved network is on the rows of a table that has the target column.
+
+    Raises:
+        InputError: the table has not the columns that are needed, or a cell cannot be used.
+    """
+    table = as_table(source)
+    if not len(table):
+        raise InputError("the table has no rows; scores need at least one")
+    target = saved.schema.target
+    assert target is not None  # `export_table` asks for it
+    check_names([target.name], table.columns, by="the network's target")
+    truth = target_values(table[target.name], target)
+    answers = saved.predict(table)
+    predicted = answers["value" if target.task == "regression" else "probabilities"]
+    known = saved.manifest.get("data", {}).get("fingerprint")
+    return Evaluation(
+        rows=len(table),
+        scores=reports.score_predictions(target.task, truth, predicted),
+        learned=known == fingerprint(table, [*saved.schema.names, target.name]),
+    )
+
+
+def _truth(fitted: Fitted, *, tested: bool) -> Array:
+    rows, target = fitted.rows, fitted.schema.target
+    assert target is not None  # the estimators have it from the rows
+    return target_values(rows.table.loc[rows.tested == tested, target.name], target)
+
+
+def _baselines(fitted: Fitted) -> dict[str, Array]:
+    """What simple models predict for the test rows."""
+    rows, preprocessor = fitted.rows, fitted.estimator.preprocessor_
+    train, test = (
+        preprocessor.prepare(checked_table(rows.inputs(tested=tested), fitted.schema))
+        for tested in (False, True)
+    )
+    return reports.baseline_predictions(
+        rows.target.task,
+        train.x,
+        _truth(fitted, tested=False),
+        test.x,
+        n_classes=len(rows.target.classes),
+        codes_train=train.codes,
+        codes_test=test.codes,
+        seed=rows.seed,
+    )

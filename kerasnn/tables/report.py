@@ -1,0 +1,109 @@
+"""The page that tells how good a network for a table is, and what it is."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import kerasnn
+from kerasnn import reports
+from kerasnn.reports.columns import schema_sections
+from kerasnn.reports.table_figures import member_curves
+from kerasnn.reports.texts import NAMES, counted, number_text
+from kerasnn.tables.outcome import Fitted, Outcome
+
+
+def table_page(outcome: Outcome, *, title: str) -> str:
+    """One self-contained HTML page."""
+    fitted = outcome.fitted
+    if not outcome.scores:
+        return _page_without_test(fitted, title)
+    return reports.table_report(
+        reports.TableResult(
+            title=title,
+            schema=fitted.schema,
+            truth=outcome.truth,
+            predicted=outcome.predicted,
+            rows_trained=int((~fitted.rows.tested).sum()),
+            seconds=fitted.seconds,
+            baselines=outcome.baselines,
+            history=_curves(fitted),
+            epochs=fitted.estimator.history_["epoch"],
+            best_epoch=fitted.estimator.best_epoch_,
+            importance=outcome.importance,
+            settings=fitted.settings,
+            data=_data(fitted),
+            versions=_versions(),
+            seed=fitted.rows.seed,
+        )
+    )
+
+
+def _page_without_test(fitted: Fitted, title: str) -> str:
+    """Without test rows there are no scores, and no figures of them."""
+    metrics = fitted.left_out_metrics
+    told = (
+        "no rows were kept for a test. The number below is each member's, on the rows that"
+        " it left out; as they have chosen the epoch, it is a little too good."
+        if metrics
+        else "no rows were kept for a test, so nothing tells how good it is on new ones."
+    )
+    return reports.report_html(
+        title,
+        f"Predicts {fitted.rows.target.name} from"
+        f" {counted(len(fitted.schema.columns), 'column')}. It learned from"
+        f" {counted(len(fitted.rows.table), 'row')} in {number_text(fitted.seconds)} s;"
+        f" {told}",
+        numbers={
+            f"{NAMES[name]}, left-out rows": number_text(v) for name, v in metrics.items()
+        },
+        tables={
+            "Settings": {k.replace("_", " "): _text(v) for k, v in fitted.settings.items()},
+            "Data": _data(fitted),
+            "Versions": _versions(),
+        },
+        sections=[_curve_section(fitted), *schema_sections(fitted.schema)],
+    )
+
+
+def _curve_section(fitted: Fitted) -> reports.Section:
+    figure = member_curves(
+        _curves(fitted),
+        epochs=fitted.estimator.history_["epoch"],
+        best_epoch=fitted.estimator.best_epoch_,
+    )
+    held_out = (
+        " Held-out rows: those that each member left out."
+        if fitted.left_out_metrics
+        else ""
+    )
+    return reports.Section(
+        "Learning curves",
+        f"Line: mean of the members; band: from the lowest to the highest.{held_out}",
+        {"loss": reports.png(figure, dpi=140)},
+    )
+
+
+def _curves(fitted: Fitted) -> dict[str, Any]:
+    """The losses of every member, and that on the rows that they left out."""
+    history = fitted.estimator.history_
+    curves = {"loss": history["member_loss"]}
+    return curves | {k: v for k, v in history.items() if k == "val_loss"}
+
+
+def _data(fitted: Fitted) -> dict[str, str]:
+    return {"source": fitted.rows.source, "fingerprint": fitted.rows.fingerprint}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "kerasnn": kerasnn.__version__,
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
