@@ -168,8 +168,10 @@ def test_an_output_that_cannot_be_written_is_told_before_training(run, tmp_path)
 # --- wrong use --------------------------------------------------------------------
 
 TRAIN_OPTIONS = (
-    "--epochs, --batch-size, --learning-rate, --optimizer, --hidden-units, --batching,"
-    " --driver, --seed, --output, --name, --json, --help"
+    "--target, --task, --test-size, --folds, --members, --time-limit, --ignore,"
+    " --categorical, --numeric, --boolean, --datetime, --epochs, --batch-size,"
+    " --learning-rate, --optimizer, --hidden-units, --batching, --driver, --seed,"
+    " --output, --name, --json, --help"
 )
 
 
@@ -183,7 +185,8 @@ TRAIN_OPTIONS = (
         ("train digits --epoch 3", f"No such option: --epoch. Possible: {TRAIN_OPTIONS}"),
         (
             "train mnist",
-            "Invalid value for 'SOURCE': 'mnist' is not one of 'iris', 'digits'.",
+            "Invalid value for 'SOURCE': 'mnist' is neither a lesson (iris, digits) nor a"
+            " file or folder that is there",
         ),
         (
             "train digits --driver fast",
@@ -240,7 +243,14 @@ TRAIN_OPTIONS = (
             "--batch-size has no effect with --batching full, where all rows are one batch;"
             " possible with kfold, shuffled, tf-data",
         ),
-        ("train", "Missing argument 'SOURCE'. Choose from:\n\tiris,\n\tdigits"),
+        (
+            "train",
+            "Missing argument 'SOURCE'. Give a file, or a lesson: iris, digits",
+        ),
+        (
+            "train iris --target Y --folds 5",
+            "--target is for files; iris is a lesson",
+        ),
         ("predict saved_models/digits", "Missing argument 'FILE'."),
     ],
 )
@@ -391,7 +401,7 @@ def test_inspect_shows_signature_metrics_and_settings(run, models):
         "x  float32 [rows, 64]",
         "columns pixel_0_0, pixel_0_1, pixel_0_2, ..., pixel_7_7",
         "probabilities  float32 [rows, 10]",
-        "class  int64 [rows]",
+        "class          int64 [rows]",
         "accuracy  0.",
         "optimizer  adam",
         "fingerprint  sha256:",

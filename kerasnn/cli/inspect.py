@@ -1,5 +1,6 @@
 """`kerasnn inspect`: what an exported network takes, gives, and how it was made."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,17 @@ import click
 
 from kerasnn.cli.console import json_option, print_json
 from kerasnn.cli.parsing import Command
+from kerasnn.cli.wording import aligned, in_options, shortened
+
+LEVELS_SHOWN = 4
+HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
 
 
 @click.command(cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @json_option
 def inspect(model: Path, as_json: bool) -> None:
-    """Signature, metrics and settings of MODEL, a folder that train wrote."""
+    """Signature, schema, metrics and settings of MODEL, a folder that train wrote."""
     from kerasnn.manifest import find_version, read_manifest
 
     folder = find_version(model)
@@ -24,29 +29,84 @@ def inspect(model: Path, as_json: bool) -> None:
     network = manifest["network"]
     click.echo(f"{folder}")
     click.echo(f"  {network['class']}, {manifest['task']}, {network['weights']:,} weights")
+    lines = _schema_lines(manifest["schema"]) if "schema" in manifest else []
+    for line in (*lines, *_signature_lines(manifest), *_other_lines(manifest)):
+        click.echo(line)
+
+
+def _schema_lines(schema: Mapping[str, Any]) -> Iterator[str]:
+    """The columns; from the manifest's JSON, so that pandas need not be loaded."""
+    target = schema["target"]
+    yield "target"
+    yield f"  {target['name']}  {_values(target)}  ({in_options(target.get('reason', ''))})"
+    yield "columns"
+    yield from aligned(
+        [[f"  {c['name']}", c["kind"], _missing(c), _values(c)] for c in schema["columns"]]
+    )
+    left_out = schema.get("left_out", [])
+    if left_out:
+        yield "left out"
+        yield from aligned([[f"  {c['name']}", in_options(c["reason"])] for c in left_out])
+
+
+def _missing(column: Mapping[str, Any]) -> str:
+    return f"{column['missing']:,} missing" if column.get("missing") else ""
+
+
+def _values(column: Mapping[str, Any]) -> str:
+    """The range of a column or a target, or its first levels."""
+    if "low" in column:
+        return f"{column['low']:.10g} to {column['high']:.10g}"
+    if "first" in column:
+        return f"{column['first']} to {column['last']}"
+    levels = column.get("levels", column.get("classes", []))
+    pairs = zip(levels, column.get("counts", ()), strict=False)
+    shown = [f"{level} ({count:,})" for level, count in pairs][:LEVELS_SHOWN]
+    more = column.get("n_levels", len(levels)) - len(shown)
+    return ", ".join(shown) + (f", and {more:,} more" if more > 0 else "")
+
+
+def _signature_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
     for way in ("inputs", "outputs"):
-        click.echo(way)
-        for name, tensor in manifest[way].items():
-            shape = ", ".join("rows" if n is None else str(n) for n in tensor["shape"])
-            click.echo(f"  {name}  {tensor['dtype']} [{shape}]")
+        yield way
+        yield from aligned(
+            [[f"  {name}", *_tensor(name, t)] for name, t in manifest[way].items()]
+        )
+        for tensor in manifest[way].values():
             if "columns" in tensor:
-                click.echo(f"      columns {_shortened(tensor['columns'])}")
-    for heading in ("metrics", "settings", "data", "versions"):
-        if heading not in manifest:
+                yield f"      columns {shortened(tensor['columns'], most=4)}"
+
+
+def _tensor(name: str, tensor: Mapping[str, Any]) -> list[str]:
+    """Type, shape, and the column that it takes where it has another name."""
+    shape = ", ".join("rows" if n is None else str(n) for n in tensor["shape"])
+    column = tensor.get("column", name)
+    return [f"{tensor['dtype']} [{shape}]", "" if column == name else f"column {column}"]
+
+
+def _other_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
+    for heading in HEADINGS:
+        if not manifest.get(heading):
             continue
-        click.echo(heading)
+        on = f" on {manifest['measured_on']}" if "measured_on" in manifest else ""
+        yield heading + (on if heading == "metrics" else "")
         for name, value in manifest[heading].items():
-            click.echo(f"  {name}  {_text(value)}")
-    click.echo(f"created\n  {manifest['created']}")
+            interval = manifest.get("intervals", {}).get(name)
+            beside = (
+                f" ({_text(interval[0])} to {_text(interval[1])})"
+                if interval and heading == "metrics"
+                else ""
+            )
+            yield f"  {name}  {_text(value)}{beside}"
+    yield "created"
+    yield f"  {manifest['created']}"
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _shortened(names: list[str]) -> str:
-    if len(names) <= 8:
-        return ", ".join(names)
-    return f"{', '.join(names[:3])}, ..., {names[-1]}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(v)}" for name, v in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return str(value)

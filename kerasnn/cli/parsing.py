@@ -1,12 +1,42 @@
-"""What click does not do by itself: say what is possible, and two kinds of values."""
+"""What click does not do by itself: say what is possible, options by kind, two types."""
 
 import math
+from pathlib import Path
+from typing import ClassVar, get_args
 
 import click
+
+from kerasnn.choices import LessonName
+
+LESSONS = get_args(LessonName)
+
+
+class LessonOption(click.Option):
+    """An option that only the lessons have."""
+
+    heading: ClassVar[str] = "Options for lessons"
+
+
+class TableOption(click.Option):
+    """An option that only tables have."""
+
+    heading: ClassVar[str] = "Options for files"
 
 
 class Command(click.Command):
     """A command that answers an unknown option with all there are."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options under the heading of their kind."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                heading = getattr(parameter, "heading", "Options")
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and name the options where one is not known."""
@@ -20,6 +50,18 @@ class Command(click.Command):
             ) from None
 
 
+def refuse(ctx: click.Context, kind: type[click.Option], why: str) -> None:
+    """No option of this kind was given.
+
+    Raises:
+        UsageError: one was.
+    """
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(option.name or "")
+        if isinstance(option, kind) and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} is {why}", ctx)
+
+
 class Group(click.Group):
     """A group whose commands are `Command`s and that names them all."""
 
@@ -31,6 +73,30 @@ class Group(click.Group):
             possible = ", ".join(self.list_commands(ctx))
             raise click.UsageError(f"No such command: {args[0]}. Possible: {possible}", ctx)
         return super().resolve_command(ctx, args)
+
+
+class Source(click.ParamType):
+    """Where rows come from: a lesson's name, or a path that is there."""
+
+    name = "source"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """The same text, if there is such a thing."""
+        text = str(value)
+        if text not in LESSONS and not Path(text).exists():
+            self.fail(
+                f"{text!r} is neither a lesson ({', '.join(LESSONS)}) nor a file or folder"
+                " that is there",
+                param,
+                ctx,
+            )
+        return text
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """What it might be."""
+        return f"Give a file, or a lesson: {', '.join(LESSONS)}"
 
 
 class HiddenUnits(click.ParamType):

@@ -1,28 +1,86 @@
-"""`kerasnn train`: train a lesson's network, report on it, keep it."""
+"""`kerasnn train`: which options there are, and whether a lesson or a table is trained."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
-from kerasnn.choices import Batching, Driver, LessonName, OptimizerName
-from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
-from kerasnn.cli.parsing import Command, HiddenUnits, PositiveNumber
+from kerasnn.choices import Batching, Driver, OptimizerName, Task
+from kerasnn.cli.console import json_option
+from kerasnn.cli.parsing import (
+    LESSONS,
+    Command,
+    HiddenUnits,
+    LessonOption,
+    PositiveNumber,
+    Source,
+    TableOption,
+    refuse,
+)
+from kerasnn.cli.train_lesson import train_lesson
+from kerasnn.cli.train_table import train_file
 
-if TYPE_CHECKING:
-    from kerasnn.lessons import Outcome
+TABLE_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq")
 
-LINES = 10  # of the lesson, at the most, after the first epoch's
+
+def _check_folds(
+    ctx: click.Context, param: click.Parameter, value: int | None
+) -> int | None:
+    if value == 1:
+        raise click.BadParameter("1 fold leaves no rows to learn from; 0 or at least 2")
+    return value
+
+
+def _columns(name: str, help: str) -> Any:  # noqa: A002 - as click has it
+    """An option that names columns."""
+    return click.option(f"--{name}", cls=TableOption, multiple=True, help=help)
 
 
 @click.command(cls=Command)
-@click.argument("source", metavar="SOURCE", type=click.Choice(get_args(LessonName)))
+@click.argument("source", metavar="SOURCE", type=Source())
+@click.option("--target", cls=TableOption, help="Column to predict.")
+@click.option(
+    "--task",
+    cls=TableOption,
+    type=click.Choice(get_args(Task)),
+    help="What the target is.  [default: found in it]",
+)
+@click.option(
+    "--test-size",
+    cls=TableOption,
+    type=click.FloatRange(min=0, max=0.5),
+    help="Share of the rows that are kept for the test.  [default: 0.2]",
+)
+@click.option(
+    "--folds",
+    cls=TableOption,
+    type=click.IntRange(min=0),
+    callback=_check_folds,
+    help="Each member leaves out one of so many parts of the rows; 0: none does.",
+)
+@click.option(
+    "--members",
+    cls=TableOption,
+    type=click.IntRange(min=1),
+    help="Networks that answer together.",
+)
+@click.option(
+    "--time-limit",
+    cls=TableOption,
+    type=PositiveNumber(),
+    help="Seconds of training; it is shortened to keep to them.",
+)
+@_columns("ignore", "Columns to leave out: again for each, or a,b,c. So for the next four.")
+@_columns("categorical", "Columns that are categories.")
+@_columns("numeric", "Columns that are numbers.")
+@_columns("boolean", "Columns that are true or false.")
+@_columns("datetime", "Columns that are dates.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
 @click.option("--learning-rate", type=PositiveNumber(), help="Learning rate.")
 @click.option(
     "--optimizer",
+    cls=LessonOption,
     type=click.Choice(get_args(OptimizerName)),
     help="Optimizer.",
 )
@@ -33,6 +91,7 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
 )
 @click.option(
     "--batching",
+    cls=LessonOption,
     type=click.Choice(get_args(Batching)),
     help="How rows are cut into batches.",
 )
@@ -47,78 +106,53 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
     show_default=True,
     help="Folder of the models.",
 )
-@click.option("--name", help="Name of the model in that folder.  [default: SOURCE]")
+@click.option("--name", help="Name of the model in that folder.  [default: SOURCE's]")
 @json_option
-def train(source: str, output: Path, name: str | None, as_json: bool, **given: Any) -> None:
-    """Train a network on SOURCE, a lesson: iris or digits.
+@click.pass_context
+def train(
+    ctx: click.Context,
+    source: str,
+    output: Path,
+    name: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train a network on SOURCE: a file, or a lesson, iris or digits.
+
+    A file is CSV (.csv, .csv.gz) or Parquet (or a folder of that), and needs --target, the
+    column to predict. What the columns are is found in them; the network is measured on
+    rows that it never saw.
 
     It writes OUTPUT/NAME/VERSION, a SavedModel with a report, counting versions up.
-    What is not given is the lesson's own. digits: 64-30-10, Adam at 0.002, shuffled batches
-    of 64, 100 epochs. iris: 2-3-1, SGD at 0.1, all rows at once, 200 epochs.
+    What is not given is decided by the number of rows, or is the lesson's own. digits:
+    64-30-10, Adam at 0.002, shuffled batches of 64, 100 epochs. iris: 2-3-1, SGD at 0.1,
+    all rows at once, 200 epochs.
     """
-    name = source if name is None else name
-    _check_name(name)
-    with quiet_tensorflow():
-        from kerasnn import lessons, saving
-        from kerasnn.training import EpochLines, ProgressBar
-    saving.check_writable(output / name)  # before the work, not after it
-    lesson = lessons.LESSONS[source]
-    chosen = {key: value for key, value in given.items() if value is not None}
-    settings = replace(lesson.settings, **chosen)
-    if "batch_size" in chosen and settings.batching == "full":
-        raise click.UsageError(
-            "--batch-size has no effect with --batching full, where all rows are one batch;"
-            " possible with kfold, shuffled, tf-data"
-        )
-    with ProgressBar(settings.epochs, disable=None) as bar:
-        lines = EpochLines(
-            settings.epochs,
-            every=max(100, settings.epochs // LINES),
-            write=lambda line: bar.write(line, to_stderr=as_json),
-        )
-        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines])
-    folder = lessons.save(outcome, output / name)
-    if as_json:
-        print_json(_as_json(outcome, folder))
+    chosen = {key: value for key, value in given.items() if value not in (None, ())}
+    folder = output / _checked_name(source, name)
+    if source in LESSONS:
+        refuse(ctx, TableOption, f"for files; {source} is a lesson")
+        train_lesson(source, folder, chosen, as_json=as_json)
     else:
-        _print(outcome, folder)
+        refuse(ctx, LessonOption, f"for the lessons, {' and '.join(LESSONS)}")
+        train_file(Path(source), folder, chosen, as_json=as_json)
 
 
-def _check_name(name: str) -> None:
+def _checked_name(source: str, name: str | None) -> str:
     """A folder name that is not taken for a version, a hidden folder or an option."""
-    if name != Path(name).name or not name or name[0] in ".-" or name.isdecimal():
+    chosen = _stem(source) if name is None else name
+    if chosen != Path(chosen).name or not chosen or chosen[0] in ".-" or chosen.isdecimal():
         raise click.BadParameter(
-            f"{name!r} is not a plain folder name such as digits or my_net",
+            f"{chosen!r}{' (from SOURCE)' if name is None else ''} is not a plain folder"
+            " name such as digits or my_net",
             param_hint="'--name'",
         )
+    return chosen
 
 
-def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
-    from kerasnn.lessons import used_settings
-
-    return {
-        "source": outcome.lesson.name,
-        "folder": str(folder),
-        "version": int(folder.name),
-        "report": str(folder / "assets.extra" / "report.html"),
-        "rows": {
-            "train": len(outcome.rows.x_train),
-            "test": len(outcome.rows.x_test) if outcome.lesson.held_out else 0,
-        },
-        "metrics": outcome.metrics,
-        "settings": used_settings(outcome.settings),
-        "seconds": sum(outcome.history.seconds),
-        "microseconds_per_step": outcome.history.microseconds_per_step(),
-    }
-
-
-def _print(outcome: "Outcome", folder: Path) -> None:
-    lesson, history = outcome.lesson, outcome.history
-    metrics = ", ".join(f"{k} {v:.4f}" for k, v in outcome.metrics.items())
-    per_step = history.microseconds_per_step()
-    speed = f", {per_step:.0f} us a step once compiled" if per_step else ""
-    rows, which = len(outcome.rows.x_test), "test" if lesson.held_out else "training"
-    click.echo(f"{lesson.name}: {metrics} on {rows} {which} rows")
-    click.echo(f"Trained in {sum(history.seconds):.1f} s{speed}")
-    click.echo(f"Saved    {folder}")
-    click.echo(f"Report   {folder / 'assets.extra' / 'report.html'}")
+def _stem(source: str) -> str:
+    """The name without the endings of a table: adult of data/adult.csv.gz."""
+    path = Path(source)
+    while path.suffix.lower() in TABLE_ENDINGS:
+        path = path.with_suffix("")
+    return path.name

@@ -1,0 +1,73 @@
+"""Output that arrives as a whole or not at all, however long it is."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from kerasnn.errors import InputError
+
+
+@contextmanager
+def whole_output(path: Path | None) -> Iterator[IO[str]]:
+    """A stream; what is written to it arrives when this is left without an error.
+
+    Args:
+        path: of a file, which is written beside and renamed into place; of a pipe or the
+            like; None: standard output.
+
+    Raises:
+        InputError: the path cannot be written.
+    """
+    if path is None:
+        with _spool() as stream:
+            yield stream
+            _pour(stream, sys.stdout)
+        return
+    try:
+        with _to_path(path) as stream:
+            yield stream
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _to_path(path: Path) -> Iterator[IO[str]]:
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+        with _spool() as stream:
+            yield stream
+            with path.open("w", encoding="utf-8", newline="") as pipe:
+                _pour(stream, pipe)
+        return
+    target = path.resolve()  # what a link leads to, not the link
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.chmod(beside, mode)
+        os.replace(beside, target)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def _spool() -> IO[str]:
+    """A nameless file on the disk."""
+    return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
+
+
+def _pour(stream: IO[str], into: IO[str]) -> None:
+    stream.seek(0)
+    shutil.copyfileobj(stream, into)
+    into.flush()
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # it can only be read by setting it
+    os.umask(mask)
+    return mask

@@ -1,0 +1,197 @@
+"""`kerasnn train FILE`: find out what the columns are, train, test, report, keep."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerasnn.cli.bar import FitBar, told_on_terminal
+from kerasnn.cli.console import print_json, quiet_tensorflow
+from kerasnn.cli.wording import aligned, as_options, score_rows, shortened
+
+if TYPE_CHECKING:
+    from kerasnn.datasets import Schema, Target
+    from kerasnn.tables import Outcome, Rows
+
+KINDS = ("numeric", "categorical", "boolean", "datetime")
+READING = ("task", "test_size", "seed")
+LEFT_OUT_SHOWN = 12
+CLASSES_SHOWN = 6
+
+
+def train_file(
+    path: Path, folder: Path, chosen: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Train, save and print.
+
+    Args:
+        path: of the table.
+        folder: of the model.
+        chosen: the options that were given.
+        as_json: whether one JSON object is printed.
+
+    Raises:
+        InputError: the table or the settings cannot be used, in the words of the command.
+    """
+    from kerasnn.datasets import table_chunks
+
+    header = [str(name) for name in next(table_chunks(path, 1)).columns]
+    _check_usage(path, header, chosen)
+    with quiet_tensorflow():
+        from kerasnn import saving, tables
+    saving.check_writable(folder)  # before the work, not after it
+    wishes: dict[str, Any] = {
+        k: _names(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen
+    }
+    reading = {k: chosen[k] for k in READING if k in chosen}
+    fitting = {k: v for k, v in chosen.items() if k not in (*wishes, *reading, "target")}
+    with as_options():
+        rows = tables.read_rows(path, target=chosen["target"], **wishes, **reading)
+        for line in _described(rows):
+            click.echo(line, err=as_json)
+        with FitBar() as bar:
+            fitted = tables.fit(rows, progress=bar, **fitting)
+        with told_on_terminal("Testing, and looking at each column ..."):
+            outcome = tables.measure(fitted)
+        with told_on_terminal("Saving ..."):
+            written = tables.save(outcome, folder)
+    if as_json:
+        print_json(_as_json(outcome, written))
+    else:
+        _print(outcome, written)
+
+
+def _check_usage(path: Path, header: Sequence[str], chosen: Mapping[str, Any]) -> None:
+    """What is wrong with the options, whatever the rows are."""
+    ctx = click.get_current_context()
+    if "target" not in chosen:
+        raise click.UsageError(
+            f"--target is missing: which column of {path} is to be predicted? It has"
+            f" {shortened(header, most=40)}",
+            ctx,
+        )
+    folds, members = chosen.get("folds"), chosen.get("members")
+    if folds and members and members % folds:
+        raise click.UsageError(
+            f"--members must be a multiple of --folds; got {members} and {folds}", ctx
+        )
+
+
+def _names(given: Iterable[str], header: Sequence[str]) -> list[str]:
+    """The columns meant: `a,b` are two, unless one column has that name."""
+    return list(
+        chain.from_iterable(
+            [text] if text in header else [name.strip() for name in text.split(",")]
+            for text in given
+        )
+    )
+
+
+def _described(rows: "Rows") -> list[str]:
+    """What was inferred, in a few lines."""
+    schema, target = rows.schema, rows.target
+    by_kind = {k: [c.name for c in schema.columns if c.kind == k] for k in KINDS}
+    told = [
+        [f"  {len(names):,}", kind, shortened(names)]
+        for kind, names in by_kind.items()
+        if names
+    ]
+    n_tested = int(rows.tested.sum())
+    return [
+        f"{rows.source}: {len(rows.table):,} rows;"
+        f" {len(rows.table) - n_tested:,} to learn from, {n_tested:,} kept for the test",
+        f"Target {target.name}: {_target_text(target)}",
+        f"Columns {len(schema.columns):,}",
+        *aligned(told),
+        *_left_out(schema),
+    ]
+
+
+def _target_text(target: "Target") -> str:
+    from kerasnn.cli.wording import in_options
+
+    why = in_options(target.reason)
+    if target.task == "regression":
+        return f"regression, {target.low:.10g} to {target.high:.10g} ({why})"
+    pairs = zip(target.classes, target.counts, strict=True)
+    shown = [f"{text} ({count:,})" for text, count in pairs][:CLASSES_SHOWN]
+    more = ", ..." if len(target.classes) > CLASSES_SHOWN else ""
+    return (
+        f"classification, {len(target.classes)} classes: {', '.join(shown)}{more} ({why})"
+    )
+
+
+def _left_out(schema: "Schema") -> list[str]:
+    from kerasnn.cli.wording import in_options
+
+    if not schema.left_out:
+        return []
+    shown = schema.left_out[:LEFT_OUT_SHOWN]
+    more = len(schema.left_out) - len(shown)
+    return [
+        f"Left out {len(schema.left_out):,}",
+        *aligned([[f"  {c.name}", in_options(c.reason)] for c in shown]),
+        *([f"  and {more:,} more; the report lists them"] if more else []),
+    ]
+
+
+def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
+    from kerasnn.tables.job import intervals
+
+    fitted, rows = outcome.fitted, outcome.fitted.rows
+    n_tested = int(rows.tested.sum())
+    return {
+        "source": rows.source,
+        "folder": str(folder),
+        "version": int(folder.name),
+        "report": str(folder / "assets.extra" / "report.html"),
+        "target": rows.target.name,
+        "task": rows.target.task,
+        "columns": {c.name: c.kind for c in rows.schema.columns},
+        "left_out": {c.name: c.reason for c in rows.schema.left_out},
+        "rows": {"train": len(rows.table) - n_tested, "test": n_tested},
+        "measured_on": outcome.measured_on,
+        "metrics": outcome.metrics,
+        "intervals": intervals(outcome.scores),
+        "baselines": {
+            name: {score: s.value for score, s in scores.items()}
+            for name, scores in outcome.baseline_scores.items()
+        },
+        "settings": fitted.settings,
+        "epochs": fitted.estimator.n_epochs_,
+        "kept_epoch": fitted.estimator.best_epoch_,
+        "seconds": fitted.seconds,
+    }
+
+
+def _print(outcome: "Outcome", folder: Path) -> None:
+    fitted, recipe = outcome.fitted, outcome.fitted.estimator.recipe_
+    members = "1 network" if recipe.members == 1 else f"{recipe.members} networks"
+    click.echo(
+        f"Trained  {fitted.seconds:.1f} s: {members}, {fitted.estimator.n_epochs_} epochs,"
+        f" the weights after epoch {fitted.estimator.best_epoch_} kept"
+    )
+    for line in _metric_lines(outcome):
+        click.echo(line)
+    click.echo(f"Saved    {folder}")
+    click.echo(f"Report   {folder / 'assets.extra' / 'report.html'}")
+
+
+def _metric_lines(outcome: "Outcome") -> list[str]:
+    from kerasnn.reports.texts import NAMES, number_text
+
+    if outcome.scores:
+        n_tested = len(outcome.truth)
+        return [
+            f"On {n_tested:,} test rows, never learned from (95% intervals)",
+            *score_rows(outcome.scores, outcome.baseline_scores),
+        ]
+    if not outcome.metrics:
+        return ["No rows were kept for a test, and no member left any out: no metrics"]
+    texts = [f"{NAMES[name]} {number_text(v)}" for name, v in outcome.metrics.items()]
+    return [
+        f"On the rows that each member left out, which chose the epoch: {', '.join(texts)}."
+        " No rows were kept for a test"
+    ]
