@@ -55,7 +55,8 @@ def periodic_embedding(
     Source: Gorishniy et al., On Embeddings for Numerical Features (2022); with the bias in
     the cosine and this size, Holzmueller et al., Better by Default (2024).
     """
-    angles = 2 * math.pi * x[..., tf.newaxis] * frequencies[:, tf.newaxis]
+    # Constant and frequencies first: otherwise a graph rounds in another order than eager.
+    angles = x[..., tf.newaxis] * (2 * math.pi * frequencies[:, tf.newaxis])
     waves = tf.cos(angles + phases[:, tf.newaxis])
     embedded = tf.einsum("mbnf,mnfu->mbnu", waves, kernel) + bias[:, tf.newaxis]
     n_numeric, units = kernel.shape[1], kernel.shape[3]
