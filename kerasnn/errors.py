@@ -1,6 +1,8 @@
 """The errors that a user can put right, named so that they can be caught."""
 
+import difflib
 import operator
+from typing import Any, get_args
 
 
 class InputError(ValueError):
@@ -26,6 +28,22 @@ def check_whole_number(name: str, value: object, *, least: int) -> int:
             f"{name} must be a whole number of at least {least}; got {value!r}"
         )
     return number
+
+
+def check_choice(name: str, value: Any, choices: Any) -> Any:
+    """A value that is one of a `Literal`'s.
+
+    Raises:
+        InputError: it is not; the message says what was probably meant.
+    """
+    possible = get_args(choices)
+    if value not in possible:
+        near = difflib.get_close_matches(str(value), possible, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(
+            f"{name} must be one of {', '.join(map(repr, possible))}; got {value!r}{hint}"
+        )
+    return value
 
 
 class NonFiniteLossError(ArithmeticError):

@@ -1,13 +1,12 @@
 """The parameters of the estimators, checked, as wishes that a recipe takes."""
 
-import difflib
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, check_choice
 
 Check = Callable[[str, Any], Any]
 
@@ -45,17 +44,8 @@ def _number(low: float, high: float) -> Check:
 
 
 def _choice(choices: Any) -> Check:
-    possible = get_args(choices)
-
     def check(name: str, value: Any) -> Any:
-        if value not in possible:
-            near = difflib.get_close_matches(str(value), possible, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(
-                f"{name} must be one of {', '.join(map(repr, possible))};"
-                f" got {value!r}{hint}"
-            )
-        return value
+        return check_choice(name, value, choices)
 
     return check
 
