@@ -119,11 +119,16 @@ class NetworkEstimator(BaseEstimator):
         """Take over what was trained."""
         self._kept_weights = trained.weights
         self._score = trained.score
+        self.held_out_ = self._held_out(trained.held_out)
         self.history_ = trained.history
         self.best_epoch_ = trained.epoch
         self.n_epochs_ = trained.epochs
         self._network = self._made_network()
         return self
+
+    def _held_out(self, answers: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """The members' answers for the rows that they left out, as `predict` gives them."""
+        return answers
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
         if self.schema is None:

@@ -65,6 +65,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         recipe_: every number that decided how it was trained.
         history_: "epoch", "loss", "val_loss", "sharpness", "member_loss" at each look at
             the held-out rows.
+        held_out_: for each training row, the mean probabilities of the members that did
+            not learn from it, [rows, classes] (None without folds): an honest estimate
+            without test rows, a little better than it should be, since it chose the epoch.
         best_epoch_: the epoch whose weights were kept.
         n_epochs_: epochs that were run.
         n_features_in_, feature_names_in_: as scikit-learn has them.

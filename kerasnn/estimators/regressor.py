@@ -73,6 +73,13 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         )
         return dataclasses.replace(schema, target=target)
 
+    def _held_out(self, answers: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        if answers is None:
+            return None
+        values = answers * self._target_scale + self._target_mean
+        values = np.clip(values, self._target_low, self._target_high)
+        return values[:, 0] if self._target_ndim == 1 else values
+
     def _set_answers(self, network: TabularNetwork) -> None:
         network.target_mean.assign(self._target_mean)
         network.target_scale.assign(self._target_scale)

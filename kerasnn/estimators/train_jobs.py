@@ -37,6 +37,7 @@ XLA_COMPILES_IN_SECONDS = 2.0
 STEP_SAVES_SECONDS = 0.9e-3
 UPDATE_SAVES_SECONDS = 0.25e-9
 LEARNERS_KEPT = 4
+AS_GOOD = 1.01
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
 
@@ -220,7 +221,7 @@ class _Training:
         epoch: int,
         losses: list[NDArray[np.float32]],
     ) -> None:
-        """Note the losses; keep the weights of each job that has never been better."""
+        """Note the losses; keep the weights of each job that are as good as any before."""
         for i, per_member in enumerate(losses):
             if not np.isfinite(per_member).all():
                 self._raise(epoch - len(losses) + i, per_member)
@@ -232,11 +233,7 @@ class _Training:
             if outputs is not None:
                 stacked = held_out_outputs(result.job, outputs[own])
                 score = held_out_score(result.job, stacked)
-            better = (
-                score is None or result.score is None or score.loss <= result.score.loss
-            )
-            last = epoch == self.epochs
-            if better if score else last:
+            if result.wants(score, last=epoch == self.epochs):
                 result.weights = member_weights(learner.network, own)
                 result.score, result.epoch = score, epoch
                 if score is not None:
