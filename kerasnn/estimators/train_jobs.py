@@ -66,6 +66,17 @@ class Trained:
     epochs: int = 0
     history: dict[str, list[Any]] = field(default_factory=dict)
 
+    def wants(self, score: HeldOutScore | None, *, last: bool) -> bool:
+        """Whether the weights of this look are to be kept: the last of the best ones.
+
+        Losses that differ by less than `AS_GOOD` say nothing of which is better, and the
+        weights of a later epoch err less often.
+        """
+        if score is None:
+            return last
+        best = min([score.loss, *self.history.get("val_loss", [])])
+        return score.loss <= best * AS_GOOD
+
     def note(
         self, epoch: int, losses: NDArray[np.float32], score: HeldOutScore | None
     ) -> None:
