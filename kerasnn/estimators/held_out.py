@@ -6,7 +6,7 @@ mean that is judged.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,37 @@ SHARPNESS_BOUNDS = (float(np.log(0.1)), float(np.log(4.0)))
 LIKELIHOOD_FLOOR = 1e-7  # a row that is wrong and sure costs no more than 16 nats
 
 
-class HeldOutScore(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class HeldOutScore:
     """How good the members are on the rows that they left out.
 
     Attributes:
-        loss: cross-entropy once the sharpness is fitted, or the mean squared error of
-            standardised targets.
+        losses: of each row, [rows]: cross-entropy once the sharpness is fitted, or the
+            squared error of standardised targets, the mean over the outputs.
+        weights: of the rows, mean one.
         sharpness: factor of the logits for the whole ensemble; 1 for a regression.
     """
 
-    loss: float
-    sharpness: float
+    losses: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    sharpness: float = 1.0
+
+    @property
+    def loss(self) -> float:
+        """The weighted mean of the losses."""
+        return float(np.average(self.losses, weights=self.weights))
+
+    def is_as_good_as(self, best: "HeldOutScore") -> bool:
+        """Whether it is worse by no more than chance: one standard error.
+
+        The rows are the same, so it is their differences whose mean is looked at.
+
+        Source: the one-standard-error rule of Breiman et al., Classification and
+        Regression Trees (1984), on paired rows.
+        """
+        differences = self.weights * (self.losses - best.losses)
+        standard_error = differences.std() / np.sqrt(len(differences))
+        return bool(differences.mean() <= standard_error)
 
 
 def held_out_outputs(job: Job, outputs: list[NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -54,34 +74,32 @@ def held_out_score(job: Job, outputs: NDArray[np.float64]) -> HeldOutScore:
     """The score of one job's members, from `held_out_outputs`."""
     weights = job.weights.astype(np.float64)
     if job.task == "regression":
-        squares = np.mean((outputs.mean(axis=0) - job.targets) ** 2, axis=1)
-        return HeldOutScore(float(np.average(squares, weights=weights)), 1.0)
+        squares = (outputs.mean(axis=0) - job.targets) ** 2
+        return HeldOutScore(np.mean(squares, axis=1), weights)
 
-    def loss(log_sharpness: float) -> float:
-        """Of the mean probability over the repeats."""
+    def losses(log_sharpness: float) -> NDArray[np.float64]:
+        """Of the mean probability over the repeats, [rows]."""
         logs = log_likelihoods(job.task, job.targets, outputs * np.exp(log_sharpness))
         mean = logsumexp(logs, axis=0) - np.log(len(logs))
-        return -float(
-            np.average(np.maximum(mean, np.log(LIKELIHOOD_FLOOR)), weights=weights)
-        )
+        return -np.maximum(mean, np.log(LIKELIHOOD_FLOOR))
 
-    def loss_alone(log_sharpness: float) -> float:
-        """Of the probability that each repeat gives."""
+    def losses_alone(log_sharpness: float) -> NDArray[np.float64]:
+        """Of the probability that each repeat gives, the mean over them, [rows]."""
         logs = log_likelihoods(job.task, job.targets, outputs * np.exp(log_sharpness))
-        return -float(np.average(logs.mean(axis=0), weights=weights))
+        return -logs.mean(axis=0)
 
     if not job.recipe.calibrated:
-        return HeldOutScore(loss(0.0), 1.0)
-    together = _least(loss)
+        return HeldOutScore(losses(0.0), weights)
+    together = _least(losses, weights)
     sharpness = together
     if job.recipe.repeats > 1:
         # A mean over members is softer than each, so they may be sharper, the more the
         # more of them there are: one member's sharpness and that of the mean of a few
         # show how much, taken on to all, linearly in 1 / members.
-        alone = _least(loss_alone)
+        alone = _least(losses_alone, weights)
         few, many = 1 / job.recipe.repeats, 1 / job.recipe.members
         sharpness = together + (together - alone) * (few - many) / (1 - few)
-    return HeldOutScore(loss(together), float(np.exp(sharpness)))
+    return HeldOutScore(losses(together), weights, float(np.exp(sharpness)))
 
 
 def held_out_answers(
@@ -116,9 +134,14 @@ def log_likelihoods(
     return logs[:, np.arange(len(labels)), labels]
 
 
-def _least(loss: Callable[[float], float]) -> float:
-    """The logarithm of the sharpness that makes a loss least."""
+def _least(
+    losses: Callable[[float], NDArray[np.float64]], weights: NDArray[np.float64]
+) -> float:
+    """The logarithm of the sharpness that makes the mean loss least."""
     found = minimize_scalar(
-        loss, bounds=SHARPNESS_BOUNDS, method="bounded", options={"xatol": 1e-2}
+        lambda log_sharpness: np.average(losses(log_sharpness), weights=weights),
+        bounds=SHARPNESS_BOUNDS,
+        method="bounded",
+        options={"xatol": 1e-2},
     )
     return float(found.x)

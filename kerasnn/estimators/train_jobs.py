@@ -37,7 +37,6 @@ XLA_COMPILES_IN_SECONDS = 2.0
 STEP_SAVES_SECONDS = 0.9e-3
 UPDATE_SAVES_SECONDS = 0.25e-9
 LEARNERS_KEPT = 4
-AS_GOOD = 1.01
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
 
@@ -49,7 +48,8 @@ class Trained:
     Attributes:
         job: the job.
         weights: of the trained Variables of its network, in their order.
-        score: on held-out rows; None without folds.
+        score: of these weights on held-out rows; None without folds.
+        best: the best score that there was.
         held_out: for each training row the mean answer of the members that left it out,
             probabilities [rows, n_out] or standardised values; None without folds.
         epoch: the epoch after which the members had these weights, from 1.
@@ -61,6 +61,7 @@ class Trained:
     job: Job
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     score: HeldOutScore | None = None
+    best: HeldOutScore | None = None
     held_out: NDArray[np.float64] | None = None
     epoch: int = 0
     epochs: int = 0
@@ -69,13 +70,14 @@ class Trained:
     def wants(self, score: HeldOutScore | None, *, last: bool) -> bool:
         """Whether the weights of this look are to be kept: the last of the best ones.
 
-        Losses that differ by less than `AS_GOOD` say nothing of which is better, and the
-        weights of a later epoch err less often.
+        What is worse by chance only is wanted as well: the weights of a later epoch err
+        less often.
         """
         if score is None:
             return last
-        best = min([score.loss, *self.history.get("val_loss", [])])
-        return score.loss <= best * AS_GOOD
+        if self.best is None or score.loss < self.best.loss:
+            self.best = score
+        return score.is_as_good_as(self.best)
 
     def note(
         self, epoch: int, losses: NDArray[np.float32], score: HeldOutScore | None
