@@ -59,7 +59,7 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
         members=16 if small else 8,
         folds=8 if small else 4,
         epochs=64,
-        batch_size=32 if small else 128,
+        batch_size=16 if small else 128,
         learning_rate=0.2 if regression else 0.04,
         hidden_units=(128, 128, 128) if small else (256, 256, 256),
         activation="relu",
