@@ -153,13 +153,11 @@ def test_a_regression_is_measured_in_the_unit_of_its_target(regressed):
 
 def test_without_test_rows_the_members_tell_of_the_rows_that_they_left_out():
     outcome = tables.train_table(flowers(), target="weight", test_size=0, **SHORT)
-    assert outcome.measured_on == "the rows that each member left out"
-    estimator = outcome.fitted.estimator
-    kept = estimator.history_["epoch"].index(estimator.best_epoch_)
-    deviation = flowers().weight.std(ddof=0)
-    assert outcome.metrics == {
-        "rmse": pytest.approx(estimator.history_["val_loss"][kept] ** 0.5 * deviation)
-    }
+    assert outcome.measured_on == "training rows, each by the members that left it out"
+    answers = outcome.fitted.estimator.held_out_
+    expected = root_mean_squared_error(flowers().weight, answers)
+    assert outcome.metrics["rmse"] == pytest.approx(expected)
+    assert outcome.scores["rmse"].low < expected < outcome.scores["rmse"].high
 
 
 def test_the_same_seed_gives_the_same_network_and_another_another(regressed):

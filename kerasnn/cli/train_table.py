@@ -180,18 +180,12 @@ def _print(outcome: "Outcome", folder: Path) -> None:
 
 
 def _metric_lines(outcome: "Outcome") -> list[str]:
-    from kerasnn.reports.texts import NAMES, number_text
-
-    if outcome.scores:
-        n_tested = len(outcome.truth)
-        return [
-            f"On {n_tested:,} test rows, never learned from (95% intervals)",
-            *score_rows(outcome.scores, outcome.baseline_scores),
-        ]
-    if not outcome.metrics:
+    if not outcome.scores:
         return ["No rows were kept for a test, and no member left any out: no metrics"]
-    texts = [f"{NAMES[name]} {number_text(v)}" for name, v in outcome.metrics.items()]
-    return [
-        f"On the rows that each member left out, which chose the epoch: {', '.join(texts)}."
-        " No rows were kept for a test"
-    ]
+    if outcome.tested:
+        first = f"On {len(outcome.truth):,} test rows, never learned from (95% intervals)"
+        last = []
+    else:
+        first = f"On {outcome.measured_on} (95% intervals)"
+        last = ["  They chose the epoch: a little too good. No rows were kept for a test"]
+    return [first, *score_rows(outcome.scores, outcome.baseline_scores), *last]

@@ -128,7 +128,9 @@ def measure(fitted: Fitted) -> Outcome:
     """Compare a network with simple models on the test rows, and look at its columns."""
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
     if not rows.tested.any():
-        return Outcome(fitted, np.empty(0), np.empty(0), {}, {}, {}, [])
+        return Outcome(
+            fitted, np.empty(0), np.empty(0), {}, _left_out_scores(fitted), {}, []
+        )
     table = rows.inputs(tested=True)
     truth = _truth(fitted, tested=True)
     predicted = predictions(fitted.estimator, table)
@@ -228,6 +230,15 @@ def _truth(fitted: Fitted, *, tested: bool) -> Array:
     rows, target = fitted.rows, fitted.schema.target
     assert target is not None  # the estimators have it from the rows
     return target_values(rows.table.loc[rows.tested == tested, target.name], target)
+
+
+def _left_out_scores(fitted: Fitted) -> dict[str, Score]:
+    """On the training rows, each answered by the members that left it out."""
+    answers = fitted.estimator.held_out_
+    if answers is None:
+        return {}
+    truth, rows = _truth(fitted, tested=False), fitted.rows
+    return reports.score_predictions(rows.target.task, truth, answers, seed=rows.seed)
 
 
 def _baselines(fitted: Fitted) -> dict[str, Array]:

@@ -1,11 +1,8 @@
 """A network for a table after training, and after it was measured."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from kerasnn.datasets import Schema
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
@@ -41,23 +38,6 @@ class Fitted:
             "test_size": self.rows.test_size,
         }
 
-    @property
-    def left_out_metrics(self) -> dict[str, float]:
-        """Each member's loss on the rows that it left out, the mean; empty without folds.
-
-        They have chosen the epoch, so it is a little too good.
-        """
-        history = self.estimator.history_
-        if "val_loss" not in history:
-            return {}
-        kept = history["epoch"].index(self.estimator.best_epoch_)
-        loss = float(history["val_loss"][kept])
-        if self.rows.target.task == "classification":
-            return {"log_loss": loss}
-        # Training is on standardised targets.
-        deviation = self.rows.labels(tested=False).astype(np.float64).std()
-        return {"rmse": math.sqrt(loss) * float(deviation)}
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -67,8 +47,8 @@ class Outcome:
         fitted: the network and its rows.
         truth: [test rows] indices into the classes, or float64.
         predicted: [test rows, n_classes] probabilities, or [test rows].
-        baselines: the same of simple models, by name.
-        scores: of the network on the test rows, with intervals; empty without test rows.
+        baselines: the same of simple models, by name; empty without test rows.
+        scores: of the network, with intervals, on the rows that `measured_on` tells.
         baseline_scores: those of the simple models.
         importance: of each column; empty without test rows.
     """
@@ -83,19 +63,21 @@ class Outcome:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """On the test rows, or on the rows that the members left out; `measured_on`."""
-        if self.scores:
-            return {name: score.value for name, score in self.scores.items()}
-        return self.fitted.left_out_metrics
+        """The scores without their intervals."""
+        return {name: score.value for name, score in self.scores.items()}
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are test rows."""
+        return len(self.truth) > 0
 
     @property
     def measured_on(self) -> str:
-        """Whose metrics these are."""
-        if self.scores:
+        """Which rows the scores are of."""
+        if self.tested:
             return "test rows, never learned from"
-        if self.fitted.left_out_metrics:
-            return "the rows that each member left out"
-        return "no rows"
+        # It has chosen the epoch, so it is a little too good.
+        return "training rows, each by the members that left it out" if self.scores else ""
 
 
 @dataclass(frozen=True)

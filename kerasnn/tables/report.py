@@ -9,15 +9,15 @@ import kerasnn
 from kerasnn import reports
 from kerasnn.reports.columns import schema_sections
 from kerasnn.reports.table_figures import member_curves
-from kerasnn.reports.texts import NAMES, counted, number_text
+from kerasnn.reports.texts import NAMES, counted, number_text, score_cell
 from kerasnn.tables.outcome import Fitted, Outcome
 
 
 def table_page(outcome: Outcome, *, title: str) -> str:
     """One self-contained HTML page."""
     fitted = outcome.fitted
-    if not outcome.scores:
-        return _page_without_test(fitted, title)
+    if not outcome.tested:
+        return _page_without_test(outcome, title)
     return reports.table_report(
         reports.TableResult(
             title=title,
@@ -39,13 +39,13 @@ def table_page(outcome: Outcome, *, title: str) -> str:
     )
 
 
-def _page_without_test(fitted: Fitted, title: str) -> str:
-    """Without test rows there are no scores, and no figures of them."""
-    metrics = fitted.left_out_metrics
+def _page_without_test(outcome: Outcome, title: str) -> str:
+    """Without test rows there are no figures of them."""
+    fitted = outcome.fitted
     told = (
-        "no rows were kept for a test. The number below is each member's, on the rows that"
-        " it left out; as they have chosen the epoch, it is a little too good."
-        if metrics
+        "no rows were kept for a test. The scores are of these rows, each answered by the"
+        " members that left it out; they have chosen the epoch and are a little too good."
+        if outcome.scores
         else "no rows were kept for a test, so nothing tells how good it is on new ones."
     )
     return reports.report_html(
@@ -54,9 +54,7 @@ def _page_without_test(fitted: Fitted, title: str) -> str:
         f" {counted(len(fitted.schema.columns), 'column')}. It learned from"
         f" {counted(len(fitted.rows.table), 'row')} in {number_text(fitted.seconds)} s;"
         f" {told}",
-        numbers={
-            f"{NAMES[name]}, left-out rows": number_text(v) for name, v in metrics.items()
-        },
+        numbers={NAMES[name]: score_cell(s) for name, s in outcome.scores.items()},
         tables={
             "Settings": {k.replace("_", " "): _text(v) for k, v in fitted.settings.items()},
             "Data": _data(fitted),
@@ -73,8 +71,8 @@ def _curve_section(fitted: Fitted) -> reports.Section:
         best_epoch=fitted.estimator.best_epoch_,
     )
     held_out = (
-        " Held-out rows: those that each member left out."
-        if fitted.left_out_metrics
+        " Held-out rows: the same rows, each by the members that left it out."
+        if fitted.estimator.held_out_ is not None
         else ""
     )
     return reports.Section(
