@@ -132,7 +132,13 @@ class NetworkEstimator(BaseEstimator):
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
         if self.schema is None:
-            return infer_schema(table)
+            try:
+                return infer_schema(table)
+            except InputError as error:
+                raise InputError(
+                    f"{error}. What a column is can be told by"
+                    " schema=kerasnn.datasets.infer_schema(X, ...)"
+                ) from None
         if not isinstance(self.schema, Schema):
             raise InputError(
                 "schema must be a kerasnn.datasets.Schema, for instance from infer_schema;"
@@ -279,7 +285,7 @@ class NetworkEstimator(BaseEstimator):
                     tf.constant(codes[start : start + ROWS_AT_ONCE]),
                 )
             )
-            for start in range(0, len(x), ROWS_AT_ONCE)
+            for start in range(0, max(len(x), 1), ROWS_AT_ONCE)
         ]
         return np.concatenate(parts).astype(np.float64)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
@@ -149,14 +150,15 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             raise InputError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(np.empty(n_rows), y)
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        given: NDArray[Any] = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n_rows), given)
+        _check_present(given)
+        check_classification_targets(given)
+        self.classes_, labels = np.unique(given, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
-                f"y has one class only, {self.classes_[0]!r} in all {n_rows} rows; a"
-                " classifier needs at least two"
+                f"y has one class only, {self.classes_.tolist()[0]!r} in all {n_rows}"
+                " rows; a classifier needs at least two"
             )
         return labels.astype(np.int32)
 
@@ -184,3 +186,20 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     def _named_answers(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """The output of the SavedModel, which adds the text of the class."""
         return {"probabilities": self.network_.call((x, codes))}
+
+
+def _check_present(y: NDArray[Any]) -> None:
+    """Every label is there.
+
+    Raises:
+        InputError: one is missing or infinite.
+    """
+    wrong = pd.isna(y)
+    if y.dtype.kind == "f":
+        wrong |= np.isinf(y)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"y is missing or infinite in {wrong.sum():,} of {len(y):,} rows, first"
+            f" {y[row]} in row {row}. Fill it in, or leave these rows out"
+        )

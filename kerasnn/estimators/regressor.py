@@ -16,6 +16,8 @@ from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.models import TabularNetwork
 
+LARGEST = 1e37  # of a target; float32 ends at 3.4e38
+
 
 class NetworkRegressor(RegressorMixin, NetworkEstimator):
     """An ensemble of networks that predicts numbers from the rows of a table.
@@ -53,6 +55,11 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             )
         values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(np.empty(n_rows), values)
+        if np.abs(values).max() > LARGEST:
+            raise InputError(
+                f"y must be at most {LARGEST:g} in size, the network being of float32;"
+                f" got {values.flat[np.argmax(np.abs(values))]:g}. Give it in another unit"
+            )
         self._target_ndim = values.ndim
         values = values.reshape(n_rows, -1)
         self._target_mean = values.mean(axis=0)
