@@ -164,13 +164,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _described(self, schema: Schema, y: ArrayLike) -> Schema:
         """The schema with the target as it is here."""
-        name = schema.target.name if schema.target else getattr(y, "name", None)
+        given = schema.target
+        classes = tuple(category_text(self.classes_))
+        if given is not None and given.classes == classes:
+            return schema
         counts = np.unique(np.asarray(y), return_counts=True)[1]
         target = Target(
-            name=str(name or "target"),
+            name=given.name if given else str(getattr(y, "name", None) or "target"),
             task="classification",
-            reason=schema.target.reason if schema.target else "as asked",
-            classes=tuple(category_text(self.classes_)),
+            reason=given.reason if given else "as asked",
+            classes=classes,
             counts=tuple(int(count) for count in counts),
         )
         return dataclasses.replace(schema, target=target)

@@ -40,8 +40,8 @@ class HeldOutScore:
         """The weighted mean of the losses."""
         return float(np.average(self.losses, weights=self.weights))
 
-    def is_as_good_as(self, best: "HeldOutScore") -> bool:
-        """Whether it is worse by no more than chance: one standard error.
+    def is_as_good_as(self, best: "HeldOutScore", standard_errors: float) -> bool:
+        """Whether it is worse by no more than chance: so many standard errors.
 
         The rows are the same, so it is their differences whose mean is looked at.
 
@@ -50,7 +50,7 @@ class HeldOutScore:
         """
         differences = self.weights * (self.losses - best.losses)
         standard_error = differences.std() / np.sqrt(len(differences))
-        return bool(differences.mean() <= standard_error)
+        return bool(differences.mean() <= standard_errors * standard_error)
 
 
 def held_out_outputs(job: Job, outputs: list[NDArray[np.float32]]) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ class Recipe:
         smoothing: of the labels.
         checks: how often the held-out rows are looked at.
         calibrated: whether the sharpness of the probabilities is fitted to held-out rows.
+        standard_errors: an epoch that is worse than the best by less is as good; the last
+            of these is kept.
     """
 
     members: int
@@ -44,6 +46,7 @@ class Recipe:
     smoothing: float
     checks: int
     calibrated: bool
+    standard_errors: float
 
     @property
     def repeats(self) -> int:
@@ -73,6 +76,7 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
         smoothing=0.0 if small or regression else 0.1,
         checks=32,
         calibrated=True,
+        standard_errors=1.0 if small else 2.0,
     )
 
 

@@ -77,7 +77,7 @@ class Trained:
             return last
         if self.best is None or score.loss < self.best.loss:
             self.best = score
-        return score.is_as_good_as(self.best)
+        return score.is_as_good_as(self.best, self.job.recipe.standard_errors)
 
     def note(
         self, epoch: int, losses: NDArray[np.float32], score: HeldOutScore | None
@@ -162,7 +162,7 @@ class _Training:
                 if self._enough(epoch):
                     break
                 pace = (time.perf_counter() - called) / count
-                self._keep_to_time(learner, epoch, started, pace)
+                self._keep_to_time(learner, feed, epoch, started, pace)
         return self.results
 
     def _feed(self) -> ArrayFeed:
@@ -182,7 +182,7 @@ class _Training:
         data = tuple(table(name) for name in ("x", "codes", "targets", "weights"))
         between_looks = math.ceil(self.epochs / self.recipe.checks)
         planned = min(self.epochs, epochs_planned(plan))
-        if self.recipe.folds:
+        if self.recipe.folds or self.time_limit is not None:
             planned = min(planned, between_looks)
         return ArrayFeed(data, plan, planned=planned)
 
@@ -288,12 +288,22 @@ class _Training:
         )
 
     def _keep_to_time(
-        self, learner: MemberLearner, epoch: int, started: float, pace: float
+        self,
+        learner: MemberLearner,
+        feed: ArrayFeed,
+        epoch: int,
+        started: float,
+        pace: float,
     ) -> None:
-        """Shorten what is left where it would take too long."""
+        """Shorten what is left where it would take too long.
+
+        The first call may hold a compilation, which says nothing of the pace.
+        """
         if self.time_limit is None:
             return
         left = self.time_limit - (time.perf_counter() - started)
+        if epoch <= feed.planned and left > 0:
+            return
         fit_in = max(1, int(left / pace)) if left > 0 else 0
         if fit_in < self.epochs - epoch:
             self.epochs = epoch + fit_in
