@@ -1,6 +1,7 @@
 """How long a training step takes, kerasnn beside its peers on the same work.
 
     python scripts/benchmark.py --work digits
+    python scripts/benchmark.py --work cv
     python scripts/benchmark.py --work fit-small --cold
 
 Every round runs each contender once, so that all see the machine at its fast and slow
@@ -25,7 +26,7 @@ from typing import Any
 from benchmark_cold import ColdStart, Start, cold_lines, cold_notes
 from benchmark_peers import BASELINES, CONTENDERS, Contender
 from benchmark_worker import Worker
-from benchmark_works import WORKS, Work
+from benchmark_works import WORKS, CrossValidation, Work
 
 ENOUGH_ROUNDS = 5
 DISTRIBUTIONS = ("kerasnn", "tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax")
@@ -152,13 +153,22 @@ def machine() -> dict[str, Any]:
 
 def notes(work: Work, baseline: str, rounds: int, score_epochs: int) -> list[str]:
     """What must be known to read the numbers."""
+    if isinstance(work, CrossValidation):
+        score_line = (
+            f"{work.score_name}: mean of {work.folds} folds after {score_epochs} epochs;"
+            " weights, schedules and row orders are each one's own"
+        )
+    else:
+        score_line = (
+            f"{work.score_name}: on {len(work.y_test)} test rows, after {score_epochs}"
+            " epochs from the same weights; row orders differ"
+        )
     lines = [
         f"us a step: all seconds of a run / (epochs x {work.steps} steps); median and min"
         f" of {rounds} rounds",
         f"ratio: to {baseline}, the median of the ratios within each round",
         "first s: to build, compile and run so many epochs for the first time",
-        f"{work.score_name}: on {len(work.y_test)} test rows, after {score_epochs} epochs"
-        " from the same weights; row orders differ",
+        score_line,
     ]
     if work.validate:
         lines.append(

@@ -1,11 +1,14 @@
-"""kerasnn in the benchmark: `kerasnn.fit` of a Keras model, and the lessons' Trainer."""
+"""kerasnn in the benchmark: `kerasnn.fit`, the lessons' Trainer, and `cross_validate`."""
 
 from typing import Any
 
 from benchmark_keras import KerasFit
-from benchmark_works import Array, Work
+from benchmark_works import Array, CrossValidation, Work
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 
+from kerasnn import NetworkClassifier, cross_validate
 from kerasnn.choices import Driver
+from kerasnn.datasets import infer_schema
 from kerasnn.models import DigitsNetwork
 from kerasnn.training import Trainer, fit, make_optimizer
 
@@ -59,3 +62,56 @@ class KerasnnTrainer:
     def outputs(self, x: Array) -> Array:
         """Probabilities."""
         return self.trainer.predict(x)["probabilities"]
+
+
+# The highest of our schedule, which goes up and down: half of what tables get by default,
+# for units as few as these.
+CV_LEARNING_RATE = 0.02
+
+
+class KerasnnCrossValidation:
+    """`kerasnn.cross_validate` of a plain network: no embedding, dropout or decay.
+
+    Args:
+        work: rows, network and folds.
+        together: else scikit-learn's `cross_val_score`, one fold after the other.
+    """
+
+    def __init__(self, work: CrossValidation, *, together: bool) -> None:
+        self.work, self.together, self.seed = work, together, 0
+        self.scores: Array | None = None
+
+    def reset(self, seed: int) -> None:
+        """Every run begins anew; what is compiled stays."""
+        self.seed = seed
+
+    def run(self, epochs: int) -> dict[str, float]:
+        """Train and score each fold."""
+        x, y = self.work.x_train, self.work.y_train
+        estimator = NetworkClassifier(
+            hidden_units=self.work.sizes[1:-1],
+            members=1,
+            folds=0,
+            epochs=epochs,
+            batch_size=self.work.batch_size,
+            learning_rate=CV_LEARNING_RATE,
+            weight_decay=0.0,
+            dropout=0.0,
+            activation="relu",
+            embedding="none",
+            # A pixel that is not 0 in one row alone is an input in every fold: networks
+            # of equal size are trained in one loop.
+            schema=infer_schema(x),
+            random_state=self.seed,
+        )
+        folds = StratifiedKFold(self.work.folds)
+        if self.together:
+            self.scores = cross_validate(estimator, x, y, cv=folds)["test_score"]
+        else:
+            self.scores = cross_val_score(estimator, x, y, cv=folds)
+        return {"accuracy": float(self.scores.mean())}
+
+    def outputs(self, x: Array) -> Array:
+        """The accuracy of each fold; there are no other rows."""
+        assert self.scores is not None
+        return self.scores

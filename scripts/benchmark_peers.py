@@ -3,8 +3,9 @@
 All of them begin with the same weights, shuffle the rows anew every epoch, train on the
 short last batch, use Adam with the same numbers, and tell the same of each epoch: the
 loss, and accuracy and validation where the work has them (`kerasnn.Trainer` always tells
-the accuracy). The classes are in one module for each library, so that a process loads no
-other; how they are timed is `benchmark_worker.py`'s.
+the accuracy). In cross-validation ("cv") each begins and trains in its own way, and tells
+the accuracy of each fold. The classes are in one module for each library, so that a
+process loads no other; how they are timed is `benchmark_worker.py`'s.
 """
 
 import importlib
@@ -26,7 +27,10 @@ class Peer(Protocol):
         """Train; what the last epoch told. Compiles what is not compiled yet."""
 
     def outputs(self, x: Array) -> Array:
-        """[rows, n_out]: logits or probabilities of the classes, or values."""
+        """Logits or probabilities of the classes, or values, [rows, n_out].
+
+        Of a cross-validation: the accuracies [folds] of the last run.
+        """
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ class Contender:
         return f"{self.title}: not installed, left out (pip install 'kerasnn[bench]')"
 
 
-DIGITS = ("digits",)
+DIGITS, CV = ("digits",), ("cv",)
 FITS = ("fit-small", "fit-norm", "fit-middle")
 
 TRAINER, FIT = "benchmark_kerasnn:KerasnnTrainer", "benchmark_kerasnn:KerasnnFit"
+KERASNN_CV = "benchmark_kerasnn:KerasnnCrossValidation"
+SKLEARN_CV = "benchmark_sklearn:SklearnCrossValidation"
 KERAS, TORCH = "benchmark_keras:KerasFit", "benchmark_torch:TorchLoop"
 
 CONTENDERS = (
@@ -127,7 +133,24 @@ CONTENDERS = (
         DIGITS,
         epochs=2,
     ),
+    Contender("kerasnn-cv", "kerasnn cross_validate", KERASNN_CV, {"together": True}, CV),
+    Contender(
+        "scikit-learn-cv",
+        "scikit-learn cross_val_score, 2 jobs",
+        SKLEARN_CV,
+        {"n_jobs": 2},
+        CV,
+    ),
+    Contender(
+        "kerasnn-cv-apart",
+        "cross_val_score of NetworkClassifier",
+        KERASNN_CV,
+        {"together": False},
+        CV,
+    ),
 )
 
 # Whose time is 1 in the ratios.
-BASELINES = {"digits": "kerasnn-xla"} | dict.fromkeys(FITS, "kerasnn-fit-xla")
+BASELINES = {"digits": "kerasnn-xla", "cv": "kerasnn-cv"} | dict.fromkeys(
+    FITS, "kerasnn-fit-xla"
+)
