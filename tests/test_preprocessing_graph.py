@@ -55,7 +55,10 @@ def training_rows(n=300):
 @cache
 def fitted(method):
     """A preprocessor and its graph, compiled."""
-    preprocessor = Preprocessor.fit(training_rows(), SCHEMA, scaling=method)
+    preprocessor = Preprocessor.fit(
+        training_rows(), SCHEMA, scaling=method, repeated_values=True
+    )
+    assert [r.column for r in preprocessor.repeated] == ["whole"]
     specs = [preprocessor.input_specs()]
     return preprocessor, tf.function(preprocessor, input_signature=specs)
 

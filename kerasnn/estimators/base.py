@@ -99,9 +99,11 @@ class NetworkEstimator(BaseEstimator):
         targets = self._fit_targets(y, len(table))
         self.schema_ = self._described(self._fitted_schema(table), y)
         checked = checked_table(table, self.schema_)
-        self.preprocessor_ = Preprocessor.fit(checked, self.schema_)
-        prepared = self.preprocessor_.prepare(checked)
         self.recipe_ = self._recipe(len(table), wishes)
+        self.preprocessor_ = Preprocessor.fit(
+            checked, self.schema_, repeated_values=self.recipe_.repeated_values
+        )
+        prepared = self.preprocessor_.prepare(checked)
         return Job(
             x=prepared.x,
             codes=prepared.codes,

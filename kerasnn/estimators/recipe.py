@@ -27,6 +27,7 @@ class Recipe:
         calibrated: whether the sharpness of the probabilities is fitted to held-out rows.
         standard_errors: an epoch that is worse than the best by less is as good; the last
             of these is kept.
+        repeated_values: whether numbers that come back have a code each, as well.
     """
 
     members: int
@@ -47,6 +48,7 @@ class Recipe:
     checks: int
     calibrated: bool
     standard_errors: float
+    repeated_values: bool
 
     @property
     def repeats(self) -> int:
@@ -54,29 +56,34 @@ class Recipe:
         return self.members // self.folds if self.folds else 0
 
 
+SMALL, LARGE = 1_400, 10_000  # rows, from which other numbers have proved better
+ROWS_PASSED = 1_600_000  # by a member in all its epochs, about, of a large table
+
+
 def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
     """The recipe for so many rows."""
     regression = task == "regression"
-    small = n_rows < 1400
+    small, large = n_rows < SMALL, n_rows >= LARGE
     return Recipe(
         members=16 if small else 8,
         folds=8 if small else 4,
-        epochs=64,
-        batch_size=16 if small else 128,
+        epochs=64 if small else max(8, min(96, ROWS_PASSED // n_rows)),
+        batch_size=16 if small else 256 if large else 128,
         learning_rate=0.2 if regression else 0.04,
         hidden_units=(128, 128, 128) if small else (256, 256, 256),
-        activation="relu",
-        curved=False,
+        activation="mish" if regression and not small else "relu",
+        curved=regression and not small,
         embedding="periodic",
         scaled=True,
         sharing="separate",
         cycles=4,
         weight_decay=0.02,
         dropout=0.15,
-        smoothing=0.0 if small or regression else 0.1,
+        smoothing=0.0 if small or large or regression else 0.1,
         checks=32,
         calibrated=True,
         standard_errors=1.0 if small else 2.0,
+        repeated_values=large,
     )
 
 

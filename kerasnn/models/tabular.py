@@ -385,6 +385,8 @@ class TabularNetwork(keras.Model):
             self.bin_slopes.assign(slopes)
         for table in self.code_tables:
             draw.normal(table, 1.0)
+            # What no row has taught says nothing: code 0, what is unknown.
+            table.assign(tf.concat([tf.zeros_like(table[:, :1]), table[:, 1:]], axis=1))
         if self.scaled:
             self.scale.assign(tf.ones_like(self.scale))
 

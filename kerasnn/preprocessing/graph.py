@@ -13,6 +13,7 @@ import tensorflow as tf
 from kerasnn.datasets import MISSING_TEXTS, WHOLE_AS_FLOAT
 from kerasnn.preprocessing.graph_dates import graph_date_parts
 from kerasnn.preprocessing.levels import MISSING, Levels
+from kerasnn.preprocessing.repeated import RepeatedValues
 from kerasnn.preprocessing.scaling import (
     CLIP,
     FARTHEST,
@@ -65,7 +66,7 @@ class PreprocessingGraph(tf.Module):
             *(tf.cast(where, tf.float32)[:, None] for where in missing),
             *self._levels_in_x(texts),
         ]
-        return tf.concat(x, axis=1), self._codes(texts, rows)
+        return tf.concat(x, axis=1), self._codes(texts, numbers, rows)
 
     def _numbers(
         self, inputs: dict[str, tf.Tensor], texts: dict[str, tf.Tensor]
@@ -106,7 +107,12 @@ class PreprocessingGraph(tf.Module):
             for levels, table in zip(self._fitted.in_x, self.in_x_tables, strict=True)
         ]
 
-    def _codes(self, texts: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    def _codes(
+        self,
+        texts: dict[str, tf.Tensor],
+        numbers: dict[tuple[str, str], tf.Tensor],
+        rows: tf.Tensor,
+    ) -> tf.Tensor:
         """[rows, n_embedded] int32."""
         codes = [
             table.lookup(_whole(texts[levels.column]))
@@ -114,7 +120,19 @@ class PreprocessingGraph(tf.Module):
                 self._fitted.embedded, self.embedded_tables, strict=True
             )
         ]
+        codes += [
+            _repeated_codes(numbers[repeated.column, ""], repeated)
+            for repeated in self._fitted.repeated
+        ]
         return tf.stack(codes, axis=1) if codes else tf.zeros([rows, 0], tf.int32)
+
+
+def _repeated_codes(values: tf.Tensor, repeated: RepeatedValues) -> tf.Tensor:
+    """As `RepeatedValues.codes`."""
+    known = tf.constant(repeated.values, tf.float64)
+    places = tf.minimum(tf.searchsorted(known, values), len(repeated.values) - 1)
+    found = tf.gather(known, places) == values
+    return tf.where(found, places + 1, tf.zeros_like(places))
 
 
 def _lookup(levels: Levels) -> tf.lookup.StaticHashTable:

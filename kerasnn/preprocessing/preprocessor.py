@@ -1,6 +1,6 @@
 """What is fitted on training rows, and what it makes of any rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from kerasnn.errors import InputError, check_whole_number
 from kerasnn.preprocessing.dates import are_known, date_parts, varying_parts
 from kerasnn.preprocessing.graph import PreprocessingGraph
 from kerasnn.preprocessing.levels import Levels, fit_levels
+from kerasnn.preprocessing.repeated import RepeatedValues, fit_repeated_values
 from kerasnn.preprocessing.scaling import Scaling, fit_scaling, scaling_from_dict
 
 FORMAT = 1
@@ -67,6 +68,7 @@ class Preprocessor:
         missing: columns that have a missing indicator.
         in_x: the levels of columns that go to x.
         embedded: the levels of columns that go to codes.
+        repeated: the values of numeric columns that go to codes as well, after those.
     """
 
     kinds: Mapping[str, ColumnKind]
@@ -75,6 +77,7 @@ class Preprocessor:
     missing: tuple[str, ...]
     in_x: tuple[Levels, ...]
     embedded: tuple[Levels, ...]
+    repeated: tuple[RepeatedValues, ...] = ()
 
     @classmethod
     def fit(
@@ -86,6 +89,7 @@ class Preprocessor:
         one_hot_levels: int = 8,
         min_count: int = 3,
         max_levels: int = 1000,
+        repeated_values: bool = False,
     ) -> "Preprocessor":
         """Fit to training rows.
 
@@ -98,6 +102,8 @@ class Preprocessor:
             min_count: levels in fewer rows are taken for unknown, and fewer missing
                 values do not count as information of their own.
             max_levels: at most so many levels of a column are kept, the most frequent.
+            repeated_values: whether numeric columns of few different values get codes
+                beside the number; see `repeated`.
 
         Raises:
             InputError: a setting is out of range, or no column says anything.
@@ -124,6 +130,7 @@ class Preprocessor:
             missing=tuple(_with_indicator(table, schema, min_count)),
             in_x=tuple(kept for kept in levels if kept and kept.form != "codes"),
             embedded=tuple(kept for kept in levels if kept and kept.form == "codes"),
+            repeated=tuple(_repeated(table, schema)) if repeated_values else (),
         )
         if not fitted.n_in and not fitted.n_embedded:
             raise InputError(
@@ -160,12 +167,16 @@ class Preprocessor:
     @property
     def n_embedded(self) -> int:
         """Columns of codes."""
-        return len(self.embedded)
+        return len(self.embedded) + len(self.repeated)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """How many codes each column of codes has, 0 among them."""
-        return tuple(len(levels.texts) + 1 for levels in self.embedded)
+        kept = (
+            *(levels.texts for levels in self.embedded),
+            *(repeated.values for repeated in self.repeated),
+        )
+        return tuple(len(one) + 1 for one in kept)
 
     def prepare(self, table: pd.DataFrame) -> Prepared:
         """What the network takes, of rows as `checked_table` gives them."""
@@ -182,6 +193,8 @@ class Preprocessor:
         codes = np.empty((len(table), self.n_embedded), np.int32)
         for i, levels in enumerate(self.embedded):
             codes[:, i] = levels.codes(table[levels.column])
+        for i, repeated in enumerate(self.repeated, start=len(self.embedded)):
+            codes[:, i] = repeated.codes(table[repeated.column].to_numpy())
         return Prepared(x, codes)
 
     @cached_property
@@ -221,6 +234,10 @@ class Preprocessor:
                 {**vars(levels), "texts": list(levels.texts)}
                 for levels in (*self.in_x, *self.embedded)
             ],
+            "repeated": [
+                {"column": repeated.column, "values": list(repeated.values)}
+                for repeated in self.repeated
+            ],
         }
 
     @classmethod
@@ -243,6 +260,9 @@ class Preprocessor:
             missing=tuple(content["missing"]),
             in_x=tuple(kept for kept in levels if kept.form != "codes"),
             embedded=tuple(kept for kept in levels if kept.form == "codes"),
+            repeated=tuple(
+                RepeatedValues(c["column"], tuple(c["values"])) for c in content["repeated"]
+            ),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -260,6 +280,15 @@ def _numbers(table: pd.DataFrame, schema: Schema) -> list[Number]:
             parts = varying_parts(table[column.name])
             numbers += [Number(column.name, part) for part in parts]
     return numbers
+
+
+def _repeated(table: pd.DataFrame, schema: Schema) -> Iterator[RepeatedValues]:
+    """The numeric columns whose values have something of their own to say."""
+    for column in schema.columns:
+        if column.kind == "numeric":
+            found = fit_repeated_values(column.name, table[column.name].to_numpy())
+            if found is not None:
+                yield found
 
 
 def _values(table: pd.DataFrame, numbers: tuple[Number, ...]) -> NDArray[np.float64]:

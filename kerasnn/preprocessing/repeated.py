@@ -1,0 +1,45 @@
+"""Numbers that come back: a column of few different values also says which one it is.
+
+A capital gain of 7,688 or a rating of 3 may mean something of its own that no smooth
+function of the number tells. Trees find such values; a network is given their codes, for
+an embedding, beside the scaled number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_VALUES = 200  # different ones, of a column that is looked at
+ROWS_A_VALUE = 30  # that there are on average
+LEAST_COUNT = 8  # rows of a value that is kept
+
+
+@dataclass(frozen=True)
+class RepeatedValues:
+    """The values of one numeric column that have a code each, of which 1 is the first.
+
+    Attributes:
+        column: its name.
+        values: ascending, finite.
+    """
+
+    column: str
+    values: tuple[float, ...]
+
+    def codes(self, numbers: NDArray[np.float64]) -> NDArray[np.int32]:
+        """[rows]: 1 and up for the values kept, 0 for all else and for NaN."""
+        known = np.array(self.values)
+        # The place of NaN is behind the last one, where nothing equals it.
+        places = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+        return np.where(known[places] == numbers, places + 1, 0).astype(np.int32)
+
+
+def fit_repeated_values(column: str, numbers: NDArray[np.float64]) -> RepeatedValues | None:
+    """The values to keep, from training rows; None where they say nothing of their own."""
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    few = 2 < len(values) <= MOST_VALUES
+    if not few or counts.sum() < ROWS_A_VALUE * len(values):
+        return None
+    kept = values[counts >= LEAST_COUNT]
+    return RepeatedValues(column, tuple(map(float, kept))) if len(kept) > 2 else None
