@@ -64,13 +64,10 @@ class KerasnnTrainer:
         return self.trainer.predict(x)["probabilities"]
 
 
-# The highest of our schedule, which goes up and down: half of what tables get by default,
-# for units as few as these.
-CV_LEARNING_RATE = 0.02
-
-
 class KerasnnCrossValidation:
-    """`kerasnn.cross_validate` of a plain network: no embedding, dropout or decay.
+    """`kerasnn.cross_validate` of a plain network, with the recipe's learning rate.
+
+    It has no embedding, dropout, weight decay or smoothing of the labels.
 
     Args:
         work: rows, network and folds.
@@ -94,9 +91,9 @@ class KerasnnCrossValidation:
             folds=0,
             epochs=epochs,
             batch_size=self.work.batch_size,
-            learning_rate=CV_LEARNING_RATE,
             weight_decay=0.0,
             dropout=0.0,
+            smoothing=0.0,
             activation="relu",
             embedding="none",
             # A pixel that is not 0 in one row alone is an input in every fold: networks
