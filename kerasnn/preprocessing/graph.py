@@ -130,8 +130,10 @@ class PreprocessingGraph(tf.Module):
 def _repeated_codes(values: tf.Tensor, repeated: RepeatedValues) -> tf.Tensor:
     """As `RepeatedValues.codes`."""
     known = tf.constant(repeated.values, tf.float64)
+    missing = tf.math.is_nan(values)
+    values = _tamed(tf.where(missing, tf.zeros_like(values), values))
     places = tf.minimum(tf.searchsorted(known, values), len(repeated.values) - 1)
-    found = tf.gather(known, places) == values
+    found = (tf.gather(known, places) == values) & ~missing
     return tf.where(found, places + 1, tf.zeros_like(places))
 
 

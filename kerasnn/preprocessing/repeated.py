@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn.preprocessing.scaling import tamed
+
 MOST_VALUES = 200  # different ones, of a column that is looked at
 ROWS_A_VALUE = 30  # that there are on average
 LEAST_COUNT = 8  # rows of a value that is kept
@@ -31,12 +33,14 @@ class RepeatedValues:
         """[rows]: 1 and up for the values kept, 0 for all else and for NaN."""
         known = np.array(self.values)
         # The place of NaN is behind the last one, where nothing equals it.
+        numbers = tamed(numbers)  # TensorFlow takes the very smallest for 0
         places = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
         return np.where(known[places] == numbers, places + 1, 0).astype(np.int32)
 
 
 def fit_repeated_values(column: str, numbers: NDArray[np.float64]) -> RepeatedValues | None:
     """The values to keep, from training rows; None where they say nothing of their own."""
+    numbers = tamed(numbers)
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     few = 2 < len(values) <= MOST_VALUES
     if not few or counts.sum() < ROWS_A_VALUE * len(values):
