@@ -573,3 +573,15 @@ def test_members_and_folds_find_each_other(x, y):
         recipe = classifier(epochs=1, **options).fit(x, y).recipe_
         assert expected(recipe)
         assert not recipe.folds or recipe.members % recipe.folds == 0
+
+
+def test_bins_that_were_fitted_to_the_rows_are_kept_with_the_weights(rng):
+    x = rng.normal(size=(200, 2))
+    y = (np.abs(x[:, 0]) > 0.7).astype(int)
+    settings = {"embedding": "piecewise-linear", "folds": 2, "members": 2, "epochs": 20}
+    estimator = NetworkClassifier(
+        **settings, hidden_units=(16,), batch_size=16, driver="graph", random_state=0
+    ).fit(x, y)
+    assert estimator.score(x, y) > 0.95
+    again = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(again.predict_proba(x), estimator.predict_proba(x))

@@ -20,7 +20,8 @@ def test_values_in_enough_rows_have_a_code_in_ascending_order_and_all_else_is_0(
     assert repeated.codes(asked).tolist() == [1, 2, 3, 0, 0, 0, 0, 1]
 
 
-def test_a_column_of_many_or_of_two_values_has_none(rng):
+def test_a_column_of_many_or_of_two_values_or_without_a_common_one_has_none(rng):
+    assert fit_repeated_values("even", rows_of((0, 200), (1, 200), (2, 200))) is None
     assert fit_repeated_values("many", rng.normal(size=1000)) is None
     assert fit_repeated_values("two", rows_of((0, 500), (1, 500))) is None
     assert fit_repeated_values("rare", np.arange(100.0).repeat(20)) is None
@@ -30,7 +31,7 @@ def test_the_codes_stand_behind_those_of_the_levels_and_the_number_stays():
     words = [f"w{i}" for i in range(12)]
     table = pd.DataFrame(
         {
-            "stars": np.tile([1.0, 2.0, 3.0, 4.0], 120),
+            "stars": np.tile([1.0, 2.0, 1.0, 1.0, 3.0, 4.0], 80),
             "word": pd.Series(np.tile(words, 40), dtype=object),
         }
     )
@@ -38,7 +39,7 @@ def test_the_codes_stand_behind_those_of_the_levels_and_the_number_stays():
     assert preprocessor.cardinalities == (13, 5)
     assert preprocessor.feature_names == ("stars",)
     codes = preprocessor.prepare(table).codes
-    assert codes[:4, 1].tolist() == [1, 2, 3, 4]
+    assert codes[:6, 1].tolist() == [1, 2, 1, 1, 3, 4]
     again = Preprocessor.from_dict(preprocessor.to_dict())
     np.testing.assert_array_equal(again.prepare(table).codes, codes)
     assert Preprocessor.fit(table, infer_schema(table)).repeated == ()

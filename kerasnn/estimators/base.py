@@ -270,8 +270,8 @@ class NetworkEstimator(BaseEstimator):
             embedding=recipe.embedding,
             scaled=recipe.scaled,
         )
-        for trained, value in zip(network.trained, self._kept_weights, strict=True):
-            trained.variable.assign(value)
+        for variable, value in zip(network.learned, self._kept_weights, strict=True):
+            variable.assign(value)
         self._set_answers(network)
         return network
 

@@ -47,7 +47,7 @@ class Trained:
 
     Attributes:
         job: the job.
-        weights: of the trained Variables of its network, in their order.
+        weights: the values of `TabularNetwork.learned`.
         score: of these weights on held-out rows; None without folds.
         best: the best score that there was.
         held_out: for each training row the mean answer of the members that left it out,

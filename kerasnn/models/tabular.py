@@ -214,6 +214,16 @@ class TabularNetwork(keras.Model):
         return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
 
     @property
+    def learned(self) -> list[keras.Variable]:
+        """What a training leaves behind: trained Variables, and bins fitted to the rows."""
+        bins = (
+            [self.bin_starts, self.bin_slopes]
+            if self.embedding == "piecewise-linear"
+            else []
+        )
+        return [*(trained.variable for trained in self.trained), *bins]
+
+    @property
     def n_embedded(self) -> int:
         """Inputs of the first layer."""
         per_number = {

@@ -102,8 +102,8 @@ class Preprocessor:
             min_count: levels in fewer rows are taken for unknown, and fewer missing
                 values do not count as information of their own.
             max_levels: at most so many levels of a column are kept, the most frequent.
-            repeated_values: whether numeric columns of few different values get codes
-                beside the number; see `repeated`.
+            repeated_values: whether the values of numeric columns that are mostly one
+                number get codes beside the number; see `repeated`.
 
         Raises:
             InputError: a setting is out of range, or no column says anything.

@@ -1,8 +1,9 @@
-"""Numbers that come back: a column of few different values also says which one it is.
+"""Numbers that come back in a column that is mostly one number.
 
-A capital gain of 7,688 or a rating of 3 may mean something of its own that no smooth
-function of the number tells. Trees find such values; a network is given their codes, for
-an embedding, beside the scaled number.
+Where most rows have the same number, mostly 0, the others often mean something of their
+own: a capital gain of 7,688 is a kind of case, and 7,298 another. No smooth function of
+the number tells that. Trees find such values; a network is given their codes, for an
+embedding, beside the scaled number.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from kerasnn.preprocessing.scaling import tamed
 MOST_VALUES = 200  # different ones, of a column that is looked at
 ROWS_A_VALUE = 30  # that there are on average
 LEAST_COUNT = 8  # rows of a value that is kept
+MOSTLY = 0.5  # share of the rows that have the most frequent value, at least
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def fit_repeated_values(column: str, numbers: NDArray[np.float64]) -> RepeatedVa
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     few = 2 < len(values) <= MOST_VALUES
     if not few or counts.sum() < ROWS_A_VALUE * len(values):
+        return None
+    if counts.max() < MOSTLY * counts.sum():
         return None
     kept = values[counts >= LEAST_COUNT]
     return RepeatedValues(column, tuple(map(float, kept))) if len(kept) > 2 else None

@@ -133,10 +133,10 @@ ROWS_AT_ONCE = 4096
 
 
 def member_weights(network: TabularNetwork, members: slice) -> list[NDArray[Any]]:
-    """What these members have learned: a copy of each trained Variable's part."""
+    """What these members have learned: a copy of their part of `network.learned`."""
     return [
         variable.numpy()[members]
         if variable.shape[:1] == [network.members]
         else variable.numpy()
-        for variable in raw_variables(t.variable for t in network.trained)
+        for variable in raw_variables(network.learned)
     ]
