@@ -42,7 +42,7 @@ def training_rows(n=300):
     return pd.DataFrame(
         {
             "number": with_gaps(rng.lognormal(size=n), np.nan).astype(np.float64),
-            "whole": rng.choice([0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0], size=n),
+            "whole": rng.choice([0.0] * 6 + [1.0, 2.0, 3.0, 4.0], size=n),
             "flag": with_gaps(words("no", "yes")),
             "few": words("a", "b", "ü\x00"),
             "count": with_gaps(words("1", "2", "30")),
