@@ -1,5 +1,6 @@
 """One ensemble to be trained: prepared rows, who learns from which of them, and seeds."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,6 +80,16 @@ class Job:
         """Of each member's batches."""
         most = max(len(rows) for rows in self.rows)
         return BatchShape.of(most, self.recipe.batch_size)
+
+    @property
+    def updates_per_step(self) -> float:
+        """About how many weights are met in a step: by each row, and to be changed."""
+        recipe = self.recipe
+        embedded = self.n_numeric * 3 if recipe.embedding != "none" else 0
+        n_in = self.x.shape[1] + embedded + 8 * self.codes.shape[1]
+        widths = (n_in, *recipe.hidden_units, self.n_out)
+        weights = sum(a * b for a, b in itertools.pairwise(widths))
+        return recipe.members * weights * (1 + self.batch_shape.width / 8)
 
     @cached_property
     def member_seeds(self) -> list[int]:

@@ -409,15 +409,17 @@ class TabularNetwork(keras.Model):
         block.bias.assign(tf.zeros_like(block.bias))
         if block.curvature is not None:
             block.curvature.assign(tf.ones_like(block.curvature))
-        before = member_dense(z, block.kernel, block.bias)
-        axes = [1] if len(block.kernel.shape) == 3 else [0, 1]
-        deviation = tf.math.reduce_std(before, axis=axes, keepdims=True)
+        before = member_dense(z, block.kernel, block.bias).numpy()
+        # NumPy's: TensorFlow's sum over rows rounds by where in memory a member lies.
+        axes = 1 if len(block.kernel.shape) == 3 else (0, 1)
+        deviation = before.std(axis=axes, keepdims=True)
         # A unit that is the same for all rows stays as it is.
-        factor = tf.where(deviation > 1e-3, 1 / tf.maximum(deviation, 1e-3), 1.0)
+        factor = np.where(deviation > 1e-3, 1 / np.maximum(deviation, 1e-3), 1.0)
+        factor = factor.astype(np.float32)
         if len(block.kernel.shape) == 2:
             factor = factor[0]
         block.kernel.assign(block.kernel * factor)
-        places = draw.places_among((before * factor).numpy())
+        places = draw.places_among(before * factor)
         block.bias.assign(-places[:, np.newaxis])
 
     def get_config(self) -> dict[str, Any]:
