@@ -37,6 +37,15 @@ def test_the_example_of_faster_fit_runs(capsys):
     )
 
 
+def test_the_examples_of_tables_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = "".join(blocks(ROOT / "docs" / "tables.md", "python"))
+    names = {}
+    exec(compile(code, "tables.md", "exec"), names)
+    assert names["answers"]["probabilities"].shape == (2, 2)
+    assert names["scores"]["test_score"].mean() > 0.6
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())

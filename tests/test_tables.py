@@ -217,11 +217,12 @@ def test_a_csv_that_cannot_be_used_is_told_where(tmp_path, content, message, zip
     [
         (b"a,b\n1,2\n", "is not a whole gzip file: Not a gzipped file (b'a,')"),
         (
-            gzip.compress(CSV.encode())[:-9],
+            gzip.compress(CSV.encode(), mtime=0)[:-9],
             "is not a whole gzip file: Compressed file ended before the end-of-stream"
             " marker was reached",
         ),
     ],
+    ids=["not gzip", "cut short"],
 )
 def test_a_broken_gzip_file_is_told(tmp_path, content, message):
     file = tmp_path / "rows.csv.gz"
