@@ -388,5 +388,8 @@ def test_inspect_tells_of_a_table(exported):
     tool = Path(sys.executable).parent / "kerasnn"
     done = subprocess.run([tool, "inspect", version], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "  hours_per_week  float64 [rows]\n" in done.stdout
-    assert "  class  string [rows]\n" in done.stdout
+    words = [line.split() for line in done.stdout.splitlines()]
+    signature = ["hours_per_week", "float64", "[rows]", "column", "hours-per-week"]
+    assert signature in words
+    assert ["income", "<=50K,", ">50K,", "größer"] in words
+    assert ["class", "string", "[rows]"] in words

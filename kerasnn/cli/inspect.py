@@ -38,7 +38,8 @@ def _schema_lines(schema: Mapping[str, Any]) -> Iterator[str]:
     """The columns; from the manifest's JSON, so that pandas need not be loaded."""
     target = schema["target"]
     yield "target"
-    yield f"  {target['name']}  {_values(target)}  ({in_options(target.get('reason', ''))})"
+    reason = f"  ({in_options(target['reason'])})" if target.get("reason") else ""
+    yield f"  {target['name']}  {_values(target)}{reason}"
     yield "columns"
     yield from aligned(
         [[f"  {c['name']}", c["kind"], _missing(c), _values(c)] for c in schema["columns"]]
@@ -60,8 +61,11 @@ def _values(column: Mapping[str, Any]) -> str:
     if "first" in column:
         return f"{column['first']} to {column['last']}"
     levels = column.get("levels", column.get("classes", []))
-    pairs = zip(levels, column.get("counts", ()), strict=False)
-    shown = [f"{level} ({count:,})" for level, count in pairs][:LEVELS_SHOWN]
+    counts = column.get("counts") or [None] * len(levels)  # a schema may not have them
+    shown = [
+        level if count is None else f"{level} ({count:,})"
+        for level, count in zip(levels, counts, strict=False)
+    ][:LEVELS_SHOWN]
     more = column.get("n_levels", len(levels)) - len(shown)
     return ", ".join(shown) + (f", and {more:,} more" if more > 0 else "")
 

@@ -125,11 +125,13 @@ def _own(values: Any) -> Any:
     """A list's cells as they are: NumPy would make text of [1, "a"]."""
     if isinstance(values, pd.Series):
         return values.reset_index(drop=True)
-    return (
-        pd.Series(values, dtype=object).infer_objects()
-        if isinstance(values, list)
-        else values
-    )
+    if not isinstance(values, list):
+        return values
+    cells = pd.Series(values, dtype=object)
+    try:
+        return cells.infer_objects()
+    except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
+        return cells
 
 
 def _of_array(array: np.ndarray) -> pd.DataFrame:
