@@ -14,7 +14,8 @@ from kerasnn import InputError
 from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
-from kerasnn.models.tabular import ACTIVATIONS, quantile_bins
+from kerasnn.models.member_draws import quantile_bins
+from kerasnn.models.tabular import ACTIVATIONS
 from kerasnn.models.tabular_heads import member_losses, probabilities
 from kerasnn.training.member_adam import MemberAdam
 

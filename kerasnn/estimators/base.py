@@ -1,6 +1,7 @@
 """What the two estimators have in common: tables in, an ensemble trained, answers out."""
 
 import dataclasses
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing
+from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing, TabularTask
 from kerasnn.datasets import Schema, as_table, checked_table, infer_schema
 from kerasnn.errors import InputError
 from kerasnn.estimators.job import Job
@@ -28,7 +29,7 @@ from kerasnn.saving import export_table
 ROWS_AT_ONCE = 4096  # of a prediction
 
 
-class NetworkEstimator(BaseEstimator):
+class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     """The base of `NetworkClassifier` and `NetworkRegressor`, where it is described."""
 
     def __init__(
@@ -344,9 +345,11 @@ class NetworkEstimator(BaseEstimator):
     # ------------------------------------------------------------------ of each task
 
     @property
-    def _task(self) -> Any:
-        raise NotImplementedError  # pragma: no cover
+    @abstractmethod
+    def _task(self) -> TabularTask:
+        """Of the network."""
 
     @property
+    @abstractmethod
     def _n_out(self) -> int:
-        raise NotImplementedError  # pragma: no cover
+        """Classes or values."""

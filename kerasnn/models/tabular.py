@@ -26,6 +26,7 @@ from kerasnn.layers import (
     periodic_embedding,
     piecewise_linear_encoding,
 )
+from kerasnn.models.member_draws import MemberDraws, quantile_bins
 from kerasnn.models.tabular_heads import member_losses, probabilities
 
 INITIAL_ROWS = 512  # that the initial weights are fitted to
@@ -374,7 +375,7 @@ class TabularNetwork(keras.Model):
                 f"initialize takes a seed and rows for each of {self.members} members;"
                 f" got {len(seeds)} seeds and rows for {len(x)}"
             )
-        draw = _MemberDraws(seeds)
+        draw = MemberDraws(seeds)
         self._initialize_embeddings(draw, x)
         z = self._embedded(tf.constant(x), tf.constant(codes))
         for block in self.blocks:
@@ -382,7 +383,7 @@ class TabularNetwork(keras.Model):
             if block is not self.blocks[-1]:
                 z = self._hidden(block, z)
 
-    def _initialize_embeddings(self, draw: "_MemberDraws", x: NDArray[np.float32]) -> None:
+    def _initialize_embeddings(self, draw: MemberDraws, x: NDArray[np.float32]) -> None:
         if self.embedding == "periodic":
             spread = 1 / math.sqrt(self.n_frequencies)
             draw.normal(self.frequencies, FREQUENCY_SPREAD)
@@ -400,7 +401,7 @@ class TabularNetwork(keras.Model):
         if self.scaled:
             self.scale.assign(tf.ones_like(self.scale))
 
-    def _initialize_block(self, block: Block, draw: "_MemberDraws", z: tf.Tensor) -> None:
+    def _initialize_block(self, block: Block, draw: MemberDraws, z: tf.Tensor) -> None:
         if block.scale_in is not None and block.scale_out is not None:
             draw.signs(block.scale_in)
             block.scale_out.assign(tf.ones_like(block.scale_out))
@@ -446,66 +447,3 @@ ACTIVATIONS = {
     "silu": tf.nn.silu,
     "gelu": tf.nn.gelu,
 }
-
-
-def quantile_bins(
-    numbers: NDArray[np.float32], bins: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Bins between the quantiles of each number, for `piecewise_linear_encoding`.
-
-    Args:
-        numbers: [members, rows, n_numeric].
-        bins: at most so many; fewer where quantiles fall together.
-
-    Returns:
-        starts and slopes, each [members, n_numeric, bins]; slope 0 for a bin not used.
-    """
-    edges = np.quantile(numbers, np.linspace(0, 1, bins + 1), axis=1)  # [bins + 1, ...]
-    edges = np.moveaxis(edges, 0, -1).astype(np.float32)  # [members, n_numeric, bins + 1]
-    widths = np.diff(edges, axis=-1)
-    slopes = np.divide(1, widths, out=np.zeros_like(widths), where=widths > 1e-6)
-    return edges[..., :-1], slopes
-
-
-class _MemberDraws:
-    """Random initial values, each member's from its own seed."""
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.generators = [np.random.default_rng(seed) for seed in seeds]
-
-    def normal(self, variable: keras.Variable, deviation: float) -> None:
-        """N(0, deviation^2); what is shared is drawn by the first member."""
-        self._assign(variable, lambda rng, shape: deviation * rng.standard_normal(shape))
-
-    def uniform(self, variable: keras.Variable, bound: float) -> None:
-        """Uniform within +-bound."""
-        self._assign(variable, lambda rng, shape: rng.uniform(-bound, bound, shape))
-
-    def signs(self, variable: keras.Variable) -> None:
-        """-1 or 1."""
-        self._assign(variable, lambda rng, shape: rng.choice([-1.0, 1.0], shape))
-
-    def places_among(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A random mean of five of the rows' values, for each unit.
-
-        Args:
-            values: [members, rows, units].
-
-        Returns:
-            [members, units].
-        """
-        places = []
-        for rng, rows in zip(self.generators, values, strict=True):
-            n_rows, units = rows.shape
-            shares = rng.exponential(size=(5, units))
-            picked = rows[rng.integers(n_rows, size=(5, units)), np.arange(units)]
-            places.append((shares / shares.sum(axis=0) * picked).sum(axis=0))
-        return np.stack(places).astype(np.float32)
-
-    def _assign(self, variable: keras.Variable, draw: Any) -> None:
-        shape = tuple(variable.shape)
-        if len(shape) == 2:  # a kernel that all members share
-            value = draw(self.generators[0], shape)
-        else:
-            value = np.stack([draw(rng, shape[1:]) for rng in self.generators])
-        variable.assign(value.astype(np.float32))
