@@ -207,7 +207,9 @@ def _text(value: Any) -> str:
         return str(int(value))
     if math.isfinite(value) and float(value).is_integer() and abs(value) <= MOST_WHOLE:
         return str(int(value))
-    return str(value)
+    text = str(value)
+    whole = _WHOLE_AS_FLOAT.match(text)  # beyond 2^53, where a float skips numbers
+    return whole[1] if whole else text
 
 
 def to_second(value: dt.date | np.datetime64) -> np.datetime64:
