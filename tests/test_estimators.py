@@ -394,6 +394,12 @@ def test_a_time_limit_shortens_the_training(monkeypatch, x, y):
     assert np.isfinite(short.predict_proba(x)).all()
 
 
+def test_a_time_limit_without_folds_leaves_a_network_all_the_same(x, y):
+    short = classifier(epochs=40, folds=0, members=2, time_limit=1e-6).fit(x, y)
+    assert short.best_epoch_ == short.n_epochs_ < 40
+    assert np.isfinite(short.predict_proba(x)).all()
+
+
 def test_progress_is_told_to_the_end(x, y):
     told = []
     classifier(progress=lambda *what: told.append(what)).fit(x, y)

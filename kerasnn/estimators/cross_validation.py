@@ -33,8 +33,9 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train and score an estimator on each of several splits of the rows.
 
-    It gives what `sklearn.model_selection.cross_validate` gives on the same splits; but
-    the networks of all splits are trained together, which takes a fraction of the time.
+    It gives what `sklearn.model_selection.cross_validate` gives on the same splits, to
+    rounding, which a long float32 training of large ensembles can make grow; but the
+    networks of all splits are trained together, which takes a fraction of the time.
     Each split has preprocessing of its own, fitted on its training rows.
 
     Args:

@@ -1,12 +1,9 @@
 """Training ensembles side by side: one compiled loop for the members of all of them."""
 
-import contextlib
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,7 +19,7 @@ from kerasnn.estimators.held_out import (
     held_out_score,
 )
 from kerasnn.estimators.job import Job
-from kerasnn.models import TabularNetwork
+from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.epochs import Runner
 from kerasnn.training.feeds import ArrayFeed
@@ -36,7 +33,6 @@ from kerasnn.training.programs import programs_of
 XLA_COMPILES_IN_SECONDS = 2.0
 STEP_SAVES_SECONDS = 0.9e-3
 UPDATE_SAVES_SECONDS = 0.25e-9
-LEARNERS_KEPT = 4
 TWIN_BELOW_UPDATES = 1e6
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
@@ -169,7 +165,7 @@ class _Training:
     def run(self) -> list[Trained]:
         """Train; the results in the order of the jobs."""
         started = time.perf_counter()
-        with _learner(self.jobs[0], self.members) as learner:
+        with learner_of_shape(self.jobs[0], self.members) as learner:
             feed = self._feed()
             runner = self._begin(learner, feed)
             epoch = 0
@@ -319,7 +315,9 @@ class _Training:
         left = self.time_limit - (time.perf_counter() - started)
         if epoch <= feed.planned and left > 0:
             return
-        fit_in = max(1, int(left / pace)) if left > 0 else 0
+        # Without folds nothing is kept before the last epoch, which must come.
+        least = 1 if left > 0 or not self.recipe.folds else 0
+        fit_in = max(least, int(left / pace))
         if fit_in < self.epochs - epoch:
             self.epochs = epoch + fit_in
             learner.optimizer.remaining_steps(fit_in * self.shape.steps)
@@ -340,36 +338,3 @@ def _some_rows(rows: NDArray[np.int32], seed: int) -> NDArray[np.int32]:
     """`INITIAL_ROWS` of them, each as often as it takes."""
     rng = np.random.default_rng((seed, 1))
     return np.resize(rng.permutation(rows), INITIAL_ROWS)
-
-
-# ---------------------------------------------------------------- compiled loops, kept
-
-_kept: OrderedDict[Any, MemberLearner] = OrderedDict()
-_lock = Lock()
-
-
-@contextlib.contextmanager
-def _learner(job: Job, members: int) -> Iterator[MemberLearner]:
-    """A learner for such a network; what was compiled for it before is used again.
-
-    It is nobody else's while it is in use: two threads that fit at once get two.
-    """
-    recipe = job.recipe
-    arguments = job.network_arguments(members)
-    key = (repr(arguments), recipe.cycles, recipe.smoothing, recipe.dropout > 0)
-    with _lock:
-        learner = _kept.pop(key, None)
-    if learner is None:
-        learner = MemberLearner(
-            TabularNetwork(**arguments),
-            cycles=recipe.cycles,
-            smoothing=recipe.smoothing,
-            drops=recipe.dropout > 0,
-        )
-    try:
-        yield learner
-    finally:
-        with _lock:
-            _kept[key] = learner
-            while len(_kept) > LEARNERS_KEPT:
-                _kept.popitem(last=False)

@@ -1,0 +1,43 @@
+"""What was compiled for a shape of network, kept for the next fit of that shape."""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+from typing import Any
+
+from kerasnn.estimators.job import Job
+from kerasnn.models import TabularNetwork
+from kerasnn.training.members import MemberLearner
+
+LEARNERS_KEPT = 4
+
+_kept: OrderedDict[Any, MemberLearner] = OrderedDict()
+_lock = Lock()
+
+
+@contextlib.contextmanager
+def learner_of_shape(job: Job, members: int) -> Iterator[MemberLearner]:
+    """A learner for such a network; what was compiled for it before is used again.
+
+    It is nobody else's while it is in use: two threads that fit at once get two.
+    """
+    recipe = job.recipe
+    arguments = job.network_arguments(members)
+    key = (repr(arguments), recipe.cycles, recipe.smoothing, recipe.dropout > 0)
+    with _lock:
+        learner = _kept.pop(key, None)
+    if learner is None:
+        learner = MemberLearner(
+            TabularNetwork(**arguments),
+            cycles=recipe.cycles,
+            smoothing=recipe.smoothing,
+            drops=recipe.dropout > 0,
+        )
+    try:
+        yield learner
+    finally:
+        with _lock:
+            _kept[key] = learner
+            while len(_kept) > LEARNERS_KEPT:
+                _kept.popitem(last=False)
