@@ -21,7 +21,7 @@ ROOMS = [
     {"saving"},
     {"estimators"},
     {"reports"},
-    {"lessons", "tables"},
+    {"lessons", "tables", "serving"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -37,6 +37,9 @@ FORBIDDEN = {
     "metrics": {"pandas", "kerasnn.datasets"},
     "models": {"pandas", "kerasnn.datasets"},
     "training": {"pandas", "kerasnn.datasets"},
+    # It starts fast, and serves any SavedModel.
+    "serving": {"pandas", "keras", "sklearn", "matplotlib", "kerasnn.datasets"}
+    | {"kerasnn.saving", "kerasnn.training", "kerasnn.models", "kerasnn.layers"},
 }
 
 
