@@ -10,6 +10,7 @@ from kerasnn.datasets.checking import checked_table
 from kerasnn.datasets.csv_file import read_numbers
 from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.inference import infer_schema
+from kerasnn.datasets.inputs import input_names, raw_columns
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
 from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.tables import as_table, table_chunks
@@ -33,7 +34,9 @@ __all__ = [
     "digits",
     "infer_schema",
     "infer_target",
+    "input_names",
     "iris_perceptron",
+    "raw_columns",
     "read_numbers",
     "table_chunks",
 ]

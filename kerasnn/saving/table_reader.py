@@ -1,6 +1,5 @@
 """Answers of an exported network for the rows of a table."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.datasets import Schema, checked_table
+from kerasnn.datasets import Schema, checked_table, raw_columns
 from kerasnn.saving.signature import load_signature
 
 ROWS_AT_ONCE = 8192  # what the layers of an ensemble hold of more would not fit
@@ -57,27 +56,6 @@ class SavedTable:
         given = self._serve(**inputs)
         answers = {name: given[name].numpy() for name in self.manifest["outputs"]}
         return {n: _text(v) if v.dtype == object else v for n, v in answers.items()}
-
-
-def raw_columns(rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """The columns of a checked table as the graph takes them: float64, or UTF-8 text."""
-    return {str(name): _raw(column) for name, column in rows.items()}
-
-
-def _raw(column: pd.Series) -> NDArray[Any]:
-    if column.dtype.kind == "f":
-        return column.to_numpy(np.float64)
-    if column.dtype.kind == "M":
-        dates = column.to_numpy("datetime64[s]")
-        return _utf8(np.where(np.isnat(dates), "", np.datetime_as_string(dates)))
-    return _utf8(column.to_numpy(object, na_value=""))
-
-
-def _utf8(texts: Sequence[str] | NDArray[Any]) -> NDArray[np.object_]:
-    encoded = np.empty(len(texts), object)
-    # A str may hold half a surrogate pair, which no file does: an unknown level.
-    encoded[:] = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return encoded
 
 
 def _text(values: NDArray[Any]) -> NDArray[np.object_]:

@@ -1,9 +1,6 @@
 """Writing a network of tables as a SavedModel that takes the raw columns by name."""
 
-import itertools
-import keyword
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,14 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.datasets import Column, Schema, Target, checked_table
+from kerasnn.datasets import (
+    Column,
+    Schema,
+    Target,
+    checked_table,
+    input_names,
+    raw_columns,
+)
 from kerasnn.errors import ExportError, InputError
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text
@@ -26,7 +30,6 @@ from kerasnn.saving.contents import (
 )
 from kerasnn.saving.folders import new_version, publish
 from kerasnn.saving.session import session_answers
-from kerasnn.saving.table_reader import raw_columns
 
 Answers = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 SAMPLE_ROWS = 12
@@ -129,24 +132,6 @@ def export_table(
         return publish(beside)
 
 
-def input_names(columns: Sequence[str]) -> dict[str, str]:
-    """The name of the input that takes each column.
-
-    TensorFlow takes ASCII letters, digits and "_", a letter first; no keyword of Python,
-    not "self", and no two names that differ in their case alone. Where the column's name
-    is not of that kind the nearest free one is taken: "hours-per-week" becomes
-    "hours_per_week", "class" "class_", and a second "A" beside "a" "A_2".
-    """
-    names: dict[str, str] = {}
-    fit = [c for c in columns if _nearest_name(c) == c]
-    for column in sorted(columns, key=lambda c: c not in fit):  # these keep their names
-        nearest = _nearest_name(column)
-        taken = {name.lower() for name in names.values()}
-        candidates = (f"{nearest}_{i}" if i > 1 else nearest for i in itertools.count(1))
-        names[column] = next(n for n in candidates if n.lower() not in taken)
-    return {column: names[column] for column in columns}
-
-
 def sample_rows(schema: Schema) -> dict[str, list[Any]]:
     """Rows to try an export on: usual values, missing ones and unknown levels."""
     values = {column.name: _sample_values(column) for column in schema.columns}
@@ -163,13 +148,6 @@ def _sample_values(column: Column) -> list[Any]:
     if column.kind == "datetime":
         return [column.first or "2000-01-01", column.last or "2000-01-01T12:30", None]
     return [*column.levels[:3], "(a level never seen)", None]
-
-
-def _nearest_name(column: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9_]", "_", column)
-    if not name[:1].isalpha():
-        name = f"x{name}"
-    return f"{name}_" if keyword.iskeyword(name) or name == "self" else name
 
 
 def _complete(answers: Answers, target: Target) -> Answers:
