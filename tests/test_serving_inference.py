@@ -1,0 +1,238 @@
+"""Requests in threads, and together: against a graph of Python that can be held up."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasnn.serving.inference import Batching, Inference
+from kerasnn.serving.signatures import Signature, TensorInfo
+from kerasnn.serving.statuses import Code, ServingError, invalid
+
+
+def info(alias, shape):
+    return TensorInfo(alias, f"{alias}:0", tf.float32, shape)
+
+
+def signature(shape=(-1,)):
+    inputs, outputs = {"x": info("x", shape)}, {"y": info("y", shape)}
+    return Signature("serving_default", "", inputs, outputs)
+
+
+class FakeGraph:
+    """y = 2 x; counts its calls, and can be held up."""
+
+    def __init__(self):
+        self.calls = []
+        self.open = threading.Event()
+        self.open.set()
+        self.entered = threading.Event()
+
+    def run(self, signature, inputs, outputs):
+        self.entered.set()
+        assert self.open.wait(10)
+        x = inputs["x"]
+        self.calls.append(x.shape)
+        if np.any(x < 0):
+            raise invalid("x must not be negative")
+        return {"y": 2 * x}
+
+
+class OneForAll(FakeGraph):
+    """Declared to give a row for each row, it gives one for all of them."""
+
+    def run(self, signature, inputs, outputs):
+        return {"y": super().run(signature, inputs, outputs)["y"].sum(keepdims=True)}
+
+
+class FakeVersion:
+    name = "m"
+
+    def __init__(self, graph):
+        self.graph = graph
+        self.held = 0
+
+    def hold(self):
+        self.held += 1
+
+    def release(self):
+        self.held -= 1
+
+
+def answers(graph, requests, *, seconds=10.0, shape=(-1,), before=None, **options):
+    """What each request came to, an array or an error, and the inference's last state."""
+    version = FakeVersion(graph)
+
+    async def ask(inference, x):
+        deadline = asyncio.get_running_loop().time() + seconds
+        inputs = {"x": np.asarray(x, np.float32)}
+        given = await inference.run(version, signature(shape), inputs, deadline=deadline)
+        return given["y"].tolist()
+
+    async def main():
+        inference = Inference(**options)
+        inference.start()
+        tasks = [asyncio.create_task(ask(inference, x)) for x in requests]
+        if before is not None:
+            await before(inference, tasks, ask)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        graph.open.set()
+        while inference.waiting:
+            await asyncio.sleep(0.001)
+        assert not inference._groups
+        await inference.stop()
+        return found
+
+    found = asyncio.run(main())
+    assert version.held == 0
+    return found
+
+
+def test_requests_of_one_turn_are_computed_in_one_call():
+    graph = FakeGraph()
+    found = answers(graph, [[1], [2, 3], [4]], batching=Batching())
+    assert found == [[2], [4, 6], [8]]
+    assert graph.calls == [(4,)]
+
+
+def test_without_batching_each_request_is_a_call():
+    graph = FakeGraph()
+    found = answers(graph, [[1], [2, 3], [4]], batching=None)
+    assert found == [[2], [4, 6], [8]]
+    assert sorted(graph.calls) == [(1,), (1,), (2,)]
+
+
+def test_a_batch_has_no_more_rows_than_allowed_unless_it_is_one_request():
+    graph = FakeGraph()
+    requests = [[1, 1], [2, 2], [3], [4, 4, 4, 4, 4]]
+    found = answers(graph, requests, batching=Batching(rows=3), threads=1)
+    assert found == [[2, 2], [4, 4], [6], [8, 8, 8, 8, 8]]
+    assert graph.calls == [(2,), (3,), (5,)]
+
+
+def test_rows_of_another_shape_are_computed_apart():
+    graph = FakeGraph()
+    found = answers(graph, [[[1]], [[2, 3]], [[4]]], shape=(-1, -1), batching=Batching())
+    assert found == [[[2]], [[4, 6]], [[8]]]
+    assert sorted(graph.calls) == [(1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize("shape", [None, (), (3,)])
+def test_a_signature_without_declared_rows_is_never_joined(shape):
+    graph = FakeGraph()
+    found = answers(graph, [[1, 1, 1], [2, 2, 2]], shape=shape, batching=Batching())
+    assert found == [[2, 2, 2], [4, 4, 4]]
+    assert graph.calls == [(3,), (3,)]
+
+
+def test_the_fault_of_one_request_is_not_that_of_its_neighbours():
+    found = answers(FakeGraph(), [[1], [-1], [3]], batching=Batching())
+    assert [found[0], found[2]] == [[2], [6]]
+    assert isinstance(found[1], ServingError)
+    assert (found[1].code, found[1].message) == (
+        Code.INVALID_ARGUMENT,
+        "x must not be negative",
+    )
+
+
+def test_a_model_that_gives_another_number_of_rows_answers_each_by_itself():
+    found = answers(OneForAll(), [[1, 2], [3]], batching=Batching())
+    assert found == [[6], [6]]
+
+
+def test_what_waits_while_the_graph_is_busy_is_computed_together():
+    graph = FakeGraph()
+    graph.open.clear()
+
+    async def come_later(inference, tasks, ask):
+        while not graph.entered.is_set():
+            await asyncio.sleep(0.001)
+        for x in ([2], [3], [4, 5]):
+            tasks.append(asyncio.create_task(ask(inference, x)))
+            await asyncio.sleep(0.002)
+        graph.open.set()
+
+    found = answers(graph, [[1]], before=come_later, threads=1, batching=Batching())
+    assert found == [[2], [4], [6], [8, 10]]
+    assert graph.calls == [(1,), (4,)]
+
+
+def test_over_the_bound_a_request_is_turned_away_and_told_when_to_come_again():
+    graph = FakeGraph()
+    graph.open.clear()
+
+    async def let_go(inference, tasks, ask):
+        while not graph.entered.is_set():
+            await asyncio.sleep(0.001)
+        graph.open.set()
+
+    found = answers(graph, [[1], [2], [3]], before=let_go, waiting=2, threads=1)
+    assert found[:2] == [[2], [4]]
+    assert found[2].code == Code.RESOURCE_EXHAUSTED
+    assert found[2].retry_after_seconds == 1
+    assert found[2].message == (
+        "2 requests wait already, the most that --max-waiting allows; try again"
+    )
+
+
+def test_a_deadline_ends_the_waiting_of_the_running_and_the_queued():
+    graph = FakeGraph()
+    graph.open.clear()
+    found = answers(graph, [[1], [2]], seconds=0.02, threads=1)
+    assert [error.code for error in found] == [Code.DEADLINE_EXCEEDED] * 2
+    assert str(found[0]) == "the time for this request is over (timeout)"
+    assert graph.calls == [(1,)]  # the second was given up before it began
+
+
+def test_a_client_that_leaves_takes_its_request_along():
+    graph = FakeGraph()
+    graph.open.clear()
+
+    async def leave(inference, tasks, ask):
+        while not graph.entered.is_set():
+            await asyncio.sleep(0.001)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        assert inference.waiting == 1
+        graph.open.set()
+
+    found = answers(graph, [[1], [2]], before=leave, threads=1)
+    assert found[0] == [2]
+    assert isinstance(found[1], asyncio.CancelledError)
+    assert graph.calls == [(1,)]
+
+
+def test_a_wait_joins_what_comes_within_it():
+    graph = FakeGraph()
+
+    async def come_later(inference, tasks, ask):
+        await asyncio.sleep(0.005)
+        tasks.append(asyncio.create_task(ask(inference, [5])))
+
+    batching = Batching(wait_microseconds=300_000)
+    found = answers(graph, [[1]], before=come_later, batching=batching)
+    assert found == [[2], [10]]
+    assert graph.calls == [(2,)]
+
+
+def test_a_call_of_its_own_runs_in_a_thread():
+    version = FakeVersion(FakeGraph())
+
+    async def main():
+        inference = Inference(threads=1)
+        inference.start()
+        deadline = asyncio.get_running_loop().time() + 10
+        name = await inference.run_blocking(
+            version, lambda: threading.current_thread().name, deadline=deadline
+        )
+        with pytest.raises(ServingError, match="ValueError: no") as raised:
+            await inference.run_blocking(version, fail, deadline=deadline)
+        await inference.stop()
+        return name, raised.value.code
+
+    def fail():
+        raise ValueError("no")
+
+    assert asyncio.run(main()) == ("kerasnn-graph-0", Code.INTERNAL)
