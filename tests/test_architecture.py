@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # In this order. What stands on one line does not import its neighbours.
 ROOMS = [
     {"choices", "errors"},
-    {"reference", "manifest"},
+    {"reference", "manifest", "checkpoints"},
     {"datasets"},
     {"losses", "metrics", "layers"},
     {"preprocessing"},
@@ -30,6 +30,7 @@ FORBIDDEN = {
     "reference": {"tensorflow", "keras", "pandas"},
     "datasets": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
+    "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "layers": {"pandas", "kerasnn.datasets"},
