@@ -13,6 +13,18 @@ class ExportError(RuntimeError):
     """What was written does not answer as the network does; it was taken away again."""
 
 
+class ServerError(RuntimeError):
+    """A server that was asked is not there, or does not answer as it should.
+
+    Attributes:
+        status: the HTTP status that it answered with; None where it gave no answer.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def check_whole_number(name: str, value: object, *, least: int) -> int:
     """A count or a seed as a plain int that is large enough.
 

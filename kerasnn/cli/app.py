@@ -10,7 +10,7 @@ from kerasnn.cli.inspect import inspect
 from kerasnn.cli.parsing import Group
 from kerasnn.cli.predict import predict
 from kerasnn.cli.train import train
-from kerasnn.errors import ExportError, InputError, NonFiniteLossError
+from kerasnn.errors import ExportError, InputError, NonFiniteLossError, ServerError
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,6 +44,12 @@ def main() -> None:
     except BrokenPipeError:  # for instance `kerasnn predict ... | head`
         sys.stderr.close()
         sys.exit(1)
-    except (InputError, NonFiniteLossError, ExportError, OSError) as error:
+    except (
+        InputError,
+        NonFiniteLossError,
+        ExportError,
+        ServerError,
+        OSError,
+    ) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

@@ -23,6 +23,12 @@ class TableOption(click.Option):
     heading: ClassVar[str] = "Options for files"
 
 
+class ServerOption(click.Option):
+    """An option that only goes with --server."""
+
+    heading: ClassVar[str] = "Options for --server"
+
+
 class Command(click.Command):
     """A command that answers an unknown option with all there are."""
 

@@ -1,15 +1,17 @@
 """`kerasnn predict`: rows in, answers out, many or few."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from kerasnn.cli.answers import answer_table, write_csv, write_json
 from kerasnn.cli.console import json_option, quiet_tensorflow
 from kerasnn.cli.output import whole_output
-from kerasnn.cli.parsing import Command
+from kerasnn.cli.parsing import Command, ServerOption, refuse
+from kerasnn.cli.predict_remote import remote_answers
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +33,37 @@ MOST_CELLS = 2_000_000
     help="CSV file to write.  [default: standard output]",
 )
 @json_option
-def predict(model: Path, file: Path, output: Path | None, as_json: bool) -> None:
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Ask a server, such as http://127.0.0.1:8501: kerasnn serve or TensorFlow"
+    " Serving. MODEL is its name there: digits, digits/3 or digits/labels/stable.",
+)
+@click.option(
+    "--rows-per-request",
+    cls=ServerOption,
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="The most that a request carries.",
+)
+@click.option(
+    "--ca-cert",
+    cls=ServerOption,
+    type=click.Path(path_type=Path),
+    help="PEM file to check an https server by.  [default: the system's]",
+)
+@click.pass_context
+def predict(
+    ctx: click.Context,
+    model: Path,
+    file: Path,
+    output: Path | None,
+    as_json: bool,
+    server: str | None,
+    rows_per_request: int,
+    ca_cert: Path | None,
+) -> None:
     """Answer each row of FILE with MODEL, a folder that train wrote.
 
     FILE is CSV (.csv, .csv.gz) or Parquet (or a folder of that). It needs the columns that
@@ -40,20 +72,29 @@ def predict(model: Path, file: Path, output: Path | None, as_json: bool) -> None
     """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
-    with quiet_tensorflow():
-        from kerasnn import saving
-    network = saving.load(model)
-    tables = _answered(network, file)
+    if server is None:
+        refuse(ctx, ServerOption, "for --server")
+        tables = _local_answers(model, file)
+    else:
+        tables = remote_answers(
+            server, model.as_posix(), file, most_rows=rows_per_request, ca_cert=ca_cert
+        )
     if output is None:
         with whole_output(None) as stream:
-            _write_json(tables, stream) if as_json else _write_csv(tables, stream)
+            write_json(tables, stream) if as_json else write_csv(tables, stream)
         return
     with whole_output(output) as stream:
-        rows = _write_csv(tables, stream)
+        rows = write_csv(tables, stream)
     if as_json:
         click.echo(json.dumps({"rows": rows, "output": str(output)}))
     else:
         click.echo(f"{rows:,} rows written to {output}")
+
+
+def _local_answers(model: Path, file: Path) -> Iterator["pd.DataFrame"]:
+    with quiet_tensorflow():
+        from kerasnn import saving
+    return _answered(saving.load(model), file)
 
 
 def _answered(network: "SavedNetwork | SavedTable", file: Path) -> Iterator["pd.DataFrame"]:
@@ -62,7 +103,7 @@ def _answered(network: "SavedNetwork | SavedTable", file: Path) -> Iterator["pd.
 
     if isinstance(network, saving.SavedNetwork):
         rows = datasets.read_numbers(file, network.columns, dtype=network.dtype)
-        yield _table(network.predict(rows.to_numpy()), None)
+        yield answer_table(network.predict(rows.to_numpy()), None)
         return
     target = network.schema.target
     classes = target.classes if target is not None else ()
@@ -75,43 +116,5 @@ def _answered(network: "SavedNetwork | SavedTable", file: Path) -> Iterator["pd.
         except InputError as error:
             where = f"in the rows from {start:,} on, counted from there: " if start else ""
             raise InputError(f"{file}: {where}{error}") from None
-        yield _table(answers, classes)
+        yield answer_table(answers, classes)
         start += len(chunk)
-
-
-def _table(answers: Mapping[str, Any], classes: tuple[str, ...] | None) -> "pd.DataFrame":
-    """One column for each answer, and for each class: probability_0, probability_1, ..."""
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    if "class" in answers:
-        columns["class"] = answers["class"]
-        probabilities = answers["probabilities"].T
-        names = range(len(probabilities)) if classes is None else classes
-        for name, column in zip(names, probabilities, strict=True):
-            columns[f"probability_{name}"] = column
-    else:
-        values = answers["value"].reshape(len(answers["value"]), -1).T
-        for k, column in enumerate(values):
-            columns["value" if len(values) == 1 else f"value_{k}"] = column
-    return pd.DataFrame(columns)
-
-
-def _write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:
-    """All of them under one header; the number of rows."""
-    rows = 0
-    for table in tables:
-        table.to_csv(stream, index=False, header=rows == 0)
-        rows += len(table)
-    return rows
-
-
-def _write_json(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> None:
-    """One object; its list is written as it goes."""
-    rows = 0
-    stream.write('{"output": null, "predictions": [')
-    for table in tables:
-        text = json.dumps(table.to_dict(orient="records"), ensure_ascii=False)
-        stream.write((", " if rows and len(table) else "") + text[1:-1])
-        rows += len(table)
-    stream.write(f'], "rows": {rows}}}\n')

@@ -1,0 +1,151 @@
+"""A model on a server, asked with the rows of a table."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from kerasnn.datasets import as_table
+from kerasnn.errors import InputError, ServerError
+from kerasnn.remote.intake import Intake, described_intake, guessed_intake
+from kerasnn.remote.outcome import read_outputs
+from kerasnn.remote.server import Server
+from kerasnn.remote.signature import DEFAULT, Signature, read_signatures
+
+_NAME = re.compile(r"([^/:]+)(?:/(?:versions/)?([0-9]+)|/labels/([^/:]+))?")
+
+
+class RemoteModel:
+    """One version of a model that a server has.
+
+    Args:
+        server: that has it.
+        name: "digits" for its newest version, which is held on to; "digits/3" or
+            "digits/versions/3"; or "digits/labels/stable".
+
+    Attributes:
+        name: of the model alone.
+        version: as text; "" where the server does not tell.
+        signature: its `serving_default`.
+        manifest: what kerasnn's export says of itself, where the server tells it: `kerasnn
+            serve` does, TensorFlow Serving does not.
+
+    Raises:
+        InputError: the name is not of these forms, or the server has no such model.
+        ServerError: the server gives no answer, or one of another form.
+    """
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self.name, path = _path(name)
+        metadata = self._metadata(path)
+        self.version = _version(metadata)
+        self._path = f"/v1/models/{quote(self.name, safe='')}"
+        if self.version:
+            self._path += f"/versions/{self.version}"
+        self.signature = self._default(metadata)
+        self.manifest = self._told_manifest()
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The texts of the classes, in the order of the probabilities, where told."""
+        if self.manifest is None or "schema" not in self.manifest:
+            return None
+        return tuple(self.manifest["classes"])
+
+    def intake(self, columns: Sequence[str]) -> Intake:
+        """How the rows of tables with these columns become the inputs of the model.
+
+        Raises:
+            InputError: a column is not there, or the inputs are no columns of a table.
+        """
+        if self.manifest is not None:
+            return described_intake(self.signature, self.manifest)
+        return guessed_intake(self.signature, columns)
+
+    def predict(self, table: Any, intake: Intake | None = None) -> dict[str, NDArray[Any]]:
+        """The named answers for the rows of a table, in one request.
+
+        Args:
+            table: anything that `datasets.as_table` takes, with at least one row.
+            intake: from `intake`, where many tables of one kind are asked.
+
+        Returns:
+            [rows, ...] for each output of the model, of the model's types.
+
+        Raises:
+            InputError: the table is not what the model takes.
+            ServerError: the server gives no answer, or an error.
+        """
+        rows: pd.DataFrame = as_table(table)
+        if intake is None:
+            intake = self.intake(list(rows.columns))
+        inputs = intake.values(rows)
+        answer = self._server.post(f"{self._path}:predict", {"inputs": inputs})
+        return read_outputs(answer, self.signature.outputs, len(rows))
+
+    def _metadata(self, path: str) -> Any:
+        try:
+            return self._server.get(f"{path}/metadata")
+        except ServerError as error:
+            if error.status not in (400, 404):
+                raise
+            raise InputError(f"{error}{self._names_hint()}") from None
+
+    def _default(self, metadata: Any) -> Signature:
+        signatures = read_signatures(metadata)
+        if DEFAULT not in signatures:
+            raise InputError(
+                f"the model {self.name!r} has no signature {DEFAULT!r}; it has"
+                f" {', '.join(sorted(signatures)) or 'none'}"
+            )
+        return signatures[DEFAULT]
+
+    def _told_manifest(self) -> Mapping[str, Any] | None:
+        """What `kerasnn serve` tells for its page; None from other servers."""
+        try:
+            told = self._server.get(f"/page/models/{quote(self.name, safe='')}")
+        except ServerError as error:
+            if error.status is None:
+                raise
+            return None
+        manifest = told.get("manifest") if isinstance(told, Mapping) else None
+        same = isinstance(manifest, Mapping) and str(told.get("version")) == self.version
+        return manifest if same else None
+
+    def _names_hint(self) -> str:
+        try:
+            names = [str(one["name"]) for one in self._server.get("/page/models")["models"]]
+        except (ServerError, KeyError, TypeError):
+            return ""
+        near = difflib.get_close_matches(self.name, names, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else "."
+        return f"{meant} It has {', '.join(names) or 'no models'}"
+
+
+def _path(name: str) -> tuple[str, str]:
+    """The model's name alone, and where it lies on the server."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(
+            "a model on a server is named NAME, NAME/VERSION or NAME/labels/LABEL, such as"
+            f" digits, digits/3 or digits/labels/stable; got {name!r}"
+        )
+    model, version, label = match.groups()
+    path = f"/v1/models/{quote(model, safe='')}"
+    if version is not None:
+        path += f"/versions/{version}"
+    elif label is not None:
+        path += f"/labels/{quote(label, safe='')}"
+    return model, path
+
+
+def _version(metadata: Any) -> str:
+    try:
+        return str(metadata["model_spec"]["version"])
+    except (KeyError, TypeError):
+        return ""
