@@ -21,7 +21,7 @@ ROOMS = [
     {"saving"},
     {"estimators"},
     {"reports"},
-    {"lessons", "tables", "serving"},
+    {"lessons", "tables", "serving", "remote"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -38,6 +38,7 @@ FORBIDDEN = {
     "metrics": {"pandas", "kerasnn.datasets"},
     "models": {"pandas", "kerasnn.datasets"},
     "training": {"pandas", "kerasnn.datasets"},
+    "remote": {"tensorflow", "keras", "sklearn"},
     # It starts fast, and serves any SavedModel.
     "serving": {"pandas", "keras", "sklearn", "matplotlib", "kerasnn.datasets"}
     | {"kerasnn.saving", "kerasnn.training", "kerasnn.models", "kerasnn.layers"},
