@@ -2,6 +2,8 @@
 
 import difflib
 import operator
+from pathlib import Path
+from signal import Signals
 from typing import Any, get_args
 
 
@@ -91,3 +93,23 @@ class NonFiniteLossError(ArithmeticError):
         self.last_finite = last_finite
         self.last_epoch = last_epoch
         self.kept_epoch = kept_epoch
+
+
+class InterruptedFitError(KeyboardInterrupt):
+    """A training was asked to end, and has been saved.
+
+    Attributes:
+        signal: that asked for it.
+        checkpoint: the path of what was saved.
+    """
+
+    def __init__(
+        self, signal: Signals, checkpoint: Path, *, epochs: int, steps: int
+    ) -> None:
+        within = f" and {steps} steps" if steps else ""
+        super().__init__(
+            f"{signal.name}: the training was stopped after {epochs} epochs{within} and"
+            f" saved as {checkpoint}; the same call with resume=True goes on from there"
+        )
+        self.signal = signal
+        self.checkpoint = checkpoint

@@ -5,8 +5,10 @@ Where no callback needs to be called before the next epoch begins, several epoch
 one call, validation and all, and the callbacks hear of them afterwards.
 """
 
+import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from keras import callbacks as keras_callbacks
@@ -17,6 +19,7 @@ from kerasnn.training.feeds import ArrayFeed, Budget, Call, Feed
 from kerasnn.training.history import History
 from kerasnn.training.loop import Part
 from kerasnn.training.programs import Batches, Program, Programs, RefusedError
+from kerasnn.training.saver import Position, Saver
 
 # A call takes about so long: what happens between calls (0.5 to 1 ms) is not felt, and
 # Ctrl-C and the progress bar are answered at once.
@@ -139,6 +142,8 @@ class Fit:
         guard: looks at each call.
         execution: Keras's `steps_per_execution`.
         validation: the test after an epoch, where it is not inside the call.
+        saver: saves it from time to time.
+        settings: that decide the result; what was saved with others is not gone on from.
     """
 
     runner: Runner
@@ -149,21 +154,37 @@ class Fit:
     guard: Guard
     execution: int = 1
     validation: Validation | None = None
+    saver: Saver | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def run(self, initial_epoch: int) -> Logs | None:
+    def begin(self, initial_epoch: int) -> Position:
+        """Where to begin: at an epoch, or where what was saved stands; it is put back."""
+        begin = Position(epoch=initial_epoch)
+        if self.saver is None:
+            return begin
+        saved = self.saver.begin(self.runner, self.settings, self.callbacks)
+        if saved is None:
+            return begin
+        self.feed.go_to(saved.drawn)
+        return saved
+
+    def run(self, begin: Position) -> Logs | None:
         """Run all epochs; the logs of the last one."""
         logs = None
         self._by_batch = listening.hears_batches(self.callbacks, "train")
         in_call = self.validation is None or self.runner.inside is not None
         self._ahead = in_call and self.runner.resets_inside and not self._by_batch
-        epoch = initial_epoch
+        epoch, done = begin.epoch, begin.step
         while epoch < self.epochs:
-            count = self._epochs_ahead(epoch)
-            run = self._several if count > 1 else self._one
-            logs = run(range(epoch, epoch + count))
-            epoch += count
+            count = 1 if done else self._epochs_ahead(epoch)
+            if count > 1:
+                logs = self._several(range(epoch, epoch + count))
+            else:
+                logs = self._one(epoch, done)
+            epoch, done = epoch + count, 0
             if self.runner.learner.stop_training:
                 break
+            self._saved(epoch)
         return logs
 
     def _epochs_ahead(self, epoch: int) -> int:
@@ -191,16 +212,21 @@ class Fit:
             self.callbacks.on_epoch_end(epoch, logs)
         return logs
 
-    def _one(self, epochs: range) -> Logs:
-        """One epoch, in as many calls as it takes."""
-        (epoch,) = epochs
-        if not self.runner.resets_inside:
+    def _saved(self, epoch: int, step: int = 0) -> None:
+        """Save, if it is time; so many steps of this epoch are done."""
+        if self.saver is not None:
+            self.saver.after_call(Position(epoch, step, self.feed.drawn))
+
+    def _one(self, epoch: int, done: int) -> Logs:
+        """One epoch, of which some steps may be done, in as many calls as it takes."""
+        if not self.runner.resets_inside and not done:
             self.runner.learner.reset_metrics()
         self.callbacks.on_epoch_begin(epoch)
         logs: Logs = {}
         tests: list[Logs] = []
         budget: Budget = (lambda: self.execution) if self._by_batch else self.runner.budget
-        for call in self.feed.calls(epoch, budget, by_batch=self._by_batch):
+        epochs = range(epoch, epoch + 1)
+        for call in self.feed.calls(epoch, budget, by_batch=self._by_batch, done=done):
             if call.opens:
                 begin = call.begin
                 self.callbacks.on_train_batch_begin(begin)
@@ -210,6 +236,9 @@ class Fit:
                 self.callbacks.on_train_batch_end(end, logs)
             if self.runner.learner.stop_training:
                 break
+            # Of a stream of unknown length nobody knows whether this was the last call.
+            if call.closes and self.feed.steps and call.end + 1 < self.feed.steps:
+                self._saved(epoch, call.end + 1)
         logs = dict(logs)
         if tests:
             logs |= _prefixed(tests[0])
@@ -240,10 +269,17 @@ def run_fit(fit: Fit, initial_epoch: int) -> None:
     fit.feed.reset()
     fit.callbacks.on_train_begin()
     initial_epoch = keras_names.initial_epoch(learner) or initial_epoch
-    logs = fit.run(initial_epoch)
-    if learner.optimizer is not None and fit.epochs > 0:
-        learner.optimizer.finalize_variable_values(list(learner.trainable_variables))
-    fit.callbacks.on_train_end(logs)
+    begin = fit.begin(initial_epoch)
+    if begin.finished and begin.epoch >= fit.epochs:
+        fit.callbacks.on_train_end()
+        return
+    with fit.saver.watching() if fit.saver else contextlib.nullcontext():
+        logs = fit.run(begin)
+        if learner.optimizer is not None and fit.epochs > 0:
+            learner.optimizer.finalize_variable_values(list(learner.trainable_variables))
+        fit.callbacks.on_train_end(logs)
+        if fit.saver is not None:
+            fit.saver.save(Position(fit.epochs, 0, fit.feed.drawn, finished=True))
 
 
 def run_test(

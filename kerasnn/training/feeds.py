@@ -84,10 +84,20 @@ class Feed(Protocol):
     def reset(self) -> None:
         """Back to the beginning."""
 
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """The place in data that do not begin anew with each epoch; else ()."""
+
+    def go_to(self, drawn: tuple[int, ...]) -> None:
+        """To the place that `drawn` told."""
+
     def calls(
-        self, epoch: int, budget: Budget, *, by_batch: bool = False
+        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Call]:
-        """The calls of one epoch; `by_batch`: each takes one execution, drawn just then."""
+        """The calls of one epoch; `by_batch`: each takes one execution, drawn just then.
+
+        `done`: steps of it that were taken before.
+        """
 
 
 class ArrayFeed:
@@ -147,14 +157,23 @@ class ArrayFeed:
         """Back to the first row."""
         self._pass = self._step = 0
 
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """The pass and its step, where an epoch is not a pass."""
+        return () if self._steps_per_epoch is None else (self._pass, self._step)
+
+    def go_to(self, drawn: tuple[int, ...]) -> None:
+        """To the place that `drawn` told."""
+        if drawn:
+            self._pass, self._step = drawn
+
     def calls(
-        self, epoch: int, budget: Budget, *, by_batch: bool = False
+        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Call]:
         """The calls of one epoch."""
         if self._steps_per_epoch is None:
-            self._pass, self._step = epoch, 0
+            self._pass, self._step = epoch, done
         wanted = -(-self.steps // self._execution) * self._execution
-        done = 0
         while done < wanted:
             if self._step == self.plan.steps:
                 self._pass, self._step = self._pass + 1, 0
@@ -163,7 +182,7 @@ class ArrayFeed:
                         warnings.warn(RAN_OUT, stacklevel=2)
                     return
             count = min(budget(), wanted - done, self.plan.steps - self._step)
-            yield Call(
+            call = Call(
                 self.batches,
                 self.rows,
                 self.blocks(range(self._pass, self._pass + 1)),
@@ -171,8 +190,9 @@ class ArrayFeed:
                 self._step + count,
                 begin=done,
             )
-            self._step += count
+            self._step += count  # before the call is run: `drawn` tells what follows it
             done += count
+            yield call
 
 
 class Executions(keras_names.EpochIterator):
@@ -252,6 +272,7 @@ class StreamFeed:
         self.iterator = iterator
         self.batches: Batches | None = None
         self._width = 0  # rows of the first batch
+        self._epochs_drawn = 0
         self._check: Callable[[Any], None] | None = None
         adapter = iterator.data_adapter
         planned = isinstance(adapter, PlannedRows)
@@ -272,16 +293,46 @@ class StreamFeed:
         """Back to the beginning, where the data can be read again."""
         self.iterator.reset()
 
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """The epochs that were drawn; () where any one of them can be drawn directly."""
+        return () if self._planned else (self._epochs_drawn,)
+
+    def go_to(self, drawn: tuple[int, ...]) -> None:
+        """To the place that `drawn` told: these epochs are drawn, and dropped.
+
+        What a pipeline shuffles depends on all that was drawn from it before.
+        """
+        for _ in range(drawn[0] if drawn else 0):
+            for _ in self._executions(0):
+                pass
+
+    @property
+    def _planned(self) -> bool:
+        """Whether each epoch can be drawn directly."""
+        planned = isinstance(self.iterator.data_adapter, PlannedRows)
+        return planned and self.iterator.steps_per_epoch is None
+
+    def _executions(self, done: int) -> Iterator[list[Any]]:
+        """The batches of each execution of an epoch, after so many that are dropped."""
+        iterator = iter(self.iterator)
+        while (execution := next(iterator, None)) is not None:
+            batches = execution[2]
+            if done > 0:
+                done -= len(batches)
+            else:
+                yield batches
+        self._epochs_drawn += 1
+
     def calls(
-        self, epoch: int, budget: Budget, *, by_batch: bool = False
+        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Call]:
         """The calls of one epoch."""
-        adapter = self.iterator.data_adapter
-        if isinstance(adapter, PlannedRows) and self.iterator.steps_per_epoch is None:
-            adapter.epoch = epoch
+        if self._planned:
+            self.iterator.data_adapter.epoch = epoch
         stage: list[Tensors] = []
-        begin, opens, since = 0, True, time.perf_counter()
-        for _, _, buffer in self.iterator:
+        begin, opens, since = done, True, time.perf_counter()
+        for buffer in self._executions(done):
             for number, batch in enumerate(buffer):
                 if self._check is not None:
                     self._check(batch)

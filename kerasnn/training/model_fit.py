@@ -7,6 +7,7 @@ distribution, sparse and ragged rows) goes to Keras's own loop, with a line in t
 
 import math
 import warnings
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -16,6 +17,7 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import FitDriver, OptimizerName
 from kerasnn.errors import InputError
+from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names, listening
 from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.epochs import (
@@ -30,6 +32,7 @@ from kerasnn.training.held_out import HeldOut
 from kerasnn.training.history import History
 from kerasnn.training.ladder import check_driver, check_possible, tell_keras
 from kerasnn.training.programs import programs_of
+from kerasnn.training.saver import SECONDS_BETWEEN, Saver
 from kerasnn.training.steps import Optimizer
 from kerasnn.training.trainer import Trainer
 
@@ -58,6 +61,9 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     seed: int | None = None,
     driver: FitDriver = "auto",
     optimizer: OptimizerName | Optimizer | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = SECONDS_BETWEEN,
+    resume: bool = False,
 ) -> keras_callbacks.History:
     """Train, as `model.fit` does, many steps in each call of a compiled loop.
 
@@ -73,16 +79,32 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             a debugger; "keras" is `model.fit`.
         optimizer: for a `tf.Module`: a name or an optimizer; Adam by default. A Keras
             model brings the one it was compiled with.
+        checkpoint: a folder. What the fit needs to go on is kept there, so that nothing
+            is lost when the process dies; Ctrl-C and SIGTERM save, and raise
+            `InterruptedFitError`.
+        checkpoint_every: seconds between two of them.
+        resume: go on from the newest checkpoint in the folder, if there is one: the same
+            call ends with the same weights and history as if it had never been
+            interrupted. Of a `tf.data` pipeline or generator that holds if it gives the
+            same batches again.
 
     Returns:
         `keras.callbacks.History`, also as `model.history`.
 
     Raises:
+        InterruptedFitError: a signal came; only with `checkpoint`.
         InputError: a label outside the classes; a driver that does not exist; a model that
             driver="xla" cannot compile.
         ValueError: what Keras raises for other arguments.
     """
     check_driver(driver)
+    saver = None
+    if checkpoint is not None:
+        saver = Saver(checkpoint, every_seconds=checkpoint_every, resume=resume)
+        seed = saver.setting("seed", seed)
+        if seed is None:
+            seed = int(np.random.randint(2**31))  # noqa: NPY002
+        driver = saver.driver(driver)
     if not isinstance(model, keras.Model):
         check_for_network(
             validation_split=validation_split,
@@ -104,6 +126,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             validation_data=validation_data,
             callbacks=callbacks or (),
             verbose=verbose,
+            saver=saver,
         )
     if optimizer is not None:
         raise InputError(
@@ -141,6 +164,11 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     except InputError:
         raise
     except Exception as error:  # Keras raises it again, or does what the loop cannot
+        if saver is not None:
+            raise InputError(
+                f"checkpoint= is for the compiled loop, which cannot train this: {error};"
+                " keras.callbacks.BackupAndRestore is for Keras's own"
+            ) from error
         tell_keras(model, driver, error)
         return keras.Model.fit(
             model,
@@ -171,6 +199,8 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             NonFiniteWarning(callbacks),
             execution=iterator.steps_per_execution,
             validation=held_out,
+            saver=saver,
+            settings=_settings(feed, seed) if saver else {},
         ),
         initial_epoch,
     )
@@ -242,6 +272,15 @@ def evaluate(
     feed.reset()
     logs = run_test(runner, feed, callbacks, iterator.steps_per_execution)
     return logs if return_dict else keras_names.evaluate_in_order(model, logs)
+
+
+def _settings(feed: Feed, seed: int | None) -> dict[str, Any]:
+    """What decides the result, beside the model: a resumed fit must have the same."""
+    settings: dict[str, Any] = {"seed": seed, "steps": feed.steps}
+    if isinstance(feed, ArrayFeed):
+        rows = [np.asarray(tensor) for tensor in feed.rows]
+        settings |= {"rows": len(rows[0]), "data": data_fingerprint(*rows)}
+    return settings
 
 
 class NonFiniteWarning:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from kerasnn.choices import Batching, FitDriver, OptimizerName
 from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.layers import raw_variables
+from kerasnn.manifest import data_fingerprint
 from kerasnn.models import check_network
 from kerasnn.training import listening
 from kerasnn.training.checks import check_variables, checked_rows, checked_targets
@@ -24,6 +25,7 @@ from kerasnn.training.learner import learner_of
 from kerasnn.training.plan import epochs_planned, make_plan, sequential_plan
 from kerasnn.training.programs import programs_of
 from kerasnn.training.progress import EpochCallback, EpochTold
+from kerasnn.training.saver import Saver
 from kerasnn.training.steps import Optimizer, predict_step
 
 EVALUATION_BATCH_SIZE = 1024
@@ -93,6 +95,7 @@ class Trainer:
         callbacks: Sequence[keras_callbacks.Callback] = (),
         on_epoch: Sequence[EpochCallback] = (),
         verbose: Literal["auto", 0, 1, 2] = 0,
+        saver: Saver | None = None,
     ) -> History:
         """Train.
 
@@ -110,6 +113,7 @@ class Trainer:
             on_epoch: called with (epoch from 0, metrics) for each epoch, a few epochs
                 late where several run in one compiled call.
             verbose: Keras's: 1 its progress bar, 2 a line an epoch.
+            saver: saves the fit from time to time, or goes on from what was saved.
 
         Returns:
             The metrics of each epoch.
@@ -147,7 +151,16 @@ class Trainer:
             model=self.learner,
         )
         guard = Rollback(self, epochs, history)
-        run_fit(Fit(runner, feed, all_callbacks, history, epochs, guard), initial_epoch)
+        fit = Fit(runner, feed, all_callbacks, history, epochs, guard)
+        if saver is not None:
+            fit.saver = saver
+            fit.settings = {
+                "seed": seed,
+                "batching": batching,
+                "batch_size": plan.sizes[0],
+                "data": data_fingerprint(*(tensor.numpy() for tensor in data)),
+            }
+        run_fit(fit, initial_epoch)
         return history
 
     def evaluate(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:

@@ -1,0 +1,306 @@
+"""A fit that goes on from any of its checkpoints ends as if it had not been interrupted."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasnn
+from kerasnn import models
+from kerasnn.checkpoints import CheckpointFolder
+from kerasnn.errors import InputError, InterruptedFitError
+
+ROWS = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+LABELS = (ROWS.sum(axis=1) > 0).astype(np.int32)
+TEST = ROWS[:50], LABELS[:50]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of Python's runs after it but the test."""
+
+
+@pytest.fixture
+def die_after(monkeypatch):
+    """Die when so many checkpoints have been written."""
+    whole = CheckpointFolder.save
+
+    def arm(count):
+        left = [count]
+
+        def save(folder, *args):
+            path = whole(folder, *args)
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return path
+
+        monkeypatch.setattr(CheckpointFolder, "save", save)
+
+    yield arm
+    monkeypatch.setattr(CheckpointFolder, "save", whole)
+
+
+def keras_model():
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.3, seed=3),
+            keras.layers.Dense(2),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    return model
+
+
+def fit_arrays(model, **saving):
+    callbacks = [
+        keras.callbacks.ReduceLROnPlateau("val_loss", patience=1, min_delta=0.01),
+        keras.callbacks.EarlyStopping("val_loss", patience=4, restore_best_weights=True),
+    ]
+    return kerasnn.fit(
+        model,
+        ROWS,
+        LABELS,
+        batch_size=16,
+        epochs=9,
+        seed=5,
+        verbose=0,
+        validation_data=TEST,
+        callbacks=callbacks,
+        **saving,
+    )
+
+
+def fit_ahead(model, **saving):
+    return kerasnn.fit(
+        model, ROWS, LABELS, batch_size=16, epochs=40, seed=5, verbose=0, **saving
+    )
+
+
+def fit_passes(model, **saving):
+    return kerasnn.fit(
+        model,
+        ROWS,
+        LABELS,
+        batch_size=20,
+        epochs=6,
+        steps_per_epoch=5,
+        seed=5,
+        verbose=0,
+        **saving,
+    )
+
+
+def fit_dataset(model, **saving):
+    dataset = tf.data.Dataset.from_tensor_slices((ROWS, LABELS))
+    dataset = dataset.shuffle(50, seed=1).batch(16)
+    return kerasnn.fit(model, dataset, epochs=4, verbose=0, shuffle=False, **saving)
+
+
+def fit_generator(model, **saving):
+    def batches():
+        rng = np.random.default_rng(4)
+        while True:
+            rows = rng.integers(0, len(ROWS), 16)
+            yield ROWS[rows], LABELS[rows]
+
+    return kerasnn.fit(
+        model,
+        batches(),
+        epochs=4,
+        steps_per_epoch=7,
+        shuffle=False,
+        verbose=0,
+        **saving,
+    )
+
+
+def network():
+    return models.DigitsNetwork(n_in=4, hidden_units=(8,), n_out=2, seed=1)
+
+
+def fit_network(network, **saving):
+    return kerasnn.fit(
+        network,
+        ROWS,
+        LABELS,
+        batch_size=16,
+        epochs=12,
+        seed=5,
+        verbose=0,
+        validation_data=TEST,
+        **saving,
+    )
+
+
+CASES = {
+    "arrays": (keras_model, fit_arrays),
+    "ahead": (keras_model, fit_ahead),
+    "passes": (keras_model, fit_passes),
+    "dataset": (keras_model, fit_dataset),
+    "generator": (keras_model, fit_generator),
+    "network": (network, fit_network),
+}
+
+
+def values(model):
+    return [variable.numpy() for variable in model.variables]
+
+
+def same(ones, others):
+    return all(np.array_equal(a, b) for a, b in zip(ones, others, strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_from_every_checkpoint_it_ends_at_the_same_bits(name, die_after, tmp_path):
+    make, fit = CASES[name]
+    whole = make()
+    history = fit(whole).history
+    for deaths in itertools.accumulate(itertools.count(1)):  # after 1, 3, 6, 10, ...
+        folder = tmp_path / str(deaths)
+        die_after(deaths)
+        try:
+            fit(make(), checkpoint=folder, checkpoint_every=0)
+        except Killed:
+            die_after(-1)
+        else:
+            break  # there are not so many checkpoints
+        resumed = make()
+        again = fit(resumed, checkpoint=folder, checkpoint_every=3600, resume=True)
+        assert same(values(resumed), values(whole))
+        assert again.history == history
+        assert again.epoch == list(range(len(history["loss"])))
+    assert deaths > 3
+
+
+def test_a_folder_with_checkpoints_is_not_written_over(tmp_path):
+    fit_network(network(), checkpoint=tmp_path)
+    (number,) = CheckpointFolder(tmp_path).numbers()
+    with pytest.raises(InputError) as raised:
+        fit_network(network(), checkpoint=tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: holds checkpoint-{number:010}.npz; resume=True goes on from it,"
+        " another folder begins anew"
+    )
+
+
+def test_a_fit_that_is_over_is_put_back_and_not_trained(tmp_path):
+    whole, again = network(), network()
+    history = fit_network(whole, checkpoint=tmp_path).history
+    assert fit_network(again, checkpoint=tmp_path, resume=True).history == history
+    assert same(values(again), values(whole))
+    assert len(CheckpointFolder(tmp_path).numbers()) == 1
+
+
+def test_nothing_to_go_on_from_is_a_beginning(tmp_path):
+    fitted = fit_network(network(), checkpoint=tmp_path / "new", resume=True)
+    assert fitted.epoch == list(range(12))
+
+
+def test_a_checkpoint_of_another_network_or_fit_is_refused(tmp_path):
+    fit_network(network(), checkpoint=tmp_path)
+    (path,) = tmp_path.iterdir()
+    wider = models.DigitsNetwork(n_in=4, hidden_units=(9,), n_out=2, seed=1)
+    before = values(wider)
+    with pytest.raises(InputError) as raised:
+        fit_network(wider, checkpoint=tmp_path, resume=True)
+    assert str(raised.value) == (
+        f"{path}: is of another network: its {wider.variables[0].name[:-2]} is [8]"
+        f" float32, the {wider.variables[0].name[:-2]} of this one [9] float32"
+    )
+    assert same(values(wider), before)
+    with pytest.raises(InputError) as raised:
+        kerasnn.fit(
+            network(), ROWS, LABELS, seed=6, verbose=0, checkpoint=tmp_path, resume=True
+        )
+    assert str(raised.value) == f"{path}: was made with seed=5; got 6"
+    with pytest.raises(InputError) as raised:
+        kerasnn.fit(
+            network(),
+            ROWS[1:],
+            LABELS[1:],
+            batch_size=16,
+            verbose=0,
+            checkpoint=tmp_path,
+            resume=True,
+        )
+    assert str(raised.value).startswith(f"{path}: was made with data='sha256:")
+
+
+def test_what_only_keras_can_train_is_told_where_to_go(tmp_path):
+    model = keras_model()
+    model.run_eagerly = True
+    with pytest.raises(InputError) as raised:
+        fit_ahead(model, checkpoint=tmp_path)
+    assert str(raised.value) == (
+        "checkpoint= is for the compiled loop, which cannot train this: the model was"
+        " compiled with run_eagerly=True; keras.callbacks.BackupAndRestore is for Keras's"
+        " own"
+    )
+
+
+SCRIPT = """
+    import sys
+    from tests.test_saver import fit_network, network
+    import keras, kerasnn
+    from tests.test_saver import ROWS, LABELS
+
+    class Told(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 3:
+                print("under way", flush=True)
+
+    kerasnn.fit(network(), ROWS, LABELS, epochs=10**6, seed=5, verbose=0,
+                callbacks=[Told()], checkpoint=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+    ) as process:
+        assert process.stdout.readline() == "under way\n"
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    (path,) = tmp_path.iterdir()
+    epochs, steps, *_ = CheckpointFolder(tmp_path).newest().description["position"]
+    assert epochs >= 3
+    within = f" and {steps} steps" if steps else ""
+    assert told.splitlines()[-1] == (
+        f"kerasnn.errors.InterruptedFitError: {number.name}: the training was stopped"
+        f" after {epochs} epochs{within} and saved as {path}; the same call with"
+        " resume=True goes on from there"
+    )
+
+
+def test_signals_are_pythons_again_after_a_fit(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    fit_network(network(), checkpoint=tmp_path)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_second_signal_ends_at_once():
+    from kerasnn.training.interrupts import Interrupts
+
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert issubclass(InterruptedFitError, KeyboardInterrupt)
