@@ -1,0 +1,147 @@
+"""Rows on disk: whole or absent, each once an epoch, found again in the middle of one."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerasnn.datasets.shards import Shards, open_shards, write_shards
+from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.errors import InputError
+
+
+def blocks(sizes, start=0):
+    for size in sizes:
+        numbers = np.arange(start, start + size)
+        yield {
+            "x": np.stack([numbers, -numbers], axis=1).astype(np.float32),
+            "y": numbers.astype(np.int32),
+        }
+        start += size
+
+
+def test_what_is_read_is_what_was_written_in_shards_of_one_size(tmp_path):
+    shards = write_shards(
+        blocks([5, 1, 9, 0, 4]), tmp_path / "s", rows_per_shard=6, notes={"a": [1]}
+    )
+    assert shards.sizes == (6, 6, 6, 1)
+    assert len(shards) == 19
+    assert shards.notes == {"a": [1]}
+    y = np.concatenate([shards.shard(i)["y"] for i in range(4)])
+    np.testing.assert_array_equal(y, np.arange(19))
+    assert isinstance(shards.shard(0)["x"], np.memmap)
+    assert open_shards(tmp_path / "s") == shards
+
+
+@given(
+    sizes=st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(sum),
+    per_shard=st.integers(1, 12),
+    together=st.integers(1, 4),
+    rows=st.integers(1, 15),
+    epoch=st.integers(0, 3),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_an_epoch_is_a_permutation_and_can_be_entered_anywhere(
+    sizes, per_shard, together, rows, epoch, data, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("shards") / "s"
+    shards = write_shards(blocks(sizes), folder, rows_per_shard=per_shard)
+    shuffled = ShuffledShards(shards, seed=3, together=together)
+    drawn = list(shuffled.blocks(epoch, rows))
+    assert all(len(block["y"]) == rows for block in drawn[:-1])
+    y = np.concatenate([block["y"] for block in drawn])
+    x = np.concatenate([block["x"] for block in drawn])
+    np.testing.assert_array_equal(np.sort(y), np.arange(sum(sizes)))
+    np.testing.assert_array_equal(x[:, 0], y)
+    first = data.draw(st.integers(0, len(drawn) - 1)) * rows
+    rest = [block["y"] for block in shuffled.blocks(epoch, rows, first=first)]
+    np.testing.assert_array_equal(np.concatenate(rest), y[first:])
+
+
+def test_epochs_differ_and_seeds_repeat(tmp_path):
+    shards = write_shards(blocks([100]), tmp_path / "s", rows_per_shard=10)
+
+    def order(seed, epoch):
+        parts = ShuffledShards(shards, seed=seed).blocks(epoch, 7)
+        return np.concatenate([block["y"] for block in parts]).tolist()
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+    assert order(None, 0) == list(range(100))
+
+
+def test_a_shard_that_vanished_was_cut_or_changed_is_named(tmp_path):
+    folder = tmp_path / "s"
+    write_shards(blocks([20]), folder, rows_per_shard=10)
+    path = folder / "000001-x.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8])
+    with pytest.raises(InputError) as raised:
+        open_shards(folder)
+    assert str(raised.value) == (
+        f"{path}: the shard is damaged: mmap length is greater than file size"
+    )
+    np.save(path, np.zeros((10, 3), np.float32))
+    with pytest.raises(InputError) as raised:
+        open_shards(folder)
+    assert str(raised.value) == (
+        f"{path}: the shard must be [10, 2] float32; it is [10, 3] float32"
+    )
+    path.unlink()
+    with pytest.raises(InputError) as raised:
+        open_shards(folder)
+    assert str(raised.value) == (
+        f"{path}: the shard is not there, which {folder / 'shards.json'} lists"
+    )
+
+
+def test_a_folder_without_a_description_is_no_folder_of_shards(tmp_path):
+    with pytest.raises(InputError) as raised:
+        open_shards(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: is not a folder of shards: it has no shards.json"
+    )
+
+
+def test_blocks_that_differ_leave_nothing_behind(tmp_path):
+    def unlike():
+        yield {"x": np.zeros((2, 3), np.float32)}
+        yield {"x": np.zeros((2, 4), np.float32)}
+
+    with pytest.raises(InputError) as raised:
+        write_shards(unlike(), tmp_path / "s")
+    assert str(raised.value) == (
+        "blocks of rows must be alike; got x [rows, 4] float32 after x [rows, 3] float32,"
+        " rows [2]"
+    )
+    with pytest.raises(InputError, match="there are no rows to write"):
+        write_shards([], tmp_path / "s")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(path, array):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(InputError) as raised:
+        write_shards(blocks([5]), tmp_path / "s")
+    assert str(raised.value) == (
+        f"{tmp_path / 's'}: cannot be written: No space left on device"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_there_is_not_written_over(tmp_path):
+    write_shards(blocks([5]), tmp_path / "s")
+    with pytest.raises(InputError) as raised:
+        write_shards(blocks([5]), tmp_path / "s")
+    assert str(raised.value) == (
+        f"{tmp_path / 's'}: is there already; shards need a folder of their own"
+    )
+    assert isinstance(open_shards(tmp_path / "s"), Shards)
