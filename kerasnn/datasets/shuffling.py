@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kerasnn.datasets.shards import Shards
 
 SHARDS_TOGETHER = 4
+TARGETS = ("y", "sample_weight")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -26,19 +27,19 @@ class ShuffledShards:
 
     Attributes:
         shards: where the rows lie.
-        seed: with the number of the epoch it decides the order; None: their own order.
+        seed: with the number of the epoch it decides the order.
         together: shards whose rows are shuffled together, and in memory.
     """
 
     shards: Shards
-    seed: int | None = 0
+    seed: int = 0
     together: int = SHARDS_TOGETHER
 
-    def blocks(self, epoch: int, rows: int, *, first: int = 0) -> Iterator[Arrays]:
+    def blocks(self, epoch: int | None, rows: int, *, first: int = 0) -> Iterator[Arrays]:
         """The rows of an epoch, so many at a time; the last block may have fewer.
 
         Args:
-            epoch: from 0.
+            epoch: from 0; None: their own order.
             rows: of a block.
             first: the number of the row, in this epoch's order, to begin with.
         """
@@ -53,7 +54,23 @@ class ShuffledShards:
         if rest is not None and _length(rest):
             yield rest
 
-    def _groups(self, epoch: int, first: int) -> Iterator[Arrays]:
+    @property
+    def n_rows(self) -> int:
+        """Of an epoch."""
+        return len(self.shards)
+
+    def data(self, epoch: int | None, rows: int, *, first: int = 0) -> Iterator[Any]:
+        """`blocks` as `Model.fit` takes them: x, (x, y) or (x, y, sample_weight).
+
+        `y` and `sample_weight` are the arrays of these names; the others are the inputs:
+        one as it is, several as a dict.
+        """
+        for arrays in self.blocks(epoch, rows, first=first):
+            targets = [arrays.pop(name) for name in TARGETS if name in arrays]
+            x = next(iter(arrays.values())) if len(arrays) == 1 else arrays
+            yield (x, *targets) if targets else x
+
+    def _groups(self, epoch: int | None, first: int) -> Iterator[Arrays]:
         """The rows of some shards, shuffled together; those before `first` are left out."""
         order = self._order(epoch)
         for start in range(0, len(order), self.together):
@@ -63,7 +80,7 @@ class ShuffledShards:
                 first -= n_rows  # not even read
                 continue
             group = self._read(numbers)
-            if self.seed is not None:
+            if epoch is not None:
                 key = (self.seed, epoch, start)
                 shuffled = np.random.default_rng(key).permutation(n_rows)[first:]
                 yield {name: array[shuffled] for name, array in group.items()}
@@ -71,9 +88,9 @@ class ShuffledShards:
                 yield {name: array[first:] for name, array in group.items()}
             first = 0
 
-    def _order(self, epoch: int) -> list[int]:
+    def _order(self, epoch: int | None) -> list[int]:
         numbers = np.arange(len(self.shards.sizes))
-        if self.seed is None:
+        if epoch is None:
             return numbers.tolist()
         return np.random.default_rng((self.seed, epoch)).permutation(numbers).tolist()
 

@@ -15,7 +15,8 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training import keras_names, listening
-from kerasnn.training.feeds import ArrayFeed, Budget, Call, Feed
+from kerasnn.training.calls import Budget, Call, Feed
+from kerasnn.training.feeds import ArrayFeed
 from kerasnn.training.history import History
 from kerasnn.training.loop import Part
 from kerasnn.training.programs import Batches, Program, Programs, RefusedError

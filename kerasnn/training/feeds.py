@@ -9,18 +9,20 @@ import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasnn.training import keras_names
+from kerasnn.training.calls import Budget, Call, Feed
 from kerasnn.training.ladder import NeedsKerasError
 from kerasnn.training.loop import Layout, Tensors
 from kerasnn.training.plan import EpochPlan, epochs_planned, keras_plan
 from kerasnn.training.programs import Batches
+from kerasnn.training.row_source import RowsFromDisk, RowSource, adapted
+from kerasnn.training.shard_feed import ShardFeed
 
 # NumPy rows beyond this are not copied to a tensor but read batch by batch: a gather from
 # a table far larger than the cache is slow under XLA as well.
@@ -33,71 +35,6 @@ RAN_OUT = (
     " generator can generate at least `steps_per_epoch * epochs` batches. You may need to"
     " use the `.repeat()` function when building your dataset."
 )
-
-Budget = Callable[[], int]  # steps that the next call may take
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of the loop within an epoch.
-
-    Attributes:
-        batches: what its batches look like.
-        rows, blocks: as `run_epochs` takes them.
-        first, stop: steps to run, of those in the blocks.
-        begin: number of its first step in the epoch.
-        odd: a batch in a stream whose size is not that of the others.
-        opens, closes: whether an execution begins with it, and whether it is over then;
-            batches of different sizes in one execution take a call each.
-    """
-
-    batches: Batches
-    rows: Tensors
-    blocks: Tensors
-    first: int
-    stop: int
-    begin: int
-    odd: bool = False
-    opens: bool = True
-    closes: bool = True
-
-    @property
-    def end(self) -> int:
-        """Number of its last step in the epoch."""
-        return self.begin + self.stop - self.first - 1
-
-
-class Feed(Protocol):
-    """What the epochs are made of; `batches` is None until the first one is seen."""
-
-    @property
-    def batches(self) -> Batches | None:
-        """What its batches look like."""
-
-    @property
-    def steps(self) -> int | None:
-        """Batches of an epoch, if that is known."""
-
-    def look_at(self, check: Callable[[Any], None]) -> None:
-        """Check x, (x, y) or (x, y, sample_weight): all rows, or each batch in turn."""
-
-    def reset(self) -> None:
-        """Back to the beginning."""
-
-    @property
-    def drawn(self) -> tuple[int, ...]:
-        """The place in data that do not begin anew with each epoch; else ()."""
-
-    def go_to(self, drawn: tuple[int, ...]) -> None:
-        """To the place that `drawn` told."""
-
-    def calls(
-        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
-    ) -> Iterator[Call]:
-        """The calls of one epoch; `by_batch`: each takes one execution, drawn just then.
-
-        `done`: steps of it that were taken before.
-        """
 
 
 class ArrayFeed:
@@ -215,8 +152,21 @@ class Executions(keras_names.EpochIterator):
 def keras_iterator(
     model: keras.Model, data: tuple[Any, Any, Any], **arguments: Any
 ) -> Executions:
-    """Keras's iterator over these rows."""
+    """Keras's iterator over these rows.
+
+    Raises:
+        InputError: rows from disk come with other rows.
+    """
     x, y, sample_weight = data
+    if isinstance(x, RowSource):
+        x = adapted(
+            x,
+            arguments.get("batch_size"),
+            shuffle=bool(arguments.get("shuffle")),
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=arguments.pop("class_weight", None),
+        )
     return Executions(
         x=x,
         y=y,
@@ -424,6 +374,10 @@ def make_feed(
     """
     adapter = iterator.data_adapter
     execution = iterator.steps_per_execution
+    if isinstance(adapter, RowsFromDisk) and not iterator.steps_per_epoch:
+        return ShardFeed(
+            adapter.source, adapter.batch_size, shuffle=adapter.epoch is not None
+        )
     if not isinstance(adapter, keras_names.ArrayDataAdapter):
         return StreamFeed(iterator)
     data = keras.tree.map_structure(dense, keras_names.adapter_arrays(adapter))

@@ -7,8 +7,9 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training import keras_names
+from kerasnn.training.calls import Feed
 from kerasnn.training.epochs import TEST_STEPS_INSIDE, Logs, Runner, run_test
-from kerasnn.training.feeds import ArrayFeed, Feed, keras_iterator, make_feed
+from kerasnn.training.feeds import ArrayFeed, keras_iterator, make_feed
 from kerasnn.training.programs import programs_of
 
 

@@ -19,6 +19,7 @@ from kerasnn.choices import FitDriver, OptimizerName
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names, listening
+from kerasnn.training.calls import Feed
 from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.epochs import (
     Fit,
@@ -27,7 +28,7 @@ from kerasnn.training.epochs import (
     run_fit,
     run_test,
 )
-from kerasnn.training.feeds import ArrayFeed, Feed, keras_iterator, make_feed
+from kerasnn.training.feeds import ArrayFeed, keras_iterator, make_feed
 from kerasnn.training.held_out import HeldOut
 from kerasnn.training.history import History
 from kerasnn.training.ladder import check_driver, check_possible, tell_keras
