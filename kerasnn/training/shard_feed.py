@@ -1,7 +1,8 @@
-"""Rows from disk for the compiled loop: so many steps at a time, read while it runs.
+"""Rows from disk for the compiled loop: read ahead in a thread, gathered inside the graph.
 
-What comes from disk are blocks of K batches; the loop takes them as it takes rows in
-memory, and sees no difference. A thread reads the next block while a call runs.
+What comes from disk are groups of rows with an order. A group goes to the device as it
+is, and calls of K steps gather their batches from it, as they do from rows in memory; the
+step sees no difference. Meanwhile the next groups are read.
 """
 
 import math
@@ -15,14 +16,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.training.calls import Budget, Call
-from kerasnn.training.loop import Layout
 from kerasnn.training.programs import Batches
-from kerasnn.training.row_source import RowSource
+from kerasnn.training.row_source import RowOrder, RowSource, layout_of, whole_batches
 
-# A block is about so many rows: with fewer the calls show, with more the memory.
-ROWS_PER_BLOCK = 65_536
-MOST_STEPS = 64
-BLOCKS_AHEAD = 2
+# A call takes about so many rows: with fewer it shows that they are calls.
+ROWS_PER_CALL = 65_536
+MOST_STEPS = 256
+GROUPS_AHEAD = 2
 
 T = TypeVar("T")
 
@@ -38,18 +38,18 @@ class ShardFeed:
 
     def __init__(self, source: RowSource, batch_size: int, *, shuffle: bool) -> None:
         self.source = source
-        self._shuffle = shuffle
         self.batch_size = min(batch_size, source.n_rows)
         self.steps = math.ceil(source.n_rows / self.batch_size)
-        self.steps_per_block = max(
-            1, min(MOST_STEPS, ROWS_PER_BLOCK // self.batch_size, self.steps)
+        self.steps_per_call = max(
+            1, min(MOST_STEPS, ROWS_PER_CALL // self.batch_size, self.steps)
         )
-        sample = next(iter(source.data(None, 1)))
-        self.batches = Batches.of(sample, [None])  # the last batch is shorter
+        self._shuffle = shuffle
+        self._layout, row = layout_of(source)
+        self.batches = Batches.of(row, [None])  # the last batch is shorter
         self._check: Callable[[Any], None] | None = None
 
     def look_at(self, check: Callable[[Any], None]) -> None:
-        """Check each block, when it comes."""
+        """Check each group, when it comes."""
         self._check = check
 
     def reset(self) -> None:
@@ -67,55 +67,60 @@ class ShardFeed:
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Call]:
         """The calls of one epoch."""
-        most = 1 if by_batch else self.steps_per_block
-        blocks = self.source.data(
+        most = 1 if by_batch else self.steps_per_call
+        for rows, order in ahead(self._groups(epoch, done), GROUPS_AHEAD):
+            full, short = divmod(len(order), self.batch_size)
+            for start in range(0, full, most):
+                steps = min(most, full - start)
+                numbers = order[start * self.batch_size :][: steps * self.batch_size]
+                yield self._call(rows, numbers, steps, most, self.batch_size, begin=done)
+                done += steps
+            if short:
+                yield self._call(rows, order[-short:], 1, 1, short, begin=done)
+                done += 1
+
+    def _groups(self, epoch: int, done: int) -> Iterator[tuple[list[tf.Tensor], RowOrder]]:
+        """The groups as tensors; all have the same shape, whatever is in them."""
+        n_rows = min(self.source.most_rows, self.source.n_rows) + self.batch_size
+        groups = whole_batches(
+            self.source,
             epoch if self._shuffle else None,
-            most * self.batch_size,
+            self.batch_size,
             first=done * self.batch_size,
         )
-        for leaves in ahead(map(self._leaves, blocks), BLOCKS_AHEAD):
-            for call in self._calls_of(leaves, most, begin=done):
-                yield call
-                done += call.stop - call.first
-
-    def _calls_of(self, leaves: list[Any], most: int, begin: int) -> Iterator[Call]:
-        """A call for the full batches of a block, and one for a short batch after them."""
-        full, short = divmod(len(leaves[0]), self.batch_size)
-        if full:
-            yield self._call(leaves, full, most, self.batch_size, begin)
-        if short:
-            last = [leaf[full * self.batch_size :] for leaf in leaves]
-            yield self._call(last, 1, 1, short, begin + full)
+        for leaves, order in groups:
+            if self._check is not None:
+                self._check(self._layout.pack(leaves))
+            yield [tf.constant(_filled_up(leaf, n_rows)) for leaf in leaves], order
 
     def _call(
-        self, leaves: list[Any], steps: int, most: int, width: int, begin: int
+        self,
+        rows: list[tf.Tensor],
+        numbers: RowOrder,
+        steps: int,
+        most: int,
+        width: int,
+        begin: int,
     ) -> Call:
-        """Steps of one width; a block has the same shape each time, whatever is in it."""
-        n_rows = most * width
-        rows = [tf.constant(_filled_up(leaf[:n_rows], n_rows)) for leaf in leaves]
-        numbers = np.arange(n_rows, dtype=np.int32).reshape(1, most, width)
+        """Steps of one width; the row numbers have the same shape for any steps."""
+        block = np.zeros(most * width, np.int32)
+        block[: len(numbers)] = numbers
         return Call(
             self.batches,
             rows,
-            [tf.constant(numbers)],
+            [tf.constant(block.reshape(1, most, width))],
             0,
             steps,
             begin=begin,
             odd=width != self.batch_size,
         )
 
-    def _leaves(self, data: Any) -> list[NDArray[Any]]:
-        if self._check is not None:
-            self._check(data)
-        return [np.asarray(leaf) for leaf in Layout.flatten(data)]
-
 
 def _filled_up(array: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """With rows of zeros at the end, which are never run."""
-    missing = n_rows - len(array)
-    if not missing:
-        return array
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+    """With rows of zeros at the end, which nobody asks for."""
+    filled = np.zeros((n_rows, *array.shape[1:]), array.dtype)
+    filled[: len(array)] = array
+    return filled
 
 
 def ahead(things: Iterator[T], count: int) -> Iterator[T]:
