@@ -113,3 +113,14 @@ class InterruptedFitError(KeyboardInterrupt):
         )
         self.signal = signal
         self.checkpoint = checkpoint
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker of a training on several machines does not answer any more."""
+
+    def __init__(self, worker: int, workers: int, reason: str) -> None:
+        super().__init__(
+            f"worker {worker} of {workers} has lost another one:"
+            f" {reason.splitlines()[0] if reason else 'no answer'}. Start all of them"
+            " again; with checkpoint= and resume=True they go on from the last checkpoint"
+        )

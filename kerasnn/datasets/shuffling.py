@@ -7,13 +7,14 @@ training that goes on after its process died begins where it was.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.datasets.shards import Shards
+from kerasnn.errors import InputError
 
 SHARDS_TOGETHER = 4
 TARGETS = ("y", "sample_weight")
@@ -29,21 +30,42 @@ class ShuffledShards:
         shards: where the rows lie.
         seed: with the number of the epoch it decides the order.
         together: shards whose rows are shuffled together, and in memory.
+        only: numbers of the shards that are read; None: all of them.
     """
 
     shards: Shards
     seed: int = 0
     together: int = SHARDS_TOGETHER
+    only: tuple[int, ...] | None = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of the shards that are read."""
+        return tuple(range(len(self.shards.sizes))) if self.only is None else self.only
 
     @property
     def n_rows(self) -> int:
         """Of an epoch."""
-        return len(self.shards)
+        return sum(self._sizes)
 
     @property
     def most_rows(self) -> int:
         """Of a group."""
-        return sum(sorted(self.shards.sizes)[-self.together :])
+        return sum(sorted(self._sizes)[-self.together :])
+
+    def part(self, worker: int, workers: int) -> "ShuffledShards":
+        """What one of several workers reads: every so many shards, the same in each epoch.
+
+        Raises:
+            InputError: there are fewer shards than workers.
+        """
+        numbers = self.numbers[worker::workers]
+        if not numbers:
+            raise InputError(
+                f"{self.shards.folder}: has {len(self.numbers)} shards for {workers}"
+                " workers, of which each reads its own: write it with fewer rows_per_shard"
+            )
+        return replace(self, only=numbers)
 
     def groups(
         self, epoch: int | None, *, first: int = 0
@@ -74,10 +96,14 @@ class ShuffledShards:
             first = 0
 
     def _order(self, epoch: int | None) -> list[int]:
-        numbers = np.arange(len(self.shards.sizes))
+        numbers = np.array(self.numbers)
         if epoch is None:
             return numbers.tolist()
         return np.random.default_rng((self.seed, epoch)).permutation(numbers).tolist()
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [self.shards.sizes[number] for number in self.numbers]
 
     def _read(self, numbers: list[int]) -> Any:
         shards = [self.shards.shard(number) for number in numbers]

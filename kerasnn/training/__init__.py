@@ -16,6 +16,7 @@ from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimi
 from kerasnn.training.plan import EpochPlan, make_plan
 from kerasnn.training.progress import EpochLines, ProgressBar
 from kerasnn.training.steps import predict_step, test_step, train_step
+from kerasnn.training.team import is_chief
 from kerasnn.training.trainer import Trainer
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Trainer",
     "evaluate",
     "fit",
+    "is_chief",
     "make_optimizer",
     "make_plan",
     "predict",

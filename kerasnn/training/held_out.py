@@ -8,9 +8,12 @@ from keras import callbacks as keras_callbacks
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training import keras_names
 from kerasnn.training.calls import Feed
+from kerasnn.training.dealing import feed_for
+from kerasnn.training.distributed import make_runner
 from kerasnn.training.epochs import TEST_STEPS_INSIDE, Logs, Runner, run_test
 from kerasnn.training.feeds import ArrayFeed, keras_iterator, make_feed
 from kerasnn.training.programs import programs_of
+from kerasnn.training.team import team_of
 
 
 class HeldOut:
@@ -57,8 +60,8 @@ class HeldOut:
         )
         self._adapter = iterator.data_adapter
         self._execution = iterator.steps_per_execution
-        self.feed = make_feed(iterator)
-        self._runner = Runner(
+        self.feed = feed_for(team_of(self.model), make_feed(iterator))
+        self._runner = make_runner(
             programs_of(self.model), "test_step", wanted=driver, driver=chosen
         )
 

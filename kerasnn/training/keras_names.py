@@ -37,6 +37,7 @@ __all__ = [
     "model_supports_jit",
     "peek",
     "split_validation",
+    "symbolic_build",
     "tensorboard_hears_batches",
 ]
 
@@ -110,6 +111,16 @@ def tensorboard_hears_batches(callback: keras.callbacks.TensorBoard) -> bool:
     return bool(
         callback.update_freq != "epoch" or callback.write_steps_per_second or profiles
     )
+
+
+def symbolic_build(model: keras.Model, batch: Any) -> None:
+    """Make the Variables of a compiled model and its metrics that are not made yet.
+
+    Args:
+        model: compiled.
+        batch: x, (x, y) or (x, y, sample_weight) of tensors, or specs of them.
+    """
+    model._symbolic_build(data_batch=batch)
 
 
 def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
 from kerasnn.training.programs import programs_of
+from kerasnn.training.team import strategy_of
 
 log = logging.getLogger("kerasnn")
 
@@ -40,7 +41,10 @@ def check_possible(learner: Any, driver: FitDriver) -> None:
     if learner.run_eagerly:
         raise NeedsKerasError("the model was compiled with run_eagerly=True")
     strategy = learner.distribute_strategy
-    if tf.distribute.has_strategy() or strategy is not tf.distribute.get_strategy():
+    scope = tf.distribute.get_strategy()
+    alone = not tf.distribute.has_strategy() and strategy is scope
+    ours = strategy_of(learner) is strategy
+    if not alone and not (ours and (scope is strategy or not tf.distribute.has_strategy())):
         raise NeedsKerasError(f"{type(strategy).__name__} distributes the model")
     if keras.distribution.distribution() is not None:
         raise NeedsKerasError("keras.distribution distributes the model")
@@ -67,6 +71,10 @@ def tell_keras(learner: Any, driver: FitDriver, error: Exception) -> None:
     if driver == "xla":
         raise InputError(f"driver='xla' cannot train this: {reason}") from error
     if not isinstance(learner, keras.Model):
+        raise error
+    if strategy_of(learner) is not None:  # Keras's own loop fails there
+        if isinstance(error, NeedsKerasError):
+            raise InputError(f"several workers cannot train this: {reason}") from error
         raise error
     told = programs_of(learner).told
     if reason not in told:  # a loop of fits says it once

@@ -21,6 +21,8 @@ from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names, listening
 from kerasnn.training.calls import Feed
 from kerasnn.training.checks import Labels, warn_of_nan
+from kerasnn.training.dealing import feed_for
+from kerasnn.training.distributed import make_runner
 from kerasnn.training.epochs import (
     Fit,
     Logs,
@@ -33,8 +35,10 @@ from kerasnn.training.held_out import HeldOut
 from kerasnn.training.history import History
 from kerasnn.training.ladder import check_driver, check_possible, tell_keras
 from kerasnn.training.programs import programs_of
-from kerasnn.training.saver import SECONDS_BETWEEN, Saver
+from kerasnn.training.saver import SECONDS_BETWEEN
 from kerasnn.training.steps import Optimizer
+from kerasnn.training.team import team_of
+from kerasnn.training.team_saver import make_saver
 from kerasnn.training.trainer import Trainer
 
 Verbose = Literal["auto", 0, 1, 2]
@@ -99,9 +103,13 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         ValueError: what Keras raises for other arguments.
     """
     check_driver(driver)
+    team = team_of(model)
+    if team is not None:
+        seed = team.seed(seed)
+        verbose = verbose if team.is_chief else 0
     saver = None
     if checkpoint is not None:
-        saver = Saver(checkpoint, every_seconds=checkpoint_every, resume=resume)
+        saver = make_saver(team, checkpoint, every_seconds=checkpoint_every, resume=resume)
         seed = saver.setting("seed", seed)
         if seed is None:
             seed = int(np.random.randint(2**31))  # noqa: NPY002
@@ -161,6 +169,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     try:
         check_possible(model, driver)
         feed = make_feed(iterator, seed=seed, several_epochs=listening.all_late(callbacks))
+        feed = feed_for(team, feed, epochs=epochs, initial_epoch=initial_epoch)
         runner = _runner(model, feed, held_out, driver, epochs - initial_epoch)
     except InputError:
         raise
@@ -246,7 +255,7 @@ def evaluate(
     adapter = iterator.data_adapter
     try:
         check_possible(model, driver)
-        feed = make_feed(iterator)
+        feed = feed_for(team_of(model), make_feed(iterator))
         runner = _test_runner(model, feed, driver)
     except InputError:
         raise
@@ -322,7 +331,7 @@ def _runner(
     if held_out:
         held_out.prepare(driver, chosen)
     ahead = isinstance(feed, ArrayFeed) and feed.planned > 1
-    runner = Runner(
+    runner = make_runner(
         programs,
         "train_step",
         wanted=driver,
@@ -353,7 +362,7 @@ def _look_at_rows(model: keras.Model, feed: Feed, held_out: HeldOut | None) -> N
 def _test_runner(model: keras.Model, feed: Feed, driver: FitDriver) -> Runner:
     programs = programs_of(model)
     chosen = programs.choose(driver, None)
-    runner = Runner(programs, "test_step", wanted=driver, driver=chosen)
+    runner = make_runner(programs, "test_step", wanted=driver, driver=chosen)
     if feed.batches is not None:
         runner.prepare(feed.batches)
     return runner

@@ -258,7 +258,10 @@ class Programs:
 
     def prediction(self, driver: Driver, batches: Batches, make: Callable[[], Any]) -> Any:
         """The predict step for these batches, made when it is first asked for."""
-        key = (driver, "predict_step", batches.key)
+        return self.kept((driver, "predict_step", batches.key), make)
+
+    def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """What is made when it is first asked for, and dropped with the programs."""
         if key not in self._programs:
             self._programs[key] = make()
         return self._programs[key]

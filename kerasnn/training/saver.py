@@ -7,6 +7,7 @@ A fit that goes on takes the same steps on the same batches as one that was neve
 interrupted: weights and history are the same, bit for bit, where the data are.
 """
 
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,18 +68,20 @@ class Saver:
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | CheckpointFolder,
         *,
         every_seconds: float = SECONDS_BETWEEN,
         resume: bool = False,
     ) -> None:
-        self.checkpoints = CheckpointFolder(folder)
+        if not isinstance(folder, CheckpointFolder):
+            folder = CheckpointFolder(folder)
+        self.checkpoints = folder
         self.every_seconds = every_seconds
         self.found: Checkpoint | None = None
         numbers = self.checkpoints.numbers()
         if numbers and not resume:
             raise InputError(
-                f"{folder}: holds {self.checkpoints.path(numbers[-1]).name}; resume=True"
+                f"{folder.folder}: holds {self.checkpoints.path(numbers[-1]).name}; resume=True"
                 " goes on from it, another folder begins anew"
             )
         if numbers:
@@ -143,7 +146,7 @@ class Saver:
         )
         self._settings = dict(settings)
         self._runner = runner
-        self._variables = all_variables(runner.learner)
+        self._variables = self.variables_of(runner)
         self._fresh = [memory_of(callback) for callback in self._remembering()]
         if self.found is not None:
             for name, value in settings.items():
@@ -158,14 +161,23 @@ class Saver:
             InterruptedFitError: somebody does; everything has been saved.
             InputError: the checkpoint cannot be written.
         """
-        signal = self._interrupts.received
-        if signal is None and time.monotonic() - self._last < self.every_seconds:
+        number, late = self.wanted()
+        if number is None and not late:
             return
         path = self.save(position)
-        if signal is not None:
+        if number is not None:
             raise InterruptedFitError(
-                signal, path, epochs=position.epoch, steps=position.step
+                signal.Signals(number), path, epochs=position.epoch, steps=position.step
             )
+
+    def wanted(self) -> tuple[int | None, bool]:
+        """The signal that was received, and whether it is time."""
+        late = time.monotonic() - self._last >= self.every_seconds
+        return self._interrupts.received, late
+
+    def variables_of(self, runner: Drives) -> list[Any]:
+        """All that changes in training."""
+        return all_variables(runner.learner)
 
     def save(self, position: Position) -> Path:
         """Save now.

@@ -43,7 +43,7 @@ class ShardFeed:
         self.steps_per_call = max(
             1, min(MOST_STEPS, ROWS_PER_CALL // self.batch_size, self.steps)
         )
-        self._shuffle = shuffle
+        self.shuffle = shuffle
         self._layout, row = layout_of(source)
         self.batches = Batches.of(row, [None])  # the last batch is shorter
         self._check: Callable[[Any], None] | None = None
@@ -84,7 +84,7 @@ class ShardFeed:
         n_rows = min(self.source.most_rows, self.source.n_rows) + self.batch_size
         groups = whole_batches(
             self.source,
-            epoch if self._shuffle else None,
+            epoch if self.shuffle else None,
             self.batch_size,
             first=done * self.batch_size,
         )

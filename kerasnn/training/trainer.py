@@ -17,6 +17,8 @@ from kerasnn.manifest import data_fingerprint
 from kerasnn.models import check_network
 from kerasnn.training import listening
 from kerasnn.training.checks import check_variables, checked_rows, checked_targets
+from kerasnn.training.dealing import feed_for
+from kerasnn.training.distributed import make_runner
 from kerasnn.training.epochs import Fit, Logs, Runner, run_fit, run_test
 from kerasnn.training.feeds import ArrayFeed
 from kerasnn.training.history import History
@@ -27,6 +29,7 @@ from kerasnn.training.programs import programs_of
 from kerasnn.training.progress import EpochCallback, EpochTold
 from kerasnn.training.saver import Saver
 from kerasnn.training.steps import Optimizer, predict_step
+from kerasnn.training.team import scope_of, team_of
 
 EVALUATION_BATCH_SIZE = 1024
 
@@ -66,7 +69,8 @@ class Trainer:
         if driver == "keras" and not isinstance(model, keras.Model):
             raise InputError("driver='keras' is for Keras models; got a tf.Module")
         self.driver = driver
-        self.learner = learner_of(model, optimizer)
+        with scope_of(model):
+            self.learner = learner_of(model, optimizer)
         if isinstance(model, keras.Model) and not model.compiled:
             raise InputError(
                 f"{type(model).__name__} is not compiled: call"
@@ -132,6 +136,7 @@ class Trainer:
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
         planned = epochs_planned(plan) if listening.all_late(callbacks) else 1
         feed = ArrayFeed(data, plan, planned=planned)
+        feed_for(team_of(self.model), feed, epochs=epochs, initial_epoch=initial_epoch)
         test_feed = None
         if validation_data is not None:
             if len(validation_data) != 2:
@@ -224,12 +229,12 @@ class Trainer:
     ) -> Runner:
         """The compiled loop, after a check of the variables when it is made."""
         self._follow_model()
-        if not self._checked:
+        if not self._checked and team_of(self.model) is None:
             check_variables(self.model, feed.rows[0][:1])
             self._checked = True
         programs = programs_of(self.learner)
         driver = programs.choose(self.driver, steps)
-        runner = Runner(programs, step, wanted=self.driver, driver=driver, inside=test)
+        runner = make_runner(programs, step, wanted=self.driver, driver=driver, inside=test)
         runner.prepare(feed.batches)
         return runner
 

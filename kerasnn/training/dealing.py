@@ -1,0 +1,273 @@
+"""How the rows of each step are dealt to the workers.
+
+Of rows in memory and of streams every worker sees the whole batch and takes its share.
+Of rows on disk each worker reads its own part, in batches of its own size, so that all
+parts end together. Each row of an epoch is one worker's; what a step is divided by are the
+rows of all.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasnn.errors import InputError
+from kerasnn.manifest import data_fingerprint
+from kerasnn.training.calls import Budget, Call, Feed
+from kerasnn.training.feeds import ArrayFeed, StreamFeed
+from kerasnn.training.loop import Layout, Tensors
+from kerasnn.training.programs import Batches
+from kerasnn.training.row_source import Leaves, RowSource, layout_of, whole_batches
+from kerasnn.training.shard_feed import (
+    GROUPS_AHEAD,
+    MOST_STEPS,
+    ROWS_PER_CALL,
+    ShardFeed,
+    ahead,
+)
+from kerasnn.training.team import Team
+
+
+@dataclass(frozen=True)
+class Share:
+    """The rows that this worker takes in each step of a call.
+
+    Attributes:
+        rows: flat tensors, each [rows, ...].
+        numbers: row numbers, step after step, [rows of all steps] int32.
+        bounds: where each step begins in them, and the end, [steps + 1] int32.
+        totals: rows of each step, those of all workers, [steps] int32.
+        some_empty: whether a replica of any worker gets no row in one of the steps.
+    """
+
+    rows: Tensors
+    numbers: NDArray[np.int32]
+    bounds: NDArray[np.int32]
+    totals: NDArray[np.int32]
+    some_empty: bool
+
+
+@dataclass(frozen=True)
+class DealtCall(Call):
+    """A call whose rows are this worker's only.
+
+    Attributes:
+        share: its rows; `blocks` is empty.
+    """
+
+    share: Share | None = None
+
+
+def share_of(call: Call, team: Team) -> Share:
+    """What of a call this worker takes."""
+    if isinstance(call, DealtCall):
+        assert call.share is not None
+        return call.share
+    numbers, sizes, totals = [], [], []
+    before = 0  # steps of the blocks before this one
+    for block in call.blocks:
+        steps, width = block.shape[1:]
+        first = max(call.first - before, 0)
+        stop = max(first, min(call.stop - before, steps))
+        begin, end = cut(width, team.workers)[team.worker :][:2]
+        numbers.append(block[0, first:stop, begin:end].numpy().reshape(-1))
+        sizes += [end - begin] * (stop - first)
+        totals += [width] * (stop - first)
+        before += steps
+    return Share(
+        call.rows,
+        np.concatenate(numbers).astype(np.int32),
+        np.cumsum([0, *sizes], dtype=np.int32),
+        np.array(totals, np.int32),
+        some_empty=min(totals, default=0) < team.replicas,
+    )
+
+
+def cut(n_rows: int, parts: int) -> list[int]:
+    """Where each of so many parts begins, which differ by one row at most; and the end."""
+    return [n_rows * part // parts for part in range(parts + 1)]
+
+
+def batch_sizes(rows: list[int], batch_size: int) -> list[int]:
+    """Rows of each worker in a batch, so that all come to their end together.
+
+    Args:
+        rows: of each worker.
+        batch_size: of all workers.
+    """
+    ends = np.round(np.cumsum([0, *rows]) / sum(rows) * batch_size)
+    return [max(1, int(size)) for size in np.diff(ends)]
+
+
+@runtime_checkable
+class PartedSource(RowSource, Protocol):
+    """A row source of which each worker can read a part."""
+
+    def part(self, worker: int, workers: int) -> RowSource:
+        """What a worker reads of it.
+
+        Raises:
+            InputError: there is nothing left for it.
+        """
+
+
+class PartFeed:
+    """Rows from disk, of which each worker reads its part.
+
+    Args:
+        source: of all rows.
+        batch_size: rows of a step, those of all workers.
+        shuffle: False: the rows in their own order.
+        team: the workers.
+
+    Raises:
+        InputError: the source has no parts, or not for so many workers.
+    """
+
+    def __init__(
+        self, source: RowSource, batch_size: int, *, shuffle: bool, team: Team
+    ) -> None:
+        if not isinstance(source, PartedSource):
+            raise InputError(
+                f"{type(source).__name__} has no parts for {team.workers} workers:"
+                " part(worker, workers) must give what a worker reads"
+            )
+        parts = [source.part(worker, team.workers) for worker in range(team.workers)]
+        self.n_rows = [part.n_rows for part in parts]
+        if batch_size < team.workers:
+            raise InputError(
+                f"batch_size must be at least 1 for each of {team.workers} workers; got"
+                f" {batch_size}"
+            )
+        self.sizes = batch_sizes(self.n_rows, min(batch_size, source.n_rows))
+        pairs = zip(self.n_rows, self.sizes, strict=True)
+        self.steps = max(math.ceil(n / size) for n, size in pairs)
+        self.steps_per_call = max(1, min(MOST_STEPS, ROWS_PER_CALL // batch_size))
+        self._team = team
+        self._part = parts[team.worker]
+        self._size = self.sizes[team.worker]
+        self._shuffle = shuffle
+        self._layout, row = layout_of(self._part)
+        self._row: Leaves = Layout.flatten(row)
+        self.batches = Batches.of(row, [None])
+        self._check: Callable[[Any], None] | None = None
+
+    def look_at(self, check: Callable[[Any], None]) -> None:
+        """Check each batch, when it comes."""
+        self._check = check
+
+    def reset(self) -> None:
+        """Every epoch begins anew."""
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Every epoch begins anew."""
+        return ()
+
+    def go_to(self, drawn: tuple[int, ...]) -> None:
+        """Every epoch begins anew."""
+
+    def calls(
+        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
+    ) -> Iterator[Call]:
+        """The calls of one epoch; all workers cut it at the same steps."""
+        most = 1 if by_batch else self.steps_per_call
+        for share in ahead(self._shares(epoch, done, most), GROUPS_AHEAD):
+            steps = len(share.totals)
+            yield DealtCall(self.batches, share.rows, [], 0, steps, begin=done, share=share)
+            done += steps
+
+    def _shares(self, epoch: int, done: int, most: int) -> Iterator[Share]:
+        batches = self._own_batches(epoch, done)
+        for first in range(done, self.steps, most):
+            steps = min(most, self.steps - first)
+            some = [next(batches, None) for _ in range(steps)]
+            read = [leaves for leaves in some if leaves is not None]
+            sizes = [0 if leaves is None else len(leaves[0]) for leaves in some]
+            # A worker that is at its end has a row to look at, which does not count.
+            joined = [np.concatenate(leaves) for leaves in zip(*read, strict=True)]
+            present = self._present(first, steps)
+            yield Share(
+                [tf.constant(leaf) for leaf in joined or self._row],
+                np.arange(sum(sizes), dtype=np.int32),
+                np.cumsum([0, *sizes], dtype=np.int32),
+                present.sum(axis=0, dtype=np.int32),
+                some_empty=bool((present < self._team.here).any()),
+            )
+
+    def _present(self, first: int, steps: int) -> NDArray[np.int64]:
+        """Rows of each worker in each of these steps, [workers, steps]."""
+        sizes = np.array(self.sizes)[:, None]
+        before = np.arange(first, first + steps) * sizes
+        return np.clip(np.array(self.n_rows)[:, None] - before, 0, sizes)
+
+    def _own_batches(self, epoch: int, done: int) -> Iterator[Leaves]:
+        """The batches of this worker, until its rows are at their end."""
+        first = done * self._size
+        if first >= self._part.n_rows:
+            return
+        groups = whole_batches(
+            self._part, epoch if self._shuffle else None, self._size, first=first
+        )
+        for leaves, order in groups:
+            if self._check is not None:
+                self._check(self._layout.pack(leaves))
+            for start in range(0, len(order), self._size):
+                rows = order[start : start + self._size]
+                yield [leaf[rows] for leaf in leaves]
+
+
+class BatchByBatch:
+    """A stream of which each call takes one batch: all workers cut it at the same steps.
+
+    Args:
+        feed: the stream; every worker draws the same batches from it.
+
+    Raises:
+        InputError: nobody knows how many batches an epoch has.
+    """
+
+    def __init__(self, feed: StreamFeed) -> None:
+        if feed.steps is None:
+            raise InputError(
+                "several workers must know how many batches an epoch has, to end it"
+                " together: give steps_per_epoch"
+            )
+        self._feed = feed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
+
+    def calls(
+        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
+    ) -> Iterator[Call]:
+        """The calls of one epoch."""
+        return self._feed.calls(epoch, budget, by_batch=True, done=done)
+
+
+def feed_for(team: Team | None, feed: Feed, **settings: object) -> Feed:
+    """A feed whose calls are the same steps in every worker.
+
+    Args:
+        team: the workers; None: the feed stays as it is.
+        feed: of all rows.
+        settings: others that every worker must have been given alike.
+
+    Raises:
+        InputError: the rows cannot be dealt to them, or are not the same.
+    """
+    if team is None:
+        return feed
+    if isinstance(feed, ShardFeed):
+        feed = PartFeed(feed.source, feed.batch_size, shuffle=feed.shuffle, team=team)
+        settings["rows"] = feed.n_rows
+    elif isinstance(feed, StreamFeed):
+        feed = BatchByBatch(feed)
+    elif isinstance(feed, ArrayFeed) and team.workers > 1:
+        settings["data"] = data_fingerprint(*(tensor.numpy() for tensor in feed.rows))
+    team.check_same(steps=feed.steps, **settings)
+    return feed

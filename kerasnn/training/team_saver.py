@@ -1,0 +1,159 @@
+"""Saving a fit of several workers: the chief writes and reads, all go on from the same.
+
+The other workers need no access to the folder: what the chief has read it sends them.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasnn.checkpoints import Checkpoint, CheckpointFolder
+from kerasnn.errors import InputError
+from kerasnn.layers import raw_variables
+from kerasnn.training.distributed import LocalValues, local_variables
+from kerasnn.training.saver import SECONDS_BETWEEN, Drives, Saver, all_variables, name_of
+from kerasnn.training.team import Team
+
+
+class ChiefsFolder(CheckpointFolder):
+    """The checkpoints of the chief, to be asked by all workers at the same time.
+
+    Args:
+        team: the workers.
+        folder: on the chief's machine.
+    """
+
+    def __init__(self, team: Team, folder: str | Path) -> None:
+        super().__init__(folder)
+        self._team = team
+
+    def numbers(self) -> list[int]:
+        """Those that are there, the latest last."""
+        numbers = super().numbers() if self._team.is_chief else []
+        return json.loads(self._team.from_chief(json.dumps(numbers).encode()))
+
+    def save(
+        self,
+        number: int,
+        arrays: Mapping[str, NDArray[Any]],
+        description: Mapping[str, Any],
+    ) -> Path:
+        """Have the chief write a checkpoint.
+
+        Raises:
+            InputError: it cannot; raised in every worker.
+        """
+        failed = ""
+        if self._team.is_chief:
+            try:
+                CheckpointFolder(self.folder, keep=self.keep).save(
+                    number, arrays, description
+                )
+            except InputError as error:
+                failed = str(error)
+        self._raise(failed)
+        return self.path(number)
+
+    def newest(self) -> Checkpoint | None:
+        """The latest that is whole; None if there is none."""
+        found, content = None, b""
+        if self._team.is_chief:
+            found = CheckpointFolder(self.folder).newest()
+            content = found.path.read_bytes() if found else b""
+        number = int(self._team.most([found.number if found else -1])[0])
+        if number < 0:
+            return None
+        content = self._team.from_chief(content)
+        return found or self._parsed(number, content)
+
+    def _parsed(self, number: int, content: bytes) -> Checkpoint:
+        with tempfile.TemporaryDirectory(prefix="kerasnn-") as folder:
+            received = CheckpointFolder(folder)
+            received.path(number).write_bytes(content)
+            return replace(received.load(number), path=self.path(number))
+
+    def _raise(self, failed: str) -> None:
+        failed = self._team.from_chief(failed.encode()).decode()
+        if failed:
+            raise InputError(failed)
+
+
+class LocalVariable:
+    """A Variable of which each replica has its own value, as the saver sees it.
+
+    Args:
+        team: the workers.
+        variable: of Keras, or a `tf.Variable`.
+    """
+
+    def __init__(self, team: Team, variable: Any) -> None:
+        raw = raw_variables([variable])
+        self._values = LocalValues(team, raw)
+        self.path = name_of(variable)
+        self.shape = (team.replicas, *raw[0].shape)
+        self.dtype = raw[0].dtype
+
+    def numpy(self) -> NDArray[Any]:
+        """Of all replicas, [replicas, ...]."""
+        return self._values.values()[0]
+
+    def assign(self, values: NDArray[Any]) -> None:
+        """Give each replica its own."""
+        self._values.assign([np.asarray(values)])
+
+
+class TeamSaver(Saver):
+    """Saves one fit of several workers, and puts it back in all of them.
+
+    Args:
+        team: the workers.
+        folder: of the checkpoints, on the chief's machine.
+        every_seconds: between two of them, as the chief or another worker counts them.
+        resume: whether to go on from the newest one, if there is one.
+
+    Raises:
+        InputError: see `Saver`.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        folder: str | Path,
+        *,
+        every_seconds: float = SECONDS_BETWEEN,
+        resume: bool = False,
+    ) -> None:
+        super().__init__(
+            ChiefsFolder(team, folder), every_seconds=every_seconds, resume=resume
+        )
+        self._team = team
+
+    def variables_of(self, runner: Drives) -> list[Any]:
+        """All that changes in training."""
+        local = {id(variable) for variable in local_variables(runner.learner)}
+        variables = all_variables(runner.learner)
+        return [
+            LocalVariable(self._team, variable) if id(raw) in local else variable
+            for variable, raw in zip(variables, raw_variables(variables), strict=True)
+        ]
+
+    def wanted(self) -> tuple[int | None, bool]:
+        """The signal that a worker has received, and whether it is time."""
+        signal, late = super().wanted()
+        agreed = self._team.most([signal or 0, late])
+        return int(agreed[0]) or None, bool(agreed[1])
+
+
+def make_saver(
+    team: Team | None, folder: str | Path, *, every_seconds: float, resume: bool
+) -> Saver:
+    """The saver of a fit, of one process or of several workers."""
+    if team is None:
+        return Saver(folder, every_seconds=every_seconds, resume=resume)
+    return TeamSaver(team, folder, every_seconds=every_seconds, resume=resume)

@@ -1,0 +1,221 @@
+"""Trainings that must end alike on one device, on two, and on several machines.
+
+As a program it is one of the workers: `python -m tests.distributed_jobs FOLDER JOB...`
+does the jobs under the strategy that its environment asks for, and writes what each ended
+with to FOLDER/JOB-WORKER.npz.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import kerasnn
+from kerasnn import models, training
+from kerasnn.datasets.shards import write_shards
+from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.training import team_saver
+from kerasnn.training.team_saver import ChiefsFolder
+
+ROWS = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
+LABELS = (ROWS @ np.arange(6) > 0).astype(np.int32) + (ROWS[:, 0] > 1)
+TEST = ROWS[:41], LABELS[:41]
+WEIGHTS = np.linspace(0.5, 2, len(ROWS)).astype(np.float32)
+
+
+def dense(units, activation=None, **kwargs):
+    initializer = keras.initializers.GlorotUniform(seed=units)
+    return keras.layers.Dense(units, activation, kernel_initializer=initializer, **kwargs)
+
+
+def keras_model(*layers, optimizer=None):
+    model = keras.Sequential([keras.Input((6,)), dense(16, "tanh"), *layers, dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(
+        optimizer or keras.optimizers.Adam(0.01, clipnorm=1.0),
+        loss,
+        metrics=["accuracy"],
+        weighted_metrics=["sparse_categorical_crossentropy"],
+    )
+    return model
+
+
+def ended(model, history=None):
+    """Weights by number, and the history by name."""
+    found = {f"weight/{i}": v.numpy() for i, v in enumerate(model.variables)}
+    for name, values in (history.history if history else {}).items():
+        found[f"history/{name}"] = np.array(values)
+    return found
+
+
+def job_keras(scope, folder):
+    """25 batches of 8 rows and one of 3, weights, a penalty and a test: 208 steps."""
+    with scope():
+        model = keras_model(dense(8, "relu", kernel_regularizer="l2"))
+    history = kerasnn.fit(
+        model,
+        ROWS,
+        LABELS,
+        batch_size=8,
+        epochs=8,
+        seed=3,
+        verbose=0,
+        sample_weight=WEIGHTS,
+        validation_data=TEST,
+        callbacks=[keras.callbacks.EarlyStopping("val_loss", patience=2)],
+    )
+    found = ended(model, history)
+    found["evaluated"] = np.array(kerasnn.evaluate(model, *TEST, verbose=0))
+    found["predicted"] = kerasnn.predict(model, ROWS, verbose=0)
+    return found
+
+
+def job_network(scope, folder):
+    """A `tf.Module` on 201 rows in batches of 25, the last of 1 row: 207 steps."""
+    with scope():
+        network = models.DigitsNetwork(n_in=6, hidden_units=(16,), n_out=3, seed=1)
+        optimizer = keras.optimizers.Adam(0.01)
+    history = kerasnn.fit(
+        network,
+        ROWS[:201],
+        LABELS[:201],
+        batch_size=25,
+        epochs=23,
+        seed=3,
+        optimizer=optimizer,
+        verbose=0,
+        validation_data=TEST,
+    )
+    found = ended(network, history)
+    trainer = training.Trainer(network, driver="graph")
+    found["evaluated"] = np.array(list(trainer.evaluate(*TEST).values()))
+    return found
+
+
+def job_dataset(scope, folder):
+    """A `tf.data` pipeline of which every worker draws the same batches."""
+    with scope():
+        model = keras_model()
+    rows = tf.data.Dataset.from_tensor_slices((ROWS, LABELS)).shuffle(50, seed=1).batch(16)
+    return ended(model, kerasnn.fit(model, rows, epochs=3, shuffle=False, verbose=0))
+
+
+def job_shards(scope, folder):
+    """Rows on disk, all in one step; and in small ones, whose order is another."""
+    path = folder / f"shards-{os.getpid()}"
+    arrays = {"x": ROWS, "y": LABELS}
+    shards = write_shards([arrays], path, rows_per_shard=30)
+    rows = ShuffledShards(shards, seed=4)
+    with scope():
+        model = keras_model()
+        other = keras_model()
+    found = ended(model, kerasnn.fit(model, rows, batch_size=203, epochs=9, verbose=0))
+    small = kerasnn.fit(other, rows, batch_size=8, epochs=4, verbose=0)
+    found["small/loss"] = np.array(small.history["loss"])
+    return found
+
+
+def job_normalised(scope, folder):
+    """Moving averages, which every replica takes of its own rows."""
+    with scope():
+        model = keras_model(
+            keras.layers.BatchNormalization(), keras.layers.Dropout(0.2, seed=2)
+        )
+    history = kerasnn.fit(model, ROWS, LABELS, batch_size=10, epochs=3, seed=3, verbose=0)
+    return ended(model, history)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def job_resumed(scope, folder):
+    """From some of its checkpoints a fit ends at the same bits, or tells that not."""
+
+    def make():
+        with scope():
+            return keras_model(
+                keras.layers.BatchNormalization(), keras.layers.Dropout(0.2, seed=2)
+            )
+
+    def fit(model, **saving):
+        return kerasnn.fit(
+            model, ROWS, LABELS, batch_size=10, epochs=4, seed=3, verbose=0, **saving
+        )
+
+    whole = make()
+    history = fit(whole)
+    found = ended(whole, history)
+    for deaths in (2, 7):
+        left = iter(range(deaths - 1))
+        path = folder / f"checkpoints-{deaths}-{scope.__name__}"
+
+        class Dies(ChiefsFolder):
+            def save(self, *args, left=left):
+                written = super().save(*args)
+                if next(left, None) is None:
+                    raise Killed
+                return written
+
+        team_saver.ChiefsFolder = Dies
+        with contextlib.suppress(Killed):
+            fit(make(), checkpoint=path, checkpoint_every=0)
+        team_saver.ChiefsFolder = ChiefsFolder
+        model = make()
+        again = ended(model, fit(model, checkpoint=path, resume=True))
+        same = all(np.array_equal(found[name], again[name]) for name in again)
+        found[f"same/{deaths}"] = np.array(same)
+    return found
+
+
+def job_exported(scope, folder):
+    """A SavedModel of the trained network, written by the chief."""
+    with scope():
+        network = models.DigitsNetwork(n_in=6, hidden_units=(16,), n_out=3, seed=1)
+        model = models.DigitsModel(n_in=6, hidden_units=(16,), n_out=3, seed=1)
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    kerasnn.fit(network, ROWS, LABELS, seed=3, verbose=0)
+    kerasnn.fit(model, ROWS, LABELS, seed=3, verbose=0)
+    strategy = training.team.strategy_of(network)
+    if strategy is None or training.is_chief(strategy):
+        kerasnn.export(network, folder / f"network-{strategy is None}")
+        kerasnn.export(model, folder / f"model-{strategy is None}")
+    return ended(network) | {"keras": kerasnn.predict(model, ROWS, verbose=0)}
+
+
+JOBS = {
+    name.removeprefix("job_"): job
+    for name, job in list(globals().items())
+    if name.startswith("job_")
+}
+
+
+def alone(name, folder):
+    """What a job ends with in this process."""
+    return JOBS[name](contextlib.nullcontext, folder)
+
+
+def main(folder, *names):
+    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    if config:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        device = tf.config.list_physical_devices("CPU")[0]
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(device, two)
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    worker = config["task"]["index"] if config else 0
+    for name in names:
+        found = JOBS[name](strategy.scope, Path(folder))
+        np.savez(Path(folder) / f"{name}-{worker}.npz", **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
