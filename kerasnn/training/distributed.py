@@ -165,22 +165,26 @@ class TeamProgram:
     def _graph(self, some_empty: bool) -> Any:
         """The loop, for steps in which every replica has rows, or not."""
         if some_empty not in self._graphs:
-            one_step = tf.autograph.experimental.do_not_convert(
-                self._train if self._trains else self._on_replicas
-            )
+            one_step = self._train if self._trains else self._on_replicas
 
             def run(
                 rows: Tensors, numbers: tf.Tensor, bounds: tf.Tensor, totals: tf.Tensor
             ) -> Logs:
-                for i in tf.range(tf.size(totals)):
+                def body(i: tf.Tensor) -> tf.Tensor:
                     mine = numbers[bounds[i] : bounds[i + 1]]
                     one_step(rows, mine, totals[i], some_empty)
+                    return i + 1
+
+                steps = tf.size(totals)
+                tf.while_loop(lambda i: i < steps, body, [tf.constant(0)])
                 return self._metrics()
 
-            self._graphs[some_empty] = tf.function(run, input_signature=self._signature)
+            # Without autograph, which would wrap what a step raises.
+            self._graphs[some_empty] = tf.function(
+                run, input_signature=self._signature, autograph=False
+            )
         return self._graphs[some_empty]
 
-    @tf.autograph.experimental.do_not_convert
     def _metrics(self) -> Logs:
         """The running metrics over all replicas, in the order in which Keras lists them."""
         result = self._learner.get_metrics_result()
@@ -200,7 +204,6 @@ class TeamProgram:
     ) -> Any:
         """The step on each replica; the joined gradients of a training step."""
 
-        @tf.autograph.experimental.do_not_convert
         def on_replica() -> list[tf.Tensor]:
             replica, n_rows = self._team.replica_here, tf.size(numbers)
             begin = n_rows * replica // self._team.here

@@ -81,7 +81,7 @@ class Saver:
         numbers = self.checkpoints.numbers()
         if numbers and not resume:
             raise InputError(
-                f"{folder.folder}: holds {self.checkpoints.path(numbers[-1]).name}; resume=True"
+                f"{folder.folder}: holds {folder.path(numbers[-1]).name}; resume=True"
                 " goes on from it, another folder begins anew"
             )
         if numbers:

@@ -110,12 +110,14 @@ class Team:
         """What the chief has; what the others give is not looked at."""
         if self.workers == 1:
             return content
-        size = self._sum(np.array([len(content) if self.is_chief else 0], np.int64))[0]
-        words = np.zeros(-(-int(size) // 4), np.int32)
+        size = int(self.most([len(content) if self.is_chief else 0])[0])
+        if not size:
+            return b""  # a collective over nothing ends the process
+        words = np.zeros(-(-size // 4), np.int32)
         if self.is_chief:
             padded = content + bytes(-len(content) % 4)
             words[:] = np.frombuffer(padded, np.int32)
-        return self._sum(words).tobytes()[: int(size)]
+        return self._sum(words).tobytes()[:size]
 
     def seed(self, given: int | None) -> int | None:
         """A seed for all: that which was given to each, or one that the chief draws."""

@@ -1,0 +1,291 @@
+"""One device, two devices and two workers on this machine end with the same weights."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kerasnn
+from kerasnn import models, training
+from kerasnn.datasets.shards import write_shards
+from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.errors import InputError
+from kerasnn.training.calls import Call
+from kerasnn.training.dealing import PartFeed, batch_sizes, share_of
+from tests import distributed_jobs as jobs
+
+ROOT = Path(__file__).parents[1]
+WORKERS_DO = ("keras", "network", "dataset", "shards", "resumed", "exported")
+DEVICES_DO = ("keras", "network")
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start(folder, names, config=""):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": config or "{}"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.distributed_jobs", str(folder), *names],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Where two devices, and two workers, have written what they ended with."""
+    found = {name: tmp_path_factory.mktemp(name) for name in ("devices", "workers")}
+    processes = [start(found["devices"], DEVICES_DO)]
+    ports = free_ports(2)
+    for worker in range(2):
+        config = jobs.config_of(ports, worker)
+        processes.append(start(found["workers"], WORKERS_DO, config))
+    for process in processes:
+        told, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, told
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What a job ends with on one device, trained once."""
+    ended = {}
+    folder = tmp_path_factory.mktemp("alone")
+
+    def of(name):
+        if name not in ended:
+            ended[name] = jobs.alone(name, folder)
+        return ended[name]
+
+    return of
+
+
+def assert_alike(found, expected):
+    assert set(found) == set(expected)
+    for name in found:
+        if not name.startswith("small/"):
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", DEVICES_DO)
+def test_two_devices_end_as_one(name, folders, alone):
+    assert_alike(np.load(folders["devices"] / f"{name}-0.npz"), alone(name))
+
+
+@pytest.mark.parametrize("name", ["keras", "network", "dataset", "shards"])
+@pytest.mark.parametrize("worker", [0, 1])
+def test_two_workers_end_as_one(name, worker, folders, alone):
+    assert_alike(np.load(folders["workers"] / f"{name}-{worker}.npz"), alone(name))
+
+
+def test_each_worker_learns_from_its_own_shards(folders, alone):
+    """Small batches come in another order than alone; the loss falls alike."""
+    losses = np.load(folders["workers"] / "shards-0.npz")["small/loss"]
+    np.testing.assert_allclose(losses, alone("shards")["small/loss"], atol=0.05)
+    assert losses[-1] < losses[0] / 1.3
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_workers_that_begin_again_end_at_the_same_bits(worker, folders):
+    """Moving averages, dropout, history: from a checkpoint within an epoch."""
+    assert np.load(folders["workers"] / f"resumed-{worker}.npz")["same/3"]
+
+
+def test_what_the_chief_exports_answers_as_the_network_does(folders):
+    found = np.load(folders["workers"] / "exported-0.npz")
+    for name in ("network", "model"):
+        (version,) = (folders["workers"] / f"{name}-False").iterdir()
+        answers = kerasnn.load(version).predict(jobs.ROWS)["probabilities"]
+        np.testing.assert_allclose(answers, found[name], atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(0, 3), st.integers(0, 9))
+def test_the_shares_of_the_workers_are_the_batch(width, workers, first, count):
+    numbers = np.random.default_rng(0).permutation(12 * width).astype(np.int32)
+    call = Call(
+        None,
+        [],
+        [tf.constant(numbers.reshape(1, 12, width))],
+        first,
+        first + count,
+        begin=first,
+    )
+    shares = [
+        share_of(call, SimpleNamespace(workers=workers, worker=i, replicas=workers))
+        for i in range(workers)
+    ]
+    for step in range(count):
+        dealt = [s.numbers[s.bounds[step] : s.bounds[step + 1]] for s in shares]
+        batch = numbers[(first + step) * width :][:width]
+        assert np.array_equal(np.concatenate(dealt), batch)
+        assert [s.totals[step] for s in shares] == [width] * workers
+        sizes = [len(rows) for rows in dealt]
+        assert max(sizes) - min(sizes) <= 1
+        assert all(s.some_empty == (width < workers) for s in shares)
+
+
+def part_feeds(shards, workers, batch_size):
+    return [
+        PartFeed(
+            ShuffledShards(shards, seed=1),
+            batch_size,
+            shuffle=True,
+            team=SimpleNamespace(workers=workers, worker=worker, here=1),
+        )
+        for worker in range(workers)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [7, 32, 203])
+def test_every_row_on_disk_is_one_workers_once_an_epoch(workers, batch_size, tmp_path):
+    numbers = np.arange(203, dtype=np.int32)
+    shards = write_shards([{"x": numbers}], tmp_path / "shards", rows_per_shard=30)
+    feeds = part_feeds(shards, workers, batch_size)
+    epochs = [[list(feed.calls(e, lambda: 1)) for feed in feeds] for e in range(2)]
+    assert {feed.steps for feed in feeds} == {feeds[0].steps}
+    for calls in epochs:
+        read = [c.share.rows[0].numpy()[c.share.numbers] for own in calls for c in own]
+        assert np.array_equal(np.sort(np.concatenate(read)), numbers)
+        totals = np.array([np.concatenate([c.share.totals for c in own]) for own in calls])
+        sizes = [np.concatenate([np.diff(c.share.bounds) for c in own]) for own in calls]
+        assert np.array_equal(totals, [np.sum(sizes, axis=0)] * workers)
+        cuts = [[call.stop for call in own] for own in calls]
+        assert cuts == [cuts[0]] * workers
+
+
+def test_an_epoch_on_disk_goes_on_in_its_middle(tmp_path):
+    numbers = np.arange(203, dtype=np.int32)
+    shards = write_shards([{"x": numbers}], tmp_path / "shards", rows_per_shard=30)
+    for feed in part_feeds(shards, 2, 16):
+
+        def rows(done, feed=feed):
+            calls = feed.calls(3, lambda: 1, by_batch=True, done=done)
+            return [c.share.rows[0].numpy()[c.share.numbers].tolist() for c in calls]
+
+        assert rows(9) == rows(0)[9:]
+
+
+def test_batches_are_as_large_as_the_parts_of_the_workers():
+    assert batch_sizes([100, 100, 50], 50) == [20, 20, 10]
+    assert batch_sizes([7, 7, 7], 8) == [3, 2, 3]
+
+
+def test_each_worker_reads_every_so_many_shards(tmp_path):
+    shards = write_shards([{"x": jobs.ROWS}], tmp_path / "shards", rows_per_shard=60)
+    rows = ShuffledShards(shards)
+    assert [rows.part(worker, 3).numbers for worker in range(3)] == [(0, 3), (1,), (2,)]
+    assert rows.part(0, 3).n_rows == 60 + 23
+    with pytest.raises(InputError) as raised:
+        rows.part(4, 5)
+    assert str(raised.value) == (
+        f"{tmp_path / 'shards'}: has 4 shards for 5 workers, of which each reads its own:"
+        " write it with fewer rows_per_shard"
+    )
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    return tf.distribute.MirroredStrategy(["CPU:0"])
+
+
+def refused(model, *arguments, **named):
+    with pytest.raises(InputError) as raised:
+        kerasnn.fit(model, *arguments, verbose=0, **named)
+    return str(raised.value)
+
+
+def test_the_only_process_is_the_chief(strategy):
+    assert training.is_chief(strategy)
+
+
+def test_what_was_made_outside_of_the_scope_is_refused(strategy):
+    optimizer = keras.optimizers.SGD(0.1, name="outside")
+    optimizer.build([])
+    with strategy.scope():
+        network = models.DigitsNetwork(n_in=6, hidden_units=(4,), n_out=3)
+    assert refused(network, jobs.ROWS, jobs.LABELS, optimizer=optimizer) == (
+        "outside/iteration was made outside of the scope of MirroredStrategy: make and compile"
+        " the model, and the optimizer, within `with strategy.scope():`"
+    )
+
+
+def test_a_loss_that_is_no_mean_is_refused(strategy):
+    with strategy.scope():
+        model = jobs.keras_model()
+        loss = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
+        model.compile("sgd", loss)
+    assert refused(model, jobs.ROWS, jobs.LABELS) == (
+        "on several workers a loss must be a mean over rows, with"
+        " reduction='sum_over_batch_size'; that of sparse_categorical_crossentropy is 'sum'"
+    )
+
+
+def test_drivers_other_than_the_graph_are_refused(strategy):
+    with strategy.scope():
+        model = jobs.keras_model()
+    assert refused(model, jobs.ROWS, jobs.LABELS, driver="xla") == (
+        "several workers train with driver='graph'; got 'xla'"
+    )
+    model.run_eagerly = True
+    assert refused(model, jobs.ROWS, jobs.LABELS) == (
+        "several workers cannot train this: the model was compiled with run_eagerly=True"
+    )
+
+
+def test_what_a_step_tells_beside_metrics_is_refused(strategy):
+    class Telling(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, data):
+            return {**super().train_step(data), "mine": 0.0}
+
+    with strategy.scope():
+        model = Telling()
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert refused(model, jobs.ROWS, jobs.LABELS) == (
+        "on several workers a step can tell metrics only; ['mine'] of Telling must be a"
+        " keras.metrics.Mean or the like"
+    )
+
+
+def test_a_stream_without_an_end_needs_steps_per_epoch(strategy):
+    def batches():
+        while True:
+            yield jobs.ROWS[:8], jobs.LABELS[:8]
+
+    with strategy.scope():
+        model = jobs.keras_model()
+    assert refused(model, batches(), shuffle=False) == (
+        "several workers must know how many batches an epoch has, to end it together:"
+        " give steps_per_epoch"
+    )
+    history = kerasnn.fit(
+        model, batches(), shuffle=False, steps_per_epoch=5, epochs=2, verbose=0
+    )
+    assert history.params["steps"] == 5
