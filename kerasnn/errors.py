@@ -118,9 +118,9 @@ class InterruptedFitError(KeyboardInterrupt):
 class WorkerLostError(RuntimeError):
     """Another worker of a training on several machines does not answer any more."""
 
-    def __init__(self, worker: int, workers: int, reason: str) -> None:
+    def __init__(self, worker: int, workers: int) -> None:
         super().__init__(
-            f"worker {worker} of {workers} has lost another one:"
-            f" {reason.splitlines()[0] if reason else 'no answer'}. Start all of them"
-            " again; with checkpoint= and resume=True they go on from the last checkpoint"
+            f"worker {worker} of {workers} cannot go on: another one has gone. Start all of"
+            " them again; with checkpoint= and resume=True they go on from the last"
+            " checkpoint"
         )

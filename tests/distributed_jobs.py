@@ -100,11 +100,15 @@ def job_network(scope, folder):
 
 
 def job_dataset(scope, folder):
-    """A `tf.data` pipeline of which every worker draws the same batches."""
+    """A `tf.data` pipeline that every worker draws from, and a fit within the scope."""
     with scope():
         model = keras_model()
+        return ended(model, fit_dataset(model))
+
+
+def fit_dataset(model):
     rows = tf.data.Dataset.from_tensor_slices((ROWS, LABELS)).shuffle(50, seed=1).batch(16)
-    return ended(model, kerasnn.fit(model, rows, epochs=3, shuffle=False, verbose=0))
+    return kerasnn.fit(model, rows, epochs=3, shuffle=False, verbose=0)
 
 
 def job_shards(scope, folder):

@@ -1,5 +1,6 @@
 """One device, two devices and two workers on this machine end with the same weights."""
 
+import json
 import os
 import socket
 import subprocess
@@ -225,8 +226,8 @@ def test_what_was_made_outside_of_the_scope_is_refused(strategy):
     with strategy.scope():
         network = models.DigitsNetwork(n_in=6, hidden_units=(4,), n_out=3)
     assert refused(network, jobs.ROWS, jobs.LABELS, optimizer=optimizer) == (
-        "outside/iteration was made outside of the scope of MirroredStrategy: make and compile"
-        " the model, and the optimizer, within `with strategy.scope():`"
+        "outside/iteration was made outside of the scope of MirroredStrategy: make and"
+        " compile the model, and the optimizer, within `with strategy.scope():`"
     )
 
 
@@ -289,3 +290,37 @@ def test_a_stream_without_an_end_needs_steps_per_epoch(strategy):
         model, batches(), shuffle=False, steps_per_epoch=5, epochs=2, verbose=0
     )
     assert history.params["steps"] == 5
+
+
+def command(source, config):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kerasnn", "train", *source],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": config},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_lesson_is_trained_on_the_workers_of_tf_config(tmp_path):
+    ports = free_ports(2)
+    options = ["iris", "--epochs", "3", "--output", str(tmp_path), "--json"]
+    processes = [command(options, jobs.config_of(ports, worker)) for worker in range(2)]
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert told[1][0] == ""
+    assert json.loads(told[0][0])["folder"] == str(tmp_path / "iris" / "1")
+    assert [path.name for path in (tmp_path / "iris").iterdir()] == ["1"]
+
+
+def test_a_table_is_not_trained_by_each_of_several_workers(tmp_path):
+    path = tmp_path / "table.csv"
+    process = command([str(path), "--target", "y"], jobs.config_of([1, 2], 0))
+    path.write_text("x,y\n1,2\n")
+    told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told[1] == (
+        f"Error: {path}: the networks for a table are trained on one machine; TF_CONFIG"
+        " names 2 workers, and each would train them all. Unset it here; kerasnn.fit trains"
+        " a network of your own on several machines\n"
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerasnn.cli.cluster import on_all_workers, workers_named
 from kerasnn.cli.console import print_json, quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -29,22 +30,30 @@ def train_lesson(
     with quiet_tensorflow():
         from kerasnn import lessons, saving
         from kerasnn.training import EpochLines, ProgressBar
-    saving.check_writable(folder)  # before the work, not after it
     lesson = lessons.LESSONS[name]
     settings = replace(lesson.settings, **chosen)
+    if workers_named() > 1 and "driver" not in chosen:
+        settings = replace(settings, driver="graph")  # the one that several workers have
     if "batch_size" in chosen and settings.batching == "full":
         raise click.UsageError(
             "--batch-size has no effect with --batching full, where all rows are one batch;"
             " possible with kfold, shuffled, tf-data",
             click.get_current_context(),
         )
-    with ProgressBar(settings.epochs, disable=None) as bar:
+    with (
+        on_all_workers() as writes,
+        ProgressBar(settings.epochs, disable=None if writes else True) as bar,
+    ):
+        if writes:
+            saving.check_writable(folder)  # before the work, not after it
         lines = EpochLines(
             settings.epochs,
             every=max(100, settings.epochs // LINES),
             write=lambda line: bar.write(line, to_stderr=as_json),
         )
-        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines])
+        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines] if writes else [])
+    if not writes:
+        return
     written = lessons.save(outcome, folder)
     if as_json:
         print_json(_as_json(outcome, written))

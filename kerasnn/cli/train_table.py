@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.bar import FitBar, told_on_terminal
+from kerasnn.cli.cluster import refuse_several
 from kerasnn.cli.console import print_json, quiet_tensorflow
 from kerasnn.cli.wording import aligned, as_options, score_rows, shortened
 
@@ -37,6 +38,7 @@ def train_file(
     """
     from kerasnn.datasets import table_chunks
 
+    refuse_several(path)
     header = [str(name) for name in next(table_chunks(path, 1)).columns]
     _check_usage(path, header, chosen)
     with quiet_tensorflow():

@@ -12,6 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -180,9 +181,11 @@ class TeamProgram:
                 return self._metrics()
 
             # Without autograph, which would wrap what a step raises.
-            self._graphs[some_empty] = tf.function(
-                run, input_signature=self._signature, autograph=False
-            )
+            loop = tf.function(run, input_signature=self._signature, autograph=False)
+            # Keras applies gradients outside of the scope only; a new thread is outside.
+            with ThreadPoolExecutor(1, "kerasnn-trace") as thread:
+                traced = thread.submit(loop.get_concrete_function)
+                self._graphs[some_empty] = traced.result()
         return self._graphs[some_empty]
 
     def _metrics(self) -> Logs:

@@ -154,7 +154,7 @@ class Team:
         try:
             yield
         except _LOST as error:
-            raise WorkerLostError(self.worker, self.workers, error.message) from error
+            raise WorkerLostError(self.worker, self.workers) from error
 
     def _sum(self, array: np.ndarray) -> np.ndarray:
         with self.together():
