@@ -21,6 +21,7 @@ import kerasnn
 from kerasnn import models, training
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.errors import InputError
 from kerasnn.training import team_saver
 from kerasnn.training.team_saver import ChiefsFolder
 
@@ -195,6 +196,19 @@ def job_exported(scope, folder):
         name: tf.nn.softmax(trained(ROWS)).numpy()
         for name, trained in (("network", network), ("model", model))
     }
+
+
+def job_refused(scope, folder):
+    """Workers that are given different arguments are told so, all of them."""
+    with scope():
+        model = keras_model()
+    strategy = model.distribute_strategy
+    epochs = 2 if training.is_chief(strategy) else 3
+    try:
+        kerasnn.fit(model, ROWS, LABELS, epochs=epochs, verbose=0)
+    except InputError as error:
+        return {"told": np.array(str(error))}
+    return {}
 
 
 JOBS = {

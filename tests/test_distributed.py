@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from kerasnn.training.dealing import PartFeed, batch_sizes, share_of
 from tests import distributed_jobs as jobs
 
 ROOT = Path(__file__).parents[1]
-WORKERS_DO = ("keras", "network", "dataset", "shards", "resumed", "exported")
+DOCS = ROOT / "docs" / "several-machines.md"
+WORKERS_DO = ("keras", "network", "dataset", "shards", "resumed", "exported", "refused")
 DEVICES_DO = ("keras", "network")
 
 
@@ -39,11 +41,14 @@ def free_ports(count):
     return ports
 
 
-def start(folder, names, config=""):
+def start(folder, names, config="", code=None):
+    program = (
+        ["-c", code] if code else ["-m", "tests.distributed_jobs", str(folder), *names]
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": config or "{}"}
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.distributed_jobs", str(folder), *names],
-        cwd=ROOT,
+        [sys.executable, *program],
+        cwd=folder if code else ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -60,6 +65,8 @@ def folders(tmp_path_factory):
     for worker in range(2):
         config = jobs.config_of(ports, worker)
         processes.append(start(found["workers"], WORKERS_DO, config))
+    example = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
+    processes.append(start(found["devices"], (), code=example))
     for process in processes:
         told, _ = process.communicate(timeout=180)
         assert process.returncode == 0, told
@@ -117,6 +124,18 @@ def test_what_the_chief_exports_answers_as_the_network_does(folders):
         (version,) = (folders["workers"] / f"{name}-False").iterdir()
         answers = kerasnn.load(version).predict(jobs.ROWS)["probabilities"]
         np.testing.assert_allclose(answers, found[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_workers_that_were_given_different_arguments_say_so(worker, folders):
+    told = str(np.load(folders["workers"] / f"refused-{worker}.npz")["told"])
+    start = "every worker must be given the same model, rows and arguments; worker"
+    assert told.startswith(f"{start} {worker} has {{'epochs': {3 if worker else 2}, ")
+    assert ", the chief {'epochs': 2, " in told
+
+
+def test_the_example_of_the_docs_runs_alone(folders):
+    assert (folders["devices"] / "my_model" / "saved_model.pb").exists()
 
 
 @settings(deadline=None)

@@ -138,3 +138,12 @@ def test_the_last_rows_are_split_off():
     (train, _), (held_out, _) = keras_names.split_validation((X, Y), 0.25)
     np.testing.assert_array_equal(train, X[:7])
     np.testing.assert_array_equal(held_out, X[7:])
+
+
+def test_the_variables_of_model_and_metrics_are_made_from_shapes():
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    specs = tf.TensorSpec([None, 3], tf.float32), tf.TensorSpec([None, 2], tf.float32)
+    keras_names.symbolic_build(model, specs)
+    assert [v.shape for v in model.trainable_variables] == [(3, 2), (2,)]
+    assert len(model.metrics_variables) == 4  # total and count of the loss and of mae

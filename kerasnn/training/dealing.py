@@ -269,5 +269,5 @@ def feed_for(team: Team | None, feed: Feed, **settings: object) -> Feed:
         feed = BatchByBatch(feed)
     elif isinstance(feed, ArrayFeed) and team.workers > 1:
         settings["data"] = data_fingerprint(*(tensor.numpy() for tensor in feed.rows))
-    team.check_same(steps=feed.steps, **settings)
+    team.check_same(**settings, steps=feed.steps)
     return feed

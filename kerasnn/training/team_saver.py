@@ -11,13 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras import callbacks as keras_callbacks
 from numpy.typing import NDArray
 
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
 from kerasnn.training.distributed import LocalValues, local_variables
-from kerasnn.training.saver import SECONDS_BETWEEN, Drives, Saver, all_variables, name_of
+from kerasnn.training.saver import (
+    SECONDS_BETWEEN,
+    Drives,
+    Position,
+    Saver,
+    all_variables,
+    name_of,
+)
 from kerasnn.training.team import Team
 
 
@@ -133,6 +141,16 @@ class TeamSaver(Saver):
             ChiefsFolder(team, folder), every_seconds=every_seconds, resume=resume
         )
         self._team = team
+
+    def begin(
+        self,
+        runner: Drives,
+        settings: Mapping[str, Any],
+        callbacks: keras_callbacks.CallbackList,
+    ) -> Position | None:
+        """See `Saver`; there must be as many replicas as when it began."""
+        replicas = {"replicas": self._team.replicas}
+        return super().begin(runner, {**settings, **replicas}, callbacks)
 
     def variables_of(self, runner: Drives) -> list[Any]:
         """All that changes in training."""
