@@ -5,6 +5,7 @@ learner   a `tf.Module` network with optimizer and metrics, driven like a `keras
 plan      which rows are in which batch, drawn on the host
 loop      the step over whole epochs, under one of three drivers
 trainer   `fit`, `evaluate` and `predict` around the loop
+team      the workers under `tf.distribute`; `dealing`, `distributed`: their steps
 """
 
 from kerasnn.training.history import History

@@ -2,7 +2,8 @@
 
 The arguments, the order of events, warnings and results are Keras's; what differs is that
 many steps run in one call of the compiled loop. What the loop cannot do (eager models,
-distribution, sparse and ragged rows) goes to Keras's own loop, with a line in the log.
+sparse and ragged rows) goes to Keras's own loop, with a line in the log. A model made in
+the scope of a strategy is trained on all its workers (`distributed`).
 """
 
 import math

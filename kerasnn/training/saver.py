@@ -73,7 +73,7 @@ class Saver:
         every_seconds: float = SECONDS_BETWEEN,
         resume: bool = False,
     ) -> None:
-        if not isinstance(folder, CheckpointFolder):
+        if isinstance(folder, str | Path):
             folder = CheckpointFolder(folder)
         self.checkpoints = folder
         self.every_seconds = every_seconds
