@@ -8,10 +8,7 @@ loop over the steps stands outside of the replicas: inside of one, TensorFlow re
 collective in a loop.
 """
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,112 +18,22 @@ import tensorflow as tf
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
-from kerasnn.layers import raw_variables
-from kerasnn.training import keras_names
 from kerasnn.training.calls import Call
 from kerasnn.training.dealing import Share, share_of
 from kerasnn.training.epochs import GROWTH, SECONDS_PER_CALL, Logs, Runner
 from kerasnn.training.feeds import ArrayFeed
+from kerasnn.training.gradients import Flat, NotingOptimizer, optimizer_of
 from kerasnn.training.loop import Tensors
 from kerasnn.training.programs import Batches, Programs
+from kerasnn.training.replicas import (
+    LocalValues,
+    build,
+    check_losses,
+    check_made_in_scope,
+    local_variables,
+    untrained_variables,
+)
 from kerasnn.training.team import Team, team_of
-
-MEAN_OVER_ROWS = "sum_over_batch_size"  # as Keras calls it
-
-
-class NotingOptimizer:
-    """Stands in for an optimizer on the replicas: it notes the gradients, and no more.
-
-    Args:
-        optimizer: the real one, for whatever else the step asks of it.
-        keras_scales: whether the loss has been divided by the replicas already.
-    """
-
-    def __init__(self, optimizer: Any, replicas: int, *, keras_scales: bool) -> None:
-        self._optimizer = optimizer
-        self._scale = replicas if keras_scales else 1
-        self._noted = threading.local()  # each replica of a worker is traced in a thread
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._optimizer, name)
-
-    def begin(self, share: tf.Tensor) -> None:
-        """Before a step on a replica, which has this share of all rows."""
-        self._noted.share = share
-        self._noted.pairs = None
-
-    @property
-    def pairs(self) -> list[tuple[Any, Any]]:
-        """The gradients and variables of the step.
-
-        Raises:
-            InputError: it has not changed the weights exactly once.
-        """
-        if self._noted.pairs is None:
-            raise InputError("the train_step of the model does not apply any gradients")
-        return self._noted.pairs
-
-    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
-        """This replica's part of the mean over all rows."""
-        share = tf.cast(self._noted.share * self._scale, loss.dtype)
-        return self._optimizer.scale_loss(loss) * share
-
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> None:
-        """Note them."""
-        if self._noted.pairs is not None:
-            raise InputError(
-                "on several workers a train_step can change the weights once; that of the"
-                " model does so again"
-            )
-        self._noted.pairs = list(grads_and_vars)
-
-    def apply(self, gradients: Iterable[Any], variables: Iterable[Any]) -> None:
-        """Note them."""
-        self.apply_gradients(zip(gradients, variables, strict=True))
-
-
-class Flat:
-    """Gradients joined into one tensor of each type: one collective instead of many.
-
-    Args:
-        gradients: as symbols; None for a variable that the loss does not depend on.
-    """
-
-    def __init__(self, gradients: list[Any]) -> None:
-        self._shapes = [tf.TensorShape(()) if g is None else g.shape for g in gradients]
-        self._dtypes = [None if g is None else g.dtype for g in gradients]
-
-    def join(self, gradients: list[Any]) -> list[tf.Tensor]:
-        """One flat tensor of each type."""
-        return [
-            tf.concat(
-                [
-                    tf.reshape(tf.convert_to_tensor(g), [-1])  # sparse ones become dense
-                    for g, own in zip(gradients, self._dtypes, strict=True)
-                    if own == dtype
-                ],
-                axis=0,
-            )
-            for dtype in self._types
-        ]
-
-    def split(self, joined: list[tf.Tensor]) -> list[Any]:
-        """The gradients."""
-        parts = {}
-        for dtype, flat in zip(self._types, joined, strict=True):
-            shapes = [
-                s for s, d in zip(self._shapes, self._dtypes, strict=True) if d == dtype
-            ]
-            sizes = [s.num_elements() for s in shapes]
-            pieces = tf.split(flat, sizes)
-            parts[dtype] = iter(
-                [tf.reshape(p, s) for p, s in zip(pieces, shapes, strict=True)]
-            )
-        return [None if dtype is None else next(parts[dtype]) for dtype in self._dtypes]
-
-    @property
-    def _types(self) -> list[tf.DType]:
-        return list(dict.fromkeys(d for d in self._dtypes if d is not None))
 
 
 class TeamProgram:
@@ -228,7 +135,7 @@ class TeamProgram:
             self._check_logs(logs)
             return self._joined() if self._trains else []
 
-        with _optimizer_of(self._learner, self._optimizer):
+        with optimizer_of(self._learner, self._optimizer):
             return self._team.strategy.run(on_replica)
 
     def _joined(self) -> list[tf.Tensor]:
@@ -293,7 +200,7 @@ class TeamRunner(Runner):
         """Make the Variables, and the program."""
         self.programs.follow()
         with self.team.strategy.scope():
-            _build(self.learner, batches)
+            build(self.learner, batches)
         check_made_in_scope(self.learner, self.team.strategy)
         check_losses(self.learner)
         network = getattr(self.learner, "network", self.learner)
@@ -346,46 +253,6 @@ class TeamRunner(Runner):
         )
 
 
-class LocalValues:
-    """Variables of which each replica has its own value.
-
-    Args:
-        team: the workers.
-        variables: each made in the scope of their strategy.
-    """
-
-    def __init__(self, team: Team, variables: list[tf.Variable]) -> None:
-        self._team = team
-        self._variables = variables
-
-        def gather() -> list[tf.Tensor]:
-            def of_replica() -> list[tf.Tensor]:
-                context = tf.distribute.get_replica_context()
-                return [_at(v, context, team.replicas) for v in variables]
-
-            return [team.sum(part) for part in team.strategy.run(of_replica)]
-
-        def deal(values: list[tf.Tensor]) -> None:
-            def of_replica() -> None:
-                number = tf.distribute.get_replica_context().replica_id_in_sync_group
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value[number])
-
-            team.strategy.run(of_replica)
-
-        self._gather = tf.function(gather, autograph=False)
-        self._deal = tf.function(deal, autograph=False)
-
-    def values(self) -> list[np.ndarray]:
-        """Of each variable, [replicas, ...]."""
-        with self._team.together():
-            return [value.numpy() for value in self._gather()]
-
-    def assign(self, values: list[np.ndarray]) -> None:
-        """Give each replica its own again."""
-        self._deal([tf.constant(value) for value in values])
-
-
 def make_runner(
     programs: Programs,
     step: str,
@@ -399,83 +266,3 @@ def make_runner(
     if team is None:
         return Runner(programs, step, wanted=wanted, driver=driver, inside=inside)
     return TeamRunner(team, programs, step, wanted=wanted, inside=inside)
-
-
-def local_variables(learner: Any) -> list[tf.Variable]:
-    """Those of which each replica has its own value: metrics, and what is not trained."""
-    if isinstance(learner, keras.Model):
-        metrics = raw_variables(learner.metrics_variables)
-    else:
-        means = learner.means.values()
-        metrics = raw_variables([v for mean in means for v in mean.variables])
-    return [*untrained_variables(learner), *metrics]
-
-
-def untrained_variables(learner: Any) -> list[tf.Variable]:
-    """Those of the network that no gradient changes."""
-    network = getattr(learner, "network", learner)
-    trained = {id(v) for v in raw_variables(network.trainable_variables)}
-    return [v for v in raw_variables(network.variables) if id(v) not in trained]
-
-
-def check_made_in_scope(learner: Any, strategy: tf.distribute.Strategy) -> None:
-    """Every Variable was made in the scope of the strategy.
-
-    Raises:
-        InputError: one was not: it would be another in every replica.
-    """
-    network = getattr(learner, "network", learner)
-    variables = [*network.variables, *learner.optimizer.variables]
-    for variable, raw in zip(variables, raw_variables(variables), strict=True):
-        if not strategy.extended.variable_created_in_scope(raw):
-            raise InputError(
-                f"{getattr(variable, 'path', variable.name)} was made outside of the scope"
-                f" of {type(strategy).__name__}: make and compile the model, and the"
-                " optimizer, within `with strategy.scope():`"
-            )
-
-
-def check_losses(learner: Any) -> None:
-    """Every loss is a mean over rows.
-
-    Raises:
-        InputError: one is not: the gradients would not be those of the joined batch.
-    """
-    if not isinstance(learner, keras.Model):
-        return
-    for loss in keras.tree.flatten(learner.loss):
-        reduction = getattr(loss, "reduction", MEAN_OVER_ROWS)
-        if reduction not in (MEAN_OVER_ROWS, "mean"):
-            raise InputError(
-                f"on several workers a loss must be a mean over rows, with"
-                f" reduction={MEAN_OVER_ROWS!r}; that of {loss.name} is {reduction!r}"
-            )
-
-
-def _build(learner: Any, batches: Batches) -> None:
-    """Make all Variables: within the graph they would be those of one replica."""
-    if isinstance(learner, keras.Model):
-        keras_names.symbolic_build(learner, batches.layout.pack(batches.batch_specs()))
-        # Keras made the metrics' Variables within the scope that is open here.
-    learner.optimizer.build(list(learner.trainable_variables))
-
-
-def _at(variable: tf.Variable, context: Any, replicas: int) -> tf.Tensor:
-    """Zeros [replicas, ...], with the replica's value in its place."""
-    value = tf.convert_to_tensor(variable)
-    here = tf.one_hot(context.replica_id_in_sync_group, replicas, dtype=value.dtype)
-    here = tf.reshape(here, [replicas] + [1] * value.shape.rank)
-    # Not a product: 0 times infinity would be NaN.
-    return tf.where(here > 0, value[None], tf.zeros_like(value)[None])
-
-
-@contextlib.contextmanager
-def _optimizer_of(learner: Any, optimizer: Any) -> Iterator[None]:
-    """While a step is traced it finds this optimizer; past Keras's attribute tracking."""
-    attributes = learner.__dict__
-    real = attributes["optimizer"]
-    attributes["optimizer"] = optimizer
-    try:
-        yield
-    finally:
-        attributes["optimizer"] = real

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
-from kerasnn.training.distributed import LocalValues, local_variables
+from kerasnn.training.replicas import LocalValues, local_variables
 from kerasnn.training.saver import (
     SECONDS_BETWEEN,
     Drives,
