@@ -33,7 +33,8 @@ from kerasnn.training.held_out import HeldOut
 from kerasnn.training.history import History
 from kerasnn.training.ladder import check_driver, check_possible, tell_keras
 from kerasnn.training.programs import programs_of
-from kerasnn.training.saver import SECONDS_BETWEEN, Saver
+from kerasnn.training.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
+from kerasnn.training.saver import Saver
 from kerasnn.training.steps import Optimizer
 from kerasnn.training.trainer import Trainer
 
@@ -101,11 +102,12 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     check_driver(driver)
     saver = None
     if checkpoint is not None:
-        saver = Saver(checkpoint, every_seconds=checkpoint_every, resume=resume)
-        seed = saver.setting("seed", seed)
+        kept = RunCheckpoints(checkpoint, every_seconds=checkpoint_every, resume=resume)
+        seed = kept.setting("seed", seed)
         if seed is None:
             seed = int(np.random.randint(2**31))  # noqa: NPY002
-        driver = saver.driver(driver)
+        driver = kept.driver(driver)
+        saver = Saver(kept)
     if not isinstance(model, keras.Model):
         check_for_network(
             validation_split=validation_split,
