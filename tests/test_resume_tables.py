@@ -9,7 +9,8 @@ import pytest
 from kerasnn import NetworkClassifier, NetworkRegressor
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.errors import InputError
-from tests.test_saver import Killed, die_after, same  # noqa: F401 - a fixture
+from tests.deaths import Killed
+from tests.test_saver import same
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(
@@ -40,7 +41,7 @@ def test_from_every_checkpoint_it_ends_at_the_same_bits(
     y,
     folds,
     die_after,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     whole = fit(kind, y, folds=folds)
     for deaths in itertools.accumulate(itertools.count(1)):  # after 1, 3, 6, ...

@@ -10,7 +10,14 @@ from kerasnn.cli.inspect import inspect
 from kerasnn.cli.parsing import Group
 from kerasnn.cli.predict import predict
 from kerasnn.cli.train import train
-from kerasnn.errors import ExportError, InputError, NonFiniteLossError, ServerError
+from kerasnn.cli.wording import in_options
+from kerasnn.errors import (
+    ExportError,
+    InputError,
+    InterruptedFitError,
+    NonFiniteLossError,
+    ServerError,
+)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,9 +45,14 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        sys.exit(130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        stopped = error.__cause__  # click makes an Abort of every interrupt
+        if not isinstance(stopped, InterruptedFitError):
+            click.echo("Interrupted.", err=True)
+            sys.exit(130)
+        told = str(stopped).replace("the same call with", "the same command with")
+        click.echo(in_options(told), err=True)
+        sys.exit(128 + stopped.signal)
     except BrokenPipeError:  # for instance `kerasnn predict ... | head`
         sys.stderr.close()
         sys.exit(1)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import print_json, quiet_tensorflow
+from kerasnn.cli.saves import Saves
+from kerasnn.cli.wording import as_options
 
 if TYPE_CHECKING:
     from kerasnn.lessons import Outcome
@@ -16,7 +18,7 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
 
 
 def train_lesson(
-    name: str, folder: Path, chosen: Mapping[str, Any], *, as_json: bool
+    name: str, folder: Path, chosen: Mapping[str, Any], saves: Saves, *, as_json: bool
 ) -> None:
     """Train, save and print.
 
@@ -24,6 +26,7 @@ def train_lesson(
         name: of the lesson.
         folder: of the model.
         chosen: the settings that differ from the lesson's.
+        saves: the checkpoints.
         as_json: whether one JSON object is printed.
     """
     with quiet_tensorflow():
@@ -38,14 +41,14 @@ def train_lesson(
             " possible with kfold, shuffled, tf-data",
             click.get_current_context(),
         )
-    with ProgressBar(settings.epochs, disable=None) as bar:
+    with as_options(), ProgressBar(settings.epochs, disable=None) as bar:
         lines = EpochLines(
             settings.epochs,
             every=max(100, settings.epochs // LINES),
             write=lambda line: bar.write(line, to_stderr=as_json),
         )
-        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines])
-    written = lessons.save(outcome, folder)
+        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines], kept=saves.kept())
+    written = lessons.save(outcome, folder, run=saves.run())
     if as_json:
         print_json(_as_json(outcome, written))
     else:
