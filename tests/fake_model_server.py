@@ -52,12 +52,15 @@ class FakeServer:
     an answer None closes the connection instead.
     """
 
-    def __init__(self, models, *, tells_manifests=False):
+    def __init__(self, models, *, tells_manifests=False, tls=None):
         self.models, self.tells_manifests = models, tells_manifests
         self.asked, self.before = [], []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+            self.url = self.url.replace("http:", "https:")
 
     def answer(self, verb, path, content):
         """(status, headers, JSON) to a request."""

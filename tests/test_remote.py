@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -517,6 +519,40 @@ def test_an_address_of_another_form_is_told(url, more):
         Server(url)
     assert str(raised.value) == (
         f"the server's address is http://HOST:PORT or https://HOST:PORT; got {url!r}{more}"
+    )
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that nobody has signed, and its key, in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not there")
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
+            *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path),
+            *("-out", path.with_suffix(".crt")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return path
+
+
+def test_https_is_checked_by_the_certificates_that_are_given(certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with FakeServer({"net": numbers()}, tls=tls) as fake:
+        with Server(fake.url, ca_cert=str(certificate)) as server:
+            answers = RemoteModel(server, "net").predict({"a": [1], "b": [2]})
+        with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+            RemoteModel(server, "net")
+    assert list(answers["value"]) == [0]
+    assert str(raised.value).startswith(
+        f"{fake.url} gives no answer: [SSL: CERTIFICATE_VERIFY_FAILED]"
     )
 
 

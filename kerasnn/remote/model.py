@@ -85,8 +85,20 @@ class RemoteModel:
         if intake is None:
             intake = self.intake(list(rows.columns))
         inputs = intake.values(rows)
-        answer = self._server.post(f"{self._path}:predict", {"inputs": inputs})
+        answer = self._answer(inputs)
         return read_outputs(answer, self.signature.outputs, len(rows))
+
+    def _answer(self, inputs: Mapping[str, Any]) -> Any:
+        try:
+            return self._server.post(f"{self._path}:predict", {"inputs": inputs})
+        except ServerError as error:
+            if error.status != 404:
+                raise
+            raise ServerError(
+                f"{error}. Version {self.version} of {self.name!r} was there when this"
+                " began; ask again to be answered by another",
+                status=404,
+            ) from None
 
     def _metadata(self, path: str) -> Any:
         try:
