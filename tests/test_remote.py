@@ -572,15 +572,16 @@ def test_certificates_that_are_none_are_told(tmp_path):
     )
 
 
-def test_the_client_needs_no_tensorflow(serving):
+def test_the_client_loads_neither_tensorflow_nor_sklearn(serving):
     fake = serving(people=people())
     code = (
         "import json, sys\n"
         "from kerasnn.remote import RemoteModel, Server\n"
         f"answers = RemoteModel(Server({fake.url!r}), 'people').predict({TABLE!r})\n"
-        "print(json.dumps([answers['value'].tolist(), 'tensorflow' in sys.modules]))\n"
+        "heavy = sorted({'tensorflow', 'keras', 'sklearn'} & sys.modules.keys())\n"
+        "print(json.dumps([answers['value'].tolist(), heavy]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == [[0, 1], False]
+    assert json.loads(done.stdout) == [[0, 1], []]
