@@ -106,6 +106,7 @@ def test_a_missing_number_is_sent_as_nan(serving):
     [
         (["A", "a"], {"A": "A", "a_2": "a"}),
         (["a", "A"], {"a": "a", "A_2": "A"}),
+        (["a", "A"], {"A": "A", "a_2": "a"}),
         (["a b", "a_b"], {"a_b": "a_b", "a_b_2": "a b"}),
         (["1st", "ß", "lambda"], {"x1st": "1st", "x_": "ß", "lambda_": "lambda"}),
     ],
@@ -287,6 +288,11 @@ def test_an_answer_of_another_form_is_told(serving, answer, message):
             {"aeg": [1], "hours-per-week": [1], "job": ["a"], "class": ["b"]},
             "the table has no column 'age' (did you mean 'aeg'?); it has aeg,"
             " hours-per-week, job, class",
+        ),
+        (
+            {**TABLE, "hours per week": [1, 2], "hours-per-week": [3, 4]},
+            "the model's input 'hours_per_week' may take any of the columns"
+            " 'hours-per-week', 'hours per week': name the right one 'hours_per_week'",
         ),
         (
             {**TABLE, "age": ["young", "1"]},
