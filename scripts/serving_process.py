@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,33 @@ class KerasnnServer(Process):
             self.close()
             raise
         self.rest_port, self.grpc_port = int(ready["rest_port"]), int(ready["grpc_port"])
+
+
+@dataclass
+class Memory:
+    """Samples of a server's memory, one a second from when it is made.
+
+    Attributes:
+        megabytes: the samples.
+    """
+
+    server: Process
+    megabytes: list[float] = field(default_factory=list)
+    ending: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    def _sample(self) -> None:
+        while not self.ending.wait(1):
+            self.megabytes.append(self.server.rss_megabytes())
+
+    def thirds(self) -> list[float]:
+        """The median of each third."""
+        size = max(1, len(self.megabytes) // 3)
+        parts = (
+            self.megabytes[:size],
+            self.megabytes[size : 2 * size],
+            self.megabytes[2 * size :],
+        )
+        return [statistics.median(part or [0.0]) for part in parts]
