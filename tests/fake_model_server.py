@@ -17,9 +17,10 @@ METADATA = re.compile(r"/v1/models/([^/:]+)(?:/(?:versions|labels)/([^/:]+))?/me
 class FakeModel:
     """A model: `inputs` and `outputs` are {name: (dtype, shape)}, `answer` a function."""
 
-    def __init__(self, inputs, outputs, answer, *, version="1", manifest=None):
+    def __init__(self, inputs, outputs, answer, *, version="1", manifest=None, labels=None):
         self.inputs, self.outputs, self.answer = inputs, outputs, answer
         self.version, self.manifest = version, manifest
+        self.labels = labels  # those of a signature "classify", if it has one
 
     def metadata(self, name):
         signature = {
@@ -28,11 +29,12 @@ class FakeModel:
             "method_name": "tensorflow/serving/predict",
             "defaults": {},
         }
+        signatures = {"serving_default": signature}
+        if self.labels is not None:
+            signatures["classify"] = {"method_name": "tensorflow/serving/classify"}
         return {
             "model_spec": {"name": name, "signature_name": "", "version": self.version},
-            "metadata": {
-                "signature_def": {"signature_def": {"serving_default": signature}}
-            },
+            "metadata": {"signature_def": {"signature_def": signatures}},
         }
 
 
@@ -80,6 +82,13 @@ class FakeServer:
             if len(model.outputs) == 1:
                 given = given[next(iter(model.outputs))]
             return 200, {}, {"outputs": given}
+        if path.endswith(":classify"):
+            (model,) = self.models.values()
+            if content != {"signature_name": "classify", "examples": [{}]}:
+                return error(400, "not the question that was expected")
+            if not model.labels:
+                return error(400, "Feature: x (data type: float) is required")
+            return 200, {}, {"results": [[[label, 0.5] for label in model.labels]]}
         if self.tells_manifests and path == "/page/models":
             return 200, {}, {"models": [{"name": name} for name in self.models]}
         if self.tells_manifests and path.startswith("/page/models/"):

@@ -58,7 +58,7 @@ def write(a, path="rows.csv"):
 
 def requests(fake):
     """The rows of each request."""
-    return [len(content["inputs"]["a"]) for verb, _, content in fake.asked if content]
+    return [len(content["inputs"]["a"]) for _, _, content in fake.asked if content]
 
 
 # --- the command ------------------------------------------------------------------
@@ -75,6 +75,18 @@ def test_each_row_is_answered_so_many_a_request(run, fake):
         "odd,0.0,1.0",
     ]
     assert requests(fake) == [3, 3, 1]
+
+
+def test_the_probabilities_have_the_names_of_the_classes_where_they_are_told(run, fake):
+    fake.models["sums"].labels = ["even", "odd"]
+    write(range(3))
+    options = ["--server", fake.url, "--rows-per-request", 1]
+    code, out, err = run("predict", "sums", "rows.csv", *options)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "class,probability_even,probability_odd"
+    assert [path for _, path, _ in fake.asked if path.endswith(":classify")] == [
+        "/v1/models/sums/versions/1:classify"
+    ]
 
 
 def test_the_answers_are_written_to_a_file_or_as_json(run, fake):

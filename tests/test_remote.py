@@ -278,6 +278,28 @@ def test_an_answer_of_another_form_is_told(serving, answer, message):
     assert str(raised.value) == message
 
 
+@pytest.mark.parametrize(
+    ("labels", "manifest", "classes"),
+    [
+        (None, None, None),
+        (["no", "yes"], None, ("no", "yes")),
+        (["no", "no"], None, None),
+        (["no", "yes", "perhaps"], None, None),
+        ([], None, None),  # an empty example is refused
+        (["no", "yes"], {"schema": {}, "classes": ["a", "b"]}, ("a", "b")),
+        (["0", "1"], {"inputs": {}}, None),
+    ],
+)
+def test_classes_are_those_of_the_manifest_or_of_classify(
+    serving, labels, manifest, classes
+):
+    outputs = {"probabilities": ("DT_FLOAT", [-1, 2])}
+    model = FakeModel(PEOPLE, outputs, echo, labels=labels, manifest=manifest)
+    fake = serving(tells_manifests=True, people=model)
+    with Server(fake.url) as server:
+        assert RemoteModel(server, "people").classes == classes
+
+
 # --- what cannot be sent ----------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -47,15 +48,29 @@ class RemoteModel:
         self._path = f"/v1/models/{quote(self.name, safe='')}"
         if self.version:
             self._path += f"/versions/{self.version}"
-        self.signature = self._default(metadata)
+        self._signatures = read_signatures(metadata)
+        self.signature = self._default()
         self.manifest = self._told_manifest()
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...] | None:
-        """The texts of the classes, in the order of the probabilities, where told."""
-        if self.manifest is None or "schema" not in self.manifest:
+        """The texts of the classes, in the order of the probabilities.
+
+        From the manifest; where the server tells none, from what the signature `classify`
+        answers to an empty example. None where neither names them.
+        """
+        if self.manifest is not None:
+            return tuple(self.manifest["classes"]) if "schema" in self.manifest else None
+        probabilities = self.signature.outputs.get("probabilities")
+        if probabilities is None or "classify" not in self._signatures:
             return None
-        return tuple(self.manifest["classes"])
+        question = {"signature_name": "classify", "examples": [{}]}
+        try:
+            (pairs,) = self._server.post(f"{self._path}:classify", question)["results"]
+            labels = tuple(str(label) for label, _ in pairs)
+        except (ServerError, KeyError, TypeError, ValueError):
+            return None
+        return labels if probabilities.shape == (-1, len(set(labels))) else None
 
     def intake(self, columns: Sequence[str]) -> Intake:
         """How the rows of tables with these columns become the inputs of the model.
@@ -108,14 +123,13 @@ class RemoteModel:
                 raise
             raise InputError(f"{error}{self._names_hint()}") from None
 
-    def _default(self, metadata: Any) -> Signature:
-        signatures = read_signatures(metadata)
-        if DEFAULT not in signatures:
+    def _default(self) -> Signature:
+        if DEFAULT not in self._signatures:
             raise InputError(
                 f"the model {self.name!r} has no signature {DEFAULT!r}; it has"
-                f" {', '.join(sorted(signatures)) or 'none'}"
+                f" {', '.join(sorted(self._signatures)) or 'none'}"
             )
-        return signatures[DEFAULT]
+        return self._signatures[DEFAULT]
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
         """What `kerasnn serve` tells for its page; None from other servers."""
