@@ -287,13 +287,15 @@ def test_an_answer_of_another_form_is_told(serving, answer, message):
         (["no", "yes", "perhaps"], None, None),
         ([], None, None),  # an empty example is refused
         (["no", "yes"], {"schema": {}, "classes": ["a", "b"]}, ("a", "b")),
-        (["0", "1"], {"inputs": {}}, None),
+        (["0", "1"], {}, None),
     ],
 )
 def test_classes_are_those_of_the_manifest_or_of_classify(
     serving, labels, manifest, classes
 ):
     outputs = {"probabilities": ("DT_FLOAT", [-1, 2])}
+    if manifest is not None:
+        manifest |= {"inputs": PEOPLE}
     model = FakeModel(PEOPLE, outputs, echo, labels=labels, manifest=manifest)
     fake = serving(tells_manifests=True, people=model)
     with Server(fake.url) as server:
@@ -448,6 +450,19 @@ def test_something_else_that_answers_is_told(serving):
     assert str(raised.value) == (
         "the server's metadata is not of TensorFlow Serving's form: KeyError: 'metadata'"
     )
+
+
+def test_a_page_for_whatever_else_is_asked_is_no_manifest(serving, monkeypatch):
+    """As of a proxy that answers every path."""
+    fake = serving(net=numbers())
+    answer = fake.answer
+
+    def everything(verb, path, content):
+        return (200, {}, b"<html>") if "page" in path else answer(verb, path, content)
+
+    monkeypatch.setattr(fake, "answer", everything)
+    with Server(fake.url) as server:
+        assert RemoteModel(server, "net").manifest is None
 
 
 def test_a_model_without_serving_default_is_told(serving):

@@ -99,8 +99,7 @@ class RemoteModel:
         rows: pd.DataFrame = as_table(table)
         if intake is None:
             intake = self.intake(list(rows.columns))
-        inputs = intake.values(rows)
-        answer = self._answer(inputs)
+        answer = self._answer(intake.values(rows))
         return read_outputs(answer, self.signature.outputs, len(rows))
 
     def _answer(self, inputs: Mapping[str, Any]) -> Any:
@@ -140,8 +139,11 @@ class RemoteModel:
                 raise
             return None
         manifest = told.get("manifest") if isinstance(told, Mapping) else None
-        same = isinstance(manifest, Mapping) and str(told.get("version")) == self.version
-        return manifest if same else None
+        if not isinstance(manifest, Mapping) or str(told.get("version")) != self.version:
+            return None  # a version may have come since the metadata were asked for
+        return (
+            manifest if self.signature.inputs.keys() <= manifest["inputs"].keys() else None
+        )
 
     def _names_hint(self) -> str:
         try:

@@ -91,7 +91,8 @@ class Server:
         except ValueError:
             raise ServerError(
                 f"{self.url}{path}: the answer is not JSON, but {_reason(content)!r};"
-                " is this the REST port of a model server?"
+                " is this the REST port of a model server?",
+                status=status,
             ) from None
 
     def _exchanged(
