@@ -295,7 +295,7 @@ def test_classes_are_those_of_the_manifest_or_of_classify(
 ):
     outputs = {"probabilities": ("DT_FLOAT", [-1, 2])}
     if manifest is not None:
-        manifest |= {"inputs": PEOPLE}
+        manifest = manifest | {"inputs": PEOPLE}
     model = FakeModel(PEOPLE, outputs, echo, labels=labels, manifest=manifest)
     fake = serving(tells_manifests=True, people=model)
     with Server(fake.url) as server:
