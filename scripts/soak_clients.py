@@ -191,14 +191,13 @@ class Load:
         except (OSError, ValueError, http.client.HTTPException, grpc.RpcError) as error:
             self.violations.add(f"{client.kind} {x}: {type(error).__name__}: {error}")
             return False
-        if version is not None and version != number:
-            self.violations.add(f"{client.kind}: {version} answered {number}'s numbers")
-        if not self.reigns.allow(int(number), sent, received):
-            self.violations.add(
-                f"{client.kind}: version {number:g} answered when"
-                f" {self.reigns.numbers[-2:]} were due"
-            )
         self.reigns.seen(int(number), received)
-        with self.lock:
-            self.counts[client.kind] += 1
+        if version not in (None, number):
+            self.violations.add(f"{client.kind}: {version} answered {number:g}'s numbers")
+        elif not self.reigns.allow(int(number), sent, received):
+            due = self.reigns.numbers[-2:]
+            self.violations.add(f"{client.kind}: {number:g} answered when {due} were due")
+        else:
+            with self.lock:
+                self.counts[client.kind] += 1
         return True
