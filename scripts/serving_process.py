@@ -130,9 +130,9 @@ class Process:
             pass
 
     def said(self) -> str:
-        """What it wrote to standard error so far, at most the last 20,000 bytes."""
+        """What it wrote to standard error so far, at most the last 2,000 bytes."""
         self.errors.seek(0)
-        return self.errors.read()[-20_000:].decode(errors="replace").strip()
+        return self.errors.read()[-2000:].decode(errors="replace").strip()
 
     def cpu_seconds(self) -> float:
         """Used so far by it and its descendants."""
