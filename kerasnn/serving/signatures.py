@@ -74,6 +74,7 @@ def _infos(infos: Any) -> dict[str, TensorInfo]:
     return {
         alias: TensorInfo(alias, info.name, tf.as_dtype(info.dtype), _sizes(info))
         for alias, info in infos.items()
+        if info.dtype  # the init op's "output" is an operation
     }
 
 

@@ -1,0 +1,181 @@
+"""One loaded SavedModel: its signatures, and calls of them.
+
+It is loaded with the Session loader, which takes the same graph, restore op and init op
+as TensorFlow Serving's C++ runtime does, and fails where that fails. Nothing of Keras, or
+of Python's objects, is needed.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from tensorflow.core.protobuf import config_pb2, saved_model_pb2
+
+from kerasnn.serving.refusals import refused_operations
+from kerasnn.serving.signatures import Signature, read_signatures
+from kerasnn.serving.statuses import Code, ServingError, of_any, of_tensorflow
+
+_TAG = "serve"
+
+Call = Any  # from arrays in the order of the feeds to arrays in that of the fetches
+
+
+class Graph:
+    """A SavedModel that answers; to be closed.
+
+    Args:
+        folder: of a version.
+        trusted: whether operations that reach files or Python are allowed.
+
+    Raises:
+        ServingError: it cannot be loaded, with TensorFlow's own code; or it holds such
+            operations (PERMISSION_DENIED).
+    """
+
+    def __init__(self, folder: Path, *, trusted: bool = False) -> None:
+        if not (folder / "saved_model.pb").exists():
+            raise ServingError(
+                Code.NOT_FOUND, f"Could not find SavedModel .pb at: {folder}"
+            )
+        meta_graph = _read(folder)
+        if not trusted:
+            _check_harmless(meta_graph)
+        self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
+        self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
+        self._graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=self._graph)
+        self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], Call] = {}
+        self._lock = threading.Lock()
+        try:
+            with _quiet(), self._graph.as_default():
+                tf.compat.v1.saved_model.loader.load(self._session, [_TAG], str(folder))
+        except Exception as error:
+            self.close()
+            raise _of_loading(error) from None
+
+    def run(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs of a signature; may be called by several threads at once.
+
+        Args:
+            signature: of this graph.
+            inputs: each of its inputs by alias.
+            outputs: aliases.
+
+        Raises:
+            ServingError: an operation failed, with its own code.
+        """
+        feeds = {signature.inputs[alias].tensor: inputs[alias] for alias in inputs}
+        fetches = [signature.outputs[alias].tensor for alias in outputs]
+        return dict(zip(outputs, self.run_tensors(feeds, fetches), strict=True))
+
+    def run_tensors(
+        self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]
+    ) -> list[NDArray[Any]]:
+        """The values of tensors of the graph, by their names there, in one call.
+
+        Raises:
+            ServingError: an operation failed, with its own code.
+        """
+        call = self._call(tuple(feeds), tuple(fetches))
+        try:
+            return call(*feeds.values())
+        except tf.errors.OpError as error:
+            raise of_tensorflow(error) from None
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ServingError(Code.INVALID_ARGUMENT, str(error)) from None
+
+    def prepare(self, signature: Signature) -> None:
+        """Make the call of a signature, without running it: so the first is not slow."""
+        inputs = tuple(info.tensor for info in signature.inputs.values())
+        self._call(inputs, tuple(info.tensor for info in signature.outputs.values()))
+
+    def close(self) -> None:
+        """Give back what the session holds; calls that are under way are cancelled."""
+        self._calls.clear()
+        self._session.close()
+
+    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Call:
+        key = feeds, fetches
+        call = self._calls.get(key)
+        if call is None:
+            with self._lock:
+                call = self._calls.get(key) or make_call(self._session, feeds, fetches)
+                self._calls[key] = call
+        return call
+
+
+def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> Call:
+    """A function from values in the order of the feeds to those of the fetches.
+
+    `Session.run` takes names apart at each call, 0.8 ms; a callable does it once. Its
+    maker is a private name, which Keras used for years: without it, `run` does as well.
+    """
+    make = getattr(session, "_make_callable_from_options", None)
+    if make is None:
+        names = list(fetches)
+        return lambda *values: session.run(names, dict(zip(feeds, values, strict=True)))
+    return make(config_pb2.CallableOptions(feed=feeds, fetch=fetches))
+
+
+def _read(folder: Path) -> Any:
+    """The MetaGraphDef for serving.
+
+    Raises:
+        ServingError: the file is damaged, or holds none.
+    """
+    saved = saved_model_pb2.SavedModel()
+    path = folder / "saved_model.pb"
+    try:
+        saved.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise ServingError(Code.DATA_LOSS, f"{path} cannot be read: {error}") from None
+    for meta_graph in saved.meta_graphs:
+        if set(meta_graph.meta_info_def.tags) == {_TAG}:
+            return meta_graph
+    raise ServingError(
+        Code.NOT_FOUND,
+        f"Could not find meta graph def matching supplied tags: {{ {_TAG} }}. To inspect"
+        f" available tag-sets in the SavedModel, please use the SavedModel CLI:"
+        f" `saved_model_cli`; in {path}",
+    )
+
+
+def _check_harmless(meta_graph: Any) -> None:
+    refused = refused_operations(meta_graph)
+    if refused:
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        raise ServingError(
+            Code.PERMISSION_DENIED,
+            f"the graph holds operations that are not served: {refused[0]}{more}; if you"
+            " trust the model, --trust NAME allows them",
+        )
+
+
+def _of_loading(error: Exception) -> ServingError:
+    """TensorFlow's own code, or that the files are not what they should be."""
+    if isinstance(error, tf.errors.OpError | ServingError):
+        return of_any(error)
+    return ServingError(Code.DATA_LOSS, f"the SavedModel cannot be loaded: {error}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without TensorFlow's log that the loader is deprecated; it names no other way."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
