@@ -36,7 +36,7 @@ def warm_up(graph: Graph, folder: Path) -> int:
         return 0
     count = 0
     try:
-        records = tf.compat.v1.io.tf_record_iterator(str(path))
+        records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
         for count, record in enumerate(itertools.islice(records, MOST_RECORDS + 1), 1):
             if count > MOST_RECORDS:
                 raise invalid(
