@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 INFER = re.compile(r"/v1/models/([^/:]+)(?:/(?:versions|labels)/([^/:]+))?:predict")
 METADATA = re.compile(r"/v1/models/([^/:]+)(?:/(?:versions|labels)/([^/:]+))?/metadata")
 
+PAGE = re.compile(r"/page/models/([^/:]+)/([0-9]+)")
+
 
 class FakeModel:
     """A model: `inputs` and `outputs` are {name: (dtype, shape)}, `answer` a function."""
@@ -91,9 +93,11 @@ class FakeServer:
             return 200, {}, {"results": [[[label, 0.5] for label in model.labels]]}
         if self.tells_manifests and path == "/page/models":
             return 200, {}, {"models": [{"name": name} for name in self.models]}
-        if self.tells_manifests and path.startswith("/page/models/"):
-            model = self.models[path.removeprefix("/page/models/")]
-            return 200, {}, {"version": int(model.version), "manifest": model.manifest}
+        if self.tells_manifests and (match := PAGE.fullmatch(path)):
+            model = self.models[match[1]]
+            if match[2] == model.version:
+                given = {"version": model.version, "manifest": model.manifest}
+                return 200, {}, given
         return 404, {"Content-Type": "text/html"}, None
 
     def handler(self):

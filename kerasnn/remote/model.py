@@ -132,18 +132,19 @@ class RemoteModel:
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
         """What `kerasnn serve` tells for its page; None from other servers."""
+        path = f"/page/models/{quote(self.name, safe='')}"
+        if self.version:
+            path += f"/{self.version}"
         try:
-            told = self._server.get(f"/page/models/{quote(self.name, safe='')}")
+            manifest = self._server.get(path)["manifest"]
+            known = self.signature.inputs.keys() <= manifest["inputs"].keys()
         except ServerError as error:
-            if error.status is None:
+            if error.status is None:  # it is gone
                 raise
             return None
-        manifest = told.get("manifest") if isinstance(told, Mapping) else None
-        if not isinstance(manifest, Mapping) or str(told.get("version")) != self.version:
-            return None  # a version may have come since the metadata were asked for
-        return (
-            manifest if self.signature.inputs.keys() <= manifest["inputs"].keys() else None
-        )
+        except (KeyError, TypeError, AttributeError):
+            return None
+        return manifest if known else None
 
     def _names_hint(self) -> str:
         try:
