@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
@@ -89,9 +90,12 @@ class Graph:
         """
         call = self._call(tuple(feeds), tuple(fetches))
         try:
-            return call(*feeds.values())
+            return [_array(value) for value in call(*feeds.values())]
         except tf.errors.OpError as error:
             raise of_tensorflow(error) from None
+        except UnicodeDecodeError as error:  # TensorFlow's message quotes what it was fed
+            message = error.object.decode("utf-8", "replace")
+            raise ServingError(Code.INVALID_ARGUMENT, message) from None
         except (TypeError, ValueError, RuntimeError) as error:
             raise ServingError(Code.INVALID_ARGUMENT, str(error)) from None
 
@@ -126,6 +130,13 @@ def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> Cal
         names = list(fetches)
         return lambda *values: session.run(names, dict(zip(feeds, values, strict=True)))
     return make(config_pb2.CallableOptions(feed=feeds, fetch=fetches))
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """What a call gives; for a scalar that is a number, or bytes."""
+    if isinstance(value, np.ndarray):
+        return value
+    return np.array(value, object if isinstance(value, bytes) else None)
 
 
 def _read(folder: Path) -> Any:
