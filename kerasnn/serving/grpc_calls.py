@@ -50,24 +50,19 @@ async def answer(
         context: of the call.
     """
     start = perf_counter()
-    code = Code.OK
+    failure = None
     try:
-        return await function(service, request, _deadline(service, context))
+        response = await function(service, request, _deadline(service, context))
     except asyncio.CancelledError:
-        code = Code.CANCELLED
+        _observe(service, api, spec.name, Code.CANCELLED, start)
         raise
     except Exception as error:
         failure = _failure(api, error)
-        code = failure.code
+    # Before the client is told, so that whoever reads the metrics then finds the call.
+    _observe(service, api, spec.name, failure.code if failure else Code.OK, start)
+    if failure:
         await _abort(context, failure)
-    finally:
-        service.metrics.observe_request(
-            model=_known(service, spec.name, code),
-            api=api,
-            entrypoint="GRPC",
-            status=code,
-            seconds=perf_counter() - start,
-        )
+    return response
 
 
 def model_spec(request: Message) -> Message:
@@ -127,6 +122,13 @@ async def _abort(context: Context, failure: ServingError) -> NoReturn:
     raise AssertionError  # abort always raises
 
 
-def _known(service: Service, name: str, code: Code) -> str:
-    """A model's name for the metrics, which must not grow by whatever clients ask for."""
-    return name if code is Code.OK or name in service.models.names() else ""
+def _observe(service: Service, api: str, name: str, code: Code, start: float) -> None:
+    # The metrics must not grow by whatever names clients ask for.
+    known = code is Code.OK or name in service.models.names()
+    service.metrics.observe_request(
+        model=name if known else "",
+        api=api,
+        entrypoint="GRPC",
+        status=code,
+        seconds=perf_counter() - start,
+    )
