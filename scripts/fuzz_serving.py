@@ -224,7 +224,8 @@ class Worker:
 
     async def grpc(self, method: str, message: bytes) -> None:
         """One call with these bytes."""
-        call = self.channel.unary_unary(f"/tensorflow.serving.{method}")
+        package = "grpc.health.v1" if method.startswith("Health") else "tensorflow.serving"
+        call = self.channel.unary_unary(f"/{package}.{method}")
         code, details = grpc.StatusCode.OK, ""
         try:
             await call(message, timeout=ANSWER_LIMIT_SECONDS)

@@ -16,6 +16,7 @@ from kerasnn.serving.grpc_examples import classify_examples, regress_examples
 from kerasnn.serving.grpc_health import ModelHealth
 from kerasnn.serving.grpc_models import get_model_status, reload_config
 from kerasnn.serving.grpc_predict import predict
+from kerasnn.serving.grpc_reading import ReadingServer
 from kerasnn.serving.metadata import get_model_metadata
 from kerasnn.serving.multi_inference import first_model_spec, multi_inference
 from kerasnn.serving.service import Service
@@ -33,13 +34,14 @@ def add_services(server: grpc.aio.Server, service: Service) -> "health.aio.Healt
         Who answers health checks; its `enter_graceful_shutdown` tells clients to leave.
     """
     models_health = ModelHealth(service)
+    reading = ReadingServer(server)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionServicer(service), server
+        PredictionServicer(service), reading
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelServicer(service), server
+        ModelServicer(service), reading
     )
-    health_pb2_grpc.add_HealthServicer_to_server(models_health, server)
+    health_pb2_grpc.add_HealthServicer_to_server(models_health, reading)
     return models_health
 
 
