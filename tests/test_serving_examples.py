@@ -230,6 +230,15 @@ def test_there_must_be_examples_and_not_too_many(function, outputs):
     )
 
 
+@pytest.mark.parametrize(
+    ("function", "outputs"), [(classify, CLASSES), (regress, {"outputs": FLOAT})]
+)
+def test_a_signature_that_takes_no_strings_is_refused(function, outputs):
+    assert error_of(function, outputs, inputs={"inputs": FLOAT}) == (
+        "Expects arg[0] to be float but string is provided"
+    )
+
+
 def test_a_signature_is_found_by_name_and_by_default():
     version = version_of(
         serving_default=definition({"a": FLOAT}, {}), other=definition({"b": FLOAT}, {})

@@ -564,6 +564,10 @@ class TestMultiInference:
                 ("INVALID_ARGUMENT", "Found ModelSpec with an empty model name."),
             ),
             (
+                several(("regress_x_to_y", "regress"), ("regress_x2_to_y3", "regress")),
+                ("INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided"),
+            ),
+            (
                 several(("regress_x_to_y", "regress"), ("regress_x_to_y", "regress")),
                 ("INVALID_ARGUMENT", "Duplicate evaluation of signature: regress_x_to_y"),
             ),

@@ -33,7 +33,8 @@ async def multi_inference(service: Service, request: Message, deadline: float) -
     with opened(service, first_model_spec(request)) as version:
         signatures = _signatures(version, request.tasks)
         examples = examples_of(request.input)
-        check_examples(service, examples)
+        for signature in signatures:
+            check_examples(service, signature, examples)
         feeds = {one.inputs[INPUTS].tensor: examples for one in signatures}
         fetches = _fetches(version, request.tasks, signatures)
         arrays = await service.inference.run_blocking(
