@@ -95,7 +95,8 @@ export class Answer {
 
   showClass({ class: best, probabilities }) {
     const { classes } = this.facts.manifest ?? {};
-    const labels = classes?.length === probabilities.length ? classes : probabilities.map((_, i) => i);
+    const named = classes?.length === probabilities.length;
+    const labels = named ? classes : probabilities.map((_, i) => i);
     const bars = probabilities.map((share, i) => ({ label: String(labels[i]), share }));
     return this.showBars(bars, this.facts.manifest?.schema?.target?.name ?? "class", best);
   }
@@ -114,10 +115,13 @@ export class Answer {
       : bars;
     const left = bars.length - shown.length;
     const items = shown.map((bar) => this.bar(bar, bar.label === label));
+    const short = shown.every((bar) => bar.label.length < 3) ? ".short" : "";
+    const list = element(`ul.bars${short}`, { "aria-label": "Probabilities" }, ...items);
+    list.style.setProperty("--half", Math.ceil(items.length / 2));
     this.body.replaceChildren(
       headline(name, label, percent(share)),
-      element("ul.bars", { "aria-label": "Probabilities" }, ...items),
-      ...(left ? [element("p.soft", {}, `and ${number(left)} classes that are less probable`)] : []),
+      list,
+      ...(left ? [element("p.soft", {}, `and ${number(left)} less probable classes`)] : []),
     );
     return `${name}: ${label}, ${percent(share)}`;
   }
@@ -178,7 +182,9 @@ function writeLines(value, indent = "") {
   }
   const items = list
     ? value.map((one) => writeLines(one, inner))
-    : Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${writeLines(one, inner)}`);
+    : Object.entries(value).map(
+        ([key, one]) => `${JSON.stringify(key)}: ${writeLines(one, inner)}`,
+      );
   const [open, close] = list ? "[]" : "{}";
   return `${open}\n${items.map((item) => inner + item).join(",\n")}\n${indent}${close}`;
 }

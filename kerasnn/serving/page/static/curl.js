@@ -12,16 +12,26 @@ function quoted(text) {
 }
 
 export class Curl {
-  constructor() {
+  /** @param {string} before what stands there until something was asked. */
+  constructor(before) {
     this.line = element("pre.curl", { tabindex: "0", "aria-label": "Request as a curl command" });
     this.told = element("span.soft", { role: "status" });
     const copy = element("button", { type: "button", on: { click: () => this.copy() } }, "Copy");
-    this.element = element("div", {}, this.line, element("div.buttons", {}, copy, this.told));
+    this.before = element("p.soft", {}, before);
+    this.shown = element(
+      "div",
+      { hidden: true },
+      this.line,
+      element("div.buttons", {}, copy, this.told),
+    );
+    this.element = element("div", {}, this.before, this.shown);
   }
 
   show(url, text) {
     this.line.textContent = curlLine(url, text);
     this.told.textContent = "";
+    this.before.hidden = true;
+    this.shown.hidden = false;
   }
 
   /** The clipboard is there on this machine and over https; elsewhere the line is selected. */

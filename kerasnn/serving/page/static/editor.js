@@ -36,7 +36,8 @@ export class Editor {
   }
 
   makeChoice() {
-    const options = [...this.signatures.keys()].map((key) => element("option", { value: key }, key));
+    const keys = [...this.signatures.keys()];
+    const options = keys.map((key) => element("option", { value: key }, key));
     const on = { change: () => this.show() };
     return element("select", { id: newId("signature"), on }, ...options);
   }
@@ -86,15 +87,16 @@ function verbOf({ method_name: method }) {
 
 /** A request that the signature takes, of zeros and empty texts. */
 export function exampleRequest(signature, manifest) {
-  const parts = signature.key === "serving_default" ? [] : [
-    `"signature_name": ${JSON.stringify(signature.key)}`,
-  ];
+  const { key } = signature;
+  const parts = key === "serving_default" ? [] : [`"signature_name": ${JSON.stringify(key)}`];
   if (verbOf(signature) !== "predict") {
     parts.push(`"examples": [${exampleFeatures(manifest)}]`);
   } else if (signature.inputs.every(hasRows)) {
     parts.push(`"instances": [\n  ${exampleRow(signature.inputs)}\n]`);
   } else {
-    const pairs = signature.inputs.map((one) => `${JSON.stringify(one.name)}: ${zeros(one, one.shape)}`);
+    const pairs = signature.inputs.map(
+      (one) => `${JSON.stringify(one.name)}: ${zeros(one, one.shape)}`,
+    );
     parts.push(`"inputs": {\n  ${pairs.join(",\n  ")}\n}`);
   }
   return `{${parts.join(", ")}}`;

@@ -71,7 +71,12 @@ export function signaturesSection({ signatures, manifest }) {
           element(
             "table",
             {},
-            element("tbody", {}, ...tensorRows("in", inputs, manifest), ...tensorRows("out", outputs)),
+            element(
+              "tbody",
+              {},
+              ...tensorRows("in", inputs, manifest),
+              ...tensorRows("out", outputs),
+            ),
           ),
         ),
         element("p.soft", {}, signature.method_name),

@@ -11,8 +11,10 @@ export function writeJson(value) {
     return `[${value.map(writeJson).join(", ")}]`;
   }
   if (value !== null && typeof value === "object") {
-    const pairs = Object.entries(value);
-    return `{${pairs.map(([key, one]) => `${JSON.stringify(key)}: ${writeJson(one)}`).join(", ")}}`;
+    const pairs = Object.entries(value).map(
+      ([key, one]) => `${JSON.stringify(key)}: ${writeJson(one)}`,
+    );
+    return `{${pairs.join(", ")}}`;
   }
   return JSON.stringify(value);
 }
@@ -26,5 +28,6 @@ function isKept(token) {
   if (token.startsWith('"')) {
     return true;
   }
-  return Number.isFinite(Number(token)) && (/[.eE]/.test(token) || Number.isSafeInteger(Number(token)));
+  const value = Number(token);
+  return Number.isFinite(value) && (/[.eE]/.test(token) || Number.isSafeInteger(value));
 }

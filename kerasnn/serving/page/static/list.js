@@ -5,6 +5,7 @@ import { getFacts } from "./server.js";
 import { stateOf } from "./words.js";
 
 const SECONDS = 3;
+const NONE = "There are none yet. One that comes is shown here.";
 
 /** The address of a model's view, or of that of one version. */
 export function viewOf(name, version = null) {
@@ -23,7 +24,7 @@ export class ModelList {
     this.told = told;
     this.changed = changed;
     this.seen = "";
-    this.models = [];
+    this.models = null; // until the server has told them
     this.chosen = null;
   }
 
@@ -42,8 +43,8 @@ export class ModelList {
   async refresh() {
     try {
       const { models } = await getFacts("models");
-      this.tell(models.length ? "" : "There are none yet. One that comes is shown here.");
-      if (JSON.stringify(models) !== this.seen) {
+      const isBack = this.tell(models.length ? "" : NONE);
+      if (JSON.stringify(models) !== this.seen || isBack) {
         this.seen = JSON.stringify(models);
         this.models = models;
         this.show();
@@ -62,10 +63,13 @@ export class ModelList {
     }
   }
 
+  /** Whether that is something else than before. */
   tell(text) {
-    if (this.told.textContent !== text) {
+    const isNew = this.told.textContent !== text;
+    if (isNew) {
       this.told.textContent = text;
     }
+    return isNew;
   }
 
   show() {

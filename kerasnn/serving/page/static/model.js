@@ -43,7 +43,7 @@ export function modelParts(facts) {
 /** Question, answer and request. The question that was changed last is the one that counts. */
 function askingParts(facts) {
   const answer = new Answer(facts);
-  const curl = new Curl();
+  const curl = new Curl("What you ask is shown here, as a command to copy.");
   const send = ({ url, text }) => postRequest(url, text);
   const latest = new Latest(
     send,
@@ -83,7 +83,7 @@ function askingParts(facts) {
       "div.try",
       {},
       section(heading, question === null ? editor.element : question.element),
-      section("Answer", answer.element),
+      element("div.answers", {}, section("Answer", answer.element)),
     ),
     section(
       "Request",

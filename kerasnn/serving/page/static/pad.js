@@ -9,7 +9,8 @@ const ERASER_BUTTON = 32; // of a pen that is turned round
 
 /** The names of the pixels, row by row. */
 export function pixelNames() {
-  return Array.from({ length: SIDE * SIDE }, (_, i) => `pixel_${Math.floor(i / SIDE)}_${i % SIDE}`);
+  const places = Array.from({ length: SIDE * SIDE }, (_, i) => [Math.floor(i / SIDE), i % SIDE]);
+  return places.map(([row, column]) => `pixel_${row}_${column}`);
 }
 
 /** A question that is drawn; `changed` is called whenever it is another. */
@@ -25,7 +26,8 @@ export class Pad {
     this.active = 0;
     this.last = null; // where the pen was, while it is down
     this.cells = pixelNames().map((_, i) => this.cell(i));
-    this.erase = element("button", { type: "button", "aria-pressed": "false", on: { click: () => this.turnPen() } }, "Erase");
+    const on = { click: () => this.turnPen() };
+    this.erase = element("button", { type: "button", "aria-pressed": "false", on }, "Erase");
     this.grid = this.makeGrid();
     this.element = this.makeElement();
     this.show();
@@ -38,7 +40,8 @@ export class Pad {
     }
     const names = pixelNames();
     const values = Object.fromEntries(names.map((name, i) => [name, this.value(i)]));
-    return { verb: "predict", text: writeJson({ instances: [this.columns.map((c) => values[c])] }) };
+    const row = this.columns.map((column) => values[column]);
+    return { verb: "predict", text: writeJson({ instances: [row] }) };
   }
 
   value(i) {
@@ -89,11 +92,17 @@ export class Pad {
       {},
       this.grid,
       element("div.buttons", {}, clear, this.erase),
+      element("p.soft", {}, "Draw it large, from the top edge to the bottom edge."),
       element(
-        "p.soft",
-        { id: help },
-        "Draw it large, from the top edge to the bottom edge. By keyboard: arrows move, with Shift",
-        " they draw; Space sets or clears a pixel, 0 to 9 set how dark it is.",
+        "details",
+        {},
+        element("summary", {}, "By keyboard"),
+        element(
+          "p.soft",
+          { id: help },
+          "Arrows move, with Shift they draw. Space sets or clears a pixel, 0 to 9 set how dark",
+          " it is.",
+        ),
       ),
     );
   }

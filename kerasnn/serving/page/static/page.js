@@ -28,7 +28,6 @@ class ModelView {
     this.parts = element("div");
     const back = element("p.back", {}, element("a", { href: "#" }, "‹ All models"));
     main.replaceChildren(back, this.heading, this.about, this.versions, this.notice, this.parts);
-    this.load();
   }
 
   async load() {
@@ -47,32 +46,42 @@ class ModelView {
       }
     }
     this.isLoading = false;
-    this.update();
+    if (this.facts !== null) {
+      this.update();
+    }
   }
 
   /** The states of the versions may have changed; what somebody enters stays. */
   update() {
-    if (view !== this || this.isLoading) {
+    if (view !== this || this.isLoading || list.models === null) {
       return;
     }
-    const { versions = [] } = list.models.find((model) => model.name === this.name) ?? {};
+    const model = list.models.find((one) => one.name === this.name);
+    const versions = model?.versions ?? [];
     const ready = versions.filter((one) => stateOf(one) === "ready").map((one) => one.version);
     this.showVersions(versions, ready);
     if (this.facts === null) {
-      const wanted = this.version === null ? ready.length > 0 : ready.includes(this.version);
-      if (wanted) {
-        this.load();
-      }
+      this.loadIfReady(model, ready);
       return;
     }
     const [newest] = ready;
-    const gone = list.models.length > 0 && !ready.includes(this.facts.version);
-    if (gone) {
+    if (!ready.includes(this.facts.version)) {
       this.tell(`Version ${this.facts.version} does not answer any more.`, newest);
     } else if (this.version === null && newest !== this.facts.version && newest !== undefined) {
       this.tell(`Version ${newest} is ready.`, newest);
     } else {
       this.notice.hidden = true;
+    }
+  }
+
+  loadIfReady(model, ready) {
+    if (this.version === null ? ready.length > 0 : ready.includes(this.version)) {
+      this.load();
+    } else if (model === undefined) {
+      this.about.textContent = "The server has no model of this name.";
+    } else {
+      const none = this.version === null ? "No version of it" : `Version ${this.version} of it`;
+      this.about.textContent = `${none} can answer now.`;
     }
   }
 
@@ -106,7 +115,8 @@ class ModelView {
       this.load();
       this.heading.focus();
     };
-    const button = element("button", { type: "button", on: { click: use } }, `Use version ${newest}`);
+    const on = { click: use };
+    const button = element("button", { type: "button", on }, `Use version ${newest}`);
     this.notice.dataset.text = text;
     this.notice.replaceChildren(text, ...(newest === undefined ? [] : [" ", button]));
     this.notice.hidden = false;
@@ -144,6 +154,7 @@ function showWanted() {
   document.title = name ? `${name} - kerasnn` : "Models - kerasnn";
   view = null;
   view = name ? new ModelView(name, version) : new StartView();
+  view.update();
   list.choose(name || null);
 }
 
