@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+from kerasnn.serving.signatures import INIT_SIGNATURE
+
 # How many inputs come before those that are handed on to the functions of a node. Not
 # While: its body makes the arguments of its next turn.
 _OWN_INPUTS = {
@@ -15,7 +17,6 @@ _OWN_INPUTS = {
     "StatelessCase": 1,
 }
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-_INIT_SIGNATURE = "__saved_model_init_op"
 
 
 class Program:
@@ -46,7 +47,7 @@ class Program:
     def request_ends(self) -> Iterator[str]:
         """The tensors that a request can ask for."""
         for key, signature in self._meta_graph.signature_def.items():
-            if key != _INIT_SIGNATURE:
+            if key != INIT_SIGNATURE:
                 yield from (info.name for info in signature.outputs.values())
 
     def load_ends(self) -> Iterator[str]:
@@ -55,8 +56,8 @@ class Program:
             yield self._meta_graph.saver_def.restore_op_name
         for name in _INIT_COLLECTIONS:
             yield from self._meta_graph.collection_def[name].node_list.value
-        if _INIT_SIGNATURE in self._meta_graph.signature_def:
-            signature = self._meta_graph.signature_def[_INIT_SIGNATURE]
+        if INIT_SIGNATURE in self._meta_graph.signature_def:
+            signature = self._meta_graph.signature_def[INIT_SIGNATURE]
             yield from (info.name for info in signature.outputs.values())
 
     def fed_by_requests(self) -> set[str]:

@@ -1,4 +1,9 @@
-"""Where models lie, and which of their versions are wanted."""
+"""Where models lie, and which of their versions are wanted.
+
+Names come from listing folders and from the operator's configuration, never from a
+request, so that none leads out of a folder. A link in a folder is followed, as TensorFlow
+Serving does: whoever may write there decides what is served.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,9 +36,8 @@ class ModelSource:
     versions: tuple[int, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
 
-    def wanted(self) -> dict[int, Path]:
-        """The wanted versions that are there, and their folders, the highest first."""
-        there = version_folders(self.folder)
+    def wanted(self, there: Mapping[int, Path]) -> dict[int, Path]:
+        """Those of the versions that are there which are wanted, the highest first."""
         if self.versions:
             return {n: path for n, path in there.items() if n in self.versions}
         return dict(list(there.items())[: self.latest])
@@ -45,13 +49,19 @@ Sources = Mapping[str, ModelSource]
 def version_folders(folder: Path) -> dict[int, Path]:
     """The versions in a folder by number, the highest first.
 
-    Every sub-folder whose name is a whole number is one; leading zeros are allowed.
+    Every sub-folder whose name is a whole number is one; leading zeros are allowed. Of two
+    names for one number that without zeros counts.
+
+    Raises:
+        OSError: the folder is there and cannot be listed. What was found before should
+            stay then: a disk that does not answer has not lost its models.
     """
     try:
-        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    except OSError:
+        paths = [path for path in folder.iterdir() if is_version(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    numbers = {int(name): folder / name for name in names if is_version(name)}
+    paths.sort(key=lambda path: path.name)  # "01" before "1"
+    numbers = {int(path.name): path for path in paths if path.is_dir()}
     return dict(sorted(numbers.items(), reverse=True))
 
 
@@ -70,23 +80,52 @@ def folder_sources(
             has the name of its folder.
         latest: see `ModelSource`.
         versions: see `ModelSource`.
+
+    Returns:
+        A function that raises OSError if the folder cannot be listed.
     """
+    # Before the process changes its folder, and "." gets its name.
+    folder = folder.absolute()
 
     def look() -> Sources:
-        if version_folders(folder):
-            paths = [folder.absolute()]
-        elif folder.is_dir():
-            paths = sorted(path for path in folder.iterdir() if version_folders(path))
-        else:
-            paths = []
-        # A name beginning with a dot is somebody's work in progress.
+        paths = [folder] if version_folders(folder) else _model_folders(folder)
         return {
-            path.name: ModelSource(path, latest=latest, versions=versions)
-            for path in paths
-            if not path.name.startswith(".")
+            path.name: ModelSource(path, latest=latest, versions=versions) for path in paths
         }
 
     return look
+
+
+def _model_folders(folder: Path) -> list[Path]:
+    """The sub-folders that hold versions.
+
+    A name that begins with a dot is somebody's work in progress; one that is no Unicode
+    cannot be asked for.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [
+        path
+        for path in paths
+        if not path.name.startswith(".") and _is_unicode(path.name) and _has_versions(path)
+    ]
+
+
+def _has_versions(folder: Path) -> bool:
+    try:
+        return bool(version_folders(folder))
+    except PermissionError:
+        return False  # of somebody else; such as lost+found
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def config_sources(text: str) -> Sources:
@@ -115,10 +154,11 @@ def sources_of(config: Any) -> Sources:
     """The models of a `ModelServerConfig` message.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, it is not one that can be served.
+        ServingError: INVALID_ARGUMENT, it is not one that can be served; where TensorFlow
+            Serving has a text for it, that one.
     """
     if config.WhichOneof("config") != "model_config_list":
-        raise invalid("Expected a ModelServerConfig with a model_config_list")
+        raise invalid("a ModelServerConfig must have a model_config_list; this has none")
     sources: dict[str, ModelSource] = {}
     for model in config.model_config_list.config:
         if model.name in sources:
@@ -130,29 +170,49 @@ def sources_of(config: Any) -> Sources:
 
 
 def _source(model: Any) -> ModelSource:
+    if not model.name:
+        raise invalid("each model of a model_config_list must have a name; one has none")
+    _check_platform(model)
     folder = Path(model.base_path)
     if not folder.is_absolute():
         raise invalid(
-            f"Expected model {model.name} to have an absolute path or URI; got"
-            f" base_path()={model.base_path}"
+            f"Expected model {model.name} to have an absolute path or URI; got base_path()="
+            f"{model.base_path}"
         )
-    if not model.model_platform:
+    return ModelSource(folder, **_policy(model), labels=dict(model.version_labels))
+
+
+def _check_platform(model: Any) -> None:
+    platform = model.model_platform
+    if model.model_type != model_server_config_pb2.MODEL_TYPE_UNSPECIFIED:
+        if platform:
+            raise invalid(
+                "Illegal setting both ModelServerConfig::model_type (deprecated) and"
+                f" ModelServerConfig::model_platform, model name is {model.name}"
+            )
+        platform = model_server_config_pb2.ModelType.Name(model.model_type).lower()
+    if not platform:
         raise invalid(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor"
             f" ModelServerConfig::model_platform, model name is {model.name}"
         )
-    if model.model_platform != PLATFORM:
+    if platform != PLATFORM:
         raise invalid(
-            f"Model {model.name} requests unsupported platform {model.model_platform}"
+            f'the model_platform of model {model.name} must be "{PLATFORM}";'
+            f' got "{platform}"'
         )
-    labels = dict(model.version_labels)
+
+
+def _policy(model: Any) -> dict[str, Any]:
+    """Which versions are wanted, as arguments of `ModelSource`."""
     policy = model.model_version_policy
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":
-        return ModelSource(folder, latest=None, labels=labels)
+        return {"latest": None}
     if kind == "specific":
-        versions = tuple(policy.specific.versions)
-        if not versions:
-            raise invalid(f"model {model.name}: policy specific must name versions")
-        return ModelSource(folder, versions=versions, labels=labels)
-    return ModelSource(folder, latest=policy.latest.num_versions or 1, labels=labels)
+        if not policy.specific.versions:
+            raise invalid(
+                f"model {model.name}: the policy specific must name versions; it names none"
+            )
+        return {"versions": tuple(policy.specific.versions)}
+    return {"latest": policy.latest.num_versions or 1}
