@@ -12,6 +12,7 @@ export class Answer {
   constructor(facts) {
     this.facts = facts;
     this.bars = new Map();
+    this.isAnswered = false;
     this.body = element("div.answer");
     this.note = element("p.soft.note");
     this.problem = element("p.problem", { role: "alert" });
@@ -23,6 +24,7 @@ export class Answer {
   /** There is nothing to answer yet. */
   showNothing(text) {
     this.start("");
+    this.isAnswered = false;
     this.bars.clear();
     this.body.replaceChildren(element("p.soft", {}, text));
     this.note.textContent = "";
@@ -31,12 +33,15 @@ export class Answer {
   /** What is shown is the answer to an earlier question. */
   showStale() {
     this.body.classList.add("stale");
+    this.note.textContent = this.isAnswered ? "This answers what you asked before." : "";
   }
 
   showProblem(text) {
     this.start(text);
+    if (!this.isAnswered) {
+      this.body.replaceChildren();
+    }
     this.showStale();
-    this.note.textContent = "";
   }
 
   /**
@@ -46,6 +51,7 @@ export class Answer {
    */
   show(content, milliseconds, verb) {
     this.start("");
+    this.isAnswered = true;
     const told = this.told(content, verb);
     this.say(told);
     const time = milliseconds < 1 ? "less than 1" : milliseconds.toFixed(0);
@@ -110,9 +116,10 @@ export class Answer {
     const most = bars.reduce((a, b) => (b.share > a.share ? b : a));
     const label = String(best ?? most.label);
     const share = (bars.find((bar) => bar.label === label) ?? most).share;
+    const placed = bars.map((bar, place) => ({ ...bar, place }));
     const shown = bars.length > MOST_BARS
-      ? [...bars].sort((a, b) => b.share - a.share).slice(0, MOST_BARS)
-      : bars;
+      ? placed.sort((a, b) => b.share - a.share).slice(0, MOST_BARS)
+      : placed;
     const left = bars.length - shown.length;
     const items = shown.map((bar) => this.bar(bar, bar.label === label));
     const short = shown.every((bar) => bar.label.length < 3) ? ".short" : "";
@@ -127,15 +134,16 @@ export class Answer {
   }
 
   /** A bar is kept between answers, so that it moves. */
-  bar({ label, share }, isBest) {
-    if (!this.bars.has(label)) {
+  bar({ label, share, place }, isBest) {
+    if (!this.bars.has(place)) {
+      const name = element("span.label");
       const fill = element("span.fill");
       const text = element("span.share");
       const track = element("span.track", { "aria-hidden": "true" }, fill);
-      const item = element("li", {}, element("span.label", { title: label }, label), track, text);
-      this.bars.set(label, { item, fill, text });
+      this.bars.set(place, { item: element("li", {}, name, track, text), name, fill, text });
     }
-    const { item, fill, text } = this.bars.get(label);
+    const { item, name, fill, text } = this.bars.get(place);
+    name.textContent = label;
     fill.style.setProperty("--share", share);
     text.textContent = percent(share);
     item.title = `${label}: ${share}`;

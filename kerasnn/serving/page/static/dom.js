@@ -18,7 +18,9 @@ export function newId(word) {
 export function element(tag, attributes = {}, ...children) {
   const [name, ...classes] = tag.split(".");
   const node = document.createElement(name);
-  node.classList.add(...classes);
+  if (classes.length) {
+    node.className = classes.join(" ");
+  }
   for (const [key, value] of Object.entries(attributes)) {
     if (key === "on") {
       for (const [event, listener] of Object.entries(value)) {

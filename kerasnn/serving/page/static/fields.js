@@ -45,7 +45,7 @@ export function numberField({ name, low, high, required = false }, changed) {
   });
   const hint = ranged ? `${number(low, 6)} to ${number(high, 6)}` : "";
   const field = labelled(name, input, hint);
-  const slider = ranged ? makeSlider(low, high, step, start) : null;
+  const slider = ranged ? makeSlider(low, high, start) : null;
   if (slider !== null) {
     slider.addEventListener("input", () => {
       input.value = onStep(Number(slider.value), step);
@@ -54,8 +54,9 @@ export function numberField({ name, low, high, required = false }, changed) {
     input.after(slider);
   }
   input.addEventListener("input", () => {
-    if (slider !== null && document.activeElement !== slider) {
-      slider.value = input.value.trim() || slider.value;
+    const typed = parseFloat(input.value);
+    if (slider !== null && document.activeElement !== slider && Number.isFinite(typed)) {
+      slider.value = typed;
     }
     changed();
   });
@@ -87,11 +88,9 @@ function readNumber(typed, required) {
 }
 
 /** The slider helps the mouse; keys and screen readers have the number beside it. */
-function makeSlider(low, high, step, start) {
+function makeSlider(low, high, start) {
   const attributes = { type: "range", min: low, max: high, step: "any", value: start };
-  const slider = element("input", { ...attributes, tabindex: "-1", "aria-hidden": "true" });
-  slider.dataset.step = step;
-  return slider;
+  return element("input", { ...attributes, tabindex: "-1", "aria-hidden": "true" });
 }
 
 /** About a hundredth of the range, as 1, 2 or 5 of some power of ten; 1 between whole ends. */
@@ -200,9 +199,10 @@ function labelled(name, control, hint) {
   control.setAttribute("aria-describedby", described.join(" "));
   const show = (text) => {
     problem.textContent = text;
-    control.toggleAttribute("aria-invalid", text !== "");
     if (text) {
       control.setAttribute("aria-invalid", "true");
+    } else {
+      control.removeAttribute("aria-invalid");
     }
   };
   return {

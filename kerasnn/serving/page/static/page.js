@@ -80,8 +80,10 @@ class ModelView {
     } else if (model === undefined) {
       this.about.textContent = "The server has no model of this name.";
     } else {
-      const none = this.version === null ? "No version of it" : `Version ${this.version} of it`;
-      this.about.textContent = `${none} can answer now.`;
+      const { version } = this;
+      this.about.textContent = version === null
+        ? "No version of it can answer now."
+        : `Its version ${version} cannot answer now.`;
     }
   }
 
