@@ -78,9 +78,10 @@ function askingParts(facts) {
   } else {
     follow();
   }
+  const isDrawn = question instanceof Pad;
   return [
     element(
-      "div.try",
+      isDrawn ? "div.try.drawn" : "div.try",
       {},
       section(heading, question === null ? editor.element : question.element),
       element("div.answers", {}, section("Answer", answer.element)),
