@@ -13,6 +13,8 @@ from kerasnn.serving.statuses import ServingError
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _WATCH_SECONDS = 1.0
+# For those who watch to be told that the server stops, before it ends their calls.
+_LAST_WORD_SECONDS = 0.1
 
 
 class ModelHealth(health.aio.HealthServicer):
@@ -26,6 +28,7 @@ class ModelHealth(health.aio.HealthServicer):
         super().__init__()
         self._service = service
         self._draining = False
+        self._told_the_end = asyncio.Event()
         self._told: set[str] = set()
 
     async def Check(self, request: Message, context: Context) -> Any:  # noqa: N802
@@ -36,18 +39,27 @@ class ModelHealth(health.aio.HealthServicer):
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: Message, context: Context) -> None:  # noqa: N802
-        """The state of a service now, and whenever it changes."""
+        """The state of a service now, and whenever it changes, until the server stops."""
         await self._tell(request.service)
-        looking = asyncio.create_task(self._keep_telling(request.service))
+        tasks = [
+            asyncio.create_task(super().Watch(request, context)),
+            asyncio.create_task(self._keep_telling(request.service)),
+            asyncio.create_task(self._told_the_end.wait()),
+        ]
         try:
-            await super().Watch(request, context)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            looking.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def enter_graceful_shutdown(self) -> None:
-        """Nothing is SERVING from now on."""
+        """Nothing is SERVING from now on; whoever watches is told, and let go."""
         self._draining = True
         await super().enter_graceful_shutdown()
+        await asyncio.sleep(_LAST_WORD_SECONDS)
+        self._told_the_end.set()
 
     def _status(self, name: str) -> Any:
         models = self._service.models
