@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kerasnn.serving.prometheus import Counter, Gauge, Histogram
+from kerasnn.serving.prometheus import Counter, Histogram, Reading
 from kerasnn.serving.statuses import Code
 
 # As TensorFlow Serving's: from 10 microseconds to 25 minutes.
@@ -68,16 +68,16 @@ class Metrics:
             ROW_LIMITS,
         )
         start = time.time()
-        self._gauges = [
-            Gauge(
+        self._readings = [
+            Reading(
                 "process_start_time_seconds",
                 "When the process started, in seconds since 1970.",
                 lambda: start,
             ),
-            Gauge(
+            Reading(
                 "process_resident_memory_bytes", "Memory in bytes.", resident_memory_bytes
             ),
-            Gauge("process_cpu_seconds", "CPU time in seconds.", time.process_time),
+            Reading("process_cpu_seconds_total", "CPU time in seconds.", time.process_time),
         ]
 
     def observe_request(
@@ -108,22 +108,22 @@ class Metrics:
         """Count a version that was warmed up."""
         self._warm_up.observe((model, "OK"), seconds * 1e6)
 
-    def add_gauge(
+    def add_reading(
         self, name: str, help_text: str, read: Callable[[], float | None]
     ) -> None:
         """Show a number that is read whenever the metrics are asked for."""
-        self._gauges.append(Gauge(name, help_text, read))
+        self._readings.append(Reading(name, help_text, read))
 
     def text(self) -> str:
         """Everything, in Prometheus's text form (version 0.0.4)."""
-        counted: list[Counter | Histogram | Gauge] = [
+        counted: list[Counter | Histogram | Reading] = [
             self._requests,
             self._latency,
             self._runtime,
             self._warm_up,
             self._rows,
             self._together,
-            *self._gauges,
+            *self._readings,
         ]
         return "".join(f"{line}\n" for one in counted for line in one.lines())
 

@@ -100,18 +100,19 @@ class Histogram:
         ]
 
 
-class Gauge:
-    """What is so at the moment, without labels.
+class Reading:
+    """A number that is read when Prometheus asks, without labels.
 
     Args:
-        name: in Prometheus.
+        name: in Prometheus; one that only grows ends in `_total`.
         help_text: one line, with the unit.
-        read: tells the number when Prometheus asks; None: it is not known here.
+        read: tells the number; None: it is not known here.
     """
 
     def __init__(self, name: str, help_text: str, read: Callable[[], float | None]) -> None:
         self.name = name
-        self._head = _head(name, help_text, "gauge")
+        kind = "counter" if name.endswith("_total") else "gauge"
+        self._head = _head(name, help_text, kind)
         self._read = read
 
     def lines(self) -> list[str]:

@@ -230,7 +230,7 @@ def _service(options: ServerOptions) -> Service:
         waiting=options.limits.waiting,
         metrics=metrics,
     )
-    metrics.add_gauge(
+    metrics.add_reading(
         "kerasnn_requests_waiting",
         "Requests that are computed or wait for it.",
         lambda: inference.waiting,
