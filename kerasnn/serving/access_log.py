@@ -18,11 +18,10 @@ from typing import Any, TextIO
 
 from kerasnn.errors import InputError
 from kerasnn.serving.options import STANDARD_ERROR
-from kerasnn.serving.statuses import Code
 
 MOST_WAITING = 10_000
-# Where in an ASGI scope the REST side leaves what a request was about: model, version,
-# code and rows.
+# Where in an ASGI scope the REST side leaves what a request was about, if there is a dict:
+# model, version, code and rows.
 FACTS = "kerasnn.request"
 CLIENT_IS_GONE = 499
 
@@ -133,15 +132,6 @@ def logged_app(app: App, log: AccessLog) -> App:
             )
 
     return logged
-
-
-def request_facts(
-    scope: Any, *, model: str, version: int | None, code: Code, rows: int | None
-) -> None:
-    """Say what a REST request was about, if it is logged at all."""
-    facts = scope.get(FACTS)
-    if facts is not None:
-        facts.update(model=model, version=version, code=code.name, rows=rows)
 
 
 def milliseconds_since(start: float) -> float:
