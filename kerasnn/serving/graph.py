@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
@@ -48,10 +49,6 @@ class Graph:
     """
 
     def __init__(self, folder: Path, *, trusted: bool = False) -> None:
-        if not (folder / "saved_model.pb").exists():
-            raise ServingError(
-                Code.NOT_FOUND, f"Could not find SavedModel .pb at: {folder}"
-            )
         meta_graph = _read(folder)
         if not trusted:
             _check_harmless(meta_graph)
@@ -194,22 +191,37 @@ def _read(folder: Path) -> Any:
     """The MetaGraphDef for serving.
 
     Raises:
-        ServingError: the file is damaged, or holds none.
+        ServingError: there is no file, it is damaged, or holds none.
     """
-    saved = saved_model_pb2.SavedModel()
-    path = folder / "saved_model.pb"
-    try:
-        saved.ParseFromString(path.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise ServingError(Code.DATA_LOSS, f"{path} cannot be read: {error}") from None
+    path, saved = _saved_model(folder)
     for meta_graph in saved.meta_graphs:
         if set(meta_graph.meta_info_def.tags) == {_TAG}:
             return meta_graph
     raise ServingError(
         Code.NOT_FOUND,
         f"Could not find meta graph def matching supplied tags: {{ {_TAG} }}. To inspect"
-        f" available tag-sets in the SavedModel, please use the SavedModel CLI:"
+        " available tag-sets in the SavedModel, please use the SavedModel CLI:"
         f" `saved_model_cli`; in {path}",
+    )
+
+
+def _saved_model(folder: Path) -> tuple[Path, Any]:
+    """The file of a SavedModel, binary or text, and what it says."""
+    saved = saved_model_pb2.SavedModel()
+    path = folder / "saved_model.pb"
+    try:
+        if path.exists():
+            saved.ParseFromString(path.read_bytes())
+            return path, saved
+        path = folder / "saved_model.pbtxt"
+        if path.exists():
+            return path, text_format.Parse(path.read_bytes(), saved)
+    except (OSError, DecodeError, text_format.ParseError) as error:
+        raise ServingError(Code.DATA_LOSS, f"{path} cannot be read: {error}") from None
+    raise ServingError(
+        Code.NOT_FOUND,
+        "Could not find SavedModel .pb or .pbtxt at supplied export directory path:"
+        f" {folder}",
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+from tensorflow.core.framework import types_pb2
+
 from kerasnn.serving.signatures import INIT_SIGNATURE
 
 # How many inputs come before those that are handed on to the functions of a node. Not
@@ -96,9 +98,11 @@ class Program:
                 waiting += functions_of(node)
 
     def origins(self, function: str | None, tensor: str) -> set[str]:
-        """Where a tensor comes from: the nodes of the graph that make it.
+        """Where the values of a tensor come from: the nodes of the graph that make them.
 
-        Followed through identities, and through arguments of functions to every call.
+        Followed through identities, through arguments of functions to every call, and
+        through variables of strings to everything that is ever written into them: an
+        asset's path takes that way.
 
         Args:
             function: that the tensor stands in; None: the graph.
@@ -114,18 +118,47 @@ class Program:
             if place in seen:
                 continue
             seen.add(place)
-            function, name = place
-            if function is not None and name in _arguments(self.functions[function]):
-                callers = list(self._callers(function, name))
-                waiting += callers
-                found |= set() if callers else {""}
-                continue
-            node = self._named(function, name)
-            if node is not None and node.op == "Identity":
-                waiting.append((function, _node(node.input[0])))
-            else:
-                found.add(name if function is None else "")
+            before = self._before(*place)
+            if before is None:
+                found.add(place[1] if place[0] is None else "")
+            elif not before:
+                found.add("")
+            waiting += before or ()
         return found
+
+    def _before(
+        self, function: str | None, name: str
+    ) -> list[tuple[str | None, str]] | None:
+        """What hands a value on to a node or argument; None: it makes its own."""
+        if function is not None and name in _arguments(self.functions[function]):
+            return list(self._callers(function, name))
+        node = self._named(function, name)
+        if node is not None and node.op == "Identity":
+            return [(function, _node(node.input[0]))]
+        if node is not None and node.op == "ReadVariableOp" and _is_text(node):
+            return self._written(self.origins(function, node.input[0]))
+        return None
+
+    def _written(self, handles: set[str]) -> list[tuple[str | None, str]]:
+        """What is written anywhere into variables of strings."""
+        variables = {self._variable(handle) for handle in handles}
+        if "" in variables:
+            return []
+        written = []
+        for function, node in self.places():
+            if node.op == "AssignVariableOp" and _is_text(node):
+                into = {self._variable(h) for h in self.origins(function, node.input[0])}
+                if into & (variables | {""}):  # what cannot be told may be this one
+                    written.append((function, _node(node.input[1])))
+        return written
+
+    def _variable(self, handle: str) -> str:
+        """What names a variable: two handles can be of the same."""
+        node = self.nodes.get(handle)
+        if node is None or node.op != "VarHandleOp":
+            return ""
+        shared = node.attr["shared_name"].s.decode("utf-8", "replace")
+        return shared or handle
 
     def _named(self, function: str | None, name: str) -> Any:
         if function is None:
@@ -165,6 +198,10 @@ def functions_of(node: Any) -> list[str]:
                 names.append(function.name)
                 waiting += function.attr.values()
     return names
+
+
+def _is_text(node: Any) -> bool:
+    return bool(node.attr["dtype"].type == types_pb2.DT_STRING)
 
 
 def _arguments(function: Any) -> list[str]:
