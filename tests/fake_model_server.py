@@ -39,6 +39,12 @@ class FakeModel:
             "metadata": {"signature_def": {"signature_def": signatures}},
         }
 
+    def states(self, name):
+        """What the page is told."""
+        states = {self.version: "AVAILABLE", "0": "END"}
+        versions = [{"version": v, "state": state} for v, state in states.items()]
+        return {"name": name, "versions": versions}
+
 
 def tensor(name, dtype, shape):
     dims = [{"size": str(size), "name": ""} for size in shape or ()]
@@ -69,9 +75,13 @@ class FakeServer:
     def answer(self, verb, path, content):
         """(status, headers, JSON) to a request."""
         if match := METADATA.fullmatch(path):
-            if self.models.get(match[1]) is None:
-                return error(404, f"Servable not found for request: Latest({match[1]})")
-            return 200, {}, self.models[match[1]].metadata(match[1])
+            name, version = match.groups()
+            if self.models.get(name) is None:
+                return error(404, f"Servable not found for request: Latest({name})")
+            if "/versions/" in path and version != self.models[name].version:
+                why = f"Servable not found for request: Specific({name}, {version})"
+                return error(404, why)
+            return 200, {}, self.models[name].metadata(name)
         if match := INFER.fullmatch(path):
             model = self.models[match[1]]
             if match[2] not in (None, model.version):
@@ -92,7 +102,7 @@ class FakeServer:
                 return error(400, "Feature: x (data type: float) is required")
             return 200, {}, {"results": [[[label, 0.5] for label in model.labels]]}
         if self.tells_manifests and path == "/page/models":
-            return 200, {}, {"models": [{"name": name} for name in self.models]}
+            return 200, {}, {"models": [m.states(n) for n, m in self.models.items()]}
         if self.tells_manifests and (match := PAGE.fullmatch(path)):
             model = self.models[match[1]]
             if match[2] == model.version:

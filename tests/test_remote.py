@@ -417,6 +417,16 @@ def test_an_unknown_model_is_told(serving, tells, hint):
     )
 
 
+def test_an_unknown_version_is_told(serving):
+    fake = serving(tells_manifests=True, people=people())
+    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+        RemoteModel(server, "people/7")
+    assert str(raised.value) == (
+        f"{fake.url} answered with 404: Servable not found for request: Specific(people,"
+        " 7). Its versions there: 1"
+    )
+
+
 def test_a_server_that_is_not_there_is_told():
     with nothing_listens() as url, pytest.raises(ServerError) as raised:
         RemoteModel(Server(url), "digits")
@@ -585,8 +595,9 @@ def test_https_is_checked_by_the_certificates_that_are_given(certificate):
         with Server(fake.url) as server, pytest.raises(ServerError) as raised:
             RemoteModel(server, "net")
     assert list(answers["value"]) == [0]
-    assert str(raised.value).startswith(
-        f"{fake.url} gives no answer: [SSL: CERTIFICATE_VERIFY_FAILED]"
+    assert str(raised.value) == (
+        f"{fake.url}: the server's certificate is not trusted: self-signed certificate."
+        " Name the authority that signed it (--ca-cert)"
     )
 
 

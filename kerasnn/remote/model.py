@@ -120,7 +120,7 @@ class RemoteModel:
         except ServerError as error:
             if error.status not in (400, 404):
                 raise
-            raise InputError(f"{error}{self._names_hint()}") from None
+            raise InputError(f"{error}{self._hint()}") from None
 
     def _default(self) -> Signature:
         if DEFAULT not in self._signatures:
@@ -146,14 +146,22 @@ class RemoteModel:
             return None
         return manifest if known else None
 
-    def _names_hint(self) -> str:
+    def _hint(self) -> str:
+        """What `kerasnn serve` has instead; nothing from other servers."""
         try:
-            names = [str(one["name"]) for one in self._server.get("/page/models")["models"]]
+            models = self._server.get("/page/models")["models"]
+            versions = {str(one["name"]): _available(one["versions"]) for one in models}
         except (ServerError, KeyError, TypeError):
             return ""
-        near = difflib.get_close_matches(self.name, names, n=1)
+        if self.name in versions:
+            return f". Its versions there: {', '.join(versions[self.name]) or 'none'}"
+        near = difflib.get_close_matches(self.name, versions, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else "."
-        return f"{meant} It has {', '.join(names) or 'no models'}"
+        return f"{meant} It has {', '.join(versions) or 'no models'}"
+
+
+def _available(versions: Any) -> list[str]:
+    return [one["version"] for one in versions if one["state"] == "AVAILABLE"]
 
 
 def _path(name: str) -> tuple[str, str]:

@@ -113,6 +113,12 @@ class Server:
             raise ServerError(
                 f"{self.url} did not answer within {self._timeout:g} seconds"
             ) from None
+        except ssl.SSLCertVerificationError as error:
+            self.close()
+            raise ServerError(
+                f"{self.url}: the server's certificate is not trusted:"
+                f" {error.verify_message}. Name the authority that signed it (--ca-cert)"
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise ServerError(self._no_answer(error)) from None
