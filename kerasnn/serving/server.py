@@ -127,6 +127,9 @@ class Server:
                 signal.signal(number, handler)
 
     async def _load(self) -> None:
+        # What is there now stays: the collector need not go through it again and again.
+        # Not the models: a frozen graph that is unloaded would keep its memory.
+        gc.freeze()
         loop = asyncio.get_running_loop()
         loading = loop.run_in_executor(None, self._service.models.refresh)
         stopping = asyncio.create_task(self._stopping.wait())
@@ -136,8 +139,6 @@ class Server:
             _end_at_once(0)  # nobody was served, and a model that loads does not stop
         stopping.cancel()
         await loading
-        # What is there now stays: the collector need not go through it again and again.
-        gc.freeze()
 
     async def _listen(self) -> None:
         self._service.inference.start()
