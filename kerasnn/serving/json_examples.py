@@ -92,4 +92,6 @@ def _kind(feature: str, value: Any) -> str:
 def _value(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
-    return decoded(value) if type(value) is dict else value
+    if type(value) is dict:
+        return decoded(value)
+    return int(value) if type(value) is bool else value  # a bool is no protobuf int
