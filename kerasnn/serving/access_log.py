@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from io import RawIOBase
 from pathlib import Path
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from time import perf_counter
-from typing import Any, TextIO
+from typing import Any
 
 from kerasnn.errors import InputError
 from kerasnn.serving.options import STANDARD_ERROR
@@ -41,9 +42,10 @@ class AccessLog:
     """
 
     def __init__(self, target: str, *, most_waiting: int = MOST_WAITING) -> None:
-        self._stream = _opened(target)
+        self._file = _opened(target)
         self._lines: Queue[Mapping[str, Any] | None] = Queue(most_waiting)
         self._dropped = 0
+        self._failing = False
         self._thread = threading.Thread(
             target=self._write_all, name="kerasnn-access-log", daemon=True
         )
@@ -68,26 +70,22 @@ class AccessLog:
             self._dropped += 1
 
     def _write_all(self) -> None:
-        going_on = True
-        while going_on:
-            lines = [self._lines.get()]
-            try:
-                while True:
-                    lines.append(self._lines.get_nowait())
-            except Empty:
-                pass
-            going_on = lines[-1] is not None
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                lines.insert(0, {"time": time.time(), "dropped": dropped})
-            self._write_some("".join(_text(line) for line in lines if line is not None))
+        with self._file:
+            while (line := self._lines.get()) is not None:
+                dropped, self._dropped = self._dropped, 0
+                if dropped:
+                    self._write_one({"time": time.time(), "dropped": dropped})
+                self._write_one(line)
 
-    def _write_some(self, text: str) -> None:
+    def _write_one(self, line: Mapping[str, Any]) -> None:
         try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError) as error:
-            _log.warning("the access log cannot be written: %s", error)
+            self._file.write(_bytes(line))  # in one call, and not kept if it fails
+            self._failing = False
+        except OSError as error:
+            self._dropped += 1
+            if not self._failing:
+                self._failing = True
+                _log.warning("the access log cannot be written: %s", error)
 
 
 def logged_app(app: App, log: AccessLog) -> App:
@@ -139,20 +137,20 @@ def milliseconds_since(start: float) -> float:
     return round((perf_counter() - start) * 1e3, 3)
 
 
-def _opened(target: str) -> TextIO:
-    if target == STANDARD_ERROR:
-        return sys.stderr
+def _opened(target: str) -> RawIOBase:
     try:
-        return Path(target).open("a", encoding="utf-8")
+        if target == STANDARD_ERROR:
+            return open(sys.stderr.fileno(), "ab", buffering=0, closefd=False)
+        return Path(target).open("ab", buffering=0)
     except OSError as error:
         raise InputError(f"--access-log {target}: {error.strerror}") from None
 
 
-def _text(line: Mapping[str, Any]) -> str:
+def _bytes(line: Mapping[str, Any]) -> bytes:
     moment = datetime.fromtimestamp(line["time"], UTC)
     readable = {**line, "time": moment.isoformat(timespec="milliseconds")}
     # In ASCII: nothing that a client sends can end the line or move a terminal's cursor.
-    return json.dumps(readable) + "\n"
+    return f"{json.dumps(readable)}\n".encode()
 
 
 def _client(scope: Any) -> str:
