@@ -126,6 +126,7 @@ def folder(tmp_path_factory):
         shutil.copytree(ROOT / "saved_models" / name, folder / name)
     export_table(folder / "shop")
     serving_models.make_columns(folder / "columns & <b>")
+    serving_models.make_classifier(folder / "classifier")
     serving_models.make_broken(folder / "broken")
     return folder
 
@@ -249,7 +250,9 @@ def wait_for_probabilities(page: Page, expected):
 def test_the_models_are_listed_and_why_one_failed(open_page, folder):
     with open_page() as page:
         links = page.get_by_role("navigation", name="Models").get_by_role("link")
-        expect(links).to_have_text(["broken", "columns & <b>", "digits", "iris", "shop"])
+        expect(links).to_have_text(
+            ["broken", "classifier", "columns & <b>", "digits", "iris", "shop"]
+        )
         broken = page.get_by_role("listitem").filter(has=page.get_by_text("broken"))
         expect(broken).to_contain_text(
             f"version 1 failed{folder}/broken/1/saved_model.pb cannot be read: Error"
@@ -455,6 +458,26 @@ def test_a_model_of_others_is_asked_in_json(open_page):
         expect(shown).to_contain_text('"label": "<u>x 9007199254740993"')
 
 
+def test_each_signature_has_an_example_in_its_own_form(open_page, folder):
+    with open_page("#classifier") as page:
+        area = page.get_by_label("Request, as JSON")
+        choice = page.get_by_label("Signature", exact=True)
+        choice.select_option("regress")
+        expect(area).to_have_value(
+            '{"signature_name": "regress", "examples": [{"feature": 0.0}]}'
+        )
+        choice.select_option("classify")
+        area.fill('{"signature_name": "classify", "examples": [{"x": [1.0, 3.0]}]}')
+        page.get_by_role("button", name="Ask").click()
+        wait_for_probabilities(page, tf.nn.softmax([1.0, 3.0]))
+        expect(page.locator(".bars .label")).to_have_text(["low", "high"])
+        expect(page.locator(".headline strong")).to_have_text("high")
+        choice.select_option("regress")
+        area.fill('{"signature_name": "regress", "examples": [{"x": [1.0, 3.0]}]}')
+        area.press("Control+Enter")
+        expect(page.get_by_label("Answer as JSON")).to_have_text('{"results": [4]}')
+
+
 def test_an_error_of_the_server_is_told_in_words(open_page):
     refused = (
         "Failed to load resource: the server responded with a status of 400 (Bad Request)"
@@ -464,9 +487,9 @@ def test_an_error_of_the_server_is_told_in_words(open_page):
         area.fill('{"instances": [{"age": "x", "city": "", "count": 0}]}')
         area.press("Control+Enter")
         expect(page.get_by_role("alert")).to_have_text(
-            "The server refuses this request (400): Failed to process element: 0 of"
-            " 'instances' list. Error: INVALID_ARGUMENT: JSON Value: \"x\" Type: String is"
-            " not of expected type: float"
+            "The server refuses this request (400): Failed to process element: 0 key: age"
+            " of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: \"x\" Type: String"
+            " is not of expected type: float"
         )
 
 

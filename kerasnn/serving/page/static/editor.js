@@ -81,8 +81,18 @@ export class Editor {
   }
 }
 
-function verbOf({ method_name: method }) {
-  return /\/(classify|regress)$/.exec(method)?.[1] ?? "predict";
+/** Classify and Regress take signatures by their form, whatever method those name. */
+function verbOf({ inputs, outputs }) {
+  const ofExamples = inputs.length === 1 && inputs[0].name === "inputs" && isText(inputs[0]);
+  const names = outputs.map((output) => output.name);
+  if (ofExamples && names.length && names.every((name) => ["classes", "scores"].includes(name))) {
+    return "classify";
+  }
+  return ofExamples && names.length === 1 && names[0] === "outputs" ? "regress" : "predict";
+}
+
+function isText({ dtype }) {
+  return dtype === "string";
 }
 
 /** A request that the signature takes, of zeros and empty texts. */
