@@ -68,7 +68,7 @@ class Findings:
     def add(self, problem: str, request: bytes = b"") -> None:
         """One more violation."""
         # Messages that differ in numbers or in what they quote are one.
-        kind = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "...", problem)[:120]
+        kind = re.sub(r"(?<!request )\b\d+|'[^']*'|\"[^\"]*\"", "...", problem)[:120]
         self.counts[kind] += 1
         if kind not in self.violations or len(request) < len(self.violations[kind][1]):
             self.violations[kind] = problem, request
@@ -132,6 +132,7 @@ class Worker:
     def __init__(self, fuzz: Fuzz) -> None:
         self.fuzz, self.findings = fuzz, fuzz.findings
         self.connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.last = b""
 
     async def run(self) -> None:
         """Until no request is left, or the server is gone."""
@@ -141,11 +142,12 @@ class Worker:
             self.channel = channel
             for index in self.fuzz.indices:
                 await self.one(random.Random(f"{self.fuzz.seed} {index}"))
+                if not self.fuzz.server.alive:
+                    # One of those that were under way has done it.
+                    self.findings.add(f"the server ended at request {index}", self.last)
+                    return
                 if index % EVERY == EVERY - 1:
                     await self.fuzz.check_good(channel)
-                if not self.fuzz.server.alive:
-                    self.findings.add("the server ended")
-                    return
         if self.connection is not None:
             self.connection[1].close()
 
@@ -161,6 +163,7 @@ class Worker:
 
     async def rest(self, request: bytes) -> None:
         """Well-formed HTTP: there must be an answer."""
+        self.last = request
         method, path, _ = request.split(b" ", 2)
         verb = method.decode()
         try:
@@ -194,6 +197,7 @@ class Worker:
 
     async def raw(self, kind: str, data: bytes, r: random.Random) -> None:
         """Bytes over a connection of their own; whatever comes back is judged."""
+        self.last = data
         try:
             reader, writer = await self.fuzz.connect()
         except OSError as error:
@@ -224,6 +228,7 @@ class Worker:
 
     async def grpc(self, method: str, message: bytes) -> None:
         """One call with these bytes."""
+        self.last = message
         package = "grpc.health.v1" if method.startswith("Health") else "tensorflow.serving"
         call = self.channel.unary_unary(f"/{package}.{method}")
         code, details = grpc.StatusCode.OK, ""

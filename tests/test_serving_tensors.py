@@ -172,7 +172,7 @@ def test_strings_whose_lengths_are_wrong_are_refused(content, message):
             "tensor_content must have 16 bytes for shape [2,2] of float; got 3",
         ),
         (proto(tf.float32, (-1, 2)), "shape [-1,2] has a negative size"),
-        (proto(tf.float32, [1] * 65), "at most 64 dimensions are possible; got 65"),
+        (proto(tf.float32, [1] * 25), "at most 24 dimensions are possible; got 25"),
         (
             proto(tf.float32, (2, 2**40), float_val=[1.0]),
             "its shape must have at most 4194304 elements more than it has values;"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kerasnn.serving.json_text import shown, type_name
 from kerasnn.serving.service import Limits
-from kerasnn.serving.signatures import Signature, TensorInfo
+from kerasnn.serving.signatures import MOST_DIMENSIONS, Signature, TensorInfo
 from kerasnn.serving.statuses import Code, ServingError, invalid
 from kerasnn.serving.tensors import dtype_name
 
@@ -267,6 +267,8 @@ def _shape(value: Any, limits: Limits) -> tuple[int, ...]:
             raise invalid(
                 f"lists may be nested at most {limits.nesting} deep (--max-nesting)"
             )
+        if len(sizes) > MOST_DIMENSIONS:
+            raise invalid(f"a tensor may have at most {MOST_DIMENSIONS} dimensions")
         if not value:
             break
         value = value[0]

@@ -10,6 +10,10 @@ PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 DEFAULT_SIGNATURE = "serving_default"
+
+# Of an input. TensorFlow's binding to Python ends the process, by a segmentation fault,
+# when an array of strings that is fed or fetched has more than 32; a graph may add some.
+MOST_DIMENSIONS = 24
 INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
 
 

@@ -14,12 +14,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
+from kerasnn.serving.signatures import MOST_DIMENSIONS
 from kerasnn.serving.statuses import ServingError, invalid
 
 # Elements that a message may ask for beyond the values that it holds: repeats of the last
 # one, or zeros. All other arrays are as large as the message that they came in.
 MOST_FILLED = 2**22
-_MOST_DIMENSIONS = 64  # of a NumPy array
 
 TensorProto = Any
 
@@ -185,9 +185,9 @@ def _shape_of(alias: str, proto: Any, most_rows: int) -> tuple[tuple[int, ...], 
     if proto.unknown_rank:
         raise _no_tensor(alias, "its rank is unknown")
     dims = proto.dim
-    if len(dims) > _MOST_DIMENSIONS:
+    if len(dims) > MOST_DIMENSIONS:
         raise _no_tensor(
-            alias, f"at most {_MOST_DIMENSIONS} dimensions are possible; got {len(dims)}"
+            alias, f"at most {MOST_DIMENSIONS} dimensions are possible; got {len(dims)}"
         )
     shape = tuple([dim.size for dim in dims])
     if shape and min(shape) < 0:
