@@ -165,8 +165,8 @@ def serve(as_json: bool, **given: Any) -> None:
     from kerasnn.serving.tls import read_tls
 
     tls = None if options.tls is None else read_tls(options.tls)
-    log_to_standard_error()
     with bound_ports(options) as ports:
+        log_to_standard_error()
         if not is_loopback(options.host):
             click.echo(
                 f"Note: whoever reaches {options.host} may ask the models; there are no"
