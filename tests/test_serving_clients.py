@@ -104,8 +104,6 @@ def form(value):
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
-# Taken away when exports have these signatures.
-NOT_YET = pytest.mark.xfail(reason="an export has no classify and regress yet")
 CURLS = re.findall(r"```sh\n(curl .*?)\n```\n(?:\n```json\n(.*?)\n```\n)?", PAGE, re.DOTALL)
 
 
@@ -120,7 +118,6 @@ def test_every_block_of_the_page_is_known():
     [
         pytest.param(
             *(command, shown),
-            marks=[NOT_YET] if "signature_name" in command or not shown else [],
             id=command.rsplit("/models/", 1)[1],
         )
         for command, shown in CURLS
@@ -242,7 +239,7 @@ def test_requests_of_other_sizes_answer_the_same_but_for_rounding(run, saved_mod
     pd.testing.assert_frame_equal(there, here, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [pytest.param("odd", marks=NOT_YET), "price"])
+@pytest.mark.parametrize("name", ["odd", "price"])
 def test_without_a_manifest_the_answers_are_the_same(
     run, saved_models, ports, name, monkeypatch
 ):
