@@ -211,6 +211,31 @@ def test_memory_is_told_by_thirds(modules):
     assert memory.thirds() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "exit_status", "said", "violations"),
+    [
+        ([600.0, 600.0, 620.0], 0, "stopped", []),
+        ([600.0, 600.0, 621.0], 0, "stopped", ["memory grew: 600 MB, then 621 MB"]),
+        ([1.0, 1.0, 1.0], 1, "no", ["SIGTERM must end it with 0; got 1: no"]),
+        ([1.0, 1.0, 1.0], 0, "Traceback", ["an error that nobody handled: Traceback"]),
+    ],
+)
+def test_growth_and_a_bad_end_are_violations(
+    modules, tmp_path, megabytes, exit_status, said, violations
+):
+    clients, soak_serving = modules["soak_clients"], modules["soak_serving"]
+    soak = soak_serving.Soak(None, None, clients.Reigns(1))
+    memory = modules["serving_process"].Memory(None)
+    memory.ending.set()
+    memory.megabytes = megabytes
+    load = clients.Load([], soak.reigns, soak.violations, requests_per_second=1, seed=0)
+    report = soak_serving.report(
+        soak, load, memory, seconds=1.0, exit_status=exit_status, said=said
+    )
+    assert report["violations"] == violations
+    assert f"{len(violations)} violations" in soak_serving.text(report)
+
+
 def test_a_minute_of_load_with_new_and_broken_versions(soak_process):
     """Last in this file: it waits for the rest of the minute."""
     output, errors = soak_process.communicate(timeout=240)
