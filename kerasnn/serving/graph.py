@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
+from kerasnn.serving.graph_program import is_steady
 from kerasnn.serving.refusals import refused_operations
 from kerasnn.serving.signatures import Signature, read_signatures
 from kerasnn.serving.statuses import (
@@ -43,6 +44,11 @@ class Graph:
         folder: of a version.
         trusted: whether operations that reach files or Python are allowed.
 
+    Attributes:
+        signatures: by key.
+        signature_defs: the same as protobufs.
+        is_steady: whether how long it runs depends on the sizes of its inputs alone.
+
     Raises:
         ServingError: it cannot be loaded, with TensorFlow's own code; or it holds such
             operations (PERMISSION_DENIED).
@@ -54,6 +60,7 @@ class Graph:
             _check_harmless(meta_graph)
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
+        self.is_steady = is_steady(meta_graph)
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], Call] = {}

@@ -18,6 +18,11 @@ _OWN_INPUTS = {
     "Case": 1,
     "StatelessCase": 1,
 }
+# Parts of the names of operations that loop, or wait.
+_UNSTEADY = (
+    *("While", "NextIteration", "Scan", "Sleep", "Send", "Recv", "Collective", "Rpc"),
+    *("Queue", "Barrier", "Stage", "Mutex", "Accumulator", "Iterator", "Dataset", "Py"),
+)
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
@@ -185,6 +190,16 @@ class Program:
                 if name in self.functions:
                     calls.setdefault(name, []).append((where, node))
         return calls
+
+
+def is_steady(meta_graph: Any) -> bool:
+    """Whether how long a graph runs depends on nothing but the sizes of its inputs.
+
+    Not if it, or a function of it, may turn in a loop, or wait for something.
+    """
+    return not any(
+        part in node.op for _, node in Program(meta_graph).places() for part in _UNSTEADY
+    )
 
 
 def functions_of(node: Any) -> list[str]:
