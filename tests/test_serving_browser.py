@@ -478,6 +478,28 @@ def test_each_signature_has_an_example_in_its_own_form(open_page, folder):
         expect(page.get_by_label("Answer as JSON")).to_have_text('{"results": [4]}')
 
 
+@pytest.mark.parametrize("name", ["digits", "shop"])
+def test_the_example_for_classify_is_one_that_an_export_takes(open_page, folder, name):
+    network = kerasnn.load(folder / name)
+    if name == "digits":
+        expected = network.predict(np.zeros((1, 64)))
+    else:
+        row = {
+            "age": 0.0,
+            "price of ticket": 0.0,
+            "city": None,
+            "member": None,
+            "since": None,
+        }
+        expected = network.predict(pd.DataFrame([row]))
+    with open_page(f"#{name}") as page:
+        page.get_by_text("Write the request yourself").click()
+        page.get_by_label("Signature", exact=True).select_option("classify")
+        page.get_by_role("button", name="Ask").click()
+        wait_for_probabilities(page, expected["probabilities"])
+        expect(page.locator(".curl")).to_contain_text(":classify")
+
+
 def test_an_error_of_the_server_is_told_in_words(open_page):
     refused = (
         "Failed to load resource: the server responded with a status of 400 (Bad Request)"
