@@ -14,8 +14,8 @@ import kerasnn
 from kerasnn import ExportError, models, saving
 from kerasnn.datasets import Column, Schema, Target, checked_table, raw_columns
 from kerasnn.preprocessing import Preprocessor
-from kerasnn.saving import contents
-from kerasnn.saving.examples import as_written, examples_of
+from kerasnn.saving import contents, writer
+from kerasnn.saving.examples import as_carried, as_written, examples_of
 from kerasnn.saving.session import session_model
 from kerasnn.saving.warm_up import recorded
 from tests.test_saving_tables import RAW_ROWS, SCHEMA, network_for
@@ -123,6 +123,48 @@ def test_a_value_known_by_heart_is_met_by_an_example(tmp_path):
     np.testing.assert_array_equal(by_examples["outputs"], by_columns)
 
 
+SOME = np.random.default_rng(0).random(1000)
+NUMBERS = {
+    "times": 1.6e9 + 3e4 * SOME,
+    "identifiers": np.resize([123456789.0, 123456790.0, 123456791.0], 1000),
+    "thirds known by heart": np.concatenate(
+        [np.zeros(900), np.resize([1 / 3, 2 / 3], 100)]
+    ),
+    "beyond 32 bits": 1e300 * SOME,
+    "below 32 bits": 1e-200 * SOME,
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS.keys())
+def test_numbers_that_32_bits_do_not_hold_are_exported(numbers, tmp_path):
+    """By columns they are exact; by examples the answers are those for what is left."""
+    column = Column("x", "numeric", low=float(numbers.min()), high=float(numbers.max()))
+    schema = Schema((column,), target=Target("y", "regression"))
+    preprocessor = Preprocessor.fit(
+        pd.DataFrame({"x": numbers}), schema, repeated_values=True
+    )
+
+    def answers(x, codes):
+        value = tf.reduce_sum(x, axis=1)
+        if preprocessor.cardinalities:
+            value += tf.cast(codes[:, 0], tf.float32)
+        return {"value": value}
+
+    folder = saving.export_table(
+        tf.Module(), preprocessor, schema, tmp_path, answers=answers, variables=[]
+    )
+    rows = {"x": numbers[-5:]}
+    x, codes = preprocessor.prepare(checked_table(rows, schema))
+    expected = answers(tf.constant(x), tf.constant(codes))["value"]
+    carried = as_carried(rows)
+    with session_model(folder) as model:
+        by_columns = model.answers(rows)["value"]
+        of_carried = model.answers(carried)["value"]
+        by_examples = model.answers({"inputs": examples_of(rows)}, signature="regress")
+    np.testing.assert_allclose(by_columns, expected, rtol=1e-6)
+    np.testing.assert_array_equal(by_examples["outputs"], of_carried)
+
+
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False))
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_as_written_is_the_shortest_decimal_that_reads_back(number):
@@ -159,3 +201,20 @@ def test_a_signature_that_answers_otherwise_fails_the_export(tmp_path, monkeypat
         "the SavedModel's 'scores' differs from the network's by 1; nothing was written"
     )
     assert not (tmp_path / "net").exists()
+
+
+def test_an_export_from_before_is_still_loaded(tmp_path, monkeypatch):
+    """One signature, and no warm-up requests."""
+    with monkeypatch.context() as before:
+        before.setattr(writer, "examples_signature", lambda *_: None)
+        before.setattr(contents, "write_warm_up", lambda *_: None)
+        before.setattr(contents, "recorded", lambda _: [])
+        folder = kerasnn.export(models.DigitsNetwork(seed=1), tmp_path / "before")
+    assert saved_model(folder).meta_graphs[0].signature_def.keys() == {
+        *("serving_default", "__saved_model_init_op"),
+    }
+    now = kerasnn.export(models.DigitsNetwork(seed=1), tmp_path / "now")
+    x = np.random.default_rng(0).random((3, 64), np.float32)
+    answers, expected = (kerasnn.load(one).predict(x) for one in (folder, now))
+    for name, value in expected.items():
+        np.testing.assert_array_equal(answers[name], value)
