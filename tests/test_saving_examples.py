@@ -190,15 +190,28 @@ def test_the_warm_up_requests_are_those_of_every_signature(table):
     assert requests[0][1].keys() == manifest["inputs"].keys()
 
 
-def test_a_signature_that_answers_otherwise_fails_the_export(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "change", "difference"),
+    [
+        ("scores", lambda scores: scores + 1, "differs from the network's by 1"),
+        ("classes", lambda classes: classes[:, ::-1], "are not the network's"),
+    ],
+    ids=["scores", "classes"],
+)
+def test_a_signature_that_answers_otherwise_fails_the_export(
+    name, change, difference, tmp_path, monkeypatch
+):
+    expected = contents.expected_of_examples
+
     def other(answers, classes):
-        return {"scores": answers["probabilities"] + 1}
+        given = expected(answers, classes)
+        return given | {name: change(given[name])}
 
     monkeypatch.setattr(contents, "expected_of_examples", other)
     with pytest.raises(ExportError) as raised:
         kerasnn.export(models.DigitsNetwork(), tmp_path / "net")
     assert str(raised.value) == (
-        "the SavedModel's 'scores' differs from the network's by 1; nothing was written"
+        f"the SavedModel's {name!r} {difference}; nothing was written"
     )
     assert not (tmp_path / "net").exists()
 

@@ -152,7 +152,9 @@ def check_answers(
     for name, value in expected.items():
         if value.dtype == object:
             if name == "classes" and not np.array_equal(value, written[name]):
-                raise ExportError("the SavedModel's classes are not the network's")
+                raise ExportError(
+                    "the SavedModel's 'classes' are not the network's; nothing was written"
+                )
             continue  # text, made of the numbers
         # Grappler may fuse what eager does not: equal to rounding, not to the bit; a value
         # near 0 that was computed from large ones is rounded as they are.

@@ -4,9 +4,10 @@ TensorFlow Serving's Classify and Regress, and who streams tf.Examples, ask this
 `classify` gives `classes` and `scores` [rows, n_classes], `regress` gives `outputs`. It
 parses, and asks the function that `serving_default` asks.
 
-Features have the names of `serving_default`'s inputs, and any may be left out. Numbers are
-tf.Example's floats, 32 bits wide; JSON clients write 6.0, not 6, or the number becomes an
-integer feature, which does not parse.
+Features have the names of `serving_default`'s inputs; those of a table may be left out, a
+row of numbers `x` may not. Numbers are tf.Example's floats, 32 bits wide; JSON clients
+write 6.0, not 6, or the number becomes an integer feature, which does not parse. What 32
+bits round, times in seconds or long identifiers, is better asked by `serving_default`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
