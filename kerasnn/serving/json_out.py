@@ -1,14 +1,15 @@
 """The JSON of answers.
 
-Finite numbers are written by a fast library, a float by the shortest text that reads back
-as the same float; NaN and the infinities stand bare, as TensorFlow Serving writes them.
-Text that is not UTF-8 has its bad bytes replaced: TensorFlow Serving would write JSON that
-nobody can read. Outputs whose names end in `_bytes` are base64.
+Numbers are written by a fast library, a float by the shortest text that reads back as the
+same float; NaN and the infinities stand bare, as TensorFlow Serving writes them. Text that
+is not UTF-8 has its bad bytes replaced: TensorFlow Serving would write JSON that nobody can
+read. Outputs whose names end in `_bytes` are base64.
 """
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.serving.examples import Classes
-from kerasnn.serving.json_in import B64
+from kerasnn.serving.json_values import B64
 from kerasnn.serving.statuses import invalid
 from kerasnn.serving.tensors import dtype_name
 
 BYTES_SUFFIX = "_bytes"
-_WRITTEN = {np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8")} | {
-    np.dtype(name) for name in ("u1", "u4", "u8", "?")
-}
+_WRITTEN = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "b1"}  # as in dtype.str
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_NULL = b"null"  # what the library writes for NaN and the infinities
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -38,12 +38,12 @@ def predictions(outputs: Arrays) -> bytes:
     """
     _check_batch(outputs)
     if len(outputs) == 1:
-        (name, array), *_ = outputs.items()
-        return _text({"predictions": _writable(name, array)}, outputs)
-    columns = [_rows_of(_writable(name, array)) for name, array in outputs.items()]
-    names = list(outputs)
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return _text({"predictions": rows}, outputs)
+        ((name, array),) = outputs.items()
+        return _text({"predictions": _writable(name, array)})
+    # Rows of NumPy's arrays are arrays and numbers that know their precision.
+    columns = [list(_writable(name, array)) for name, array in outputs.items()]
+    rows = [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+    return _text({"predictions": rows})
 
 
 def columns(outputs: Arrays) -> bytes:
@@ -55,28 +55,27 @@ def columns(outputs: Arrays) -> bytes:
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
     values = {name: _writable(name, array) for name, array in outputs.items()}
-    content = next(iter(values.values())) if len(values) == 1 else values
-    return _text({"outputs": content}, outputs)
+    return _text({"outputs": next(iter(values.values())) if len(values) == 1 else values})
 
 
 def classifications(classes: Classes) -> bytes:
     """The answer to Classify: for each example its labels with their scores."""
     labels, scores = classes.labels, classes.scores
-    shape = (labels if labels is not None else scores).shape  # type: ignore[union-attr]
     if labels is None:
-        labels = np.full(shape, b"", object)
+        labels = np.full(scores.shape, b"", object)  # type: ignore[union-attr]
     if scores is None:
-        scores = np.zeros(shape, np.float32)
+        scores = np.zeros(labels.shape, np.float32)
+    texts = {label: _utf8(label) for label in set(labels.reshape(-1).tolist())}
     results = [
-        [[_utf8(label), score] for label, score in zip(*row, strict=True)]
-        for row in zip(labels, scores, strict=True)
+        list(zip(map(texts.__getitem__, row), row_scores, strict=True))
+        for row, row_scores in zip(labels.tolist(), scores, strict=True)
     ]
-    return _text({"results": results}, {"scores": scores})
+    return _text({"results": results})
 
 
 def regressions(values: NDArray[np.float32]) -> bytes:
     """The answer to Regress: a value for each example."""
-    return _text({"results": np.ascontiguousarray(values)}, {"values": values})
+    return _text({"results": np.ascontiguousarray(values)})
 
 
 def error(message: str) -> bytes:
@@ -111,17 +110,12 @@ def _writable(name: str, array: NDArray[Any]) -> Any:
     if array.dtype == object:
         write = _base64 if name.endswith(BYTES_SUFFIX) else _utf8
         texts = np.empty(array.shape, object)
-        texts.reshape(-1)[:] = [write(value) for value in array.reshape(-1)]
+        texts.reshape(-1)[:] = [write(value) for value in array.reshape(-1).tolist()]
         return texts.tolist()
-    if array.dtype not in _WRITTEN:
+    if array.dtype.str[1:] not in _WRITTEN:
         kind = dtype_name(tf.as_dtype(array.dtype).as_datatype_enum)
         raise invalid(f"Failed to write JSON value for tensor type: {kind}")
     return np.ascontiguousarray(array) if array.ndim else array[()]
-
-
-def _rows_of(value: Any) -> Sequence[Any]:
-    """The rows of an array or list; numbers as NumPy's own, which know their precision."""
-    return list(value)
 
 
 def _base64(value: bytes) -> dict[str, str]:
@@ -132,26 +126,37 @@ def _utf8(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _text(content: Any, arrays: Arrays) -> bytes:
-    if all(_is_finite(array) for array in arrays.values()):
-        return orjson.dumps(content, option=_OPTIONS)
-    return json.dumps(content, default=_plain, ensure_ascii=False).encode()
+# ---------------------------------------------------------------------- numbers
 
 
-def _is_finite(array: NDArray[Any]) -> bool:
-    # The sum is finite only if all are, and is had in one pass without a second array.
-    if array.dtype.kind != "f":
-        return True
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+def _text(content: dict[str, Any]) -> bytes:
+    text = orjson.dumps(content, option=_OPTIONS)
+    if _NULL not in text:  # far quicker than to look whether all numbers are finite
+        return text
+    return orjson.dumps(_with_words(content), option=_OPTIONS)
 
 
-def _plain(value: Any) -> Any:
-    """Arrays and numbers of NumPy as Python's, floats as short as they can be."""
-    if isinstance(value, np.ndarray):
-        if value.dtype == np.float32:
-            texts = value.astype(str).reshape(-1)
-            floats = np.array([float(text) for text in texts], object)
-            return floats.reshape(value.shape).tolist()
-        return value.tolist()
-    return float(str(value)) if isinstance(value, np.floating) else value.item()
+def _with_words(value: Any) -> Any:
+    """The same, but floats as the text that stands for them."""
+    if isinstance(value, dict):
+        return {key: _with_words(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_words(item) for item in value]
+    if isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f":
+        return orjson.Fragment(_float_text(value))
+    return value
+
+
+def _float_text(value: NDArray[Any] | np.floating[Any]) -> bytes:
+    pieces = orjson.dumps(value, option=_OPTIONS).split(_NULL)
+    if len(pieces) == 1:
+        return pieces[0]
+    flat = np.asarray(value).reshape(-1)
+    words = map(_word, flat[~np.isfinite(flat)].tolist())
+    return b"".join(chain.from_iterable(zip(pieces, [*words, b""], strict=True)))
+
+
+def _word(value: float) -> bytes:
+    if value != value:
+        return b"NaN"
+    return b"Infinity" if value > 0 else b"-Infinity"

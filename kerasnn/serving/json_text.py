@@ -1,19 +1,45 @@
 """JSON text of requests, read as TensorFlow Serving reads it.
 
 A fast library reads what the standard allows. What it refuses is read again by Python's
-own parser, for what TensorFlow Serving takes beyond it: NaN, Infinity and -Infinity as
-numbers, and anything after the end of the document.
+own parser, for what TensorFlow Serving takes beyond it: NaN and the infinities as numbers
+(the rows of a table with missing values come this way), a byte order mark, and anything
+after the end of the document. What stands in the document is left to others.
 """
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any
 
 import orjson
 
+from kerasnn.serving.json_shown import shown
 from kerasnn.serving.statuses import ServingError, invalid
 
-MOST_SHOWN = 256  # characters of a value in a message
-_WHITESPACE = " \t\n\r"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
+# Numbers by the fast library, so that both ways agree: whole ones beyond 64 bits are
+# decimal, and what is too large for a double is an error.
+_DECODER = json.JSONDecoder(parse_float=orjson.loads, parse_int=orjson.loads)
+# Strings are matched to be passed over; never back again, since they may be long.
+_SHORT_WORD = re.compile(r'"(?:[^"\\]|\\.)*+"?|-?Inf(?!inity)|-NaN', re.DOTALL)
+_SHORT_WORDS = {"Inf": "Infinity", "-Inf": "-Infinity", "-NaN": "NaN"}
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+# What Python's parser says, in TensorFlow Serving's words.
+_REASONS = {
+    "Expecting value": "Invalid value.",
+    "Expecting property name enclosed in double quotes": (
+        "Missing a name for object member."
+    ),
+    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
+    "Illegal trailing comma before end of object": "Missing a name for object member.",
+    "Illegal trailing comma before end of array": "Invalid value.",
+    "Unterminated string starting at": "Missing a closing quotation mark in string.",
+    "Invalid control character at": "Invalid encoding in string.",
+    "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
+    "Invalid \\escape": "Invalid escape character in string.",
+}
+_COMMA = "Expecting ',' delimiter"
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -25,7 +51,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         ServingError: INVALID_ARGUMENT, it holds none.
     """
     if not body:
-        raise invalid("JSON Parse error: The document is empty")
+        raise _unreadable("The document is empty")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -42,7 +68,7 @@ def signature_name(document: dict[str, Any]) -> str:
         ServingError: INVALID_ARGUMENT, it is no text.
     """
     name = document.get("signature_name", "")
-    if not isinstance(name, str):
+    if type(name) is not str:
         raise invalid(
             f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key"
             " must be a string value."
@@ -50,55 +76,75 @@ def signature_name(document: dict[str, Any]) -> str:
     return name
 
 
-def shown(value: Any) -> str:
-    """A value as it stands in a message, cut where it is long."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        text = "[" * MOST_SHOWN
-    return text[:MOST_SHOWN]
-
-
-def type_name(value: Any) -> str:
-    """The type of a JSON value, in TensorFlow Serving's words."""
-    if isinstance(value, bool):
-        return str(value)
-    names: dict[type, str] = {
-        type(None): "Null",
-        dict: "Object",
-        list: "Array",
-        str: "String",
-    }
-    return names.get(type(value), "Number")
-
-
 def _read_leniently(body: bytes) -> Any:
+    # What is no UTF-8 becomes halves of surrogate pairs: behind the document it is legal.
+    text = body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
     try:
-        text = body.decode("utf-8").lstrip(_WHITESPACE)
-        return _DECODER.raw_decode(text)[0]
-    except UnicodeDecodeError as error:
-        raise _unreadable("Invalid encoding in string.", error.start) from None
+        return _document(text)
+    except orjson.JSONDecodeError:  # before the next, of which it is a kind
+        raise _unreadable("Number too big to be stored in double.") from None
     except json.JSONDecodeError as error:
-        raise _unreadable(f"{error.msg}.", error.pos) from None
+        raise _explained(error) from None
     except RecursionError:
-        raise invalid("JSON Parse error: Lists or objects are nested too deep.") from None
-    except ValueError as error:  # a number with thousands of digits
-        raise invalid(f"JSON Parse error: {error}") from None
+        raise _unreadable("Lists or objects are nested too deep.") from None
 
 
-def _unreadable(why: str, at: int) -> ServingError:
-    return invalid(f"JSON Parse error: {why} at offset: {at}")
+def _document(text: str) -> Any:
+    try:
+        document, end = _decoded(text)
+    except json.JSONDecodeError as error:
+        if not text.startswith(tuple(_SHORT_WORDS), error.pos):
+            raise
+        text = _SHORT_WORD.sub(lambda m: _SHORT_WORDS.get(m[0], m[0]), text)
+        document, end = _decoded(text)
+    _check_encoding(text, end, document)
+    return document
 
 
-def _number(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        _too_big()
-    return number
+def _decoded(text: str) -> tuple[Any, int]:
+    start = _WHITESPACE.match(text).end()  # type: ignore[union-attr]
+    return _DECODER.raw_decode(text, start)
 
 
-def _too_big() -> NoReturn:
-    raise ValueError("Number too big to be stored in double.")
+def _check_encoding(text: str, end: int, document: Any) -> None:
+    """See that a document has no halves of surrogate pairs, sent as bytes or escaped."""
+    try:
+        text[:end].encode()
+    except UnicodeEncodeError as error:
+        raise _unreadable("Invalid encoding in string.", text[: error.start]) from None
+    if _SURROGATE.search(text, 0, end) is None:
+        return
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _unreadable("The surrogate pair in string is invalid.") from None
 
 
-_DECODER = json.JSONDecoder(parse_float=_number)
+def _explained(error: json.JSONDecodeError) -> ServingError:
+    text, at = error.doc, error.pos
+    if not text[at:] and not text.strip():
+        why = "The document is empty."
+    elif error.msg == _COMMA:
+        closing, inside = ("]", "an array element")
+        if not _is_in_list(text, at):
+            closing, inside = ("}", "an object member")
+        why = f"Missing a comma or {closing} after {inside}."
+    else:
+        why = _REASONS.get(error.msg, f"{error.msg}.")
+    return _unreadable(why, text[:at])
+
+
+def _is_in_list(text: str, at: int) -> bool:
+    """Whether a list is what a comma is missing in; if so, it can end there."""
+    try:
+        _decoded(text[:at] + "]")
+    except json.JSONDecodeError as error:
+        return error.pos > at
+    return True
+
+
+def _unreadable(why: str, before: str | None = None) -> ServingError:
+    if before is None:
+        return invalid(f"JSON Parse error: {why}")
+    offset = len(before.encode("utf-8", "surrogateescape"))
+    return invalid(f"JSON Parse error: {why} at offset: {offset}")

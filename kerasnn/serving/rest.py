@@ -7,7 +7,6 @@ costs beyond its graph is most of the time that a small network takes.
 import asyncio
 import logging
 import re
-import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -22,6 +21,7 @@ from kerasnn.serving.examples import classify, examples_signature, regress
 from kerasnn.serving.json_examples import read_examples
 from kerasnn.serving.json_in import is_row_form, read_inputs
 from kerasnn.serving.json_text import read_object, signature_name
+from kerasnn.serving.rest_body import GoneError, TooLargeError, read_body
 from kerasnn.serving.rest_paths import METADATA, STATUS, Asked, asked
 from kerasnn.serving.service import Service
 from kerasnn.serving.signatures import DEFAULT_SIGNATURE, Signature
@@ -48,14 +48,6 @@ _CORS = (
 _ORIGIN = re.compile(rb"https?://", re.IGNORECASE)
 
 Headers = list[tuple[bytes, bytes]]
-
-
-class _TooLargeError(Exception):
-    """A body that is not read to its end."""
-
-
-class _GoneError(Exception):
-    """The client has left."""
 
 
 class RestApp:
@@ -87,9 +79,9 @@ class RestApp:
             question = self._question(scope)
             content = await self._answer(question, scope, receive, facts)
             status = 200
-        except _GoneError:
+        except GoneError:
             return
-        except _TooLargeError:
+        except TooLargeError:
             code, status = Code.RESOURCE_EXHAUSTED, 413
             content = json_out.error(
                 f"a body may have at most {self._service.limits.body_bytes} bytes"
@@ -140,7 +132,7 @@ class RestApp:
         if question is None:
             return b""
         if question.what in self._answers:
-            body = await _read_body(scope, receive, self._service.limits.body_bytes)
+            body = await read_body(scope, receive, self._service.limits.body_bytes)
             document = read_object(body)
             name = signature_name(document)
             deadline = (
@@ -298,63 +290,3 @@ def _signature(version: "ModelVersion", name: str) -> Signature:
     if signature is None:
         raise invalid(f'Serving signature name: "{name}" not found in signature def')
     return signature
-
-
-async def _read_body(scope: Any, receive: Any, most: int) -> bytes:
-    """The body of a request, unpacked.
-
-    Raises:
-        _TooLargeError: it has more bytes, packed or unpacked.
-        _GoneError: the client left meanwhile.
-        ServingError: INVALID_ARGUMENT, it is packed and damaged.
-    """
-    packed = False
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > most:
-            raise _TooLargeError
-        if name == b"content-encoding":
-            packed = value.strip().lower() in (b"gzip", b"x-gzip")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message["type"] != "http.disconnect" and not message.get("more_body"):
-        chunks = [body]
-    else:
-        chunks = await _read_rest(message, receive, most)
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    if len(body) > most:
-        raise _TooLargeError
-    return _unpacked(body, most) if packed else body
-
-
-async def _read_rest(message: Any, receive: Any, most: int) -> list[bytes]:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > most:
-            raise _TooLargeError
-        if not message.get("more_body"):
-            return chunks
-        message = await receive()
-
-
-def _unpacked(body: bytes, most: int) -> bytes:
-    """What a gzip file holds, of which there may be several, one after the other."""
-    parts: list[bytes] = []
-    size = 0
-    while body:
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            parts.append(unpacker.decompress(body, most - size + 1))
-        except zlib.error as error:
-            raise invalid(f"the body is not gzip, as its encoding says: {error}") from None
-        size += len(parts[-1])
-        if size > most:
-            raise _TooLargeError
-        if not unpacker.eof:
-            raise invalid("the body is not whole gzip, as its encoding says")
-        body = unpacker.unused_data
-    return b"".join(parts)

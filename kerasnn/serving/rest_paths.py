@@ -15,6 +15,9 @@ _LOOK = re.compile(
     rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", re.IGNORECASE | re.DOTALL
 )
 STATUS, METADATA = "status", "metadata"
+MOST_KEPT = (
+    256  # bytes of a path that is read once for many requests; longer ones fill memory
+)
 
 
 class Asked(NamedTuple):
@@ -35,7 +38,6 @@ class Asked(NamedTuple):
     too_large: bool = False
 
 
-@lru_cache(maxsize=1024)
 def asked(method: str, target: bytes) -> Asked | None:
     """What a request asks for; None if it is malformed.
 
@@ -43,6 +45,12 @@ def asked(method: str, target: bytes) -> Asked | None:
         method: "GET", "POST" or another one.
         target: the path as it was sent, with "?" and the query if there is one.
     """
+    read = _asked if len(target) <= MOST_KEPT else _asked.__wrapped__
+    return read(method, target)
+
+
+@lru_cache(maxsize=1024)
+def _asked(method: str, target: bytes) -> Asked | None:
     pattern = {"POST": _ASK, "GET": _LOOK}.get(method)
     match = pattern and pattern.fullmatch(target.decode("latin-1"))
     if not match:
