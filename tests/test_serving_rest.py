@@ -16,6 +16,7 @@ from kerasnn.serving.rest import RestApp
 from kerasnn.serving.rest_paths import Asked, asked
 from kerasnn.serving.service import Limits, Service
 from kerasnn.serving.sources import ModelSource
+from kerasnn.serving.statuses import Code, ServingError
 from tests import serving_models
 
 LIMITS = Limits(body_bytes=20_000, rows=50, nesting=10)
@@ -38,11 +39,14 @@ class Answer:
 class Client:
     """Asks the ASGI application; each request in a loop of its own."""
 
-    def __init__(self, models, *, cors=False, limits=LIMITS):
+    def __init__(self, models, *, cors=False, limits=LIMITS, waiting=10, inference=None):
         self.models, self.cors, self.limits = models, cors, limits
+        self.waiting, self.inference = waiting, inference
         self.metrics = Metrics()
 
-    def __call__(self, method, target, body=b"", headers=(), chunks=None, facts=None):
+    def __call__(
+        self, method, target, body=b"", headers=(), *, chunks=None, whole=False, facts=None
+    ):
         path, _, query = target.partition("?")
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         scope = {
@@ -54,11 +58,14 @@ class Client:
         }
         if facts is not None:
             scope["kerasnn.request"] = facts
-        return asyncio.run(self._ask(scope, [body] if chunks is None else chunks))
+        if chunks is None:
+            chunks, whole = [body], True
+        return asyncio.run(self._ask(scope, chunks, whole))
 
-    async def _ask(self, scope, chunks):
-        inference = Inference(threads=1, batching=Batching(), waiting=10)
-        inference.start()
+    async def _ask(self, scope, chunks, whole):
+        running = Inference(threads=1, batching=Batching(), waiting=self.waiting)
+        running.start()
+        inference = self.inference or running
         app = RestApp(
             Service(self.models, inference, self.metrics, self.limits), cors=self.cors
         )
@@ -70,14 +77,14 @@ class Client:
             return {
                 "type": "http.request",
                 "body": waiting.pop(0),
-                "more_body": bool(waiting) or len(chunks) != 1,
+                "more_body": bool(waiting) or not whole,
             }
 
         async def send(message):
             sent.append(message)
 
         await app(scope, receive, send)
-        await inference.stop()
+        await running.stop()
         return Answer(sent) if sent else None
 
 
@@ -438,6 +445,17 @@ def test_a_large_body_is_refused_before_it_is_read(ask):
     assert given.headers[b"connection"] == b"close"
 
 
+def test_a_length_that_nobody_can_mean_is_too_large(ask):
+    given = ask("POST", HALF, b"", [(b"content-length", b"9" * 5000)])
+    assert (given.status, given.json) == (413, TOO_LARGE)
+
+
+def test_a_body_may_come_in_parts(ask):
+    chunks = [b'{"instances"', b"", b": [1.0, 2", b".0]}"]
+    given = ask("POST", HALF, chunks=chunks, whole=True)
+    assert given.json == {"predictions": [2.5, 3.0]}
+
+
 def test_a_body_that_grows_too_large_is_not_read_on(ask):
     given = ask("POST", HALF, chunks=[b" " * 15_000, b" " * 15_000, b"never read"])
     assert (given.status, given.json) == (413, TOO_LARGE)
@@ -458,6 +476,58 @@ def test_gzip_is_unpacked_within_the_bound(ask):
 
 def test_a_client_that_leaves_gets_no_answer(ask):
     assert ask("POST", HALF, chunks=[]) is None
+    assert ask("POST", HALF, chunks=[b'{"instances"']) is None
+
+
+def test_what_is_packed_otherwise_is_read_as_it_is(ask):
+    for encoding in (b"identity", b"br"):
+        headers = [(b"content-encoding", encoding)]
+        assert ask("POST", HALF, {"inputs": [1.0]}, headers).json == {"outputs": [2.5]}
+
+
+def test_who_comes_when_too_many_wait_is_told_when_to_come_again(models):
+    given = Client(models, waiting=0)("POST", HALF, {"inputs": [1.0]})
+    assert given.status == 429
+    assert given.headers[b"retry-after"] == b"1"
+    assert given.json == {
+        "error": "0 requests wait already, the most that --max-waiting allows; try again"
+    }
+
+
+def test_a_request_has_its_time(models):
+    limits = Limits(timeout_seconds=0.0)
+    given = Client(models, limits=limits)("POST", HALF, {"inputs": [1.0]})
+    assert (given.status, given.json) == (
+        504,
+        {"error": "the time for this request is over (timeout)"},
+    )
+
+
+class Failing:
+    """An inference in which something goes wrong."""
+
+    def __init__(self, error):
+        self.error = error
+
+    async def run(self, *args, **kwargs):
+        raise self.error
+
+
+def test_a_server_that_cannot_now_says_when_it_can(models):
+    error = ServingError(Code.UNAVAILABLE, "stopping", retry_after_seconds=5)
+    given = Client(models, inference=Failing(error))("POST", HALF, {"inputs": [1.0]})
+    assert (given.status, given.json) == (503, {"error": "stopping"})
+    assert given.headers[b"retry-after"] == b"5"
+
+
+def test_what_nobody_expected_is_logged_and_answered(models, caplog):
+    client = Client(models, inference=Failing(ZeroDivisionError("by zero")))
+    given = client("POST", HALF, {"inputs": [1.0]})
+    assert (given.status, given.json) == (500, {"error": "ZeroDivisionError: by zero"})
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("kerasnn.serving", "ERROR")
+    assert record.exc_info[0] is ZeroDivisionError
+    assert 'status="INTERNAL"} 1' in client.metrics.text()
 
 
 # ---------------------------------------------------------------------- classify, regress
@@ -640,6 +710,14 @@ def test_names_are_decoded_after_the_match(ask):
     assert given.json == {"predictions": [3.0]}
     assert asked("GET", b"/v1/models/a%2Fb") == Asked("status", "a/b")
     assert asked("GET", b"/v1/models/%2e%2e/metadata") == Asked("metadata", "..")
+    long = "a" * 1000  # more than is kept
+    assert asked("GET", f"/v1/models/{long}".encode()) == Asked("status", long)
+    reserved = b"%21%23%24%25%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%5B%5D"
+    target = b"/v1/models/m%s/labels/l%s" % (reserved, reserved)
+    name = "!#$%&'()*+,/:;=?@[]"
+    expected = Asked("predict", f"m{name}", label=f"l{name}")
+    assert asked("POST", target + b":predict") == expected
+    assert asked("GET", target + b"/metadata") == expected._replace(what="metadata")
     assert ask("GET", "/v1/models/..%2F..").status == 404
 
 

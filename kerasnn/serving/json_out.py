@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Mapping
 from itertools import chain
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -137,26 +138,26 @@ def _text(content: dict[str, Any]) -> bytes:
 
 
 def _with_words(value: Any) -> Any:
-    """The same, but floats as the text that stands for them."""
+    """The same, but floats that no standard allows as the words that stand for them."""
     if isinstance(value, dict):
         return {key: _with_words(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_with_words(item) for item in value]
-    if isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f":
-        return orjson.Fragment(_float_text(value))
+    if isinstance(value, np.floating):
+        return value if isfinite(value) else orjson.Fragment(_word(value))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return orjson.Fragment(_list_text(value))
     return value
 
 
-def _float_text(value: NDArray[Any] | np.floating[Any]) -> bytes:
-    pieces = orjson.dumps(value, option=_OPTIONS).split(_NULL)
-    if len(pieces) == 1:
-        return pieces[0]
-    flat = np.asarray(value).reshape(-1)
+def _list_text(array: NDArray[Any]) -> bytes:
+    pieces = orjson.dumps(array, option=_OPTIONS).split(_NULL)
+    flat = array.reshape(-1)
     words = map(_word, flat[~np.isfinite(flat)].tolist())
     return b"".join(chain.from_iterable(zip(pieces, [*words, b""], strict=True)))
 
 
-def _word(value: float) -> bytes:
+def _word(value: Any) -> bytes:
     if value != value:
         return b"NaN"
     return b"Infinity" if value > 0 else b"-Infinity"
