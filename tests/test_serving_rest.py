@@ -814,3 +814,15 @@ def test_whatever_is_sent_the_answer_is_json(lenient, body, model, what):
     content = json.loads(given.body)
     assert isinstance(content, dict)
     assert ("error" in content) == (given.status != 200)
+
+
+def test_a_large_body_is_not_read_leniently(models):
+    client = Client(models, limits=Limits(rows=10**7))
+    body = b'{"inputs": [NaN' + b",0" * (2**21) + b"]}"
+    given = client("POST", HALF, body)
+    assert given.status == 400
+    assert given.json["error"].startswith("JSON Parse error: ")
+    assert "Beyond 4194304 bytes only standard JSON is read, without NaN" in (
+        given.json["error"]
+    )
+    assert client("POST", HALF, body.replace(b"NaN", b"0")).status == 200
