@@ -9,6 +9,7 @@ from kerasnn.cli.evaluate import evaluate
 from kerasnn.cli.inspect import inspect
 from kerasnn.cli.parsing import Group
 from kerasnn.cli.predict import predict
+from kerasnn.cli.serve import serve
 from kerasnn.cli.train import train
 from kerasnn.cli.wording import in_options
 from kerasnn.errors import (
@@ -23,12 +24,13 @@ from kerasnn.errors import (
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kerasnn.__version__, package_name="kerasnn")
 def cli() -> None:
-    """Neural networks on tables: train, look, predict, keep as a SavedModel.
+    """Neural networks on tables: train, look, predict, keep as a SavedModel, serve.
 
     \b
     kerasnn train digits
     kerasnn inspect saved_models/digits
     kerasnn predict saved_models/digits rows.csv -o predictions.csv
+    kerasnn serve saved_models
     """  # noqa: D301 - click reads the backspace
 
 
@@ -36,6 +38,7 @@ cli.add_command(train)
 cli.add_command(predict)
 cli.add_command(evaluate)
 cli.add_command(inspect)
+cli.add_command(serve)
 
 
 def main() -> None:
