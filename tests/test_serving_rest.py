@@ -822,7 +822,8 @@ def test_a_large_body_is_not_read_leniently(models):
     given = client("POST", HALF, body)
     assert given.status == 400
     assert given.json["error"].startswith("JSON Parse error: ")
-    assert "Beyond 4194304 bytes only standard JSON is read, without NaN" in (
-        given.json["error"]
+    assert (
+        "Beyond 4194304 bytes only standard JSON is read, without NaN"
+        in (given.json["error"])
     )
     assert client("POST", HALF, body.replace(b"NaN", b"0")).status == 200
