@@ -21,7 +21,12 @@ if TYPE_CHECKING:
         saving,
         training,
     )
-    from kerasnn.errors import ExportError, InputError, NonFiniteLossError
+    from kerasnn.errors import (
+        ExportError,
+        InputError,
+        InterruptedFitError,
+        NonFiniteLossError,
+    )
     from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
     from kerasnn.saving import export, load
     from kerasnn.training import Model, Sequential, Trainer, evaluate, fit, predict
@@ -31,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ExportError",
     "InputError",
+    "InterruptedFitError",
     "Model",
     "NetworkClassifier",
     "NetworkRegressor",
@@ -60,6 +66,7 @@ __all__ = [
 _HOME = {
     "ExportError": "kerasnn.errors",
     "InputError": "kerasnn.errors",
+    "InterruptedFitError": "kerasnn.errors",
     "Model": "kerasnn.training",
     "NetworkClassifier": "kerasnn.estimators",
     "NetworkRegressor": "kerasnn.estimators",

@@ -22,6 +22,8 @@ from kerasnn.manifest import data_fingerprint
 from kerasnn.models import DigitsNetwork, MLPNetwork, SigmoidNetwork
 from kerasnn.training import History, Trainer, make_optimizer
 from kerasnn.training.progress import EpochCallback
+from kerasnn.training.run_checkpoints import RunCheckpoints
+from kerasnn.training.saver import Saver
 
 Array = NDArray[Any]
 
@@ -147,12 +149,23 @@ LESSONS: dict[str, Lesson] = {
 
 
 def train(
-    lesson: Lesson, settings: Settings, *, on_epoch: Sequence[EpochCallback] = ()
+    lesson: Lesson,
+    settings: Settings,
+    *,
+    on_epoch: Sequence[EpochCallback] = (),
+    kept: RunCheckpoints | None = None,
 ) -> Outcome:
     """Train a lesson's network; the test rows are looked at, never learned from.
 
+    Args:
+        lesson: which.
+        settings: of the training.
+        on_epoch: called with (epoch from 0, metrics) after each epoch.
+        kept: where the training is saved from time to time, and gone on from.
+
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
+        InterruptedFitError: a signal came, and the training was saved.
     """
     rows = lesson.rows()
     prepared = _prepared(lesson, rows)
@@ -175,17 +188,26 @@ def train(
         seed=settings.seed,
         validation_data=(prepared.x_test, prepared.y_test) if lesson.held_out else None,
         on_epoch=on_epoch,
+        saver=Saver(kept) if kept else None,
     )
     metrics = trainer.evaluate(prepared.x_test, prepared.y_test)
     return Outcome(lesson, settings, network, rows, history, metrics)
 
 
-def save(outcome: Outcome, folder: str | Path) -> Path:
+def save(outcome: Outcome, folder: str | Path, *, run: str | None = None) -> Path:
     """Export the network with its report; the new version's folder.
+
+    Args:
+        outcome: of the training.
+        folder: of the model.
+        run: a name of the training: what was exported of it before is not again.
 
     Raises:
         InputError: the folder cannot be written; nothing is left behind.
     """
+    done = run and saving.version_of_run(folder, run)
+    if done:
+        return done
     sections = _sections(outcome)
     page = _report(outcome, sections)
     figures = {f"{k}.png": png for s in sections for k, png in s.figures.items()}
@@ -195,6 +217,7 @@ def save(outcome: Outcome, folder: str | Path) -> Path:
         preprocessing=outcome.lesson.preprocessing,
         columns=outcome.lesson.columns,
         metadata={
+            **({"run": run} if run else {}),
             "metrics": {"rows": _tested_on(outcome.lesson), **outcome.metrics},
             "settings": used_settings(outcome.settings),
             "data": {

@@ -110,8 +110,8 @@ class Measurement:
     Attributes:
         contender: which one.
         start_seconds: from its command to its first answer, one for each round.
-        loading_seconds: of a process that only loads the model, just before; one for
-            each round, of `kerasnn serve` alone.
+        loading_seconds: of processes that only load the model, the mean of one before and
+            one after; one for each round, of `kerasnn serve` alone.
         rss_megabytes: of its processes after the load, one for each round.
         cells: by "REST 8": what the clients got, one for each round.
     """
@@ -149,8 +149,7 @@ class Bench:
         """Start it, ask it, load it, end it."""
         contender = measurement.contender
         started = Started(self.peer_python, self.folder, free_port(), free_port())
-        if contender.ours:
-            measurement.loading_seconds.append(loading_seconds(Path(started.model)))
+        before = loading_seconds(Path(started.model)) if contender.ours else 0.0
         with contender.start(started) as process:
             self.wait(contender, process, started)
             measurement.start_seconds.append(time.perf_counter() - process.started)
@@ -161,6 +160,9 @@ class Bench:
                 ask_grpc(started.grpc_port, self.question)
                 self.grpc_cell(measurement, process, started.grpc_port)
             measurement.rss_megabytes.append(process.rss_megabytes())
+        if contender.ours:
+            after = loading_seconds(Path(started.model))
+            measurement.loading_seconds.append((before + after) / 2)
 
     def wait(self, contender: Contender, process: Process, started: Started) -> None:
         """Until it gives the right answer."""

@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,9 @@ class Process:
             pass
 
     def said(self) -> str:
-        """What it wrote to standard error so far, at most the last 20,000 bytes."""
+        """What it wrote to standard error so far, at most the last 2,000 bytes."""
         self.errors.seek(0)
-        return self.errors.read()[-20_000:].decode(errors="replace").strip()
+        return self.errors.read()[-2000:].decode(errors="replace").strip()
 
     def cpu_seconds(self) -> float:
         """Used so far by it and its descendants."""
@@ -189,3 +190,33 @@ class KerasnnServer(Process):
             self.close()
             raise
         self.rest_port, self.grpc_port = int(ready["rest_port"]), int(ready["grpc_port"])
+
+
+@dataclass
+class Memory:
+    """Samples of a server's memory, one a second from when it is made.
+
+    Attributes:
+        megabytes: the samples.
+    """
+
+    server: Process
+    megabytes: list[float] = field(default_factory=list)
+    ending: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    def _sample(self) -> None:
+        while not self.ending.wait(1):
+            self.megabytes.append(self.server.rss_megabytes())
+
+    def thirds(self) -> list[float]:
+        """The median of each third."""
+        size = max(1, len(self.megabytes) // 3)
+        parts = (
+            self.megabytes[:size],
+            self.megabytes[size : 2 * size],
+            self.megabytes[2 * size :],
+        )
+        return [statistics.median(part or [0.0]) for part in parts]

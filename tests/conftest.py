@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from kerasnn import datasets
+from kerasnn.checkpoints import CheckpointFolder
+from tests.deaths import Killed
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,24 @@ def lesson_digits():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def die_after(monkeypatch):
+    """Die when so many checkpoints have been written."""
+    whole = CheckpointFolder.save
+
+    def arm(count):
+        left = [count]
+
+        def save(folder, *args):
+            path = whole(folder, *args)
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return path
+
+        monkeypatch.setattr(CheckpointFolder, "save", save)
+
+    yield arm
+    monkeypatch.setattr(CheckpointFolder, "save", whole)

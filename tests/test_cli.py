@@ -76,6 +76,7 @@ def test_train_writes_a_version_with_report_and_says_where(run):
         "kerasnn.json",
         "loss.png",
         "report.html",
+        "tf_serving_warmup_requests",
     ]
 
 
@@ -118,6 +119,7 @@ def test_train_prints_json_and_nothing_else_on_standard_output(run):
         "kerasnn.json",
         "loss.png",
         "report.html",
+        "tf_serving_warmup_requests",
         "wrong.png",
     ]
 
@@ -180,7 +182,7 @@ TRAIN_OPTIONS = (
     [
         (
             "tarin digits",
-            "No such command: tarin. Possible: evaluate, inspect, predict, train",
+            "No such command: tarin. Possible: evaluate, inspect, predict, serve, train",
         ),
         ("train digits --epoch 3", f"No such option: --epoch. Possible: {TRAIN_OPTIONS}"),
         (

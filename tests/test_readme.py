@@ -28,7 +28,15 @@ def test_the_readmes_first_look_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 
-def test_the_example_of_faster_fit_runs(capsys):
+def test_the_example_of_resume_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "".join(blocks(ROOT / "docs" / "resume.md", "python"))
+    exec(compile(code, "resume.md", "exec"), {})
+    assert len(list((tmp_path / "runs" / "mine").iterdir())) == 1
+
+
+def test_the_example_of_faster_fit_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     code = "".join(blocks(ROOT / "docs" / "faster-fit.md", "python"))
     names = {}
     exec(compile(code, "faster-fit.md", "exec"), names)

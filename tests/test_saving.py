@@ -16,7 +16,7 @@ from catalogue import CASES, rows_for
 
 import kerasnn
 from kerasnn import ExportError, InputError, models, saving
-from kerasnn.saving import writer
+from kerasnn.saving import session, writer
 
 EVERY_KIND = pytest.mark.parametrize(
     "kind", [kind for case in CASES.values() for kind in case[:2]]
@@ -196,10 +196,10 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
     kerasnn.export(network, tmp_path)
     before = sorted(os.listdir(tmp_path))
 
-    def other_answers(*_):
+    def other_answers(*_, **__):
         return {"value": np.ones((writer.SAMPLE_ROWS, 1), np.float32)}
 
-    monkeypatch.setattr(writer, "session_answers", other_answers)
+    monkeypatch.setattr(session.SessionModel, "answers", other_answers)
     with pytest.raises(ExportError) as caught:
         kerasnn.export(network, tmp_path)
     assert re.fullmatch(
@@ -252,6 +252,7 @@ def test_a_version_is_whole_before_it_has_its_number(tmp_path, monkeypatch):
                 "kerasnn.json",
                 "note.txt",
                 "saved_model.pb",
+                "tf_serving_warmup_requests",
                 "variables.data-00000-of-00001",
                 "variables.index",
             ],

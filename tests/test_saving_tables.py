@@ -14,10 +14,10 @@ import tensorflow as tf
 
 import kerasnn
 from kerasnn import ExportError, InputError, saving
-from kerasnn.datasets import Column, Schema, Target, checked_table
+from kerasnn.datasets import Column, Schema, Target, checked_table, input_names
 from kerasnn.preprocessing import Preprocessor
-from kerasnn.saving import table_writer
 from kerasnn.saving.contents import check_answers
+from kerasnn.saving.session import SessionModel
 
 SCHEMA = Schema(
     (
@@ -292,9 +292,7 @@ def test_text_that_no_file_holds_is_an_unknown_level(exported):
     ],
 )
 def test_columns_get_names_that_tensorflow_takes(columns, names):
-    assert list(table_writer.input_names(columns).items()) == list(
-        zip(columns, names, strict=True)
-    )
+    assert list(input_names(columns).items()) == list(zip(columns, names, strict=True))
 
 
 def test_odd_names_survive_the_export(tmp_path):
@@ -325,22 +323,22 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
         assert os.listdir(tmp_path) == []
         return str(caught.value)
 
-    asked = table_writer.session_answers
+    asked = SessionModel.answers
 
-    def other_probabilities(folder, inputs):
-        found = asked(folder, inputs)
+    def other_probabilities(*asking, **options):
+        found = asked(*asking, **options)
         return found | {"probabilities": np.zeros_like(found["probabilities"])}
 
-    monkeypatch.setattr(table_writer, "session_answers", other_probabilities)
+    monkeypatch.setattr(SessionModel, "answers", other_probabilities)
     assert message().startswith(
         "the SavedModel's 'probabilities' differs from the network's by 0."
     )
 
-    def other_classes(folder, inputs):
-        found = asked(folder, inputs)
+    def other_classes(*asking, **options):
+        found = asked(*asking, **options)
         return found | {"class": np.array([b"other"] * 12, object)}
 
-    monkeypatch.setattr(table_writer, "session_answers", other_classes)
+    monkeypatch.setattr(SessionModel, "answers", other_classes)
     assert message() == (
         f"the SavedModel's classes, {', '.join(['other'] * 12)}, are not those of its"
         " probabilities; nothing was written"

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnn.serving.inference import Batching, Inference
+from kerasnn.serving.pace import Pace, Paces
 from kerasnn.serving.signatures import Signature, TensorInfo
 from kerasnn.serving.statuses import Code, ServingError, invalid
 
@@ -23,6 +24,8 @@ def signature(shape=(-1,)):
 
 class FakeGraph:
     """y = 2 x; counts its calls, and can be held up."""
+
+    is_steady = False
 
     def __init__(self):
         self.calls = []
@@ -236,3 +239,85 @@ def test_a_call_of_its_own_runs_in_a_thread():
         raise ValueError("no")
 
     assert asyncio.run(main()) == ("kerasnn-graph-0", Code.INTERNAL)
+
+
+# ---------------------------------------------------------------------- where calls run
+
+
+class Steady(FakeGraph):
+    """Tells in which thread it ran."""
+
+    is_steady = True
+
+    def __init__(self):
+        super().__init__()
+        self.threads = []
+
+    def run(self, signature, inputs, outputs):
+        self.threads.append(threading.current_thread() is threading.main_thread())
+        return super().run(signature, inputs, outputs)
+
+
+def one_by_one(graph, requests, **options):
+    """Whether each of the requests, one after the other, was computed in the loop."""
+    version = FakeVersion(graph)
+
+    async def main():
+        inference = Inference(threads=1, batching=Batching(), **options)
+        inference.start()
+        for x in requests:
+            deadline = asyncio.get_running_loop().time() + 10
+            inputs = {"x": np.asarray(x, np.float32)}
+            given = await inference.run(version, signature(), inputs, deadline=deadline)
+            np.testing.assert_array_equal(given["y"], 2 * inputs["x"])
+        assert inference.waiting == 0
+        await inference.stop()
+
+    asyncio.run(main())
+    return graph.threads
+
+
+def test_what_is_known_to_be_quick_runs_in_the_event_loop(monkeypatch):
+    monkeypatch.setattr("kerasnn.serving.pace.QUICK_SECONDS", 60.0)
+    # The first call shows that one row is quick, the third that three are.
+    assert one_by_one(Steady(), [[1], [2], [1, 2, 3], [1, 2], [4, 5, 6]]) == [
+        *(False, True, False, True, True)
+    ]
+
+
+def test_what_may_loop_or_wait_never_runs_in_the_event_loop(monkeypatch):
+    monkeypatch.setattr("kerasnn.serving.pace.QUICK_SECONDS", 60.0)
+    graph = Steady()
+    graph.is_steady = False
+    assert one_by_one(graph, [[1], [2], [3]]) == [False] * 3
+
+
+def test_what_is_slow_runs_in_a_thread(monkeypatch):
+    monkeypatch.setattr("kerasnn.serving.pace.QUICK_SECONDS", 0.0)
+    assert one_by_one(Steady(), [[1], [2], [3]]) == [False] * 3
+
+
+def test_an_error_in_the_event_loop_is_that_of_the_request():
+    graph = Steady()
+    one_by_one(graph, [[1]])
+    found = answers(graph, [[-1]], batching=Batching())
+    assert isinstance(found[0], ServingError)
+
+
+def test_three_slow_calls_are_too_many():
+    pace = Pace()
+    pace.saw(4, 100e-6)
+    assert [pace.is_quick(rows) for rows in (0, 1, 4, 5)] == [False, True, True, False]
+    for _ in range(2):
+        pace.saw(4, 0.03)
+    assert pace.is_quick(4)
+    pace.saw(4, 0.03)
+    assert not pace.is_quick(1)
+
+
+def test_no_more_paces_are_kept_than_a_thousand():
+    paces = Paces()
+    first = paces.of(0)
+    for kind in range(1, 1001):
+        paces.of(kind)
+    assert paces.of(0) is not first

@@ -130,7 +130,9 @@ def test_from_the_middle_of_an_epoch_it_goes_on_to_the_same_bits(
     arguments = {"batch_size": 16, "epochs": 3, "verbose": 0}
     history = kerasnn.fit(whole, source, **arguments).history
     kept = CheckpointFolder(tmp_path, keep=1000)
-    monkeypatch.setattr("kerasnn.training.saver.CheckpointFolder", lambda folder: kept)
+    monkeypatch.setattr(
+        "kerasnn.training.run_checkpoints.CheckpointFolder", lambda folder: kept
+    )
     kerasnn.fit(model(), source, checkpoint=tmp_path, checkpoint_every=0, **arguments)
     numbers = kept.numbers()
     steps = [kept.load(number).description["position"][1] for number in numbers]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from kerasnn.cli.saves import Saves
 from kerasnn.errors import InputError
 
 VARIABLE = "TF_CONFIG"
@@ -42,6 +43,19 @@ def refuse_several(path: Path) -> None:
             f"{path}: the networks for a table are trained on one machine; {VARIABLE} names"
             f" {workers} workers, and each would train them all. Unset it here;"
             " kerasnn.fit trains a network of your own on several machines"
+        )
+
+
+def refuse_checkpoints(saves: Saves) -> None:
+    """A lesson takes less time than it takes to start the workers.
+
+    Raises:
+        UsageError: checkpoints were asked for.
+    """
+    if saves.folder is not None:
+        raise click.UsageError(
+            f"--checkpoint is for one machine; {VARIABLE} names {workers_named()} workers",
+            click.get_current_context(),
         )
 
 

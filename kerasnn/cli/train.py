@@ -17,6 +17,7 @@ from kerasnn.cli.parsing import (
     TableOption,
     refuse,
 )
+from kerasnn.cli.saves import SECONDS_BETWEEN, Saves
 from kerasnn.cli.train_lesson import train_lesson
 from kerasnn.cli.train_table import train_file
 
@@ -107,6 +108,19 @@ def _columns(name: str, help: str) -> Any:  # noqa: A002 - as click has it
     help="Folder of the models.",
 )
 @click.option("--name", help="Name of the model in that folder.  [default: SOURCE's]")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Folder for what the training needs to go on when its process has died.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=PositiveNumber(),
+    help="Seconds between two checkpoints.  [default: 60]",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on from the newest checkpoint, if there is one."
+)
 @json_option
 @click.pass_context
 def train(
@@ -114,6 +128,9 @@ def train(
     source: str,
     output: Path,
     name: str | None,
+    checkpoint: Path | None,
+    checkpoint_every: float | None,
+    resume: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -127,15 +144,22 @@ def train(
     What is not given is decided by the number of rows, or is the lesson's own. digits:
     64-30-10, Adam at 0.002, shuffled batches of 64, 100 epochs. iris: 2-3-1, SGD at 0.1,
     all rows at once, 200 epochs.
+
+    With --checkpoint nothing is lost when the process dies: the same command with --resume
+    goes on, and ends with the same weights. Ctrl-C saves and leaves.
     """
+    if checkpoint is None and (resume or checkpoint_every):
+        option = "--resume" if resume else "--checkpoint-every"
+        raise click.UsageError(f"{option} needs --checkpoint, the folder", ctx)
+    saves = Saves(checkpoint, checkpoint_every or SECONDS_BETWEEN, resume)
     chosen = {key: value for key, value in given.items() if value not in (None, ())}
     folder = output / _checked_name(source, name)
     if source in LESSONS:
         refuse(ctx, TableOption, f"for files; {source} is a lesson")
-        train_lesson(source, folder, chosen, as_json=as_json)
+        train_lesson(source, folder, chosen, saves, as_json=as_json)
     else:
         refuse(ctx, LessonOption, f"for the lessons, {' and '.join(LESSONS)}")
-        train_file(Path(source), folder, chosen, as_json=as_json)
+        train_file(Path(source), folder, chosen, saves, as_json=as_json)
 
 
 def _checked_name(source: str, name: str | None) -> str:

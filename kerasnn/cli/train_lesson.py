@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.cluster import on_all_workers, workers_named
+from kerasnn.cli.cluster import on_all_workers, refuse_checkpoints, workers_named
 from kerasnn.cli.console import print_json, quiet_tensorflow
+from kerasnn.cli.saves import Saves
+from kerasnn.cli.wording import as_options
 
 if TYPE_CHECKING:
     from kerasnn.lessons import Outcome
@@ -17,7 +19,7 @@ LINES = 10  # of the lesson, at the most, after the first epoch's
 
 
 def train_lesson(
-    name: str, folder: Path, chosen: Mapping[str, Any], *, as_json: bool
+    name: str, folder: Path, chosen: Mapping[str, Any], saves: Saves, *, as_json: bool
 ) -> None:
     """Train, save and print.
 
@@ -25,6 +27,7 @@ def train_lesson(
         name: of the lesson.
         folder: of the model.
         chosen: the settings that differ from the lesson's.
+        saves: the checkpoints.
         as_json: whether one JSON object is printed.
     """
     with quiet_tensorflow():
@@ -32,8 +35,10 @@ def train_lesson(
         from kerasnn.training import EpochLines, ProgressBar
     lesson = lessons.LESSONS[name]
     settings = replace(lesson.settings, **chosen)
-    if workers_named() > 1 and "driver" not in chosen:
-        settings = replace(settings, driver="graph")  # the one that several workers have
+    if workers_named() > 1:
+        refuse_checkpoints(saves)
+        # The driver that several workers have.
+        settings = replace(settings, driver=chosen.get("driver", "graph"))
     if "batch_size" in chosen and settings.batching == "full":
         raise click.UsageError(
             "--batch-size has no effect with --batching full, where all rows are one batch;"
@@ -41,6 +46,7 @@ def train_lesson(
             click.get_current_context(),
         )
     with (
+        as_options(),
         on_all_workers() as writes,
         ProgressBar(settings.epochs, disable=None if writes else True) as bar,
     ):
@@ -51,10 +57,15 @@ def train_lesson(
             every=max(100, settings.epochs // LINES),
             write=lambda line: bar.write(line, to_stderr=as_json),
         )
-        outcome = lessons.train(lesson, settings, on_epoch=[bar, lines] if writes else [])
+        outcome = lessons.train(
+            lesson,
+            settings,
+            on_epoch=[bar, lines] if writes else [],
+            kept=saves.kept(),
+        )
     if not writes:
         return
-    written = lessons.save(outcome, folder)
+    written = lessons.save(outcome, folder, run=saves.run())
     if as_json:
         print_json(_as_json(outcome, written))
     else:

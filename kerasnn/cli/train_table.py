@@ -10,6 +10,7 @@ import click
 from kerasnn.cli.bar import FitBar, told_on_terminal
 from kerasnn.cli.cluster import refuse_several
 from kerasnn.cli.console import print_json, quiet_tensorflow
+from kerasnn.cli.saves import Saves
 from kerasnn.cli.wording import aligned, as_options, score_rows, shortened
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ CLASSES_SHOWN = 6
 
 
 def train_file(
-    path: Path, folder: Path, chosen: Mapping[str, Any], *, as_json: bool
+    path: Path, folder: Path, chosen: Mapping[str, Any], saves: Saves, *, as_json: bool
 ) -> None:
     """Train, save and print.
 
@@ -31,6 +32,7 @@ def train_file(
         path: of the table.
         folder: of the model.
         chosen: the options that were given.
+        saves: the checkpoints.
         as_json: whether one JSON object is printed.
 
     Raises:
@@ -54,11 +56,11 @@ def train_file(
         for line in _described(rows):
             click.echo(line, err=as_json)
         with FitBar() as bar:
-            fitted = tables.fit(rows, progress=bar, **fitting)
+            fitted = tables.fit(rows, progress=bar, **fitting, **saves.arguments())
         with told_on_terminal("Testing, and looking at each column ..."):
             outcome = tables.measure(fitted)
         with told_on_terminal("Saving ..."):
-            written = tables.save(outcome, folder)
+            written = tables.save(outcome, folder, run=saves.run())
     if as_json:
         print_json(_as_json(outcome, written))
     else:

@@ -2,7 +2,8 @@
 
 Tables of any origin become DataFrames (`as_table`), a `Schema` says what their columns are
 (`infer_schema`), and later rows are held to it (`checked_table`). The lessons' real data
-and CSV files of numbers are here as well. It knows nothing of TensorFlow.
+and CSV files of numbers are here as well, and rows on disk for what is larger than memory
+(`write_shards`, `ShuffledShards`). It knows nothing of TensorFlow.
 """
 
 from kerasnn.datasets.cells import MISSING_TEXTS, WHOLE_AS_FLOAT, category_text
@@ -13,6 +14,8 @@ from kerasnn.datasets.inference import infer_schema
 from kerasnn.datasets.inputs import input_names, raw_columns
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
 from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
+from kerasnn.datasets.shards import Shards, open_shards, write_shards
+from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.datasets.tables import as_table, table_chunks
 from kerasnn.datasets.target import infer_target
 
@@ -27,6 +30,8 @@ __all__ = [
     "Column",
     "LeftOut",
     "Schema",
+    "Shards",
+    "ShuffledShards",
     "Target",
     "as_table",
     "category_text",
@@ -36,7 +41,9 @@ __all__ = [
     "infer_target",
     "input_names",
     "iris_perceptron",
+    "open_shards",
     "raw_columns",
     "read_numbers",
     "table_chunks",
+    "write_shards",
 ]

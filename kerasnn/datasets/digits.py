@@ -2,10 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-
-from kerasnn.reference import one_hot as one_hot_rows
 
 DIGITS_COLUMNS = tuple(f"pixel_{i}_{j}" for i in range(8) for j in range(8))
 N_CLASSES = 10
@@ -28,6 +24,13 @@ def digits(*, scaled: bool = True, one_hot: bool = False) -> tuple[Rows, Rows]:
 
     Source: UCI, Optical Recognition of Handwritten Digits (1998).
     """
+    # Here: scikit-learn takes most of a second to import, and `kerasnn predict --server`
+    # only reads files.
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    from kerasnn.reference import one_hot as one_hot_rows
+
     x, labels = load_digits(return_X_y=True)
     x = x.astype(np.float32)
     if scaled:

@@ -25,6 +25,7 @@ from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
+from kerasnn.training.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
 
 ROWS_AT_ONCE = 4096  # of a prediction
 
@@ -50,6 +51,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         time_limit: float | None = None,
         driver: FitDriver = "auto",
         progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = SECONDS_BETWEEN,
+        resume: bool = False,
         random_state: Any = None,
     ) -> None:
         self.hidden_units = hidden_units
@@ -67,6 +71,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.time_limit = time_limit
         self.driver = driver
         self.progress = progress
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.resume = resume
         self.random_state = random_state
 
     # ------------------------------------------------------------------ fit
@@ -84,10 +91,19 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             InputError: rows, targets or weights that cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
         """
+        kept, driver = None, checked_driver(self.driver)
+        if self.checkpoint is not None:
+            kept = RunCheckpoints(
+                self.checkpoint,
+                every_seconds=self.checkpoint_every,
+                resume=self.resume,
+            )
+            driver = kept.driver(driver)
         job = self._job(X, y, sample_weight)
         (trained,) = train_jobs(
             [job],
-            driver=checked_driver(self.driver),
+            driver=driver,
+            kept=kept,
             time_limit=self._checked_time_limit(),
             progress=self.progress,
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.estimators.train_jobs import Progress
 from kerasnn.models import TabularNetwork
+from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 
 
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):
@@ -56,6 +58,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         time_limit: seconds; the training is shortened to keep to it.
         driver: "auto", "xla", "graph" or "eager"; see `kerasnn.fit`.
         progress: called with (epochs done, epochs in all, losses) as training goes on.
+        checkpoint: a folder for what the training needs to go on after its process died;
+            Ctrl-C and SIGTERM save, and raise `InterruptedFitError`.
+        checkpoint_every: seconds between two of them, at the least.
+        resume: go on from the newest checkpoint in the folder, if there is one; it ends
+            with the same weights as if it had never been interrupted. With a `time_limit`
+            the clock decides, and begins anew.
         random_state: an int makes every fit the same, bit for bit on one machine.
 
     Attributes:
@@ -95,6 +103,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         time_limit: float | None = None,
         driver: FitDriver = "auto",
         progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = SECONDS_BETWEEN,
+        resume: bool = False,
         random_state: Any = None,
     ) -> None:
         super().__init__(
@@ -113,6 +124,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             time_limit=time_limit,
             driver=driver,
             progress=progress,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
             random_state=random_state,
         )
         self.smoothing = smoothing

@@ -1,5 +1,6 @@
 """Training ensembles side by side: one compiled loop for the members of all of them."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from kerasnn.estimators.held_out import (
 )
 from kerasnn.estimators.job import Job
 from kerasnn.estimators.learners import learner_of_shape
+from kerasnn.estimators.resume import JobsSaver
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.epochs import Runner
 from kerasnn.training.feeds import ArrayFeed
@@ -27,6 +29,7 @@ from kerasnn.training.member_plan import member_plan
 from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.plan import epochs_planned
 from kerasnn.training.programs import programs_of
+from kerasnn.training.run_checkpoints import RunCheckpoints
 
 # XLA takes about two seconds of one core to compile a step. It saves what TensorFlow needs
 # to start the operations of a step one by one, and a fifth of the arithmetic.
@@ -95,6 +98,7 @@ def train_jobs(
     driver: FitDriver = "auto",
     time_limit: float | None = None,
     progress: Progress | None = None,
+    kept: RunCheckpoints | None = None,
 ) -> list[Trained]:
     """Train ensembles; those whose networks and batches are alike, in one loop.
 
@@ -103,9 +107,12 @@ def train_jobs(
         driver: "xla", "graph", "eager", or "auto": XLA where the run repays it.
         time_limit: seconds; the schedule is shortened to keep to it.
         progress: called after each call of the loop.
+        kept: where the training is saved from time to time, and gone on from; only for
+            jobs that one loop can take.
 
     Raises:
         NonFiniteLossError: a member's loss became NaN or infinite.
+        InterruptedFitError: a signal came, and the training was saved.
     """
     groups: dict[Any, list[int]] = {}
     for i, job in enumerate(jobs):
@@ -116,7 +123,9 @@ def train_jobs(
         group = [jobs[i] for i in numbers]
         if len(group) == 1 and _wants_a_twin(group[0]):
             group *= 2
-        trained = _Training(group, driver, limit, progress).run()
+        training = _Training(group, driver, limit, progress, kept)
+        with kept.watching() if kept else contextlib.nullcontext():
+            trained = training.run()
         done |= dict(zip(numbers, trained, strict=False))
     return [done[i] for i in range(len(jobs))]
 
@@ -149,8 +158,10 @@ class _Training:
         driver: FitDriver,
         time_limit: float | None,
         progress: Progress | None,
+        kept: RunCheckpoints | None,
     ) -> None:
         self.jobs = jobs
+        self.saver = JobsSaver(kept, jobs) if kept else None
         self.recipe = jobs[0].recipe
         self.shape = jobs[0].batch_shape
         self.epochs = self.recipe.epochs
@@ -168,8 +179,8 @@ class _Training:
         with learner_of_shape(self.jobs[0], self.members) as learner:
             feed = self._feed()
             runner = self._begin(learner, feed)
-            epoch = 0
-            while epoch < self.epochs:
+            epoch, over = self._put_back(learner)
+            while epoch < self.epochs and not over:
                 called = time.perf_counter()
                 count = min(feed.planned, self.epochs - epoch)
                 call = feed.whole(range(epoch, epoch + count))
@@ -178,11 +189,31 @@ class _Training:
                 self._look(learner, feed, epoch, [log["loss"] for log in logs])
                 if self.progress:
                     self.progress(epoch, self.epochs, self._told())
-                if self._enough(epoch):
-                    break
-                pace = (time.perf_counter() - called) / count
-                self._keep_to_time(learner, feed, epoch, started, pace)
+                over = self._enough(epoch)
+                if not over:
+                    pace = (time.perf_counter() - called) / count
+                    self._keep_to_time(learner, feed, epoch, started, pace)
+                self._save(learner, runner, epoch, over)
         return self.results
+
+    def _put_back(self, learner: MemberLearner) -> tuple[int, bool]:
+        """Epochs that were done before, and whether that was all."""
+        saved = self.saver.put_back(learner, self.results) if self.saver else None
+        if saved is None:
+            return 0, False
+        epoch, self.epochs, over = saved
+        return epoch, over
+
+    def _save(self, learner: MemberLearner, runner: Runner, epoch: int, over: bool) -> None:
+        if self.saver is not None:
+            self.saver.after_look(
+                learner,
+                self.results,
+                epoch=epoch,
+                epochs=self.epochs,
+                driver=runner.driver,
+                finished=over or epoch >= self.epochs,
+            )
 
     def _feed(self) -> ArrayFeed:
         """The rows of all jobs, one after the other, and a row that weighs nothing."""

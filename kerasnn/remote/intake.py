@@ -149,15 +149,34 @@ def _check_count(width: int | None, present: Sequence[str]) -> None:
 
 
 def _by_name(inputs: Sequence[str], present: Sequence[str]) -> dict[str, str]:
-    """The column that each input takes."""
-    changed = {name: column for column, name in input_names(present).items()}
-    found = {
-        name: name if name in present else changed[name]
-        for name in inputs
-        if name in present or name in changed
-    }
+    """The column that each input takes: of the same name, or whose name was changed so."""
+    found = {name: name for name in inputs if name in present}
+    for name in inputs:
+        if name not in found:
+            free = [column for column in present if column not in found.values()]
+            column = _meant(name, free)
+            if column is not None:
+                found[name] = column
     check_names([name for name in inputs if name not in found], present)
     return found
+
+
+def _meant(name: str, columns: Sequence[str]) -> str | None:
+    """The column whose name, changed as `input_names` does, may be this input's."""
+    numbered = re.fullmatch(r"(.+)_[0-9]+", name)
+    possible = {name, numbered[1]} if numbered else {name}
+    meant = [column for column in columns if _changed(column) in possible]
+    if len(meant) > 1:
+        raise InputError(
+            f"the model's input {name!r} may take any of the columns"
+            f" {', '.join(map(repr, meant))}: name the right one {name!r}"
+        )
+    return meant[0] if meant else None
+
+
+def _changed(column: str) -> str:
+    """The name of an input for this column, if there were no other."""
+    return input_names([column])[column]
 
 
 def _floats(

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -47,15 +48,29 @@ class RemoteModel:
         self._path = f"/v1/models/{quote(self.name, safe='')}"
         if self.version:
             self._path += f"/versions/{self.version}"
-        self.signature = self._default(metadata)
+        self._signatures = read_signatures(metadata)
+        self.signature = self._default()
         self.manifest = self._told_manifest()
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...] | None:
-        """The texts of the classes, in the order of the probabilities, where told."""
-        if self.manifest is None or "schema" not in self.manifest:
+        """The texts of the classes, in the order of the probabilities.
+
+        From the manifest; where the server tells none, from what the signature `classify`
+        answers to an empty example. None where neither names them.
+        """
+        if self.manifest is not None:
+            return tuple(self.manifest["classes"]) if "schema" in self.manifest else None
+        probabilities = self.signature.outputs.get("probabilities")
+        if probabilities is None or "classify" not in self._signatures:
             return None
-        return tuple(self.manifest["classes"])
+        question = {"signature_name": "classify", "examples": [{}]}
+        try:
+            (pairs,) = self._server.post(f"{self._path}:classify", question)["results"]
+            labels = tuple(str(label) for label, _ in pairs)
+        except (ServerError, KeyError, TypeError, ValueError):
+            return None
+        return labels if probabilities.shape == (-1, len(set(labels))) else None
 
     def intake(self, columns: Sequence[str]) -> Intake:
         """How the rows of tables with these columns become the inputs of the model.
@@ -84,9 +99,20 @@ class RemoteModel:
         rows: pd.DataFrame = as_table(table)
         if intake is None:
             intake = self.intake(list(rows.columns))
-        inputs = intake.values(rows)
-        answer = self._server.post(f"{self._path}:predict", {"inputs": inputs})
+        answer = self._answer(intake.values(rows))
         return read_outputs(answer, self.signature.outputs, len(rows))
+
+    def _answer(self, inputs: Mapping[str, Any]) -> Any:
+        try:
+            return self._server.post(f"{self._path}:predict", {"inputs": inputs})
+        except ServerError as error:
+            if error.status != 404:
+                raise
+            raise ServerError(
+                f"{error}. Version {self.version} of {self.name!r} was there when this"
+                " began; ask again to be answered by another",
+                status=404,
+            ) from None
 
     def _metadata(self, path: str) -> Any:
         try:
@@ -94,37 +120,48 @@ class RemoteModel:
         except ServerError as error:
             if error.status not in (400, 404):
                 raise
-            raise InputError(f"{error}{self._names_hint()}") from None
+            raise InputError(f"{error}{self._hint()}") from None
 
-    def _default(self, metadata: Any) -> Signature:
-        signatures = read_signatures(metadata)
-        if DEFAULT not in signatures:
+    def _default(self) -> Signature:
+        if DEFAULT not in self._signatures:
             raise InputError(
                 f"the model {self.name!r} has no signature {DEFAULT!r}; it has"
-                f" {', '.join(sorted(signatures)) or 'none'}"
+                f" {', '.join(sorted(self._signatures)) or 'none'}"
             )
-        return signatures[DEFAULT]
+        return self._signatures[DEFAULT]
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
         """What `kerasnn serve` tells for its page; None from other servers."""
+        path = f"/page/models/{quote(self.name, safe='')}"
+        if self.version:
+            path += f"/{self.version}"
         try:
-            told = self._server.get(f"/page/models/{quote(self.name, safe='')}")
+            manifest = self._server.get(path)["manifest"]
+            known = self.signature.inputs.keys() <= manifest["inputs"].keys()
         except ServerError as error:
-            if error.status is None:
+            if error.status is None:  # it is gone
                 raise
             return None
-        manifest = told.get("manifest") if isinstance(told, Mapping) else None
-        same = isinstance(manifest, Mapping) and str(told.get("version")) == self.version
-        return manifest if same else None
+        except (KeyError, TypeError, AttributeError):
+            return None
+        return manifest if known else None
 
-    def _names_hint(self) -> str:
+    def _hint(self) -> str:
+        """What `kerasnn serve` has instead; nothing from other servers."""
         try:
-            names = [str(one["name"]) for one in self._server.get("/page/models")["models"]]
+            models = self._server.get("/page/models")["models"]
+            versions = {str(one["name"]): _available(one["versions"]) for one in models}
         except (ServerError, KeyError, TypeError):
             return ""
-        near = difflib.get_close_matches(self.name, names, n=1)
+        if self.name in versions:
+            return f". Its versions there: {', '.join(versions[self.name]) or 'none'}"
+        near = difflib.get_close_matches(self.name, versions, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else "."
-        return f"{meant} It has {', '.join(names) or 'no models'}"
+        return f"{meant} It has {', '.join(versions) or 'no models'}"
+
+
+def _available(versions: Any) -> list[str]:
+    return [one["version"] for one in versions if one["state"] == "AVAILABLE"]
 
 
 def _path(name: str) -> tuple[str, str]:

@@ -91,7 +91,8 @@ class Server:
         except ValueError:
             raise ServerError(
                 f"{self.url}{path}: the answer is not JSON, but {_reason(content)!r};"
-                " is this the REST port of a model server?"
+                " is this the REST port of a model server?",
+                status=status,
             ) from None
 
     def _exchanged(
@@ -111,6 +112,12 @@ class Server:
             self.close()
             raise ServerError(
                 f"{self.url} did not answer within {self._timeout:g} seconds"
+            ) from None
+        except ssl.SSLCertVerificationError as error:
+            self.close()
+            raise ServerError(
+                f"{self.url}: the server's certificate is not trusted:"
+                f" {error.verify_message}. Name the authority that signed it (--ca-cert)"
             ) from None
         except (OSError, http.client.HTTPException) as error:
             self.close()

@@ -4,7 +4,7 @@ The room is called `saving`, as in Keras, because `kerasnn.export` is a function
 sub-package of that name would take its place as soon as it is imported.
 """
 
-from kerasnn.saving.folders import check_writable
+from kerasnn.saving.folders import check_writable, version_of_run
 from kerasnn.saving.reader import SavedNetwork, load
 from kerasnn.saving.session import session_answers
 from kerasnn.saving.table_reader import SavedTable
@@ -19,4 +19,5 @@ __all__ = [
     "export_table",
     "load",
     "session_answers",
+    "version_of_run",
 ]

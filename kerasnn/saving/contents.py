@@ -1,6 +1,6 @@
 """What stands in a version folder, for every kind of network, and the checks of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 import kerasnn
 from kerasnn.errors import ExportError, InputError
 from kerasnn.manifest import DESCRIBED, MANIFEST
-from kerasnn.saving.session import quiet_logger
+from kerasnn.saving.examples import (
+    INPUTS,
+    METHOD_NAMES,
+    ExamplesSignature,
+    as_carried,
+    examples_of,
+    expected_of_examples,
+)
+from kerasnn.saving.session import quiet_logger, session_model
+from kerasnn.saving.warm_up import DEFAULT_SIGNATURE, recorded, write_warm_up
 
 
 def check_contents(
@@ -46,21 +55,90 @@ def check_contents(
             raise InputError(f"files must have plain names of their own; got {name!r}")
 
 
-def write(served: tf.Module, beside: Path, files: Mapping[str, bytes]) -> None:
+def write(
+    served: tf.Module,
+    beside: Path,
+    files: Mapping[str, bytes],
+    *,
+    examples: ExamplesSignature | None,
+    model: str,
+    sample: Mapping[str, NDArray[Any]],
+) -> None:
     """A SavedModel of what `served.serve` does, with files beside it.
+
+    Args:
+        served: what is written.
+        beside: where.
+        files: of `assets.extra`, by name.
+        examples: the second signature, if there is one.
+        model: name of the model.
+        sample: rows of `serving_default`'s inputs, for the warm-up requests.
 
     Raises:
         InputError: the disk does not take it.
     """
+    signatures = {DEFAULT_SIGNATURE: served.serve}
+    requests = {DEFAULT_SIGNATURE: sample}
+    if examples is not None:
+        signatures[examples.key] = examples.function
+        requests[examples.key] = {INPUTS: examples_of(sample)}
     try:
         with quiet_logger():
-            tf.saved_model.save(served, beside, {"serving_default": served.serve})
+            tf.saved_model.save(served, beside, signatures)
+            if examples is not None:
+                _name_method(beside, examples.key)
         extra = beside / MANIFEST.parent
         extra.mkdir()
         for name, content in files.items():
             (extra / name).write_bytes(content)
+        write_warm_up(beside, model, requests)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"{beside.parent}: cannot be written: {error}") from None
+
+
+def _name_method(beside: Path, key: str) -> None:
+    """Say that a signature is for Classify or Regress: older servers look at that.
+
+    `fingerprint.pb` stays that of the file before; nothing compares the two, and TensorFlow
+    has no public name for writing it anew.
+    """
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(beside))
+    updater.replace_method_name(key, METHOD_NAMES[key], tags="serve")
+    updater.save()
+
+
+def check_written(
+    beside: Path,
+    sample: Mapping[str, NDArray[Any]],
+    expected: Mapping[str, NDArray[Any]],
+    classes: Sequence[str],
+    *,
+    examples: ExamplesSignature | None,
+) -> dict[str, NDArray[Any]]:
+    """Every signature answers as the network does, and the warm-up requests are answered.
+
+    Returns:
+        The answers of `serving_default`.
+
+    Raises:
+        ExportError: one does not.
+    """
+    # These are made eagerly, which a session's graph does not allow.
+    requests = list(recorded(beside))
+    carried = as_carried(sample)
+    with session_model(beside) as written:
+        answers = written.answers(sample)
+        check_answers(expected, answers)
+        if examples is not None:
+            of_examples = written.answers(
+                {INPUTS: examples_of(sample)}, signature=examples.key
+            )
+            # Not the sample's own answers: a time in seconds loses minutes in 32 bits.
+            same = written.answers(carried)
+            check_answers(expected_of_examples(same, classes), of_examples)
+        for signature, inputs in requests:
+            written.answers(inputs, signature=signature)
+    return answers
 
 
 def check_answers(
@@ -73,6 +151,10 @@ def check_answers(
     """
     for name, value in expected.items():
         if value.dtype == object:
+            if name == "classes" and not np.array_equal(value, written[name]):
+                raise ExportError(
+                    "the SavedModel's 'classes' are not the network's; nothing was written"
+                )
             continue  # text, made of the numbers
         # Grappler may fuse what eager does not: equal to rounding, not to the bit; a value
         # near 0 that was computed from large ones is rounded as they are.

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kerasnn.errors import InputError
-from kerasnn.manifest import versions
+from kerasnn.manifest import read_manifest, versions
 
 
 def check_writable(folder: str | Path) -> None:
@@ -41,7 +42,8 @@ def new_version(folder: Path) -> Iterator[Path]:
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+        _remove_abandoned(folder)
+        beside = Path(tempfile.mkdtemp(prefix=_mark(os.getpid()), dir=folder))
         beside.chmod(0o755)  # mkdtemp's is for the owner alone
     except OSError as error:
         raise _not_writable(folder, error) from None
@@ -67,6 +69,33 @@ def publish(beside: Path) -> Path:
                 raise
             continue  # another process took this number in between
         return target
+
+
+def version_of_run(folder: str | Path, run: str) -> Path | None:
+    """The version that a training of this name has exported; None if there is none."""
+    folder = Path(folder)
+    for number in reversed(versions(folder)):
+        try:
+            manifest = read_manifest(folder / str(number))
+        except InputError:
+            continue  # somebody else's
+        if manifest.get("run") == run:
+            return folder / str(number)
+    return None
+
+
+def _mark(process: int) -> str:
+    """How the names of a process's half-written folders begin."""
+    return f".partial-{socket.gethostname()}-{process}-"
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """What a process on this machine was writing when it was killed."""
+    start = _mark(0).removesuffix("0-")
+    for path in folder.glob(f"{start}*"):
+        process = path.name.removeprefix(start).split("-")[0]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _not_writable(folder: Path, error: OSError) -> InputError:

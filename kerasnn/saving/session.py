@@ -28,19 +28,53 @@ def quiet_logger() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def session_answers(
-    version_folder: str | Path, inputs: Arrays, *, signature: str = "serving_default"
-) -> dict[str, NDArray[Any]]:
-    """The named outputs of a signature for named inputs.
+class SessionModel:
+    """A SavedModel in a session, while it is open.
+
+    Args:
+        session: it was loaded into.
+        meta_graph: of it.
+    """
+
+    def __init__(self, session: Any, meta_graph: Any) -> None:
+        self._session = session
+        self._signatures = meta_graph.signature_def
+
+    def answers(
+        self, inputs: Arrays, *, signature: str = "serving_default"
+    ) -> dict[str, NDArray[Any]]:
+        """The named outputs of a signature for named inputs.
+
+        Raises:
+            tf.errors.OpError: the SavedModel does not run in the C++ runtime.
+        """
+        definition = self._signatures[signature]
+        fetches = {name: info.name for name, info in definition.outputs.items()}
+        feeds = {definition.inputs[name].name: inputs[name] for name in inputs}
+        return self._session.run(fetches, feeds)
+
+
+@contextmanager
+def session_model(version_folder: str | Path) -> Iterator[SessionModel]:
+    """A SavedModel, loaded as TensorFlow Serving loads it.
 
     Raises:
-        tf.errors.OpError: the SavedModel does not run in the C++ runtime.
+        tf.errors.OpError: it does not load in the C++ runtime.
     """
     with quiet_logger(), tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta_graph = tf.compat.v1.saved_model.loader.load(
             session, ["serve"], str(version_folder)
         )
-        definition = meta_graph.signature_def[signature]
-        fetches = {name: info.name for name, info in definition.outputs.items()}
-        feeds = {definition.inputs[name].name: inputs[name] for name in inputs}
-        return session.run(fetches, feeds)
+        yield SessionModel(session, meta_graph)
+
+
+def session_answers(
+    version_folder: str | Path, inputs: Arrays, *, signature: str = "serving_default"
+) -> dict[str, NDArray[Any]]:
+    """The named outputs of a signature for named inputs, asked once.
+
+    Raises:
+        tf.errors.OpError: the SavedModel does not run in the C++ runtime.
+    """
+    with session_model(version_folder) as model:
+        return model.answers(inputs, signature=signature)

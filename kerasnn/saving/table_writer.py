@@ -22,14 +22,14 @@ from kerasnn.layers import raw_variables
 from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving.contents import (
-    check_answers,
     check_contents,
+    check_written,
     described_outputs,
     description,
     write,
 )
+from kerasnn.saving.examples import examples_signature
 from kerasnn.saving.folders import new_version, publish
-from kerasnn.saving.session import session_answers
 
 Answers = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 SAMPLE_ROWS = 12
@@ -61,6 +61,7 @@ class _ServedTable(tf.Module):
             return answers(*preprocessor({c: inputs[name] for c, name in names.items()}))
 
         self.serve = serve
+        self.specs = specs
 
 
 def export_table(
@@ -80,8 +81,10 @@ def export_table(
     numeric one as float64 with NaN where it is missing, all others as text with "" where
     missing. Names that TensorFlow does not take are changed (`input_names`), as the
     manifest tells. It gives `class` [rows] text and `probabilities` [rows, n_classes], or
-    `value` [rows] or [rows, n_out]. What is written is loaded again through the Session
-    loader and compared with the network before it gets its number.
+    `value` [rows] or [rows, n_out]. A second signature, `classify` or `regress`, takes the
+    same as tf.Examples (`saving.examples`); there is none for several values. What is
+    written is loaded again through the Session loader, and every signature compared with
+    the network, before it gets its number.
 
     Args:
         network: what is described in the manifest.
@@ -123,12 +126,13 @@ def export_table(
             "outputs": described_outputs(expected),
         }
     ).encode()
+    classes = schema.target.classes
+    examples = examples_signature(served.serve, served.specs, classes, expected)
+    columns = {names[column]: v for column, v in raw_columns(sample).items()}
     with new_version(folder) as beside:
-        write(served, beside, files)
-        columns = {names[column]: v for column, v in raw_columns(sample).items()}
-        written = session_answers(beside, columns)
-        check_answers(expected, written)
-        _check_classes(written, schema.target.classes)
+        write(served, beside, files, examples=examples, model=folder.name, sample=columns)
+        written = check_written(beside, columns, expected, classes, examples=examples)
+        _check_classes(written, classes)
         return publish(beside)
 
 

@@ -17,14 +17,14 @@ from kerasnn.layers import raw_variables
 from kerasnn.manifest import MANIFEST, manifest_text
 from kerasnn.models import check_network
 from kerasnn.saving.contents import (
-    check_answers,
     check_contents,
+    check_written,
     described_outputs,
     description,
     write,
 )
+from kerasnn.saving.examples import examples_signature
 from kerasnn.saving.folders import new_version, publish
-from kerasnn.saving.session import session_answers
 
 Preprocessing = Callable[[tf.Tensor], tf.Tensor]
 SAMPLE_ROWS = 5
@@ -52,6 +52,7 @@ class _Served(tf.Module):
             return model.head.answers(model(rows))
 
         self.serve = serve
+        self.spec = spec
 
 
 def export(
@@ -67,8 +68,10 @@ def export(
 
     The signature `serving_default` takes `x` [batch, n_in], any batch size, and gives
     `class` [batch] int64 and `probabilities` [batch, n_classes], or `value`
-    [batch, n_out]. What is written is loaded again through the Session loader and
-    compared with the network before it gets its number.
+    [batch, n_out]. A second signature, `classify` or `regress`, takes the rows as
+    tf.Examples with a feature `x` (`saving.examples`); there is none for several values.
+    What is written is loaded again through the Session loader, and every signature
+    compared with the network, before it gets its number.
 
     Args:
         model: a network of `kerasnn.models`, or its Keras twin.
@@ -111,10 +114,21 @@ def export(
             "outputs": described_outputs(answers),
         }
     ).encode()
+    classes = _classes(answers)
+    examples = examples_signature(
+        lambda inputs: served.serve(inputs["x"]), {"x": served.spec}, classes, answers
+    )
+    rows = {"x": sample}
     with new_version(folder) as beside:
-        write(served, beside, files)
-        check_answers(answers, session_answers(beside, {"x": sample}))
+        write(served, beside, files, examples=examples, model=folder.name, sample=rows)
+        check_written(beside, rows, answers, classes, examples=examples)
         return publish(beside)
+
+
+def _classes(answers: Mapping[str, NDArray[Any]]) -> list[str]:
+    """The classes as text: their numbers."""
+    probabilities = answers.get("probabilities")
+    return [] if probabilities is None else [*map(str, range(probabilities.shape[1]))]
 
 
 def _check_columns(model: tf.Module | keras.Model, columns: Sequence[str]) -> None:

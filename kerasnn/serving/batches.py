@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn.serving.pace import Pace
+
 if TYPE_CHECKING:
     from kerasnn.serving.models import ModelVersion
 
@@ -90,6 +92,7 @@ class Group:
         run: the call, from the inputs to the outputs.
         most_rows: of one call.
         key: what they have in common; None: a group for a single request.
+        pace: how long such calls take; None if nobody can know.
         waiting: in the order in which they came.
         running: calls that have begun.
         offered: whether what waits is to be computed as soon as a thread is free.
@@ -103,11 +106,13 @@ class Group:
         *,
         most_rows: int,
         key: object = None,
+        pace: Pace | None = None,
     ) -> None:
         self.version = version
         self.run = run
         self.most_rows = most_rows
         self.key = key
+        self.pace = pace
         self.waiting: dict[Request, None] = {}
         self.waiting_rows = 0
         self.running = 0

@@ -15,6 +15,7 @@ from tensorflow.core.framework import types_pb2
 from kerasnn.serving.service import Service
 from kerasnn.serving.signatures import DEFAULT_SIGNATURE, Signature
 from kerasnn.serving.statuses import invalid
+from kerasnn.serving.tensors import dtype_name
 
 if TYPE_CHECKING:
     from kerasnn.serving.models import ModelVersion
@@ -60,7 +61,7 @@ async def classify(
             of a classification, or there are no examples; what `Inference.run` raises.
     """
     outputs = classify_outputs(version, signature)
-    check_examples(service, examples)
+    check_examples(service, signature, examples)
     results = await service.inference.run(
         version, signature, {INPUTS: examples}, outputs, deadline=deadline
     )
@@ -77,7 +78,7 @@ async def regress(
 ) -> NDArray[np.float32]:
     """The value of each example, [n] float32; arguments and errors as for `classify`."""
     outputs = regress_outputs(version, signature)
-    check_examples(service, examples)
+    check_examples(service, signature, examples)
     results = await service.inference.run(
         version, signature, {INPUTS: examples}, outputs, deadline=deadline
     )
@@ -143,8 +144,13 @@ def regress_outputs(version: "ModelVersion", signature: Signature) -> list[str]:
     return [OUTPUTS]
 
 
-def check_examples(service: Service, examples: NDArray[Any]) -> None:
-    """Raise an INVALID_ARGUMENT if there are no examples, or more than the limit."""
+def check_examples(service: Service, signature: Signature, examples: NDArray[Any]) -> None:
+    """See that examples can be fed to a signature.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, there are none, or more than the limit, or the
+            signature takes something else.
+    """
     if not len(examples):
         raise invalid("Input is empty.")
     if len(examples) > service.limits.rows:
@@ -152,6 +158,10 @@ def check_examples(service: Service, examples: NDArray[Any]) -> None:
             f"a request must have at most {service.limits.rows} examples (--max-rows);"
             f" got {len(examples)}; send several requests"
         )
+    dtype = signature.inputs[INPUTS].dtype
+    if dtype != tf.string:
+        name = dtype_name(dtype.as_datatype_enum)
+        raise invalid(f"Expects arg[0] to be {name} but string is provided")
 
 
 def as_classes(

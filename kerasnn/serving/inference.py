@@ -2,7 +2,8 @@
 
 Requests that wait at the same time for the same outputs of the same signature, with rows
 of the same shapes, are computed in one call, so that many clients do not cost many calls.
-Nobody waits for company by default: a request that comes alone is computed alone.
+Nobody waits for company by default: a request that comes alone is computed alone. Calls
+that are known to take less than handing them to a thread are made in the event loop.
 
 Owns the bound on how many requests wait, and how long each may. What the arrays mean is
 left to REST and gRPC.
@@ -11,7 +12,7 @@ left to REST and gRPC.
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from numpy.typing import NDArray
 
 from kerasnn.serving.batches import Batch, Group, Request
+from kerasnn.serving.pace import Pace, Paces
 from kerasnn.serving.signatures import Signature
 from kerasnn.serving.statuses import Code, ServingError, of_any
 from kerasnn.serving.workers import Workers
@@ -73,6 +75,7 @@ class Inference:
         self._groups: dict[object, Group] = {}
         self._ready: deque[Group] = deque()
         self._running = 0
+        self._paces = Paces()
         self._count = 0
 
     @property
@@ -157,9 +160,20 @@ class Inference:
         key = (version, signature.key, outputs, request.kind)
         group = self._groups.get(key)
         if group is None:
-            group = Group(version, run, most_rows=batching.rows, key=key)
+            pace = self._pace(version, key, request)
+            group = Group(version, run, most_rows=batching.rows, key=key, pace=pace)
             self._groups[key] = group
         return group
+
+    def _pace(
+        self, version: "ModelVersion", key: Hashable, request: Request
+    ) -> Pace | None:
+        """How long such calls take; None if that cannot be known.
+
+        A loop may run longer with other numbers, an operation on text with longer ones.
+        """
+        numeric = all(array.dtype != object for array in request.inputs.values())
+        return self._paces.of(key) if numeric and version.graph.is_steady else None
 
     async def _answer(self, request: Request, group: Group, deadline: float) -> Any:
         self._count += 1
@@ -197,23 +211,43 @@ class Inference:
         self._fill()
 
     def _fill(self) -> None:
-        """Give the free threads to the groups in turn; only now it is decided who joins."""
-        while self._ready and self._running < self._workers.count:
+        """Let the groups have their calls in turn; only now it is decided who joins."""
+        for _ in range(len(self._ready)):
             group = self._ready.popleft()
-            if group.waiting:
-                batch = group.take()
-                group.running += 1
-                self._running += 1
-                group.version.hold()
-                self._workers.put(partial(self._compute, group, batch))
+            while group.waiting and self._runs_here(group):
+                self._run_here(group)
+            if group.waiting and self._running < self._workers.count:
+                self._run_in_thread(group)
             group.offered = bool(group.waiting)
             if group.offered:
                 self._ready.append(group)
             else:
                 self._drop_if_idle(group)
 
+    def _runs_here(self, group: Group) -> bool:
+        """Whether the next call of a group is known to be quick."""
+        rows = min(group.waiting_rows, group.most_rows)
+        return group.pace is not None and group.pace.is_quick(rows)
+
+    def _run_here(self, group: Group) -> None:
+        batch = group.take()
+        results, seconds = self._results(group, batch)
+        self._settle(group, batch, results, seconds)
+
+    def _run_in_thread(self, group: Group) -> None:
+        batch = group.take()
+        group.running += 1
+        self._running += 1
+        group.version.hold()
+        self._workers.put(partial(self._compute, group, batch))
+
     def _compute(self, group: Group, batch: Batch) -> None:
         """In a thread: the call, and back to the event loop with what came of it."""
+        results, seconds = self._results(group, batch)
+        self._loop.call_soon_threadsafe(self._finish, group, batch, results, seconds)
+
+    def _results(self, group: Group, batch: Batch) -> tuple[Sequence[Any], float]:
+        """What the call gave to each request, and how long it took, in seconds."""
         start = perf_counter()
         try:
             results = batch.results(group.run)
@@ -227,12 +261,25 @@ class Inference:
                 rows=batch.rows,
                 requests=len(batch.requests),
             )
-        self._loop.call_soon_threadsafe(self._finish, group, batch, results)
+        return results, seconds
 
-    def _finish(self, group: Group, batch: Batch, results: Sequence[Any]) -> None:
+    def _finish(
+        self, group: Group, batch: Batch, results: Sequence[Any], seconds: float
+    ) -> None:
+        """A thread is free again."""
         group.running -= 1
         self._running -= 1
         group.version.release()
+        self._settle(group, batch, results, seconds)
+        self._fill()
+        self._drop_if_idle(group)
+
+    def _settle(
+        self, group: Group, batch: Batch, results: Sequence[Any], seconds: float
+    ) -> None:
+        """Give each request what came of it."""
+        if group.pace is not None:
+            group.pace.saw(batch.rows, seconds)
         self._count -= len(batch.requests)
         for request, result in zip(batch.requests, results, strict=True):
             if request.future.done():
@@ -241,8 +288,6 @@ class Inference:
                 request.future.set_exception(of_any(result))
             else:
                 request.future.set_result(result)
-        self._fill()
-        self._drop_if_idle(group)
 
     def _drop_if_idle(self, group: Group) -> None:
         if not (group.waiting or group.running or group.offered or group.timer):

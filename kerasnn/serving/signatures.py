@@ -11,6 +11,11 @@ CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 DEFAULT_SIGNATURE = "serving_default"
 
+# Of an input. TensorFlow's binding to Python ends the process, by a segmentation fault,
+# when an array of strings that is fed or fetched has more than 32; a graph may add some.
+MOST_DIMENSIONS = 24
+INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
+
 
 @dataclass(frozen=True)
 class TensorInfo:
@@ -74,6 +79,7 @@ def _infos(infos: Any) -> dict[str, TensorInfo]:
     return {
         alias: TensorInfo(alias, info.name, tf.as_dtype(info.dtype), _sizes(info))
         for alias, info in infos.items()
+        if info.dtype  # the init op's "output" is an operation
     }
 
 

@@ -18,6 +18,7 @@ from kerasnn.reports import Score
 from kerasnn.tables.outcome import Evaluation, Fitted, Outcome
 from kerasnn.tables.report import table_page
 from kerasnn.tables.rows import Array, Rows, fingerprint, read_rows, target_values
+from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 
 
 def train_table(
@@ -92,6 +93,9 @@ def fit(
     time_limit: float | None = None,
     driver: FitDriver = "auto",
     progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = SECONDS_BETWEEN,
+    resume: bool = False,
 ) -> Fitted:
     """Train a network on the training rows; arguments as for `NetworkClassifier`.
 
@@ -116,6 +120,9 @@ def fit(
         time_limit=time_limit,
         driver=driver,
         progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
         schema=rows.schema,
         random_state=rows.seed,
     )
@@ -162,18 +169,27 @@ def predictions(estimator: NetworkClassifier | NetworkRegressor, table: Any) -> 
     return estimator.predict(table)
 
 
-def save(outcome: Outcome, folder: str | Path) -> Path:
+def save(outcome: Outcome, folder: str | Path, *, run: str | None = None) -> Path:
     """Export the network with its report; the new version's folder.
+
+    Args:
+        outcome: of the training.
+        folder: of the model.
+        run: a name of the training: what was exported of it before is not again.
 
     Raises:
         InputError: the folder cannot be written; nothing is left behind.
         ExportError: what was written does not answer as the network does.
     """
+    done = run and saving.version_of_run(folder, run)
+    if done:
+        return done
     fitted, rows = outcome.fitted, outcome.fitted.rows
     page = table_page(outcome, title=Path(folder).name)
     return fitted.estimator.export(
         folder,
         metadata={
+            **({"run": run} if run else {}),
             "metrics": outcome.metrics,
             "intervals": intervals(outcome.scores),
             "measured_on": outcome.measured_on,

@@ -274,7 +274,7 @@ def run_fit(fit: Fit, initial_epoch: int) -> None:
     if begin.finished and begin.epoch >= fit.epochs:
         fit.callbacks.on_train_end()
         return
-    with fit.saver.watching() if fit.saver else contextlib.nullcontext():
+    with fit.saver.kept.watching() if fit.saver else contextlib.nullcontext():
         logs = fit.run(begin)
         if learner.optimizer is not None and fit.epochs > 0:
             learner.optimizer.finalize_variable_values(list(learner.trainable_variables))

@@ -36,10 +36,10 @@ from kerasnn.training.held_out import HeldOut
 from kerasnn.training.history import History
 from kerasnn.training.ladder import check_driver, check_possible, tell_keras
 from kerasnn.training.programs import programs_of
-from kerasnn.training.saver import SECONDS_BETWEEN
+from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.steps import Optimizer
 from kerasnn.training.team import team_of
-from kerasnn.training.team_saver import make_saver
+from kerasnn.training.team_saver import make_checkpoints, make_saver
 from kerasnn.training.trainer import Trainer
 
 Verbose = Literal["auto", 0, 1, 2]
@@ -110,11 +110,14 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         verbose = verbose if team.is_chief else 0
     saver = None
     if checkpoint is not None:
-        saver = make_saver(team, checkpoint, every_seconds=checkpoint_every, resume=resume)
-        seed = saver.setting("seed", seed)
+        kept = make_checkpoints(
+            team, checkpoint, every_seconds=checkpoint_every, resume=resume
+        )
+        seed = kept.setting("seed", seed)
         if seed is None:
             seed = int(np.random.randint(2**31))  # noqa: NPY002
-        driver = saver.driver(driver)
+        driver = kept.driver(driver)
+        saver = make_saver(team, kept)
     if not isinstance(model, keras.Model):
         check_for_network(
             validation_split=validation_split,

@@ -7,25 +7,19 @@ A fit that goes on takes the same steps on the same batches as one that was neve
 interrupted: weights and history are the same, bit for bit, where the data are.
 """
 
-import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import callbacks as keras_callbacks
-from numpy.typing import NDArray
 
-from kerasnn.checkpoints import Checkpoint, CheckpointFolder
-from kerasnn.choices import Driver, FitDriver
+from kerasnn.checkpoints import Checkpoint
+from kerasnn.choices import Driver
 from kerasnn.errors import InputError, InterruptedFitError
 from kerasnn.training.callback_memory import Memory, learned, memory_of, remember
-from kerasnn.training.interrupts import Interrupts
-
-SECONDS_BETWEEN = 60.0
+from kerasnn.training.run_checkpoints import RunCheckpoints, assign_saved, name_of
 
 
 class Position(NamedTuple):
@@ -58,68 +52,19 @@ class Saver:
     """Saves one fit, and puts it back.
 
     Args:
-        folder: of its checkpoints.
-        every_seconds: between two of them; there is one more at the end.
-        resume: whether to go on from the newest one, if there is one.
-
-    Raises:
-        InputError: the folder holds checkpoints, and it was not said to go on from them.
+        kept: the checkpoints of this run.
     """
 
-    def __init__(
-        self,
-        folder: str | Path | CheckpointFolder,
-        *,
-        every_seconds: float = SECONDS_BETWEEN,
-        resume: bool = False,
-    ) -> None:
-        if isinstance(folder, str | Path):
-            folder = CheckpointFolder(folder)
-        self.checkpoints = folder
-        self.every_seconds = every_seconds
-        self.found: Checkpoint | None = None
-        numbers = self.checkpoints.numbers()
-        if numbers and not resume:
-            raise InputError(
-                f"{folder.folder}: holds {folder.path(numbers[-1]).name}; resume=True"
-                " goes on from it, another folder begins anew"
-            )
-        if numbers:
-            self.found = self.checkpoints.newest()
-        self._number = max(numbers, default=0)
-        self._last = time.monotonic()
-        self._interrupts = Interrupts()
+    def __init__(self, kept: RunCheckpoints) -> None:
+        self.kept = kept
 
     @property
     def position(self) -> Position | None:
         """Where the checkpoint that was found stands."""
-        if self.found is None:
+        if self.kept.found is None:
             return None
-        epoch, step, drawn, finished = self.found.description["position"]
+        epoch, step, drawn, finished = self.kept.found.description["position"]
         return Position(epoch, step, tuple(drawn), finished)
-
-    def setting(self, name: str, given: Any) -> Any:
-        """A setting as the fit began with it, or as it is given now.
-
-        Raises:
-            InputError: the two differ.
-        """
-        if self.found is None:
-            return given
-        saved = self.found.description["settings"].get(name)
-        if given is not None and given != saved:
-            raise InputError(
-                f"{self.found.path}: was made with {name}={saved!r}; got {given!r}"
-            )
-        return saved
-
-    def driver(self, given: FitDriver) -> FitDriver:
-        """The driver of the fit so far, or the one that is given.
-
-        Raises:
-            InputError: the two differ.
-        """
-        return self.setting("driver", None if given == "auto" else given) or given
 
     def begin(
         self,
@@ -148,10 +93,10 @@ class Saver:
         self._runner = runner
         self._variables = self.variables_of(runner)
         self._fresh = [memory_of(callback) for callback in self._remembering()]
-        if self.found is not None:
+        if self.kept.found is not None:
             for name, value in settings.items():
-                self.setting(name, value)
-            self._put_back(self.found)
+                self.kept.setting(name, value)
+            self._put_back(self.kept.found)
         return self.position
 
     def after_call(self, position: Position) -> None:
@@ -161,19 +106,14 @@ class Saver:
             InterruptedFitError: somebody does; everything has been saved.
             InputError: the checkpoint cannot be written.
         """
-        number, late = self.wanted()
-        if number is None and not late:
+        if not self.kept.due:
             return
+        signal = self.kept.interrupted
         path = self.save(position)
-        if number is not None:
+        if signal is not None:
             raise InterruptedFitError(
-                signal.Signals(number), path, epochs=position.epoch, steps=position.step
+                signal, path, epochs=position.epoch, steps=position.step
             )
-
-    def wanted(self) -> tuple[int | None, bool]:
-        """The signal that was received, and whether it is time."""
-        late = time.monotonic() - self._last >= self.every_seconds
-        return self._interrupts.received, late
 
     def variables_of(self, runner: Drives) -> list[Any]:
         """All that changes in training."""
@@ -186,17 +126,14 @@ class Saver:
             InputError: the checkpoint cannot be written.
         """
         arrays = {
-            f"variable/{i}": _storable(variable.numpy())
-            for i, variable in enumerate(self._variables)
+            f"variable/{i}": variable.numpy() for i, variable in enumerate(self._variables)
         }
         memories = []
         for i, callback in enumerate(self._remembering()):
             memory = learned(callback, self._fresh[i])
             memories.append({"class": type(callback).__name__, "memory": memory.plain})
             arrays |= {f"callback/{i}/{name}": a for name, a in memory.arrays.items()}
-        self._number += 1
-        path = self.checkpoints.save(
-            self._number,
+        return self.kept.write(
             arrays,
             {
                 "position": list(position),
@@ -207,12 +144,6 @@ class Saver:
                 "callbacks": memories,
             },
         )
-        self._last = time.monotonic()
-        return path
-
-    def watching(self) -> Interrupts:
-        """A context in which signals wait for the end of a call."""
-        return self._interrupts
 
     def _remembering(self) -> list[Any]:
         """The callbacks that may have learned something."""
@@ -229,7 +160,7 @@ class Saver:
                 f"{found.path}: was made with the callbacks"
                 f" {', '.join(made_with) or 'none'}; got {', '.join(given) or 'none'}"
             )
-        self._assign(found)
+        assign_saved(self._variables, found)
         for history in self._callbacks.callbacks:
             if isinstance(history, keras_callbacks.History):
                 history.epoch = list(saved["epochs"])
@@ -251,25 +182,6 @@ class Saver:
                 ),
             )
 
-    def _assign(self, found: Checkpoint) -> None:
-        names = found.description["variables"]
-        if len(names) != len(self._variables):
-            raise InputError(
-                f"{found.path}: is of another network: it holds {len(names)} Variables,"
-                f" this one has {len(self._variables)}"
-            )
-        arrays = [found.arrays[f"variable/{i}"] for i in range(len(names))]
-        for variable, array, name in zip(self._variables, arrays, names, strict=True):
-            wanted = _storable(np.empty(0, _dtype(variable))).dtype
-            if (array.shape, array.dtype) != (tuple(variable.shape), wanted):
-                raise InputError(
-                    f"{found.path}: is of another network: its {name} is"
-                    f" {list(array.shape)} {array.dtype}, the {name_of(variable)} of this"
-                    f" one {list(variable.shape)} {wanted}"
-                )
-        for variable, array in zip(self._variables, arrays, strict=True):
-            variable.assign(array.view(_dtype(variable)))
-
 
 def all_variables(learner: Any) -> list[Any]:
     """All that changes in training, each once: weights, optimizer, metrics."""
@@ -282,21 +194,6 @@ def all_variables(learner: Any) -> list[Any]:
             [v for mean in learner.means.values() for v in mean.variables],
         ]
     return list({id(v): v for group in groups for v in group}.values())
-
-
-def name_of(variable: Any) -> str:
-    """The path of a Keras Variable, the name of another."""
-    return getattr(variable, "path", None) or variable.name.split(":")[0]
-
-
-def _dtype(variable: Any) -> np.dtype[Any]:
-    return np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)
-
-
-def _storable(array: NDArray[Any]) -> NDArray[Any]:
-    """NumPy's files do not know bfloat16 and the like: their bits as integers."""
-    builtin = array.dtype.isbuiltin == 1
-    return array if builtin else array.view(f"u{array.dtype.itemsize}")
 
 
 def _as_json(value: Any) -> Any:

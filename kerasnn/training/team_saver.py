@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,8 @@ from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
 from kerasnn.training.replicas import LocalValues, local_variables
-from kerasnn.training.saver import (
-    SECONDS_BETWEEN,
-    Drives,
-    Position,
-    Saver,
-    all_variables,
-    name_of,
-)
+from kerasnn.training.run_checkpoints import RunCheckpoints, name_of
+from kerasnn.training.saver import Drives, Position, Saver, all_variables
 from kerasnn.training.team import Team
 
 
@@ -116,30 +111,51 @@ class LocalVariable:
         self._values.assign([np.asarray(values)])
 
 
+class TeamCheckpoints(RunCheckpoints):
+    """The checkpoints of a run of several workers, which agree on when one is due.
+
+    Args:
+        team: the workers.
+        folder: on the chief's machine.
+        every_seconds: between two of them, as the chief or another worker counts them.
+        resume: whether to go on from the newest one, if there is one.
+
+    Raises:
+        InputError: see `RunCheckpoints`; raised in every worker.
+    """
+
+    def __init__(
+        self, team: Team, folder: str | Path, *, every_seconds: float, resume: bool
+    ) -> None:
+        super().__init__(
+            ChiefsFolder(team, folder), every_seconds=every_seconds, resume=resume
+        )
+        self._team = team
+        self._agreed: Signals | None = None
+
+    @property
+    def interrupted(self) -> Signals | None:
+        """The signal that a worker had received when it was last asked what is due."""
+        return self._agreed
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time in any worker, or one of them has received a signal."""
+        number, late = self._team.most([self._interrupts.received or 0, super().due])
+        self._agreed = Signals(int(number)) if number else None
+        return bool(late or number)
+
+
 class TeamSaver(Saver):
     """Saves one fit of several workers, and puts it back in all of them.
 
     Args:
         team: the workers.
-        folder: of the checkpoints, on the chief's machine.
-        every_seconds: between two of them, as the chief or another worker counts them.
-        resume: whether to go on from the newest one, if there is one.
-
-    Raises:
-        InputError: see `Saver`.
+        kept: the checkpoints of this run.
     """
 
-    def __init__(
-        self,
-        team: Team,
-        folder: str | Path,
-        *,
-        every_seconds: float = SECONDS_BETWEEN,
-        resume: bool = False,
-    ) -> None:
-        super().__init__(
-            ChiefsFolder(team, folder), every_seconds=every_seconds, resume=resume
-        )
+    def __init__(self, team: Team, kept: RunCheckpoints) -> None:
+        super().__init__(kept)
         self._team = team
 
     def begin(
@@ -161,17 +177,16 @@ class TeamSaver(Saver):
             for variable, raw in zip(variables, raw_variables(variables), strict=True)
         ]
 
-    def wanted(self) -> tuple[int | None, bool]:
-        """The signal that a worker has received, and whether it is time."""
-        signal, late = super().wanted()
-        agreed = self._team.most([signal or 0, late])
-        return int(agreed[0]) or None, bool(agreed[1])
 
-
-def make_saver(
+def make_checkpoints(
     team: Team | None, folder: str | Path, *, every_seconds: float, resume: bool
-) -> Saver:
-    """The saver of a fit, of one process or of several workers."""
+) -> RunCheckpoints:
+    """Those of a run of one process, or of several workers."""
     if team is None:
-        return Saver(folder, every_seconds=every_seconds, resume=resume)
-    return TeamSaver(team, folder, every_seconds=every_seconds, resume=resume)
+        return RunCheckpoints(folder, every_seconds=every_seconds, resume=resume)
+    return TeamCheckpoints(team, folder, every_seconds=every_seconds, resume=resume)
+
+
+def make_saver(team: Team | None, kept: RunCheckpoints) -> Saver:
+    """The saver of a fit of one process, or of several workers."""
+    return Saver(kept) if team is None else TeamSaver(team, kept)

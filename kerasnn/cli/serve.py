@@ -1,0 +1,246 @@
+"""`kerasnn serve`: the models of a folder answer over REST and gRPC."""
+
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.parsing import Command
+from kerasnn.cli.serve_options import Port, Seconds, Versions, option, server_options
+from kerasnn.errors import InputError
+
+if TYPE_CHECKING:
+    from kerasnn.serving.options import ServerOptions
+    from kerasnn.serving.server import Started
+
+# What the extra [serve] brings on every system.
+NEEDED = ("starlette", "uvicorn", "httptools", "orjson", "grpc", "grpc_health")
+LOGGERS = ("kerasnn", "uvicorn", "asyncio", "grpc")
+
+LISTENING = "Options for listening"
+MODELS = "Options for the models"
+SPEED = "Options for speed"
+LIMITS = "Options for limits of a request"
+SAFETY = "Options for TLS and the log"
+
+
+@click.command(cls=Command)
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@json_option
+@option(
+    LISTENING, "--rest-port", type=Port(), default="8501", help="0: any free one; or off."
+)
+@option(
+    LISTENING, "--grpc-port", type=Port(), default="8500", help="0: any free one; or off."
+)
+@option(
+    LISTENING,
+    "--host",
+    default="127.0.0.1",
+    help="Name or address to listen on; 0.0.0.0 for all. Whoever reaches it may ask.",
+)
+@option(
+    LISTENING, "--cors", is_flag=True, help="Let pages of other origins ask from browsers."
+)
+@option(
+    LISTENING,
+    "--drain-seconds",
+    type=Seconds(0),
+    default=30.0,
+    help="For the requests that run when SIGTERM or Ctrl-C stops the server.",
+)
+@option(
+    MODELS,
+    "--versions",
+    type=Versions(),
+    multiple=True,
+    default=("latest",),
+    metavar="latest|all|N",
+    help="Which versions of each model; a number may be given several times.",
+)
+@option(
+    MODELS,
+    "--model-config-file",
+    type=click.Path(path_type=Path),
+    help="TensorFlow Serving's file of models, instead of FOLDER.",
+)
+@option(
+    MODELS,
+    "--poll-seconds",
+    type=Seconds(0.01),
+    default=1.0,
+    help="Between two looks for new versions.",
+)
+@option(
+    MODELS,
+    "--trust",
+    multiple=True,
+    metavar="MODEL",
+    help="Serve it even if its graph reads or writes files, or runs Python. Several times.",
+)
+@option(MODELS, "--no-warm-up", is_flag=True, help="Do not play warm-up requests.")
+@option(SPEED, "--no-batching", is_flag=True, help="Compute each request by itself.")
+@option(
+    SPEED,
+    "--max-batch-rows",
+    type=click.IntRange(1),
+    default=1000,
+    help="Rows that are computed together.",
+)
+@option(
+    SPEED,
+    "--batch-wait-us",
+    type=click.IntRange(0),
+    default=0,
+    help="Microseconds that a request waits for others.",
+)
+@option(
+    SPEED,
+    "--threads",
+    type=click.IntRange(1),
+    help="Graph calls at the same time.  [default: the cores]",
+)
+@option(
+    LIMITS,
+    "--max-body-bytes",
+    type=click.IntRange(1),
+    default=100 * 2**20,
+    help="REST: of a request, unpacked.",
+)
+@option(
+    LIMITS, "--max-rows", type=click.IntRange(1), default=1_000_000, help="Of a request."
+)
+@option(
+    LIMITS,
+    "--max-nesting",
+    type=click.IntRange(1),
+    default=100,
+    help="Of lists and objects in JSON.",
+)
+@option(
+    LIMITS,
+    "--max-waiting",
+    type=click.IntRange(1),
+    default=1000,
+    help="Requests that wait or are computed, of all clients.",
+)
+@option(
+    LIMITS,
+    "--timeout-seconds",
+    type=Seconds(0, min_open=True),
+    default=30.0,
+    help="For a request to arrive, and again for its answer.",
+)
+@option(SAFETY, "--tls-cert", type=click.Path(path_type=Path), help="PEM file.")
+@option(SAFETY, "--tls-key", type=click.Path(path_type=Path), help="PEM file.")
+@option(
+    SAFETY,
+    "--tls-client-ca",
+    type=click.Path(path_type=Path),
+    help="PEM file; clients then need a certificate that it has signed.",
+)
+@option(
+    SAFETY,
+    "--access-log",
+    metavar="FILE",
+    help="A line of JSON for each request; - for standard error.",
+)
+def serve(as_json: bool, **given: Any) -> None:
+    """Answer requests for the models in FOLDER, as TensorFlow Serving does.
+
+    FOLDER holds models, each a folder of numbered versions; or it is one model. Any
+    SavedModel is served. New versions are taken up by themselves. Open the REST port in a
+    browser to try the models.
+    """
+    check_extra()
+    options = server_options(given)
+    from kerasnn.serving.ports import bound_ports, is_loopback
+    from kerasnn.serving.tls import read_tls
+
+    tls = None if options.tls is None else read_tls(options.tls)
+    with bound_ports(options) as ports:
+        log_to_standard_error()
+        if not is_loopback(options.host):
+            click.echo(
+                f"Note: whoever reaches {options.host} may ask the models; there are no"
+                f" passwords{'' if tls else ', and no TLS'}",
+                err=True,
+            )
+        # Otherwise gRPC writes a line for each client that does not speak TLS.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        with quiet_tensorflow(), without_keras():
+            from kerasnn.serving.server import serve as run
+
+        def announce(started: "Started") -> None:
+            # What happens from now on is news: versions that come and go.
+            logging.getLogger("kerasnn.serving").setLevel(logging.INFO)
+            tell(started, options, as_json=as_json)
+
+        status = run(options, ports, tls=tls, announce=announce)
+    raise SystemExit(status)
+
+
+@contextmanager
+def without_keras() -> Iterator[None]:
+    """Load TensorFlow inside this without Keras, which a server has no use for.
+
+    At the end of its own import TensorFlow 2.21 loads Keras, and with it pandas,
+    scikit-learn and matplotlib: 2.3 s and 700 MB instead of 1.3 s and 530 MB. It goes on
+    where Keras is not installed; `tf.keras` is looked for when it is used.
+    """
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]  # cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]
+
+
+def check_extra() -> None:
+    """See whether the extra is installed, without loading it.
+
+    Raises:
+        InputError: it is not.
+    """
+    if any(importlib.util.find_spec(module) is None for module in NEEDED):
+        raise InputError("kerasnn serve needs the extra: pip install 'kerasnn[serve]'")
+
+
+def log_to_standard_error() -> None:
+    """What goes wrong while it runs, with the time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(handler)
+
+
+def tell(started: "Started", options: "ServerOptions", *, as_json: bool) -> None:
+    """Say where the models answer."""
+    from kerasnn.serving.ports import address
+
+    scheme = "http" if options.tls is None else "https"
+    places = []
+    if started.rest_port is not None:
+        places.append(f"REST {scheme}://{address(options.host, started.rest_port)}")
+    if started.grpc_port is not None:
+        places.append(f"gRPC {address(options.host, started.grpc_port)}")
+    if as_json:
+        ports = {"rest_port": started.rest_port, "grpc_port": started.grpc_port}
+        print_json({"host": options.host, **ports, "models": started.models})
+        return
+    available = sum(bool(versions) for versions in started.models.values())
+    count = len(started.models)
+    models = f"{available} of {count}" if available < count else f"{count}"
+    click.echo(
+        f"Serving {models} model{'' if count == 1 else 's'}: {', '.join(places)}"
+        " (Ctrl-C stops)"
+    )

@@ -1,0 +1,196 @@
+"""What `kerasnn serve` takes: its types of options, and what they tell the server."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerasnn.errors import InputError
+
+if TYPE_CHECKING:
+    from kerasnn.serving.options import ServerOptions, TlsFiles
+
+
+class HeadedOption(click.Option):
+    """An option that stands under a heading of its own in the help.
+
+    Args:
+        heading: of the options that belong together.
+    """
+
+    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.heading = heading
+
+
+def option(heading: str, *names: str, **settings: Any) -> Any:
+    """A click.option under a heading, with its default shown."""
+    settings = {"show_default": True, **settings}
+    return click.option(*names, cls=HeadedOption, heading=heading, **settings)
+
+
+class Port(click.ParamType):
+    """A port; 0 for any free one, `off` for none."""
+
+    name = "port"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """From text to a number; None is `off`."""
+        if value == "off":
+            return None
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and int(text) < 2**16):
+            self.fail(
+                f"{text!r} is neither a port (1 to 65535), nor 0 for any free one, nor off",
+                param,
+                ctx,
+            )
+        return int(text)
+
+
+class Versions(click.ParamType):
+    """Which versions of a model: `latest`, `all`, or a number."""
+
+    name = "versions"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | int:
+        """From text to a number or a word."""
+        text = str(value)
+        if text in ("latest", "all"):
+            return text
+        if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
+            self.fail(f"{text!r} is neither latest, nor all, nor a number", param, ctx)
+        return int(text)
+
+
+class Seconds(click.FloatRange):
+    """A length of time, which is never infinite."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """From text to a number."""
+        number = float(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return number
+
+
+def server_options(given: Mapping[str, Any]) -> "ServerOptions":
+    """What the server is told.
+
+    Args:
+        given: the parameters of the command by name.
+
+    Raises:
+        UsageError: options that do not go together.
+        InputError: there is nothing to serve in the folder.
+    """
+    from kerasnn.serving.options import ServerOptions
+    from kerasnn.serving.service import Limits
+
+    if given["rest_port"] is None and given["grpc_port"] is None:
+        raise click.UsageError("--rest-port and --grpc-port must not both be off")
+    latest, versions = _versions(given["versions"])
+    tls = _tls(given["tls_cert"], given["tls_key"], given["tls_client_ca"])
+    if given["model_config_file"] is not None and given["versions"] != ("latest",):
+        raise click.UsageError("--versions is for FOLDER; the file of models names its own")
+    _check_source(given["folder"], given["model_config_file"])
+    return ServerOptions(
+        folder=given["folder"],
+        model_config_file=given["model_config_file"],
+        latest=latest,
+        versions=versions,
+        host=given["host"],
+        rest_port=given["rest_port"],
+        grpc_port=given["grpc_port"],
+        poll_seconds=given["poll_seconds"],
+        trusted=given["trust"],
+        warm_up=not given["no_warm_up"],
+        batching=not given["no_batching"],
+        max_batch_rows=given["max_batch_rows"],
+        batch_wait_microseconds=given["batch_wait_us"],
+        threads=given["threads"],
+        limits=Limits(
+            body_bytes=given["max_body_bytes"],
+            rows=given["max_rows"],
+            nesting=given["max_nesting"],
+            waiting=given["max_waiting"],
+            timeout_seconds=given["timeout_seconds"],
+        ),
+        cors=given["cors"],
+        tls=tls,
+        access_log=given["access_log"],
+        drain_seconds=given["drain_seconds"],
+    )
+
+
+def _versions(given: tuple[str | int, ...]) -> tuple[int | None, tuple[int, ...]]:
+    """How many of the latest, and which."""
+    numbers = tuple(sorted({each for each in given if isinstance(each, int)}))
+    words = {each for each in given if isinstance(each, str)}
+    if numbers and not words:
+        return None, numbers
+    if len(words) == 1 and not numbers:
+        return (1 if words == {"latest"} else None), ()
+    raise click.UsageError(
+        "--versions is latest, or all, or numbers (--versions 3 --versions 5); got"
+        f" {', '.join(map(str, given))}"
+    )
+
+
+def _tls(cert: Path | None, key: Path | None, authority: Path | None) -> "TlsFiles | None":
+    from kerasnn.serving.options import TlsFiles
+
+    if cert is not None and key is not None:
+        return TlsFiles(cert, key, authority)
+    if cert is not None or key is not None:
+        raise click.UsageError("--tls-cert and --tls-key go together")
+    if authority is not None:
+        raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key")
+    return None
+
+
+def _check_source(folder: Path | None, config: Path | None) -> None:
+    """Whether there is something to serve; found out before TensorFlow is loaded."""
+    if (folder is None) == (config is None):
+        raise click.UsageError("Give FOLDER or --model-config-file, one of both")
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
+    if _has_versions(folder) or any(_has_versions(path) for path in folder.iterdir()):
+        return
+    if (folder / "saved_model.pb").exists():
+        raise InputError(
+            f"{folder}: is one version of a model; give its model's folder,"
+            f" {folder.absolute().parent}, and --versions {folder.absolute().name}"
+        )
+    raise InputError(
+        f"{folder}: holds no model; expected {folder}/NAME/1/saved_model.pb or"
+        f" {folder}/1/saved_model.pb"
+    )
+
+
+def _has_versions(folder: Path) -> bool:
+    """Whether it is a model's: with a sub-folder whose name is a number."""
+    return folder.is_dir() and any(
+        path.name.isascii() and path.name.isdecimal() and path.is_dir()
+        for path in folder.iterdir()
+    )
+
+
+def _did_you_mean(folder: Path) -> str:
+    parent = folder.parent
+    names = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, names, n=1)
+    return f"; did you mean {parent / near[0]}?" if near else ""

@@ -1,0 +1,169 @@
+"""The training of an ensemble, saved and put back: `train_jobs` between two looks.
+
+What a look has decided is saved with the Variables, so that a training that goes on keeps
+the same weights of the same epoch as one that was never interrupted.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from kerasnn.checkpoints import Checkpoint
+from kerasnn.choices import Driver
+from kerasnn.errors import InterruptedFitError
+from kerasnn.estimators.held_out import HeldOutScore
+from kerasnn.estimators.job import Job
+from kerasnn.layers import raw_variables
+from kerasnn.manifest import data_fingerprint
+from kerasnn.training.members import MemberLearner
+from kerasnn.training.run_checkpoints import RunCheckpoints, assign_saved, name_of
+
+if TYPE_CHECKING:
+    from kerasnn.estimators.train_jobs import Trained
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class JobsSaver:
+    """Saves the training of jobs that one loop can take.
+
+    Args:
+        kept: the checkpoints of the run.
+        jobs: that are trained.
+    """
+
+    def __init__(self, kept: RunCheckpoints, jobs: Sequence[Job]) -> None:
+        self.kept = kept
+        self._settings = {
+            "recipe": repr(dataclasses.asdict(jobs[0].recipe)),
+            "seeds": [job.seed for job in jobs],
+            "data": [
+                data_fingerprint(job.x, job.codes, job.targets, job.weights) for job in jobs
+            ],
+        }
+
+    def put_back(
+        self, learner: MemberLearner, results: Sequence["Trained"]
+    ) -> tuple[int, int, bool] | None:
+        """What was saved, if anything was.
+
+        Returns:
+            Epochs done, epochs to be done in all, and whether the training is over.
+
+        Raises:
+            InputError: the checkpoint is of another network, recipe or data.
+        """
+        found = self.kept.found
+        if found is None:
+            return None
+        for name, value in self._settings.items():
+            self.kept.setting(name, value)
+        assign_saved(_variables(learner), found)
+        for i, result in enumerate(results):
+            _put_back_result(result, found.description["results"][i], _of(found, i))
+        epoch, epochs, finished = found.description["position"]
+        return epoch, epochs, finished
+
+    def after_look(
+        self,
+        learner: MemberLearner,
+        results: Sequence["Trained"],
+        *,
+        epoch: int,
+        epochs: int,
+        driver: Driver,
+        finished: bool,
+    ) -> None:
+        """Save if it is time, or the last time; leave if somebody wants the process to end.
+
+        Raises:
+            InterruptedFitError: somebody does; everything has been saved.
+            InputError: the checkpoint cannot be written.
+        """
+        if not (self.kept.due or finished):
+            return
+        signal = self.kept.interrupted
+        path = self._save(learner, results, (epoch, epochs, finished), driver)
+        if signal is not None:
+            raise InterruptedFitError(signal, path, epochs=epoch, steps=0)
+
+    def _save(
+        self,
+        learner: MemberLearner,
+        results: Sequence["Trained"],
+        position: tuple[int, int, bool],
+        driver: Driver,
+    ) -> Path:
+        variables = _variables(learner)
+        arrays: Arrays = {f"variable/{i}": v.numpy() for i, v in enumerate(variables)}
+        for i, result in enumerate(results):
+            arrays |= {f"result/{i}/{k}": a for k, a in _arrays_of(result).items()}
+        return self.kept.write(
+            arrays,
+            {
+                "position": list(position),
+                "settings": {**self._settings, "driver": driver},
+                "variables": [name_of(variable) for variable in variables],
+                "results": [_described(result) for result in results],
+            },
+        )
+
+
+def _variables(learner: MemberLearner) -> list[Any]:
+    """All that changes in training, in an order that is always the same."""
+    return [
+        *raw_variables(learner.network.variables),
+        *learner.optimizer.variables,
+        learner.dropout,
+        learner.seeds,
+        learner.loss_sum,
+        learner.weight_sum,
+    ]
+
+
+def _of(found: Checkpoint, number: int) -> Arrays:
+    start = f"result/{number}/"
+    return {
+        name.removeprefix(start): array
+        for name, array in found.arrays.items()
+        if name.startswith(start)
+    }
+
+
+def _arrays_of(result: "Trained") -> Arrays:
+    arrays: Arrays = {f"weights/{i}": array for i, array in enumerate(result.weights)}
+    for name in ("score", "best"):
+        score = getattr(result, name)
+        if score is not None:
+            arrays[f"{name}/losses"] = score.losses
+            arrays[f"{name}/weights"] = score.weights
+    if result.held_out is not None:
+        arrays["held_out"] = result.held_out
+    return arrays
+
+
+def _described(result: "Trained") -> dict[str, Any]:
+    return {
+        "weights": len(result.weights),
+        "sharpness": {
+            name: float(score.sharpness)
+            for name in ("score", "best")
+            if (score := getattr(result, name)) is not None
+        },
+        "epoch": result.epoch,
+        "epochs": result.epochs,
+        "history": result.history,
+    }
+
+
+def _put_back_result(result: "Trained", saved: dict[str, Any], arrays: Arrays) -> None:
+    result.weights = [arrays[f"weights/{i}"] for i in range(saved["weights"])]
+    for name, sharpness in saved["sharpness"].items():
+        score = HeldOutScore(arrays[f"{name}/losses"], arrays[f"{name}/weights"], sharpness)
+        setattr(result, name, score)
+    result.held_out = arrays.get("held_out")
+    result.epoch, result.epochs = saved["epoch"], saved["epochs"]
+    result.history = saved["history"]

@@ -1,0 +1,107 @@
+"""Everything that is answered over HTTP: `/v1/`, the page, and who watches the server.
+
+- `/v1/...`: the models (`rest`), which a request reaches without passing anything else.
+- `/`, `/page/...`: the page to try them on (`page`).
+- `/metrics`, and TensorFlow Serving's path for the same: for Prometheus.
+- `/healthz`: the process lives. `/readyz`: it takes requests.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from kerasnn.serving.access_log import AccessLog, App, logged_app
+from kerasnn.serving.models import Models
+from kerasnn.serving.page import page_routes
+from kerasnn.serving.rest import RestApp
+from kerasnn.serving.service import Service
+from kerasnn.serving.statuses import Code
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_PATHS = ("/metrics", "/monitoring/prometheus/metrics")
+_API = b"/v1/"
+
+
+def make_app(
+    service: Service,
+    *,
+    cors: bool = False,
+    ready: Callable[[], bool],
+    access_log: AccessLog | None = None,
+) -> App:
+    """The ASGI application of a server.
+
+    Args:
+        service: whose models answer.
+        cors: whether pages of other origins may ask them.
+        ready: whether the server takes requests; false again when it is being stopped.
+        access_log: told of every request, if given.
+    """
+    api = RestApp(service, cors=cors)
+    others = _others(service, ready)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        # As it was sent: decoded, the path of a model may hold anything.
+        inside = scope["raw_path"][:4].lower() == _API
+        await (api if inside else others)(scope, receive, send)
+
+    return app if access_log is None else logged_app(app, access_log)
+
+
+def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
+    def metrics(request: Request) -> Response:
+        return PlainTextResponse(service.metrics.text(), media_type=METRICS_TYPE)
+
+    def healthz(request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    def readyz(request: Request) -> Response:
+        if ready():
+            return PlainTextResponse("ready\n")
+        waiting = _not_ready(service.models)
+        why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
+        return PlainTextResponse(f"not ready; {why}\n", 503)
+
+    return Starlette(
+        routes=[
+            *(Route(path, metrics) for path in METRICS_PATHS),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            *page_routes(service),
+        ],
+        exception_handlers={404: _not_found},
+    )
+
+
+def _not_ready(models: Models) -> list[str]:
+    """The names of models that neither answer nor have failed."""
+    return [
+        name
+        for name in models.names()
+        if not any(
+            version.state == "AVAILABLE" or version.code is not Code.OK
+            for version in _statuses(models, name)
+        )
+    ]
+
+
+def _statuses(models: Models, name: str) -> list[Any]:
+    try:
+        return list(models.statuses(name))
+    except Exception:  # a model without any version yet
+        return []
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return HTMLResponse(
+        "<!doctype html><title>Not found</title><p>There is nothing here."
+        ' <a href="/">The models</a></p>\n',
+        status_code=404,
+        headers=error.headers,
+    )

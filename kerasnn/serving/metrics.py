@@ -1,0 +1,137 @@
+"""What a running server counts: requests, times, rows computed together, memory.
+
+TensorFlow Serving's metrics under its names, so that its dashboards work, and some of our
+own. The numbers are in `text()`; nothing is pushed anywhere.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasnn.serving.prometheus import Counter, Histogram, Reading
+from kerasnn.serving.statuses import Code
+
+# As TensorFlow Serving's: from 10 microseconds to 25 minutes.
+LATENCY_LIMITS = tuple(10 * 1.8**i for i in range(33))
+ROW_LIMITS = tuple(float(2**i) for i in range(15))
+
+_SERVING = ":tensorflow:serving:"
+# The session API, as TensorFlow Serving names it; the other is the new runtime, "TFRT".
+_RUNTIME = "TF1"
+_MICROSECONDS = "(in microseconds)"
+# Enum.name is looked up in Python, ten times slower.
+_NAMES = {code: code.name for code in Code}
+
+
+class Metrics:
+    """Counts since the start of the process; safe in threads, about 1 us an observation.
+
+    Which models there are is not checked: whoever observes a request for a model that is
+    not there leaves its name empty, so that clients cannot make the labels grow.
+    """
+
+    def __init__(self) -> None:
+        self._requests = Counter(
+            f"{_SERVING}request_count",
+            "The total number of requests.",
+            ("model_name", "status"),
+        )
+        self._latency = Histogram(
+            f"{_SERVING}request_latency",
+            f"Distribution of wall time {_MICROSECONDS} for requests.",
+            ("model_name", "API", "entrypoint"),
+            LATENCY_LIMITS,
+        )
+        self._runtime = Histogram(
+            f"{_SERVING}runtime_latency",
+            f"Distribution of wall time {_MICROSECONDS} for graph calls.",
+            ("model_name", "runtime"),
+            LATENCY_LIMITS,
+        )
+        self._warm_up = Histogram(
+            f"{_SERVING}model_warmup_latency",
+            f"Distribution of wall time {_MICROSECONDS} for warming up models.",
+            ("model_name", "status"),
+            LATENCY_LIMITS,
+        )
+        self._rows = Histogram(
+            "kerasnn_batch_rows",
+            "Rows that were computed in one call.",
+            ("model_name",),
+            ROW_LIMITS,
+        )
+        self._together = Histogram(
+            "kerasnn_batch_requests",
+            "Requests that were computed in one call.",
+            ("model_name",),
+            ROW_LIMITS,
+        )
+        start = time.time()
+        self._readings = [
+            Reading(
+                "process_start_time_seconds",
+                "When the process started, in seconds since 1970.",
+                lambda: start,
+            ),
+            Reading(
+                "process_resident_memory_bytes", "Memory in bytes.", resident_memory_bytes
+            ),
+            Reading("process_cpu_seconds_total", "CPU time in seconds.", time.process_time),
+        ]
+
+    def observe_request(
+        self, *, model: str, api: str, entrypoint: str, status: Code, seconds: float
+    ) -> None:
+        """Count a request that was answered.
+
+        Args:
+            model: its name; empty if there is none.
+            api: "Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata" or
+                "GetModelStatus".
+            entrypoint: "REST" or "GRPC".
+            status: of the answer.
+            seconds: from the request to the answer.
+        """
+        self._requests.add((model, _NAMES[status]))
+        self._latency.observe((model, api, entrypoint), seconds * 1e6)
+
+    def observe_runtime(
+        self, *, model: str, seconds: float, rows: int, requests: int
+    ) -> None:
+        """Count a call of a graph, for one request or for several together."""
+        self._runtime.observe((model, _RUNTIME), seconds * 1e6)
+        self._rows.observe((model,), rows)
+        self._together.observe((model,), requests)
+
+    def observe_warm_up(self, *, model: str, seconds: float) -> None:
+        """Count a version that was warmed up."""
+        self._warm_up.observe((model, "OK"), seconds * 1e6)
+
+    def add_reading(
+        self, name: str, help_text: str, read: Callable[[], float | None]
+    ) -> None:
+        """Show a number that is read whenever the metrics are asked for."""
+        self._readings.append(Reading(name, help_text, read))
+
+    def text(self) -> str:
+        """Everything, in Prometheus's text form (version 0.0.4)."""
+        counted: list[Counter | Histogram | Reading] = [
+            self._requests,
+            self._latency,
+            self._runtime,
+            self._warm_up,
+            self._rows,
+            self._together,
+            *self._readings,
+        ]
+        return "".join(f"{line}\n" for one in counted for line in one.lines())
+
+
+def resident_memory_bytes() -> int | None:
+    """Memory of this process; None where the system does not tell (not Linux)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

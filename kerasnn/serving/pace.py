@@ -1,0 +1,54 @@
+"""How long the calls of a graph take: which of them the event loop may make itself.
+
+Handing a call to a thread costs more than a small network's call, so calls that are known
+to be quick are made where the request is. Known means seen: so many rows of that shape,
+of the same signature, in a thread. What took too long too often is not known any more.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+QUICK_SECONDS = 300e-6
+SLOW_SECONDS = 20e-3
+MOST_SLOW = 3  # by then it was not another program on the machine
+MOST_KEPT = 1000
+
+
+class Pace:
+    """What was seen of one kind of call.
+
+    Attributes:
+        quick_rows: with so many rows a call was quick.
+        slow: calls that took long, of those that were thought quick.
+    """
+
+    def __init__(self) -> None:
+        self.quick_rows = 0
+        self.slow = 0
+
+    def is_quick(self, rows: int) -> bool:
+        """Whether a call with so many rows is known to be quick."""
+        return 0 < rows <= self.quick_rows and self.slow < MOST_SLOW
+
+    def saw(self, rows: int, seconds: float) -> None:
+        """A call with so many rows took so long."""
+        if seconds <= QUICK_SECONDS:
+            self.quick_rows = max(self.quick_rows, rows)
+        elif seconds > SLOW_SECONDS and rows <= self.quick_rows:
+            self.slow += 1
+
+
+class Paces:
+    """The paces of the kinds of calls that were seen last."""
+
+    def __init__(self) -> None:
+        self._paces: OrderedDict[Hashable, Pace] = OrderedDict()
+
+    def of(self, kind: Hashable) -> Pace:
+        """The pace of a kind of call; a new one if it was not seen."""
+        pace = self._paces.get(kind)
+        if pace is None:
+            pace = self._paces[kind] = Pace()
+            if len(self._paces) > MOST_KEPT:
+                self._paces.popitem(last=False)
+        return pace

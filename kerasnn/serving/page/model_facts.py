@@ -1,0 +1,131 @@
+"""What the page is told of the models, as JSON values. How it is served is in `routes`."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasnn.errors import InputError
+from kerasnn.manifest import MANIFEST, read_manifest
+from kerasnn.serving.signatures import DEFAULT_SIGNATURE, Signature, TensorInfo
+from kerasnn.serving.statuses import Code, ServingError
+
+if TYPE_CHECKING:
+    from kerasnn.serving.models import Models, ModelVersion
+
+REPORT = "report.html"
+_INIT_OP = "__saved_model_init_op"
+
+
+def all_models(models: "Models") -> dict[str, Any]:
+    """The models and the states of their versions, the newest first."""
+    return {
+        "models": [
+            {"name": name, "versions": _statuses(models, name)}
+            for name in sorted(models.names())
+        ]
+    }
+
+
+def one_version(version: "ModelVersion") -> dict[str, Any]:
+    """What a version takes and gives, and what its export says of itself.
+
+    `manifest` is None for a SavedModel of others. Version numbers are text: those above
+    2^53 are no numbers in a browser.
+    """
+    return {
+        "name": version.name,
+        "version": str(version.number),
+        "signatures": _signatures(version),
+        "manifest": manifest_of(version.folder),
+        "files": sorted(shown_files(version.folder)),
+    }
+
+
+def shown_files(folder: Path) -> dict[str, Path]:
+    """The files of a version that a browser may have: its report, and its figures.
+
+    A link that leads out of the version's folder is not among them: the folder may come
+    from somebody else.
+    """
+    extra = folder / MANIFEST.parent
+    if not extra.is_dir():
+        return {}
+    return {
+        path.name: path
+        for path in extra.iterdir()
+        if (path.name == REPORT or path.suffix == ".png") and _inside(path, folder)
+    }
+
+
+def manifest_of(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a version, None where there is none that can be read."""
+    if not _inside(folder / MANIFEST, folder):
+        return None
+    try:
+        manifest = read_manifest(folder)
+    except (InputError, RecursionError):
+        return None
+    readable = isinstance(manifest["inputs"], dict) and isinstance(
+        manifest["outputs"], dict
+    )
+    return manifest if readable else None
+
+
+def json_text(content: Any) -> bytes:
+    """As JSON that every browser reads: numbers that are not finite become null."""
+    return json.dumps(_finite(content), allow_nan=False).encode()
+
+
+def _statuses(models: "Models", name: str) -> list[dict[str, str]]:
+    try:
+        statuses = models.statuses(name)
+    except ServingError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return []  # it has no version yet, or was taken away meanwhile
+    return [
+        {
+            "version": str(status.version),
+            "state": status.state,
+            "code": status.code.name,
+            "message": status.message,
+        }
+        for status in statuses
+    ]
+
+
+def _signatures(version: "ModelVersion") -> list[dict[str, Any]]:
+    """The default one first."""
+    signatures = [s for key, s in version.graph.signatures.items() if key != _INIT_OP]
+    signatures.sort(key=lambda s: (s.key != DEFAULT_SIGNATURE, s.key))
+    return [_signature(signature) for signature in signatures]
+
+
+def _signature(signature: Signature) -> dict[str, Any]:
+    return {
+        "key": signature.key,
+        "method_name": signature.method_name,
+        "inputs": [_tensor(info) for _, info in sorted(signature.inputs.items())],
+        "outputs": [_tensor(info) for _, info in sorted(signature.outputs.items())],
+    }
+
+
+def _tensor(info: TensorInfo) -> dict[str, Any]:
+    """Sizes that are open are None; so is the shape where even the rank is."""
+    shape = None if info.shape is None else [None if n < 0 else n for n in info.shape]
+    return {"name": info.alias, "dtype": info.dtype.name, "shape": shape}
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

@@ -1,0 +1,268 @@
+"""The server process: from the ports to the exit status.
+
+REST and gRPC live in one event loop. The models are loaded before the ports are listened
+on. SIGTERM and SIGINT stop the server: no new requests, those that run are finished within
+a time, then everything is unloaded. A second signal ends it at once.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, NoReturn
+
+from kerasnn.errors import InputError
+from kerasnn.serving.access_log import AccessLog
+from kerasnn.serving.app import make_app
+from kerasnn.serving.config_file import ConfigFile
+from kerasnn.serving.grpc_server import GrpcServer
+from kerasnn.serving.inference import Batching, Inference
+from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models import Models
+from kerasnn.serving.options import ServerOptions
+from kerasnn.serving.ports import Ports, address
+from kerasnn.serving.rest_server import RestServer
+from kerasnn.serving.service import Service
+from kerasnn.serving.sources import Sources, folder_sources
+from kerasnn.serving.tls import Tls
+
+# For what a finished server still has to put away: models that are loading, lines to write.
+TIDYING_SECONDS = 5.0
+
+_log = logging.getLogger("kerasnn.serving")
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a server that is ready tells.
+
+    Attributes:
+        rest_port: None: no REST.
+        grpc_port: None: no gRPC.
+        models: the available versions of each model, the newest first; empty if it has
+            failed.
+    """
+
+    rest_port: int | None
+    grpc_port: int | None
+    models: dict[str, list[int]]
+
+
+def serve(
+    options: ServerOptions,
+    ports: Ports,
+    *,
+    tls: Tls | None = None,
+    announce: Callable[[Started], None],
+) -> int:
+    """Serve until a signal comes; the exit status. For the main thread.
+
+    Args:
+        options: of the server.
+        ports: that are bound; see `ports.bound_ports`.
+        tls: what was read of `options.tls`.
+        announce: called when requests are answered.
+
+    Raises:
+        InputError: the configuration of the models, or the access log, cannot be used.
+        OSError: a port was taken meanwhile.
+    """
+    server = Server(options, ports, tls, announce)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(server.run())
+
+
+class Server:
+    """The parts of a server, and in which order they start and stop."""
+
+    def __init__(
+        self,
+        options: ServerOptions,
+        ports: Ports,
+        tls: Tls | None,
+        announce: Callable[[Started], None],
+    ) -> None:
+        self._options, self._ports, self._tls = options, ports, tls
+        self._announce = announce
+        self._access_log = AccessLog(options.access_log) if options.access_log else None
+        self._service = _service(options)
+        self._rest: RestServer | None = None
+        self._grpc: GrpcServer | None = None
+        self._ready = False
+        self._signalled = False
+
+    async def run(self) -> int:
+        """Load, listen, serve until a signal comes, and stop."""
+        self._stopping = asyncio.Event()
+        with self._signals():
+            await self._load()
+            await self._listen()
+            await self._stopping.wait()
+            await self._drain()
+            await self._tidy()
+        return 0
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._signalled:
+                _end_at_once(128 + number)
+            self._signalled = True
+            loop.call_soon_threadsafe(self._stopping.set)
+
+        before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def _load(self) -> None:
+        # What is there now stays: the collector need not go through it again and again.
+        # Not the models: a frozen graph that is unloaded would keep its memory.
+        gc.freeze()
+        loop = asyncio.get_running_loop()
+        loading = loop.run_in_executor(None, self._service.models.refresh)
+        stopping = asyncio.create_task(self._stopping.wait())
+        either: list[asyncio.Future[Any]] = [loading, stopping]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            _end_at_once(0)  # nobody was served, and a model that loads does not stop
+        stopping.cancel()
+        await loading
+
+    async def _listen(self) -> None:
+        self._service.inference.start()
+        if self._access_log is not None:
+            self._access_log.start()
+        if self._ports.grpc is not None:
+            await self._listen_to_grpc(self._ports.grpc)
+        if self._ports.rest is not None:
+            await self._listen_to_rest(self._ports.rest)
+        self._service.models.start(self._options.poll_seconds)
+        self._ready = True
+        self._announce(self._started())
+
+    async def _listen_to_grpc(self, bound: socket.socket) -> None:
+        self._grpc = GrpcServer(
+            self._service,
+            address(self._options.host, self._ports.grpc_port),
+            tls=self._tls,
+            access_log=self._access_log,
+        )
+        await self._grpc.start()
+        bound.close()
+
+    async def _listen_to_rest(self, bound: socket.socket) -> None:
+        app = make_app(
+            self._service,
+            cors=self._options.cors,
+            ready=lambda: self._ready and self._service.models.ready,
+            access_log=self._access_log,
+        )
+        self._rest = RestServer(
+            app,
+            bound,
+            tls=self._tls.context if self._tls else None,
+            timeout_seconds=self._options.limits.timeout_seconds,
+        )
+        await self._rest.start()
+
+    def _started(self) -> Started:
+        models = self._service.models
+        versions = {
+            name: [s.version for s in models.statuses(name) if s.state == "AVAILABLE"]
+            for name in models.names()
+        }
+        return Started(self._ports.rest_port, self._ports.grpc_port, versions)
+
+    async def _drain(self) -> None:
+        """Finish the requests that run."""
+        self._ready = False
+        seconds = self._options.drain_seconds
+        _log.info("stopping; what runs is finished, for at most %g s", seconds)
+        stops = []
+        if self._rest is not None:
+            stops.append(asyncio.create_task(self._rest.stop()))
+        if self._grpc is not None:
+            stops.append(asyncio.create_task(self._grpc.stop(seconds)))
+        _, late = await asyncio.wait(stops, timeout=seconds)
+        if late:
+            _log.warning("requests that ran on after %g s were cut off", seconds)
+            await self._put_log_away()
+            _end_at_once(0)
+
+    async def _tidy(self) -> None:
+        """Unload everything; what does not end soon is left to the system."""
+        await self._put_log_away()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(TIDYING_SECONDS):
+                await loop.run_in_executor(None, self._service.models.stop)
+                await self._service.inference.stop()
+        except TimeoutError:
+            _end_at_once(0)
+
+    async def _put_log_away(self) -> None:
+        if self._access_log is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._access_log.stop)
+
+
+def _service(options: ServerOptions) -> Service:
+    metrics = Metrics()
+    models = Models(
+        _sources(options),
+        trusted=options.trusted,
+        warm_up=options.warm_up,
+        metrics=metrics,
+    )
+    inference = Inference(
+        threads=options.threads,
+        batching=_batching(options),
+        waiting=options.limits.waiting,
+        metrics=metrics,
+    )
+    metrics.add_reading(
+        "kerasnn_requests_waiting",
+        "Requests that are computed or wait for it.",
+        lambda: inference.waiting,
+    )
+    return Service(models, inference, metrics, options.limits)
+
+
+def _sources(options: ServerOptions) -> Callable[[], Sources]:
+    if options.model_config_file is not None:
+        return ConfigFile(options.model_config_file)
+    if options.folder is None:
+        raise InputError("Give a folder of models, or --model-config-file")
+    return folder_sources(options.folder, latest=options.latest, versions=options.versions)
+
+
+def _batching(options: ServerOptions) -> Batching | None:
+    if not options.batching:
+        return None
+    return Batching(options.max_batch_rows, options.batch_wait_microseconds)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if sys.platform == "win32":  # where there is no uvloop
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End without waiting for threads, which may be in a call of a graph."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,104 @@
+"""`kerasnn train --checkpoint`: stopped, killed, resumed, in processes of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import kerasnn
+from kerasnn import saving
+from kerasnn.checkpoints import CheckpointFolder
+
+TRAIN = [sys.executable, "-m", "kerasnn", "train", "digits", "--epochs", "1500"]
+
+
+def command(folder, *options):
+    return [*TRAIN, "--output", folder / "m", "--checkpoint", folder / "ck", *options]
+
+
+def until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that in 30 s")
+
+
+def test_a_killed_and_a_stopped_training_end_as_one_that_was_not(tmp_path):
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    checkpoints = CheckpointFolder(tmp_path / "ck")
+    often = ("--checkpoint-every", "0.2")
+    for number, count in ((signal.SIGKILL, 2), (signal.SIGTERM, 6)):
+        resume = ("--resume",) if checkpoints.numbers() else ()
+        with subprocess.Popen(
+            command(tmp_path, *often, *resume),
+            env=env,
+            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as process:
+            until(lambda c=count: checkpoints.numbers()[-1:] >= [c])
+            process.send_signal(number)
+            _, told = process.communicate(timeout=60)
+        if number == signal.SIGTERM:
+            assert process.returncode == 128 + signal.SIGTERM
+            epochs = checkpoints.newest().description["position"][0]
+            assert told.splitlines()[-1].startswith(
+                f"SIGTERM: the training was stopped after {epochs} epochs"
+            )
+            assert told.rstrip().endswith(
+                "; the same command with --resume goes on from there"
+            )
+        assert not (tmp_path / "m").exists() or saving_is_whole(tmp_path / "m")
+    done = subprocess.run(
+        command(tmp_path, "--resume", "--json"), env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "whole").mkdir()
+    whole = subprocess.run(
+        [*TRAIN, "--output", tmp_path / "whole", "--json"],
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    one, other = (json.loads(run.stdout) for run in (done, whole))
+    assert one["metrics"] == other["metrics"]
+    x = np.random.default_rng(0).random((20, 64)).astype(np.float32) * 16
+    answers = [kerasnn.load(run["folder"]).predict(x) for run in (one, other)]
+    np.testing.assert_array_equal(*(a["probabilities"] for a in answers))
+
+
+def saving_is_whole(folder):
+    return all(not path.name.startswith(".partial") for path in folder.rglob("*"))
+
+
+def test_what_was_exported_of_a_run_is_not_exported_again(tmp_path):
+    network = kerasnn.models.SigmoidNetwork()
+    folder = kerasnn.export(network, tmp_path, metadata={"run": "a"})
+    kerasnn.export(network, tmp_path, metadata={"run": "b"})
+    assert saving.version_of_run(tmp_path, "a") == folder
+    assert saving.version_of_run(tmp_path, "c") is None
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path):
+    mine = saving.folders._mark(os.getpid())
+    gone = saving.folders._mark(2**22 + 1)  # more than there can be
+    for name in (mine, gone, ".partial-elsewhere-1-"):
+        (tmp_path / f"{name}x").mkdir()
+    kerasnn.export(kerasnn.models.SigmoidNetwork(), tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted(["1", f"{mine}x", ".partial-elsewhere-1-x"])
+
+
+@pytest.mark.parametrize("option", [["--resume"], ["--checkpoint-every", "5"]])
+def test_an_option_without_its_folder_is_wrong_use(option):
+    done = subprocess.run([*TRAIN, *option], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"Error: {option[0]} needs --checkpoint, the folder"
+    )
