@@ -279,14 +279,21 @@ def one_by_one(graph, requests, **options):
 
 def test_what_is_known_to_be_quick_runs_in_the_event_loop(monkeypatch):
     monkeypatch.setattr("kerasnn.serving.pace.QUICK_SECONDS", 60.0)
+    monkeypatch.setattr("kerasnn.serving.pace.ALONE", 1)
     # The first call shows that one row is quick, the third that three are.
     assert one_by_one(Steady(), [[1], [2], [1, 2, 3], [1, 2], [4, 5, 6]]) == [
         *(False, True, False, True, True)
     ]
 
 
+def test_only_where_requests_come_one_at_a_time(monkeypatch):
+    monkeypatch.setattr("kerasnn.serving.pace.QUICK_SECONDS", 60.0)
+    assert one_by_one(Steady(), [[1]] * 18) == [False] * 16 + [True] * 2
+
+
 def test_what_may_loop_or_wait_never_runs_in_the_event_loop(monkeypatch):
     monkeypatch.setattr("kerasnn.serving.pace.QUICK_SECONDS", 60.0)
+    monkeypatch.setattr("kerasnn.serving.pace.ALONE", 0)
     graph = Steady()
     graph.is_steady = False
     assert one_by_one(graph, [[1], [2], [3]]) == [False] * 3
@@ -306,12 +313,22 @@ def test_an_error_in_the_event_loop_is_that_of_the_request():
 
 def test_three_slow_calls_are_too_many():
     pace = Pace()
-    pace.saw(4, 100e-6)
+    for _ in range(16):
+        pace.saw(4, 100e-6)
     assert [pace.is_quick(rows) for rows in (0, 1, 4, 5)] == [False, True, True, False]
     for _ in range(2):
         pace.saw(4, 0.03)
     assert pace.is_quick(4)
     pace.saw(4, 0.03)
+    assert not pace.is_quick(1)
+
+
+def test_two_requests_in_one_call_are_two_clients():
+    pace = Pace()
+    for _ in range(20):
+        pace.saw(4, 100e-6)
+    assert pace.is_quick(1)
+    pace.saw(2, 100e-6, requests=2)
     assert not pace.is_quick(1)
 
 

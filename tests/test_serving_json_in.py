@@ -281,6 +281,25 @@ def test_the_wrong_one_of_many_is_named(at):
         )
 
 
+def test_where_half_of_many_has_another_shape_the_first_of_them_is_named():
+    half = [1] * BLOCK
+    lists, pairs = [[1]] * BLOCK, [[1, 2]] * BLOCK
+    assert refusal({"inputs": lists + pairs}, x=tf.float32) == (
+        "Encountered list at unexpected size: 2 at level: 1 expected size: 1"
+    )
+    assert refusal({"inputs": half + lists}, x=tf.float32) == (
+        "Encountered list at unexpected level: 1 expected < 1"
+    )
+    told = "Expecting tensor size: 1 but got: 2"
+    assert refusal({"instances": lists + pairs}, x=tf.float32) == (
+        IN_ROW.format(BLOCK) + told
+    )
+    rows = [{"x": x} for x in lists + pairs]
+    assert refusal({"instances": rows}, x=tf.float32) == (
+        IN_ROW.format(f"{BLOCK} key: x") + told
+    )
+
+
 # ---------------------------------------------------------------------- laws
 
 LEAF = st.none() | st.booleans() | st.integers(-300, 2**64) | st.floats() | st.text("a=")

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -467,7 +468,10 @@ def test_gzip_is_unpacked_within_the_bound(ask):
     assert ask("POST", HALF, body, packed).json == {"predictions": [2.5]}
     bomb = gzip.compress(b" " * 10_000_000)
     assert len(bomb) < 20_000
+    tracemalloc.start()
     assert ask("POST", HALF, bomb, packed).status == 413
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000  # the rest is never unpacked
+    tracemalloc.stop()
     for damaged in (b"no gzip", body[:-9], body[:-3] + b"abc", body + body):
         given = ask("POST", HALF, damaged, packed)
         assert given.status == 400

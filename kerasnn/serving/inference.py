@@ -2,8 +2,9 @@
 
 Requests that wait at the same time for the same outputs of the same signature, with rows
 of the same shapes, are computed in one call, so that many clients do not cost many calls.
-Nobody waits for company by default: a request that comes alone is computed alone. Calls
-that are known to take less than handing them to a thread are made in the event loop.
+Nobody waits for company by default: a request that comes alone is computed alone. Where
+requests come one at a time, calls that are known to take less than handing them to a
+thread are made in the event loop (`pace`).
 
 Owns the bound on how many requests wait, and how long each may. What the arrays mean is
 left to REST and gRPC.
@@ -214,7 +215,7 @@ class Inference:
         """Let the groups have their calls in turn; only now it is decided who joins."""
         for _ in range(len(self._ready)):
             group = self._ready.popleft()
-            while group.waiting and self._runs_here(group):
+            if group.waiting and self._runs_here(group):
                 self._run_here(group)
             if group.waiting and self._running < self._workers.count:
                 self._run_in_thread(group)
@@ -225,9 +226,10 @@ class Inference:
                 self._drop_if_idle(group)
 
     def _runs_here(self, group: Group) -> bool:
-        """Whether the next call of a group is known to be quick."""
-        rows = min(group.waiting_rows, group.most_rows)
-        return group.pace is not None and group.pace.is_quick(rows)
+        """Whether a group is one request, whose call is known to be quick."""
+        if group.pace is None or len(group.waiting) > 1:
+            return False
+        return group.pace.is_quick(group.waiting_rows)
 
     def _run_here(self, group: Group) -> None:
         batch = group.take()
@@ -279,7 +281,7 @@ class Inference:
     ) -> None:
         """Give each request what came of it."""
         if group.pace is not None:
-            group.pace.saw(batch.rows, seconds)
+            group.pace.saw(batch.rows, seconds, requests=len(batch.requests))
         self._count -= len(batch.requests)
         for request, result in zip(batch.requests, results, strict=True):
             if request.future.done():

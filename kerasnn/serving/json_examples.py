@@ -62,7 +62,7 @@ def _example(item: Any) -> bytes:
 
 
 def _fill_at_once(feature: Feature, values: list[Any]) -> bool:
-    """Put values of one type into a feature; False if that is not what they are."""
+    """Put values of one simple type into a feature; False if they are something else."""
     kinds = set(map(type, values))
     if kinds == {float}:
         feature.float_list.value.extend(values)
@@ -71,7 +71,7 @@ def _fill_at_once(feature: Feature, values: list[Any]) -> bool:
     elif kinds == {int} and min(values) >= _LEAST and max(values) <= _MOST:
         feature.int64_list.value.extend(values)
     else:
-        return not values  # of none, the feature stays without a kind
+        return False
     return True
 
 
