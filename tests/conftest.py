@@ -31,3 +31,8 @@ def lesson_digits():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def pytest_xdist_auto_num_workers():
+    """One more process than there are cores: the minute of load mostly waits."""
+    return (os.cpu_count() or 1) + 1
