@@ -54,3 +54,8 @@ def die_after(monkeypatch):
 
     yield arm
     monkeypatch.setattr(CheckpointFolder, "save", whole)
+
+
+def pytest_xdist_auto_num_workers():
+    """One more process than there are cores: the minute of load mostly waits."""
+    return (os.cpu_count() or 1) + 1
