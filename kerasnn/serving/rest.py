@@ -63,8 +63,8 @@ class RestApp:
         self._extra: Headers = list(_CORS) if cors else []
         self._answers: dict[str, Callable[..., Awaitable[bytes]]] = {
             "predict": self._predict,
-            "classify": self._classify,
-            "regress": self._regress,
+            "classify": self._of_examples,
+            "regress": self._of_examples,
         }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -170,7 +170,7 @@ class RestApp:
         facts["rows"] = max((len(a) for a in inputs.values() if a.ndim), default=1)
         return write(outputs)
 
-    async def _classify(
+    async def _of_examples(
         self,
         question: Asked,
         document: dict[str, Any],
@@ -178,31 +178,19 @@ class RestApp:
         deadline: float,
         facts: dict[str, Any],
     ) -> bytes:
-        examples = read_examples(document, self._service.limits)
+        """Classify and Regress."""
+        service = self._service
+        examples = read_examples(document, service.limits)
         facts["rows"] = len(examples)
         with self._used(question, facts) as version:
             signature = examples_signature(version, name)
-            classes = await classify(
-                self._service, version, signature, examples, deadline=deadline
-            )
-        return json_out.classifications(classes)
-
-    async def _regress(
-        self,
-        question: Asked,
-        document: dict[str, Any],
-        name: str,
-        deadline: float,
-        facts: dict[str, Any],
-    ) -> bytes:
-        examples = read_examples(document, self._service.limits)
-        facts["rows"] = len(examples)
-        with self._used(question, facts) as version:
-            signature = examples_signature(version, name)
-            values = await regress(
-                self._service, version, signature, examples, deadline=deadline
-            )
-        return json_out.regressions(values)
+            if question.what == "classify":
+                classes = await classify(
+                    service, version, signature, examples, deadline=deadline
+                )
+                return json_out.classifications(classes)
+            values = await regress(service, version, signature, examples, deadline=deadline)
+            return json_out.regressions(values)
 
     @contextmanager
     def _used(self, question: Asked, facts: dict[str, Any]) -> Iterator["ModelVersion"]:
