@@ -110,12 +110,11 @@ def _tuned(file: Path, chosen: Mapping[str, Any], *, as_json: bool) -> "Tuned":
     from kerasnn import tables, tuning
 
     header = _header(file)
-    rows = tables.read_rows(
-        file,
-        target=chosen["target"],
-        **{k: names_meant(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen},
-        **{k: chosen[k] for k in READING if k in chosen},
-    )
+    reading: dict[str, Any] = {k: chosen[k] for k in READING if k in chosen}
+    for kind in ("ignore", *KINDS):
+        if kind in chosen:
+            reading[kind] = names_meant(chosen[kind], header)
+    rows = tables.read_rows(file, target=chosen["target"], **reading)
     for line in described(rows):
         click.echo(line, err=as_json)
 
@@ -174,11 +173,12 @@ def _text(value: Any) -> str:
 
 
 def _print(tuned: "Tuned", command: str) -> None:
-    trials = tuned.trials
-    score, first = SCORES[tuned.score_name], trials["score"].iloc[0]
-    given = trials["state"].iloc[0] == "complete"
-    beside = f"; {first:.5g} with the first trial's" if given else ""
-    click.echo(f"Best {score} on left-out rows {tuned.best_score:.5g}{beside}")
+    started = tuned.trials[tuned.trials["state"] != "failed"].iloc[0]
+    beside = f"; {started['score']:.5g} with the first trial's settings"
+    click.echo(
+        f"Best {SCORES[tuned.score_name]} on left-out rows {tuned.best_score:.5g}"
+        + (beside if started["state"] == "complete" else "")
+    )
     settings = [[f"  {name}", _text(v)] for name, v in tuned.best_params.items()]
     for line in aligned(settings):
         click.echo(line)
@@ -187,16 +187,10 @@ def _print(tuned: "Tuned", command: str) -> None:
 
 
 def _as_json(tuned: "Tuned", command: str) -> dict[str, Any]:
-    rows = tuned.trials.to_dict(orient="records")
+    rows = tuned.trials.astype(object).where(tuned.trials.notna(), None)
     return {
         "best": tuned.best_params,
         "score": {tuned.score_name: tuned.best_score},
         "command": command,
-        "trials": [
-            {
-                k: None if isinstance(v, float) and math.isnan(v) else v
-                for k, v in row.items()
-            }
-            for row in rows
-        ],
+        "trials": rows.to_dict(orient="records"),
     }

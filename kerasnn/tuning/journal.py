@@ -191,6 +191,8 @@ def opened(
 
 def _storage(file: Path) -> JournalStorage:
     try:
+        if file.exists():
+            _check_end(file)
         return JournalStorage(JournalFileBackend(str(file)))
     except OSError as error:
         raise InputError(f"{file}: cannot be used: {error.strerror}") from None
@@ -199,3 +201,20 @@ def _storage(file: Path) -> JournalStorage:
             f"{file} must be a journal of trials; it has a line that is none. If its last"
             " line was cut short, by a full disk for instance, take that line away"
         ) from None
+
+
+def _check_end(file: Path) -> None:
+    """The last line is whole: Optuna would write on behind it, and all would be lost.
+
+    Another process may be writing it: it is looked at again.
+
+    Raises:
+        ValueError: it is not.
+    """
+    for tries_left in (2, 1, 0):
+        *_, last = file.read_bytes().rsplit(b"\n", 2)[-2:]
+        if not last:
+            return
+        if tries_left:
+            time.sleep(0.2)
+    raise ValueError

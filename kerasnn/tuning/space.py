@@ -145,6 +145,5 @@ def _part(name: str, value: Any) -> Range | Choices:
 
 def _kept(value: Any) -> Any:
     """What Optuna can keep in a file."""
-    return (
-        value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-    )
+    plain = value is None or isinstance(value, (bool, int, float, str))
+    return value if plain else str(value)

@@ -67,7 +67,8 @@ class Tuned:
         score_name: "log_loss" (nats) or "rmse" (of the target; in standard deviations for
             several targets at once).
         trials: a row for each: number, state ("complete", "pruned", "failed", "running"),
-            score, part (of 32, where it was last judged), seconds, and the settings.
+            score (of a pruned one that of its last look), part (of 32, where that was),
+            seconds, and the settings.
         best_estimator: trained with them; None with refit=False.
     """
 
@@ -132,8 +133,8 @@ def tune(
     until = None if time_limit is None else time.monotonic() + time_limit
     with quiet_optuna(), keeping_learners(LEARNERS_KEPT):
         study = sweep.study(storage, pruner)
-        fail_dead(study)
         while until is None or time.monotonic() < until or not n_done(study):
+            fail_dead(study)
             trial = next_trial(study, trials)
             if trial is None:
                 break
