@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
     from kerasnn.saving import export, load
     from kerasnn.training import Model, Sequential, Trainer, evaluate, fit, predict
+    from kerasnn.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -61,6 +62,7 @@ __all__ = [
     "reports",
     "saving",
     "training",
+    "tune",
 ]
 
 _HOME = {
@@ -79,6 +81,7 @@ _HOME = {
     "fit": "kerasnn.training",
     "load": "kerasnn.saving",
     "predict": "kerasnn.training",
+    "tune": "kerasnn.tuning",
 }
 
 

@@ -21,7 +21,7 @@ ROOMS = [
     {"saving"},
     {"estimators"},
     {"reports"},
-    {"lessons", "tables", "serving", "remote"},
+    {"lessons", "tables", "serving", "remote", "tuning"},
     {"cli"},
     {"__init__", "__main__"},
 ]

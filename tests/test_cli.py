@@ -170,10 +170,11 @@ def test_an_output_that_cannot_be_written_is_told_before_training(run, tmp_path)
 # --- wrong use --------------------------------------------------------------------
 
 TRAIN_OPTIONS = (
-    "--target, --task, --test-size, --folds, --members, --time-limit, --ignore,"
-    " --categorical, --numeric, --boolean, --datetime, --epochs, --batch-size,"
-    " --learning-rate, --optimizer, --hidden-units, --batching, --driver, --seed,"
-    " --output, --name, --json, --help"
+    "--target, --task, --test-size, --folds, --members, --time-limit, --weight-decay,"
+    " --dropout, --embedding, --ignore, --categorical, --numeric, --boolean, --datetime,"
+    " --epochs, --batch-size, --learning-rate, --optimizer, --hidden-units, --batching,"
+    " --driver, --seed, --output, --name, --checkpoint, --checkpoint-every, --resume,"
+    " --json, --help"
 )
 
 
@@ -182,7 +183,8 @@ TRAIN_OPTIONS = (
     [
         (
             "tarin digits",
-            "No such command: tarin. Possible: evaluate, inspect, predict, serve, train",
+            "No such command: tarin. Possible: evaluate, inspect, predict, serve, train,"
+            " tune",
         ),
         ("train digits --epoch 3", f"No such option: --epoch. Possible: {TRAIN_OPTIONS}"),
         (

@@ -27,6 +27,7 @@ def loaded_after(code):
         "import kerasnn; dir(kerasnn)",
         "from kerasnn.cli import cli; cli(['--help'], standalone_mode=False)",
         "from kerasnn.cli import cli; cli(['train', '--help'], standalone_mode=False)",
+        "from kerasnn.cli import cli; cli(['tune', '--help'], standalone_mode=False)",
         "from kerasnn.cli import cli; cli(['serve', '--help'], standalone_mode=False)",
         "import kerasnn.manifest",
     ],

@@ -54,6 +54,16 @@ def test_the_examples_of_tables_run(tmp_path, monkeypatch, capsys):
     assert names["scores"]["test_score"].mean() > 0.6
 
 
+def test_the_examples_of_tune_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = "".join(blocks(ROOT / "docs" / "tune.md", "python"))
+    names = {}
+    exec(compile(code, "tune.md", "exec"), names)
+    assert len(names["found"].trials) == 3
+    assert names["deep"].trials["state"][0] == "complete"
+    assert (tmp_path / "trials.journal").exists()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())

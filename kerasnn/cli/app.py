@@ -11,6 +11,7 @@ from kerasnn.cli.parsing import Group
 from kerasnn.cli.predict import predict
 from kerasnn.cli.serve import serve
 from kerasnn.cli.train import train
+from kerasnn.cli.tune import tune
 from kerasnn.cli.wording import in_options
 from kerasnn.errors import (
     ExportError,
@@ -35,6 +36,7 @@ def cli() -> None:
 
 
 cli.add_command(train)
+cli.add_command(tune)
 cli.add_command(predict)
 cli.add_command(evaluate)
 cli.add_command(inspect)

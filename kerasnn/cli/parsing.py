@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import click
 
@@ -66,6 +66,24 @@ def refuse(ctx: click.Context, kind: type[click.Option], why: str) -> None:
         source = ctx.get_parameter_source(option.name or "")
         if isinstance(option, kind) and source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option.opts[0]} is {why}", ctx)
+
+
+def check_folds(
+    ctx: click.Context, param: click.Parameter, value: int | None
+) -> int | None:
+    """A number of folds that leaves rows to learn from.
+
+    Raises:
+        BadParameter: it is 1.
+    """
+    if value == 1:
+        raise click.BadParameter("1 fold leaves no rows to learn from; 0 or at least 2")
+    return value
+
+
+def columns_option(name: str, help: str) -> Any:  # noqa: A002 - as click has it
+    """An option that names columns."""
+    return click.option(f"--{name}", cls=TableOption, multiple=True, help=help)
 
 
 class Group(click.Group):

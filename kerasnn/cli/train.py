@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from kerasnn.choices import Batching, Driver, OptimizerName, Task
+from kerasnn.choices import Batching, Driver, NumericEmbedding, OptimizerName, Task
 from kerasnn.cli.console import json_option
 from kerasnn.cli.parsing import (
     LESSONS,
@@ -15,6 +15,8 @@ from kerasnn.cli.parsing import (
     PositiveNumber,
     Source,
     TableOption,
+    check_folds,
+    columns_option,
     refuse,
 )
 from kerasnn.cli.saves import SECONDS_BETWEEN, Saves
@@ -22,19 +24,6 @@ from kerasnn.cli.train_lesson import train_lesson
 from kerasnn.cli.train_table import train_file
 
 TABLE_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq")
-
-
-def _check_folds(
-    ctx: click.Context, param: click.Parameter, value: int | None
-) -> int | None:
-    if value == 1:
-        raise click.BadParameter("1 fold leaves no rows to learn from; 0 or at least 2")
-    return value
-
-
-def _columns(name: str, help: str) -> Any:  # noqa: A002 - as click has it
-    """An option that names columns."""
-    return click.option(f"--{name}", cls=TableOption, multiple=True, help=help)
 
 
 @click.command(cls=Command)
@@ -56,7 +45,7 @@ def _columns(name: str, help: str) -> Any:  # noqa: A002 - as click has it
     "--folds",
     cls=TableOption,
     type=click.IntRange(min=0),
-    callback=_check_folds,
+    callback=check_folds,
     help="Each member leaves out one of so many parts of the rows; 0: none does.",
 )
 @click.option(
@@ -71,11 +60,31 @@ def _columns(name: str, help: str) -> Any:  # noqa: A002 - as click has it
     type=PositiveNumber(),
     help="Seconds of training; it is shortened to keep to them.",
 )
-@_columns("ignore", "Columns to leave out: again for each, or a,b,c. So for the next four.")
-@_columns("categorical", "Columns that are categories.")
-@_columns("numeric", "Columns that are numbers.")
-@_columns("boolean", "Columns that are true or false.")
-@_columns("datetime", "Columns that are dates.")
+@click.option(
+    "--weight-decay",
+    cls=TableOption,
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    help="Of the weights, relative to the learning rate.",
+)
+@click.option(
+    "--dropout",
+    cls=TableOption,
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    help="Probability that a unit is silent in a step.",
+)
+@click.option(
+    "--embedding",
+    cls=TableOption,
+    type=click.Choice(get_args(NumericEmbedding)),
+    help="Of numbers.",
+)
+@columns_option(
+    "ignore", "Columns to leave out: again for each, or a,b,c. So for the next four."
+)
+@columns_option("categorical", "Columns that are categories.")
+@columns_option("numeric", "Columns that are numbers.")
+@columns_option("boolean", "Columns that are true or false.")
+@columns_option("datetime", "Columns that are dates.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
 @click.option("--learning-rate", type=PositiveNumber(), help="Learning rate.")

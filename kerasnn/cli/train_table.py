@@ -42,18 +42,18 @@ def train_file(
 
     refuse_several(path)
     header = [str(name) for name in next(table_chunks(path, 1)).columns]
-    _check_usage(path, header, chosen)
+    check_usage(path, header, chosen)
     with quiet_tensorflow():
         from kerasnn import saving, tables
     saving.check_writable(folder)  # before the work, not after it
     wishes: dict[str, Any] = {
-        k: _names(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen
+        k: names_meant(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen
     }
     reading = {k: chosen[k] for k in READING if k in chosen}
     fitting = {k: v for k, v in chosen.items() if k not in (*wishes, *reading, "target")}
     with as_options():
         rows = tables.read_rows(path, target=chosen["target"], **wishes, **reading)
-        for line in _described(rows):
+        for line in described(rows):
             click.echo(line, err=as_json)
         with FitBar() as bar:
             fitted = tables.fit(rows, progress=bar, **fitting, **saves.arguments())
@@ -67,7 +67,7 @@ def train_file(
         _print(outcome, written)
 
 
-def _check_usage(path: Path, header: Sequence[str], chosen: Mapping[str, Any]) -> None:
+def check_usage(path: Path, header: Sequence[str], chosen: Mapping[str, Any]) -> None:
     """What is wrong with the options, whatever the rows are."""
     ctx = click.get_current_context()
     if "target" not in chosen:
@@ -83,7 +83,7 @@ def _check_usage(path: Path, header: Sequence[str], chosen: Mapping[str, Any]) -
         )
 
 
-def _names(given: Iterable[str], header: Sequence[str]) -> list[str]:
+def names_meant(given: Iterable[str], header: Sequence[str]) -> list[str]:
     """The columns meant: `a,b` are two, unless one column has that name."""
     return list(
         chain.from_iterable(
@@ -93,7 +93,7 @@ def _names(given: Iterable[str], header: Sequence[str]) -> list[str]:
     )
 
 
-def _described(rows: "Rows") -> list[str]:
+def described(rows: "Rows") -> list[str]:
     """What was inferred, in a few lines."""
     schema, target = rows.schema, rows.target
     by_kind = {k: [c.name for c in schema.columns if c.kind == k] for k in KINDS}

@@ -6,6 +6,7 @@ train_jobs   training ensembles side by side in one compiled loop
 held_out     what the rows say that a member did not learn from
 """
 
+from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.estimators.classifier import NetworkClassifier
 from kerasnn.estimators.cross_validation import cross_validate
 from kerasnn.estimators.recipe import Recipe, default_recipe
@@ -13,6 +14,7 @@ from kerasnn.estimators.regressor import NetworkRegressor
 
 __all__ = [
     "NetworkClassifier",
+    "NetworkEstimator",
     "NetworkRegressor",
     "Recipe",
     "cross_validate",

@@ -12,6 +12,7 @@ from kerasnn.training.members import MemberLearner
 
 LEARNERS_KEPT = 4
 
+_most = [LEARNERS_KEPT]  # of those that are kept, as each who asked for more has it
 _kept: OrderedDict[Any, MemberLearner] = OrderedDict()
 _lock = Lock()
 
@@ -39,5 +40,22 @@ def learner_of_shape(job: Job, members: int) -> Iterator[MemberLearner]:
     finally:
         with _lock:
             _kept[key] = learner
-            while len(_kept) > LEARNERS_KEPT:
-                _kept.popitem(last=False)
+            _forget_oldest()
+
+
+@contextlib.contextmanager
+def keeping_learners(count: int) -> Iterator[None]:
+    """Inside this so many learners are kept, for fits of several shapes by turns."""
+    with _lock:
+        _most.append(count)
+    try:
+        yield
+    finally:
+        with _lock:
+            _most.remove(count)
+            _forget_oldest()
+
+
+def _forget_oldest() -> None:
+    while len(_kept) > max(_most):
+        _kept.popitem(last=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnn import reports, saving
-from kerasnn.choices import FitDriver, Task
+from kerasnn.choices import FitDriver, NumericEmbedding, Task
 from kerasnn.datasets import as_table, checked_table
 from kerasnn.datasets.names import check_names
 from kerasnn.errors import InputError
@@ -37,6 +37,9 @@ def train_table(
     epochs: int | str = "auto",
     batch_size: int | str = "auto",
     learning_rate: float | str = "auto",
+    weight_decay: float | str = "auto",
+    dropout: float | str = "auto",
+    embedding: NumericEmbedding | str = "auto",
     hidden_units: Iterable[int] | str = "auto",
     time_limit: float | None = None,
     driver: FitDriver = "auto",
@@ -73,6 +76,9 @@ def train_table(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            dropout=dropout,
+            embedding=embedding,
             hidden_units=hidden_units,
             time_limit=time_limit,
             driver=driver,
@@ -89,6 +95,9 @@ def fit(
     epochs: int | str = "auto",
     batch_size: int | str = "auto",
     learning_rate: float | str = "auto",
+    weight_decay: float | str = "auto",
+    dropout: float | str = "auto",
+    embedding: NumericEmbedding | str = "auto",
     hidden_units: Iterable[int] | str = "auto",
     time_limit: float | None = None,
     driver: FitDriver = "auto",
@@ -116,6 +125,9 @@ def fit(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        embedding=embedding,
         hidden_units=hidden_units,
         time_limit=time_limit,
         driver=driver,

@@ -1,0 +1,18 @@
+"""Better settings for a table than the default ones, by trial: on Optuna.
+
+space    which settings there are to choose from
+journal  the study: kept in a file, shared by processes, gone on with
+sweep    the trials
+
+It needs the extra: pip install 'kerasnn[tune]'.
+"""
+
+import importlib.util
+
+if importlib.util.find_spec("optuna") is None:
+    raise ImportError("kerasnn.tune needs Optuna: pip install 'kerasnn[tune]'")
+
+from kerasnn.tuning.space import default_space
+from kerasnn.tuning.sweep import Tuned, tune
+
+__all__ = ["Tuned", "default_space", "tune"]

@@ -1,0 +1,312 @@
+"""A sweep tries settings, is judged by left-out rows, and goes on where it ended."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+import kerasnn
+from kerasnn import NetworkClassifier, NetworkRegressor
+from kerasnn.errors import InputError
+from kerasnn.estimators import learners
+from kerasnn.tuning import default_space, journal
+from kerasnn.tuning.journal import quiet_optuna
+
+RNG = np.random.default_rng(0)
+TABLE = pd.DataFrame({"a": RNG.normal(size=80), "b": RNG.choice(["x", "y", "z"], 80)})
+LABELS = np.where(TABLE["a"] + (TABLE["b"] == "x") > 0.3, "yes", "no")
+NUMBERS = 100 * TABLE["a"].to_numpy() + RNG.normal(size=80)
+SHORT = {"members": 2, "folds": 2, "epochs": 4, "batch_size": 16, "driver": "graph"}
+RATES = {"learning_rate": (0.01, 0.1, "log"), "dropout": (0.0, 0.5)}
+
+
+def short(kind=NetworkClassifier, **settings):
+    return kind(**SHORT, hidden_units=(8,), **settings)
+
+
+def tune(trials=3, *, space=RATES, y=LABELS, kind=NetworkClassifier, **more):
+    return kerasnn.tune(short(kind), TABLE, y, space=space, trials=trials, **more)
+
+
+def study_of(file):
+    backend = optuna.storages.journal.JournalFileBackend(str(file))
+    storage = optuna.storages.JournalStorage(backend)
+    with quiet_optuna():
+        return optuna.load_study(study_name="kerasnn", storage=storage)
+
+
+def without_clock(trials):
+    return trials.drop(columns="seconds")
+
+
+def test_the_first_trial_is_the_estimator_as_it_was_given():
+    found = tune(1)
+    given = short(random_state=0).fit(TABLE, LABELS)
+    look = given.history_["epoch"].index(given.best_epoch_)
+    assert found.best_score == given.history_["val_loss"][look]
+    assert found.best_params == {"learning_rate": 0.04, "dropout": 0.15}
+    assert found.score_name == "log_loss"
+
+
+def test_a_first_trial_outside_the_space_sets_nothing():
+    found = tune(2, space={"learning_rate": (0.05, 0.1), "hidden_units": [(8,), (4, 4)]})
+    assert pd.isna(found.trials["learning_rate"][0])
+    assert found.trials["learning_rate"][1] >= 0.05
+    assert tune(1, space={"learning_rate": (0.05, 0.1)}).best_params == {}
+
+
+def test_the_best_estimator_has_the_best_settings_and_score():
+    found = tune(3)
+    best = found.trials.sort_values("score").iloc[0]
+    assert found.best_score == best["score"] == found.trials["score"].min()
+    for name, value in found.best_params.items():
+        assert getattr(found.best_estimator, name) == value
+    again = short(random_state=0, **found.best_params).fit(TABLE, LABELS)
+    np.testing.assert_array_equal(
+        again.predict_proba(TABLE), found.best_estimator.predict_proba(TABLE)
+    )
+
+
+def test_the_score_of_numbers_is_an_error_in_their_unit():
+    found = tune(1, y=NUMBERS, kind=NetworkRegressor, space={"learning_rate": (0.1, 0.3)})
+    held_out = found.best_estimator.held_out_
+    assert found.score_name == "rmse"
+    history = found.best_estimator.history_
+    look = history["epoch"].index(found.best_estimator.best_epoch_)
+    assert found.best_score == np.sqrt(history["val_loss"][look]) * NUMBERS.std()
+    # About: `held_out_` is clipped to the targets that were seen, which the loss is not.
+    error = np.sqrt(np.mean((held_out - NUMBERS) ** 2))
+    assert error == pytest.approx(found.best_score, rel=0.1)
+
+
+def test_the_same_call_finds_the_same():
+    assert without_clock(tune(3).trials).equals(without_clock(tune(3).trials))
+
+
+def test_other_rates_compile_nothing_new(monkeypatch):
+    monkeypatch.setattr(learners, "_kept", type(learners._kept)())
+    tune(3)
+    (learner,) = learners._kept.values()
+    from kerasnn.training.programs import programs_of
+
+    assert len(programs_of(learner)._programs) == 1
+
+
+def test_more_learners_are_kept_while_tuning_and_no_longer(monkeypatch):
+    monkeypatch.setattr(learners, "_kept", type(learners._kept)())
+    kept = []
+    monkeypatch.setattr(learners, "_most", [1])
+    sizes = {"hidden_units": [(4,), (5,), (6,)]}
+    tune(4, space=sizes, progress=lambda *_: kept.append(len(learners._kept)))
+    assert max(kept) > 1 == len(learners._kept)
+
+
+def test_a_function_may_choose():
+    def space(trial):
+        depth = trial.suggest_int("depth", 1, 2)
+        return {"hidden_units": (4,) * depth}
+
+    found = tune(3, space=space)
+    assert found.best_params in ({}, {"hidden_units": (4,)}, {"hidden_units": (4, 4)})
+    assert found.trials["hidden_units"][1] in ((4,), (4, 4))
+
+
+def test_what_is_worse_than_the_others_is_pruned_between_looks():
+    class Second(optuna.pruners.NopPruner):
+        def prune(self, study, trial):
+            return trial.number == 1 and trial.last_step >= 16
+
+    found = tune(3, pruner=Second())
+    assert found.trials["state"].tolist() == ["complete", "pruned", "complete"]
+    assert found.trials["part"].tolist() == [32, 16, 32]
+
+
+def test_a_loss_that_is_nan_prunes_the_trial():
+    rates = {"learning_rate": [999.0]}
+    with pytest.raises(InputError, match=r"^no trial was complete: the loss became NaN"):
+        kerasnn.tune(
+            short(NetworkRegressor, learning_rate=999.0),
+            TABLE,
+            NUMBERS,
+            space=rates,
+            trials=1,
+        )
+
+
+def test_a_sweep_goes_on_to_the_same_trials(tmp_path):
+    whole = tune(4)
+    file = tmp_path / "trials.journal"
+    assert len(tune(2, storage=file).trials) == 2
+    again = tune(4, storage=file)
+    assert without_clock(again.trials).equals(without_clock(whole.trials))
+    done = []
+    assert len(tune(4, storage=file, progress=lambda *a: done.append(a)).trials) == 4
+    assert done == []
+    np.testing.assert_array_equal(
+        again.best_estimator.predict_proba(TABLE),
+        tune(4, storage=file).best_estimator.predict_proba(TABLE),
+    )
+
+
+def test_the_default_space_has_the_default_recipe_in_it():
+    for task in ("binary", "regression"):
+        for n_rows in (200, 5000, 50_000):
+            recipe = kerasnn.estimators.default_recipe(task, n_rows)
+            for name, part in default_space(task, n_rows).items():
+                value = getattr(recipe, name)
+                if isinstance(part, list):
+                    assert value in part
+                else:
+                    assert part[0] <= value <= part[1]
+
+
+def test_what_is_set_of_the_estimator_is_not_in_the_default_space():
+    estimator = short(embedding="none", weight_decay=0.0)
+    found = kerasnn.tune(estimator, TABLE, LABELS, trials=1)
+    assert set(found.best_params) == {"learning_rate", "dropout"}
+    assert found.best_estimator.embedding == "none"
+
+
+KILLED_IN_ITS_SECOND_TRIAL = """
+import os, signal
+from kerasnn.tuning.sweep import _Sweep
+from tests.test_tuning import tune
+
+fitted, begun = _Sweep._fitted, []
+def fit_or_die(*arguments):
+    if begun:
+        os.kill(os.getpid(), signal.SIGKILL)
+    begun.append(1)
+    return fitted(*arguments)
+
+_Sweep._fitted = fit_or_die
+tune(6, storage={file!r})
+"""
+
+
+def test_two_processes_share_a_file_and_one_killed_loses_only_its_trial(tmp_path):
+    file = tmp_path / "trials.journal"
+    tune(1, storage=file)
+    other = subprocess.Popen(
+        [sys.executable, "-c", KILLED_IN_ITS_SECOND_TRIAL.format(file=str(file))],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": "."},
+        stderr=subprocess.DEVNULL,
+    )
+
+    def wait_for_its_death(done, trials, last):
+        if done >= 3:
+            other.wait()
+
+    tune(6, storage=file, progress=wait_for_its_death)
+    assert other.returncode == -signal.SIGKILL
+    trials = study_of(file).trials
+    failed = [t for t in trials if t.state.name == "FAIL"]
+    counted = [t for t in trials if t.state.name in ("COMPLETE", "PRUNED")]
+    assert [t.user_attrs["process"][1] for t in failed] == [other.pid]
+    assert len(counted) == 6
+    assert len({str(t.params) for t in counted}) == 6
+    assert {t.user_attrs["process"][1] for t in counted} == {os.getpid(), other.pid}
+
+
+def test_a_silent_trial_of_another_machine_is_given_up_after_an_hour(tmp_path, monkeypatch):
+    file = tmp_path / "trials.journal"
+    tune(1, storage=file)
+    with quiet_optuna():
+        trial = study_of(file).ask()
+    trial.set_user_attr("process", ["elsewhere", 1])
+    trial.set_user_attr("seen", 1_000.0)
+    monkeypatch.setattr(journal.time, "time", lambda: 1_000.0 + 3_599)
+    assert journal.fail_dead(study_of(file)) == []
+    monkeypatch.setattr(journal.time, "time", lambda: 1_000.0 + 3_601)
+    assert journal.fail_dead(study_of(file)) == [trial.number]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"space": {"learning_rat": [1.0]}},
+            "space must name parameters of NetworkClassifier among hidden_units, members,"
+            " epochs, batch_size, learning_rate, weight_decay, dropout, smoothing,"
+            " activation, embedding, sharing, calibrated; got 'learning_rat'; did you mean"
+            " 'learning_rate'?",
+        ),
+        ({"space": {}}, "space must have one parameter at least; got {}"),
+        (
+            {"space": {"dropout": (0.5, 0.1)}},
+            "space['dropout'] must be a list of choices, or a range: (low, high), or (low,"
+            " high, 'log') with low above 0; got (0.5, 0.1)",
+        ),
+        (
+            {"space": 3},
+            "space must be None, a dict of lists and ranges, or a function of an Optuna"
+            " trial; got 3",
+        ),
+        ({"trials": 0}, "trials must be a whole number of at least 1; got 0"),
+        ({"time_limit": -1}, "time_limit must be None or seconds above 0; got -1"),
+    ],
+    ids=["name", "empty", "range", "kind", "trials", "time"],
+)
+def test_a_wrong_argument_says_what_must_hold(arguments, message):
+    with pytest.raises(InputError) as error:
+        kerasnn.tune(short(), TABLE, LABELS, **arguments)
+    assert str(error.value) == message
+
+
+def test_an_estimator_without_left_out_rows_cannot_be_judged():
+    with pytest.raises(InputError) as error:
+        kerasnn.tune(NetworkClassifier(folds=0), TABLE, LABELS)
+    assert str(error.value) == (
+        "folds must be 'auto' or at least 2: the rows that members leave out judge the"
+        " trials; got folds=0"
+    )
+
+
+def test_a_file_of_another_sweep_is_refused(tmp_path):
+    file = tmp_path / "trials.journal"
+    tune(1, storage=file)
+    before = file.read_bytes()
+    with pytest.raises(InputError) as error:
+        tune(1, storage=file, space={"dropout": (0.0, 0.5)})
+    assert str(error.value) == (
+        f"{file} has trials with other space: dropout=Range(low=0.0, high=0.5, log=False),"
+        " learning_rate=Range(low=0.01, high=0.1, log=True); got dropout=Range(low=0.0,"
+        " high=0.5, log=False). Give the same again, or another storage"
+    )
+    with pytest.raises(InputError, match="has trials with other rows: sha256:"):
+        tune(1, storage=file, y=LABELS[::-1])
+    assert file.read_bytes().startswith(before)
+
+
+@pytest.mark.parametrize("text", ["no journal", '{"op_code": 0'])
+def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path, text):
+    file = tmp_path / "trials.journal"
+    tune(1, storage=file)
+    file.write_text(file.read_text() + text)
+    before = file.read_bytes()
+    with pytest.raises(InputError) as error:
+        tune(2, storage=file)
+    assert str(error.value) == (
+        f"{file} must be a journal of trials; it has a line that is none. If its last line"
+        " was cut short, by a full disk for instance, take that line away"
+    )
+    assert file.read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    file = tmp_path / "none" / "trials.journal"
+    with pytest.raises(InputError) as error:
+        tune(1, storage=file)
+    assert str(error.value) == f"{file}: cannot be used: No such file or directory"
+
+
+def test_when_the_time_is_up_no_trial_is_begun():
+    found = tune(50, time_limit=1e-6)
+    assert found.trials["state"].tolist() == ["complete"]
