@@ -95,6 +95,8 @@ class CheckpointFolder:
         path = self.path(number)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Before: whoever finds this one, and is finished with it, saves no other.
+            self._remove_half_written()
             self._write(path, content)
         except OSError as error:
             raise InputError(
@@ -162,9 +164,12 @@ class CheckpointFolder:
         _sync(self.folder)
 
     def _remove_old(self) -> None:
-        """What is older than those kept, and what a process that died left half-written."""
+        """What is older than those kept."""
         for number in self.numbers()[: -self.keep]:
             self.path(number).unlink(missing_ok=True)
+
+    def _remove_half_written(self) -> None:
+        """What a process that died was writing."""
         for partial in self.folder.glob(".partial-*"):
             partial.unlink(missing_ok=True)
 

@@ -106,3 +106,16 @@ def test_another_format_is_refused(tmp_path):
     with pytest.raises(InputError) as raised:
         folder.load(1)
     assert str(raised.value) == f"{path}: is not a checkpoint of format 1"
+
+
+def test_what_was_half_written_is_gone_when_the_next_one_appears(tmp_path, monkeypatch):
+    (tmp_path / ".partial-left-by-a-killed-process").write_bytes(b"half")
+    replace, there = os.replace, []
+
+    def rename(beside, path):
+        replace(beside, path)
+        there.extend(found.name for found in tmp_path.iterdir())
+
+    monkeypatch.setattr(os, "replace", rename)
+    CheckpointFolder(tmp_path).save(1, ARRAYS, DESCRIPTION)
+    assert there == ["checkpoint-0000000001.npz"]
