@@ -28,7 +28,7 @@ NUMBERS, LEVELS = 24, (2, 10, 50, 100, 300)
 BLOCK = 65_536  # rows that are made at a time
 BATCH = 1024
 EPOCHS = 3  # of a round: arrays are taken up once in it
-CSV_ROWS = 200_000
+CSV_ROWS = 65_536
 MODES = ("memory", "shards")
 
 
