@@ -157,10 +157,7 @@ class RestApp:
         facts: dict[str, Any],
     ) -> bytes:
         service = self._service
-        with service.models.use(
-            question.model, question.version, question.label
-        ) as version:
-            facts["version"] = version.number
+        with self._used(question, facts) as version:
             signature = _signature(version, name or DEFAULT_SIGNATURE)
             inputs = read_inputs(document, signature, service.limits)
             outputs = await service.inference.run(

@@ -71,3 +71,24 @@ class Feed(Protocol):
 
         `done`: steps of it that were taken before.
         """
+
+
+class FreshFeed:
+    """What feeds have in common whose every epoch begins anew, wherever that is."""
+
+    _check: Callable[[Any], None] | None = None
+
+    def look_at(self, check: Callable[[Any], None]) -> None:
+        """Check the rows, when they come."""
+        self._check = check
+
+    def reset(self) -> None:
+        """There is nothing to go back from."""
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Nothing that an epoch depends on."""
+        return ()
+
+    def go_to(self, drawn: tuple[int, ...]) -> None:
+        """An epoch is found by its number."""

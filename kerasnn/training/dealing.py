@@ -7,7 +7,7 @@ rows of all.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
-from kerasnn.training.calls import Budget, Call, Feed
+from kerasnn.training.calls import Budget, Call, Feed, FreshFeed
 from kerasnn.training.feeds import ArrayFeed, StreamFeed
 from kerasnn.training.loop import Layout, Tensors
 from kerasnn.training.programs import Batches
@@ -115,7 +115,7 @@ class PartedSource(RowSource, Protocol):
         """
 
 
-class PartFeed:
+class PartFeed(FreshFeed):
     """Rows from disk, of which each worker reads its part.
 
     Args:
@@ -154,22 +154,6 @@ class PartFeed:
         self._layout, row = layout_of(self._part)
         self._row: Leaves = Layout.flatten(row)
         self.batches = Batches.of(row, [None])
-        self._check: Callable[[Any], None] | None = None
-
-    def look_at(self, check: Callable[[Any], None]) -> None:
-        """Check each batch, when it comes."""
-        self._check = check
-
-    def reset(self) -> None:
-        """Every epoch begins anew."""
-
-    @property
-    def drawn(self) -> tuple[int, ...]:
-        """Every epoch begins anew."""
-        return ()
-
-    def go_to(self, drawn: tuple[int, ...]) -> None:
-        """Every epoch begins anew."""
 
     def calls(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0

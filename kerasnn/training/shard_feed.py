@@ -7,7 +7,7 @@ step sees no difference. Meanwhile the next groups are read.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.training.calls import Budget, Call
+from kerasnn.training.calls import Budget, Call, FreshFeed
 from kerasnn.training.programs import Batches
 from kerasnn.training.row_source import RowOrder, RowSource, layout_of, whole_batches
 
@@ -27,7 +27,7 @@ GROUPS_AHEAD = 2
 T = TypeVar("T")
 
 
-class ShardFeed:
+class ShardFeed(FreshFeed):
     """Rows from disk.
 
     Args:
@@ -46,22 +46,6 @@ class ShardFeed:
         self.shuffle = shuffle
         self._layout, row = layout_of(source)
         self.batches = Batches.of(row, [None])  # the last batch is shorter
-        self._check: Callable[[Any], None] | None = None
-
-    def look_at(self, check: Callable[[Any], None]) -> None:
-        """Check each group, when it comes."""
-        self._check = check
-
-    def reset(self) -> None:
-        """Every epoch begins anew."""
-
-    @property
-    def drawn(self) -> tuple[int, ...]:
-        """Every epoch begins anew."""
-        return ()
-
-    def go_to(self, drawn: tuple[int, ...]) -> None:
-        """Every epoch begins anew."""
 
     def calls(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
