@@ -150,7 +150,7 @@ def request(messages: list[tuple[str, Any]], r: Random) -> tuple[str, bytes]:
     message.CopyFrom(good)
     for _ in range(r.choice((0, 1, 1, 1, 2, 3))):
         spoil(method, message, r)
-    data = message.SerializeToString()
+    data = message.SerializeToString(deterministic=True)
     return method, spoil_bytes(data, r) if r.random() < 0.2 else data
 
 
