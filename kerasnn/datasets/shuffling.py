@@ -67,6 +67,12 @@ class ShuffledShards:
             )
         return replace(self, only=numbers)
 
+    def group_sizes(self, epoch: int | None) -> list[int]:
+        """Rows of each group of an epoch, in the order in which they come."""
+        sizes = [self.shards.sizes[number] for number in self._order(epoch)]
+        starts = range(0, len(sizes), self.together)
+        return [sum(sizes[start : start + self.together]) for start in starts]
+
     def groups(
         self, epoch: int | None, *, first: int = 0
     ) -> Iterator[tuple[Any, RowOrder]]:
