@@ -9,16 +9,15 @@ import numpy as np
 
 from kerasnn import reports, saving
 from kerasnn.choices import FitDriver, NumericEmbedding, Task
-from kerasnn.datasets import as_table, checked_table
-from kerasnn.datasets.names import check_names
+from kerasnn.datasets import checked_table
 from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
 from kerasnn.estimators.train_jobs import Progress
 from kerasnn.reports import Score
 from kerasnn.tables.files import are_large
-from kerasnn.tables.outcome import Evaluation, Fitted, Outcome
+from kerasnn.tables.outcome import Fitted, Outcome
 from kerasnn.tables.report import table_page
-from kerasnn.tables.rows import Array, Rows, fingerprint, read_rows, target_values
+from kerasnn.tables.rows import Array, Rows, read_rows, target_values
 from kerasnn.tables.streamed import StreamedRows, rows_folder, stream_rows
 from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 
@@ -244,29 +243,6 @@ def save(outcome: Outcome, folder: str | Path, *, run: str | None = None) -> Pat
 def intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
     """The 95 % interval of each score, as JSON."""
     return {name: [score.low, score.high] for name, score in scores.items()}
-
-
-def evaluate(saved: saving.SavedTable, source: Any) -> Evaluation:
-    """How good a saved network is on the rows of a table that has the target column.
-
-    Raises:
-        InputError: the table has not the columns that are needed, or a cell cannot be used.
-    """
-    table = as_table(source)
-    if not len(table):
-        raise InputError("the table has no rows; scores need at least one")
-    target = saved.schema.target
-    assert target is not None  # `export_table` asks for it
-    check_names([target.name], table.columns, by="the network's target")
-    truth = target_values(table[target.name], target)
-    answers = saved.predict(table)
-    predicted = answers["value" if target.task == "regression" else "probabilities"]
-    known = saved.manifest.get("data", {}).get("fingerprint")
-    return Evaluation(
-        rows=len(table),
-        scores=reports.score_predictions(target.task, truth, predicted),
-        learned=known == fingerprint(table, [*saved.schema.names, target.name]),
-    )
 
 
 def _truth(fitted: Fitted, *, tested: bool) -> Array:

@@ -32,6 +32,7 @@ from kerasnn.datasets import (
 from kerasnn.datasets.counting import ColumnCounts
 from kerasnn.datasets.csv_table import numbers_where_possible
 from kerasnn.datasets.readings import numbers
+from kerasnn.datasets.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
 from kerasnn.estimators.disk_job import TableOnDisk
 from kerasnn.preprocessing import Preprocessor
@@ -46,6 +47,7 @@ HELD_OUT_ROWS = 20_000
 SAMPLE_ROWS = 65_536
 HELD_OUT_SHARE = 0.1
 LEAST_ROWS = 100
+SHARD_ROWS = ROWS_PER_SHARD
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class StreamedRows:
             # Known once all rows have passed; the notes are written after them.
             notes.update(ranges=ranges.found(), moments=moments.found())
 
-        return write_shards(blocks(), folder, notes=notes)
+        return write_shards(blocks(), folder, rows_per_shard=SHARD_ROWS, notes=notes)
 
     def _training_rows(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any]]]:
         """Checked rows to learn from, so many at a time, and their targets."""
@@ -167,10 +169,8 @@ class StreamedRows:
                 checked = checked_table(chunk, self.schema)
                 targets = target_values(chunk[self.target.name], self.target)
             except InputError as error:
-                where = f"in the rows from {start:,} on, counted from there: "
-                raise InputError(
-                    f"{self.source}: {where if start else ''}{error}"
-                ) from None
+                where = in_rows_from(start)
+                raise InputError(f"{self.source}: {where}{error}") from None
             first, last = np.searchsorted(self.unseen, [start, start + len(chunk)])
             learned = np.ones(len(chunk), np.bool_)
             learned[self.unseen[first:last] - start] = False
@@ -274,6 +274,11 @@ def _with_numbers(survey: Survey) -> tuple[Survey, frozenset[str]]:
         for name, counts in survey.counts.items()
     }
     return Survey(survey.rows, sample, counts), frozenset(of_numbers)
+
+
+def in_rows_from(start: int) -> str:
+    """Where a message's row numbers begin to count."""
+    return f"in the rows from {start:,} on, counted from there: " if start else ""
 
 
 def as_numbers(chunk: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
