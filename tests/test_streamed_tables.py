@@ -142,6 +142,29 @@ def test_a_class_that_was_not_drawn_is_known(small, tmp_path):
     assert rows.target.counts[1] == 2
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda label: label == "up",
+        lambda label: (label == "up").astype("int64"),
+        lambda label: (label == "up").astype("float32"),
+        lambda label: label.astype("category"),
+        lambda label: pd.Series(np.where(label == "up", 2**53 - 1, -3)),
+    ],
+    ids=["bool", "int64", "float32", "category", "large"],
+)
+def test_a_target_of_any_type_is_what_it_is_in_memory(small, convert, tmp_path):
+    table = made()
+    table["label"] = convert(table["label"])
+    table.to_parquet(tmp_path / "rows.parquet")
+    rows = read(tmp_path / "rows.parquet")
+    in_memory = tables.read_rows(tmp_path / "rows.parquet", target="label").target
+    found = dataclasses.replace(rows.target, reason=in_memory.reason)
+    assert found == in_memory
+    shards = shards_of(rows, tmp_path / "rows")
+    assert {*np.unique(shards.shard(0)["y"])} == {0, 1}
+
+
 def drawn(folder, seed):
     rows = read(folder / "rows.parquet", seed=seed)
     return [*rows.sample["label"], *rows.test["label"], *rows.held_out["label"]]

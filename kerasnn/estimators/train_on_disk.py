@@ -126,7 +126,7 @@ class _DiskTraining:
     def _put_back(self, learner: MemberLearner) -> None:
         saved = self.saver.put_back(learner, [self.result]) if self.saver else None
         if saved is not None:
-            self.taken, self.steps, self.epoch, self.done = saved
+            self.taken, self.steps, self.epoch, self.done, _ = saved
 
     def _calls(self) -> Iterator[Call]:
         """Those of the epoch that is under way."""
@@ -188,13 +188,15 @@ class _DiskTraining:
 
     def _save(self, learner: MemberLearner, runner: Runner) -> None:
         if self.saver is not None:
+            finished = self.taken >= self.steps
+            place = (self.taken, self.steps, self.epoch, self.done)
             self.saver.after_call(
                 learner,
                 [self.result],
-                position=(self.taken, self.steps, self.epoch, self.done),
+                position=(*place, int(finished)),
                 done=(self.epoch, self.done),
                 driver=runner.driver,
-                finished=self.taken >= self.steps,
+                finished=finished,
             )
 
     def _raise(self, losses: NDArray[np.float32]) -> None:

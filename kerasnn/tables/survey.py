@@ -162,15 +162,25 @@ def _target(survey: Survey, name: str, task: Any) -> Target:
     values = survey.sample[name]
     if survey.whole or counts.texts is None:
         return infer_target(values, task=task)
-    # Rare classes may not have been drawn: each text is there as often as it matters.
-    often = [min(count, 2) for count in counts.texts.values()]
-    rare = pd.Series(np.repeat(np.array(list(counts.texts), object), often))
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        rare = pd.to_numeric(rare)
-    elif isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(object)
-    found = infer_target(pd.concat([values, rare]), name=name, task=task)
+    values = _with_each_class(values, counts.texts)
+    found = infer_target(values, name=name, task=task)
     if found.task == "regression":
         return found
     known = tuple(counts.texts[text] for text in found.classes)
     return dataclasses.replace(found, counts=known)
+
+
+def _with_each_class(values: pd.Series, texts: Mapping[str, int]) -> pd.Series:
+    """The targets of a sample, with classes that were not drawn, or only once.
+
+    Each class comes twice more, or once if that is how often there is such a row.
+    """
+    often = [min(count, 2) for count in texts.values()]
+    rare = pd.Series(np.repeat(np.array(list(texts), object), often))
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return values  # there are but two
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return pd.concat([values, pd.to_numeric(rare)])
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return pd.concat([values.astype(object), rare]).astype("category")
+    return pd.concat([values, rare])
