@@ -96,7 +96,8 @@ class ShuffledShards:
         """The groups, not joined: whoever takes them decides where in memory they go.
 
         Args:
-            epoch, first: see `groups`.
+            epoch: see `groups`.
+            first: see `groups`.
 
         Yields:
             pieces: the data of one shard after the other, which is opened when it is

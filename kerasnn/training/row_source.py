@@ -145,8 +145,8 @@ def row_groups(
             # mode="raise" would make a copy first.
             np.take(earlier, over, axis=0, out=leaf[: len(over)], mode="clip")
         n_rows = _lay_down(pieces, leaves, begin=len(over))
-        if len(over):
-            order = np.concatenate([np.arange(len(over), dtype=np.int32), order + len(over)])
+        if carried := len(over):
+            order = np.concatenate([np.arange(carried, dtype=np.int32), order + carried])
         whole = len(order) - len(order) % batch_size if left else len(order)
         if whole:
             yield RowGroup(leaves, n_rows, order[:whole])
