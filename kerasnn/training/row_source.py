@@ -72,8 +72,8 @@ class Buffers:
 
     def __init__(self, row: Leaves, n_rows: int) -> None:
         self.n_rows = n_rows
-        self._row = row
-        self._free: list[list[mmap.mmap]] = [[] for _ in row]
+        self._row = [*row, np.zeros(1, np.int32)]  # and its number
+        self._free: list[list[mmap.mmap]] = [[] for _ in self._row]
 
     @classmethod
     def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
@@ -86,9 +86,11 @@ class Buffers:
         """Bytes of the arrays for one group."""
         return self.n_rows * sum(leaf.nbytes for leaf in self._row)
 
-    def take(self) -> Leaves:
-        """Arrays for a group, each [n_rows, ...]; what was in them is still there."""
-        return [self._array(*pair) for pair in zip(self._row, self._free, strict=True)]
+    def take(self) -> tuple[Leaves, RowOrder]:
+        """Arrays for a group and its order, each [n_rows, ...]; they are not cleared."""
+        pairs = zip(self._row, self._free, strict=True)
+        *leaves, order = (self._array(*pair) for pair in pairs)
+        return leaves, order
 
     def _array(self, row: NDArray[Any], free: list[mmap.mmap]) -> NDArray[Any]:
         try:
@@ -138,15 +140,17 @@ def row_groups(
     left = source.n_rows - first
     before: Leaves = []
     over = np.zeros(0, np.int32)  # row numbers in `before` that are left over
-    for pieces, order in source.pieces(epoch, first=first):
-        left -= len(order)
-        leaves = buffers.take()
+    for pieces, drawn in source.pieces(epoch, first=first):
+        left -= len(drawn)
+        leaves, order = buffers.take()
+        carried = len(over)
         for leaf, earlier in zip(leaves, before, strict=bool(before)):
             # mode="raise" would make a copy first.
-            np.take(earlier, over, axis=0, out=leaf[: len(over)], mode="clip")
-        n_rows = _lay_down(pieces, leaves, begin=len(over))
-        if carried := len(over):
-            order = np.concatenate([np.arange(carried, dtype=np.int32), order + carried])
+            np.take(earlier, over, axis=0, out=leaf[:carried], mode="clip")
+        n_rows = _lay_down(pieces, leaves, begin=carried)
+        order = order[: carried + len(drawn)]
+        order[:carried] = np.arange(carried)
+        np.add(drawn, carried, out=order[carried:])
         whole = len(order) - len(order) % batch_size if left else len(order)
         if whole:
             yield RowGroup(leaves, n_rows, order[:whole])

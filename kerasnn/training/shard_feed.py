@@ -8,7 +8,7 @@ rows in memory; the step sees no difference. Meanwhile the next group is read.
 import math
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,7 +55,9 @@ class ShardFeed(FreshFeed):
         self.shuffle = shuffle
         self._layout, row = layout_of(source)
         self.batches = Batches.of(row, [None])  # the last batch is shorter
-        # Kept from epoch to epoch, with what lies in memory.
+        # Kept from epoch to epoch. Every new thread may get an arena of its own from the C
+        # library, which keeps some MB in each.
+        self._reader = ThreadPoolExecutor(1, "kerasnn-read")
         self._buffers = Buffers.of(source, row, self.batch_size)
 
     @property
@@ -68,7 +70,8 @@ class ShardFeed(FreshFeed):
     ) -> Iterator[Call]:
         """The calls of one epoch."""
         most = 1 if by_batch else self.steps_per_call
-        for rows, order in ahead(self._groups(epoch, done), GROUPS_AHEAD):
+        groups = self._groups(epoch, done)
+        for rows, order in ahead(groups, GROUPS_AHEAD, self._reader):
             full, short = divmod(len(order), self.batch_size)
             for start in range(0, full, most):
                 steps = min(most, full - start)
@@ -127,9 +130,17 @@ def _tensor(array: NDArray[Any]) -> tf.Tensor:
     return tf.identity(shared)  # to the device that is the default; on the CPU no copy
 
 
-def ahead(things: Iterator[T], count: int) -> Iterator[T]:
-    """The things, so many of them made before they are asked for, in a thread."""
-    executor = ThreadPoolExecutor(1, "kerasnn-read")
+def ahead(
+    things: Iterator[T], count: int, reader: ThreadPoolExecutor | None = None
+) -> Iterator[T]:
+    """The things, so many of them made before they are asked for, in a thread.
+
+    Args:
+        things: made by one thread.
+        count: how many.
+        reader: has that thread; None: a new one.
+    """
+    executor = reader or ThreadPoolExecutor(1, "kerasnn-read")
     waiting: deque[Future[T | None]] = deque()
     try:
         waiting += (executor.submit(next, things, None) for _ in range(count))
@@ -137,4 +148,8 @@ def ahead(things: Iterator[T], count: int) -> Iterator[T]:
             waiting.append(executor.submit(next, things, None))
             yield thing
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
+        if reader is None:
+            executor.shutdown()
