@@ -34,7 +34,17 @@ WORKS = ("digits", "table", "shards", "stream")
 AIMS = {"any": 0.0, "checkpoint": 0.004, "export": 1.5}
 EVERY = "0.1"  # seconds between two checkpoints
 SMALL = ("--members", "2", "--epochs", "30")
-STREAM = "--stream --members 2 --epochs 4 --hidden-units 32 --test-size 0.01".split()
+STREAM = [
+    "--stream",
+    "--members",
+    "2",
+    "--epochs",
+    "4",
+    "--hidden-units",
+    "32",
+    "--test-size",
+    "0.01",
+]
 TIMEOUT = 180
 
 

@@ -7,6 +7,7 @@ nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from kerasnn.training.calls import Call
 from kerasnn.training.member_plan import BatchShape, spread
 from kerasnn.training.programs import Batches
-from kerasnn.training.row_source import RowSource
-from kerasnn.training.shard_feed import ahead
+from kerasnn.training.row_source import Buffers, RowSource
+from kerasnn.training.shard_feed import ahead, shared_tensor
 
 ROWS_PER_CALL = 65_536  # of all members, about
 GROUPS_AHEAD = 1
@@ -56,7 +57,14 @@ class MemberGroups:
         self.seeds = seeds
         self.width = BatchShape.of(source.most_rows, batch_size).width
         self._rows_of = rows_of
-        self._batches: Batches | None = None
+        pieces, _ = next(iter(source.pieces(None)))
+        row = [np.array(part[:1]) for part in rows_of(next(pieces))]
+        # A row more than there are, which weighs nothing.
+        self._buffers = Buffers([*row, np.ones(1, np.float32)], source.most_rows + 1)
+        self._batches = Batches.of(
+            (*row, np.ones(1, np.float32)), [len(seeds) * self.width]
+        )
+        self._reader = ThreadPoolExecutor(1, "kerasnn-read")
 
     def steps(self, epoch: int) -> int:
         """Of an epoch (from 0)."""
@@ -72,8 +80,7 @@ class MemberGroups:
             number += 1
         if number == len(sizes):
             return
-        groups = self.source.groups(epoch, first=first)
-        for tensors in ahead(self._tensors(groups), GROUPS_AHEAD):
+        for tensors in ahead(self._tensors(epoch, first), GROUPS_AHEAD, self._reader):
             slots = self._slots(epoch, number, sizes[number])
             most = max(1, ROWS_PER_CALL // slots.shape[1])
             for start in range(done - before, len(slots), most):
@@ -93,13 +100,20 @@ class MemberGroups:
         ]
         return np.concatenate(members, axis=1)
 
-    def _tensors(self, groups: Iterator[tuple[Any, Any]]) -> Iterator[list[tf.Tensor]]:
+    def _tensors(self, epoch: int, first: int) -> Iterator[list[tf.Tensor]]:
         """x, codes, targets and weights, of one shape whatever is in them."""
-        n_rows = self.source.most_rows + 1
-        for data, order in groups:
-            weights = np.ones(len(order), np.float32)
-            arrays = (*self._rows_of(data), weights)
-            yield [tf.constant(filled_up(array, n_rows)) for array in arrays]
+        for pieces, order in self.source.pieces(epoch, first=first):
+            leaves, _ = self._buffers.take()
+            begin = 0
+            for piece in pieces:
+                parts = self._rows_of(piece)
+                end = begin + len(parts[0])
+                for leaf, part in zip(leaves, parts, strict=False):
+                    np.copyto(leaf[begin:end], part)
+                begin = end
+            weights = leaves[-1]
+            weights[: len(order)], weights[len(order) :] = 1.0, 0.0
+            yield [shared_tensor(leaf) for leaf in leaves]
 
     def _call(
         self, tensors: list[tf.Tensor], slots: NDArray[np.int32], most: int, *, begin: int
@@ -107,13 +121,4 @@ class MemberGroups:
         """Steps of one group; the row numbers have the same shape for any steps."""
         block = np.zeros((1, most, slots.shape[1]), np.int32)
         block[0, : len(slots)] = slots
-        if self._batches is None:
-            self._batches = Batches.of(tuple(t[:1] for t in tensors), [slots.shape[1]])
         return Call(self._batches, tensors, [tf.constant(block)], 0, len(slots), begin)
-
-
-def filled_up(array: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """With rows of zeros at the end."""
-    filled = np.zeros((n_rows, *array.shape[1:]), array.dtype)
-    filled[: len(array)] = array
-    return filled

@@ -94,7 +94,7 @@ class ShardFeed(FreshFeed):
         for group in groups:
             if self._check is not None:
                 self._check(self._layout.pack(group.rows))
-            yield [_tensor(leaf) for leaf in group.leaves], group.order
+            yield [shared_tensor(leaf) for leaf in group.leaves], group.order
 
     def _call(
         self,
@@ -119,7 +119,7 @@ class ShardFeed(FreshFeed):
         )
 
 
-def _tensor(array: NDArray[Any]) -> tf.Tensor:
+def shared_tensor(array: NDArray[Any]) -> tf.Tensor:
     """An array as a tensor that shares its memory and keeps it, where that is possible.
 
     `tf.constant` would copy it twice: NumPy's memory is not aligned as TensorFlow's is.
