@@ -25,7 +25,10 @@ from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
-from kerasnn.training.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
+from kerasnn.training.distributed import check_driver
+from kerasnn.training.member_dealing import member_team
+from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
+from kerasnn.training.team_saver import make_checkpoints
 
 ROWS_AT_ONCE = 4096  # of a prediction
 
@@ -78,7 +81,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     # ------------------------------------------------------------------ fit
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> Self:
         """Train an ensemble.
 
         Args:
@@ -86,14 +96,23 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 an array; numbers, categories, dates, missing values.
             y: [rows].
             sample_weight: [rows], not negative; how much each row counts.
+            strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, made before anything
+                else of TensorFlow, whose workers train the ensemble together: each calls
+                this, with the same rows and parameters, outside of its scope.
 
         Raises:
             InputError: rows, targets or weights that cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
+            WorkerLostError: another worker has gone.
         """
         kept, driver = None, checked_driver(self.driver)
+        team = member_team(strategy)
+        if team is not None:
+            check_driver(driver)
+            team.check_same(checkpoint=self.checkpoint is not None, resume=self.resume)
         if self.checkpoint is not None:
-            kept = RunCheckpoints(
+            kept = make_checkpoints(
+                team,
                 self.checkpoint,
                 every_seconds=self.checkpoint_every,
                 resume=self.resume,
@@ -106,6 +125,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             kept=kept,
             time_limit=self._checked_time_limit(),
             progress=self.progress,
+            team=team,
         )
         return self._adopt(trained)
 

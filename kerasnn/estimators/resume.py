@@ -37,13 +37,7 @@ class JobsSaver:
 
     def __init__(self, kept: RunCheckpoints, jobs: Sequence[Job]) -> None:
         self.kept = kept
-        self._settings = {
-            "recipe": repr(dataclasses.asdict(jobs[0].recipe)),
-            "seeds": [job.seed for job in jobs],
-            "data": [
-                data_fingerprint(job.x, job.codes, job.targets, job.weights) for job in jobs
-            ],
-        }
+        self._settings = settings_of(jobs)
 
     def put_back(
         self, learner: MemberLearner, results: Sequence["Trained"]
@@ -110,6 +104,17 @@ class JobsSaver:
                 "results": [_described(result) for result in results],
             },
         )
+
+
+def settings_of(jobs: Sequence[Job]) -> dict[str, Any]:
+    """What decides how jobs end that one loop can take."""
+    return {
+        "recipe": repr(dataclasses.asdict(jobs[0].recipe)),
+        "seeds": [job.seed for job in jobs],
+        "data": [
+            data_fingerprint(job.x, job.codes, job.targets, job.weights) for job in jobs
+        ],
+    }
 
 
 def _variables(learner: MemberLearner) -> list[Any]:

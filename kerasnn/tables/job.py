@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kerasnn import reports, saving
 from kerasnn.choices import FitDriver, NumericEmbedding, Task
@@ -105,11 +106,13 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: float = SECONDS_BETWEEN,
     resume: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Fitted:
     """Train a network on the training rows; arguments as for `NetworkClassifier`.
 
     Raises:
         InputError: rows or settings that cannot be used.
+        WorkerLostError: another worker of the strategy has gone.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     n_rows = int((~rows.tested).sum())
@@ -139,7 +142,7 @@ def fit(
         random_state=rows.seed,
     )
     started = time.perf_counter()
-    estimator.fit(rows.inputs(tested=False), rows.labels(tested=False))
+    estimator.fit(rows.inputs(tested=False), rows.labels(tested=False), strategy=strategy)
     return Fitted(rows, estimator, time.perf_counter() - started)
 
 
