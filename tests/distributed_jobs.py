@@ -19,11 +19,16 @@ import pandas as pd
 import tensorflow as tf
 
 import kerasnn
-from kerasnn import models, training
+from kerasnn import estimators, models, tables, training
+from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.errors import InputError
-from kerasnn.training import team_saver
+from kerasnn.estimators import train_on_disk
+from kerasnn.estimators.learners import learner_of_shape
+from kerasnn.tables import streamed
+from kerasnn.training import member_groups, team_saver
+from kerasnn.training.member_groups import MemberGroups
 from kerasnn.training.team_saver import ChiefsFolder
 
 ROWS = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
@@ -308,6 +313,89 @@ def job_refused_tables(scope, folder):
         except InputError as error:
             told[name] = np.array(str(error))
     return told
+
+
+def disk_fit(scope, folder, **settings):
+    """An ensemble on shards: 26 epochs of 8 steps or more."""
+    folder.mkdir(exist_ok=True)
+    streamed.SHARD_ROWS = 8  # of a worker 8 or 9 shards, in 3 groups
+    path = folder / f"rows-{os.getpid()}.csv"
+    TABLE.assign(y=NUMBERS).to_csv(path, index=False)
+    rows = tables.stream_rows(path, target="y", categorical=["b"])
+    settings = {"hidden_units": (16, 8), "members": 2, "batch_size": 20, **settings}
+    settings |= {"learning_rate": 0.01, "driver": "graph"}
+    strategy = getattr(scope, "__self__", None)
+    return tables.fit(rows, dropout=0.2, strategy=strategy, **settings).estimator
+
+
+def as_two_workers(job, **_):
+    """The batches of two workers side by side, step by step in plain Python."""
+    judged, recipe = job.judged, job.judged.recipe
+    found = train_on_disk._DiskTraining(job, "eager", None, None, None)
+    feeds = [
+        MemberGroups(
+            job.rows, judged.member_seeds, recipe.batch_size, job._rows_of, place=(w, 2)
+        )
+        for w in range(2)
+    ]
+    found.feed = feeds[0]
+    found.planned = found.steps = sum(map(feeds[0].steps, range(recipe.epochs)))
+    with learner_of_shape(judged, recipe.members) as learner:
+        found._begin(learner)
+        for found.epoch in range(recipe.epochs):
+            learner.reset_metrics()
+            for calls in zip(*(feed.calls(found.epoch) for feed in feeds), strict=True):
+                for step in range(calls[0].stop):
+                    logs = learner.train_step(side_by_side(calls, step, recipe.members))
+                    found.taken += 1
+            found._look(learner, logs["loss"].numpy())
+    assert found.taken == found.planned >= 200
+    return found.result
+
+
+def side_by_side(calls, step, members):
+    """A batch of each member: one worker's rows, then the other's."""
+    batch = []
+    for leaf in range(4):
+        parts = [tf.gather(c.rows[leaf], c.blocks[0][0, step]) for c in calls]
+        parts = [tf.reshape(part, [members, -1, *part.shape[1:]]) for part in parts]
+        joined = tf.concat(parts, axis=1)
+        batch.append(tf.reshape(joined, [-1, *joined.shape[2:]]))
+    return batch
+
+
+def job_on_disk(scope, folder):
+    """Each worker reads its own shards; alone the batches are those of both."""
+    estimators.base.train_on_disk = (
+        train_on_disk.train_on_disk if hasattr(scope, "__self__") else as_two_workers
+    )
+    return ended_table(disk_fit(scope, folder, epochs=30))
+
+
+def job_resumed_disk(scope, folder):
+    """From a checkpoint in the middle of an epoch it ends at the same bits."""
+    member_groups.ROWS_PER_CALL = 60
+    settings = {"epochs": 4}
+    whole = ended_table(disk_fit(scope, folder, **settings))
+    path = folder / "disk-checkpoints"
+    left = iter(range(3))
+
+    class Dies(ChiefsFolder):
+        def save(self, *args):
+            written = super().save(*args)
+            if next(left, None) is None:
+                raise Killed
+            return written
+
+    team_saver.ChiefsFolder = Dies
+    with contextlib.suppress(Killed):
+        disk_fit(scope, folder, checkpoint=path, checkpoint_every=1e-9, **settings)
+    team_saver.ChiefsFolder = ChiefsFolder
+    *_, done, _ = CheckpointFolder(path).newest().description["position"]
+    again = ended_table(disk_fit(scope, folder, checkpoint=path, resume=True, **settings))
+    assert left.__length_hint__() == 0
+    assert done > 0
+    return {"same": np.array(all(np.array_equal(whole[n], again[n]) for n in whole))}
 
 
 JOBS = {

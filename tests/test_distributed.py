@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "several-machines.md"
 WORKERS_DO = (
     *("keras", "network", "dataset", "shards", "resumed", "exported", "refused"),
-    *("tables", "resumed_table", "refused_tables"),
+    *("tables", "resumed_table", "refused_tables", "on_disk", "resumed_disk"),
 )
 DEVICES_DO = ("keras", "network")
 
@@ -105,7 +105,9 @@ def test_two_devices_end_as_one(name, folders, alone):
     assert_alike(np.load(folders["devices"] / f"{name}-0.npz"), alone(name))
 
 
-@pytest.mark.parametrize("name", ["keras", "network", "dataset", "shards", "tables"])
+@pytest.mark.parametrize(
+    "name", ["keras", "network", "dataset", "shards", "tables", "on_disk"]
+)
 @pytest.mark.parametrize("worker", [0, 1])
 def test_two_workers_end_as_one(name, worker, folders, alone):
     assert_alike(np.load(folders["workers"] / f"{name}-{worker}.npz"), alone(name))
@@ -124,9 +126,10 @@ def test_workers_that_begin_again_end_at_the_same_bits(worker, folders):
     assert np.load(folders["workers"] / f"resumed-{worker}.npz")["same/3"]
 
 
+@pytest.mark.parametrize("name", ["resumed_table", "resumed_disk"])
 @pytest.mark.parametrize("worker", [0, 1])
-def test_an_ensemble_that_begins_again_ends_at_the_same_bits(worker, folders):
-    assert np.load(folders["workers"] / f"resumed_table-{worker}.npz")["same"]
+def test_an_ensemble_that_begins_again_ends_at_the_same_bits(name, worker, folders):
+    assert np.load(folders["workers"] / f"{name}-{worker}.npz")["same"]
 
 
 def test_the_workers_end_with_the_same_ensembles(folders):

@@ -74,7 +74,7 @@ def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
         sample = np.broadcast_to(x[:8], (MEMBERS, 8, 3))
         network.initialize(sample, np.broadcast_to(codes[:8], (MEMBERS, 8, 1)), [1, 2, 3])
         learner.begin([4, 5, 6], steps=9, learning_rate=0.1, weight_decay=0.0, dropout=0.4)
-        learner.rows = rows
+        learner.batches = rows
         seen = []
         learner.optimizer.apply = seen.extend
         learner.train_step(tuple(map(tf.constant, (x, codes, targets, weights))))
@@ -85,6 +85,20 @@ def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
         whole = alone.pop(0)
         np.testing.assert_allclose(np.sum(several, axis=0), whole, atol=1e-5)
     assert not alone
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), st.integers(1, 4))
+def test_parts_that_were_dealt_before_are_a_batch_side_by_side(width, workers):
+    whole = batch_of(width * workers)[..., 0]
+    parts = np.split(whole, workers, axis=1)
+    means = []
+    for worker, part in enumerate(parts):
+        rows = rows_of(SimpleNamespace(worker=worker, workers=workers), own_batches=True)
+        assert rows.of(part) is part
+        assert rows.first(part) == worker * width
+        means.append(rows.mean(tf.constant(part), part))
+    np.testing.assert_allclose(sum(means), whole.mean(axis=1), rtol=1e-4, atol=1e-6)
 
 
 def test_one_process_has_all_rows():
