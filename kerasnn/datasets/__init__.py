@@ -16,6 +16,7 @@ from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
 from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.shards import Shards, open_shards, write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets.table_files import table_files
 from kerasnn.datasets.tables import as_table, table_chunks
 from kerasnn.datasets.target import infer_target
 
@@ -45,5 +46,6 @@ __all__ = [
     "raw_columns",
     "read_numbers",
     "table_chunks",
+    "table_files",
     "write_shards",
 ]

@@ -8,23 +8,23 @@ hold nothing else.
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pandas as pd
 
-from kerasnn.datasets.cells import MISSING_TEXTS, read_cells
+from kerasnn.datasets.cells import MISSING_TEXTS
 from kerasnn.datasets.names import check_different
-from kerasnn.datasets.readings import are_plain_numbers, numbers
+from kerasnn.datasets.readings import plain_numbers
 from kerasnn.errors import InputError
 
 _DELIMITERS = ",;\t|"
 _MISSING = frozenset(MISSING_TEXTS)
 
 
-def csv_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+def csv_blocks(path: Path, rows: int) -> Generator[pd.DataFrame, None, None]:
     """The rows of a CSV file with a header line, so many at a time.
 
     Args:
@@ -57,9 +57,9 @@ def csv_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
 def numbers_where_possible(table: pd.DataFrame) -> pd.DataFrame:
     """The same table, float64 where a column of text holds nothing but plain numbers."""
     for name in table.columns:
-        cells = read_cells(table[name])
-        if cells.values and are_plain_numbers(cells):
-            table[name] = numbers(cells)[0]
+        read = plain_numbers(table[name].tolist())
+        if read is not None:
+            table[name] = read
     return table
 
 
