@@ -13,6 +13,12 @@ from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.inference import infer_schema
 from kerasnn.datasets.inputs import input_names, raw_columns
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
+from kerasnn.datasets.number_rows import (
+    InputArray,
+    NumberRows,
+    check_columns,
+    column_names,
+)
 from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.shards import Shards, open_shards, write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
@@ -29,14 +35,18 @@ __all__ = [
     "N_CLASSES",
     "WHOLE_AS_FLOAT",
     "Column",
+    "InputArray",
     "LeftOut",
+    "NumberRows",
     "Schema",
     "Shards",
     "ShuffledShards",
     "Target",
     "as_table",
     "category_text",
+    "check_columns",
     "checked_table",
+    "column_names",
     "digits",
     "infer_schema",
     "infer_target",
