@@ -157,6 +157,7 @@ def _number_rows(
     files = datasets.table_files(path)
     present = datasets.column_names(files)
     taken = [name for name in (target, weight) if name is not None]
+    datasets.check_columns(taken, present, files[0])
     inputs = [
         datasets.InputArray(name, (name,), dtype, flat)
         for name, dtype, flat in named_inputs(model)
@@ -166,7 +167,7 @@ def _number_rows(
             columns = [name for name in present if name not in taken]
         name, dtype, flat = matrix_input(model, columns, str(files[0]))
         inputs = [datasets.InputArray(name, tuple(columns), dtype, flat)]
-    wanted = [*taken, *(name for array in inputs for name in array.columns)]
+    wanted = [name for array in inputs for name in array.columns]
     datasets.check_columns(wanted, present, files[0])
     return datasets.NumberRows(tuple(files), tuple(inputs), target, weight)
 
