@@ -244,4 +244,6 @@ def _dims(spec: ArraySpec) -> str:
 
 
 def _not_written(folder: Path, error: OSError) -> InputError:
-    return InputError(f"{folder}: cannot be written: {error.strerror or error}")
+    # What NumPy raises has no errno.
+    told = error.strerror or f"the disk does not take all of it: {error}"
+    return InputError(f"{folder}: cannot be written: {told}")
