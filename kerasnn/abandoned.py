@@ -44,5 +44,18 @@ def _remove_abandoned(folder: Path, kind: str) -> None:
     start = mark(0, kind=kind).removesuffix("0-")
     for path in folder.glob(f"{start}*"):
         process = path.name.removeprefix(start).split("-")[0]
-        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+        if process.isdecimal() and not _runs(int(process)):
             remove(path)
+
+
+def _runs(process: int) -> bool:
+    """Whether there is such a process on this machine; True where that is not known."""
+    if os.name != "posix":
+        return True  # there signal 0 is another's
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

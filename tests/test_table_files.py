@@ -95,6 +95,12 @@ def test_a_parquet_column_that_is_text_in_one_file_and_numbers_in_another_is_tol
     )
 
 
+def test_other_columns_are_told_before_the_first_rows(tmp_path):
+    folder = written(tmp_path / "rows", a="n\n1\n", b="n\n2\n", c="m\n3\n")
+    with pytest.raises(InputError, match=r"c\.csv: has no column 'n'"):
+        next(table_chunks(folder, 1))
+
+
 def test_whole_numbers_and_others_may_follow_each_other_in_parquet(tmp_path):
     parquet(tmp_path / "a.parquet", n=[1, 2], t=["a", "b"])
     parquet(tmp_path / "b.parquet", t=["c", None], n=[1.5, 2.5])

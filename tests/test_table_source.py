@@ -247,6 +247,13 @@ def test_numbers_of_all_types_of_parquet_are_read(tmp_path):
     assert shard["x"].tolist() == [[1, 1, 1, 1, 1, 1], [2, 2, 2, 2, 2, 0]]
 
 
+def test_files_without_rows_are_told(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pytest.importorskip("pyarrow", reason="an extra")
+    pd.DataFrame({"a": [1.0], "t": [1]})[:0].to_parquet(path)
+    assert error_of(kerasnn.fit, model(1), path, "t") == f"{path}: there are no rows"
+
+
 def test_columns_and_inputs_that_do_not_fit_are_told(rows):
     first = rows / "0.csv"
     assert error_of(kerasnn.fit, model(), rows, "prise") == (
@@ -290,6 +297,12 @@ def test_what_a_path_cannot_be_given_with_is_told(rows, monkeypatch):
         "validation_split is for rows in memory; with a path give validation_data=(path,"
         " name of the target)"
     )
+    assert error_of(kerasnn.fit, model(), rows, "price", class_weight={0: 2.0}) == (
+        "class_weight is for rows in memory; with a path give sample_weight=, the name of a"
+        " column"
+    )
+    with pytest.raises(ValueError, match=r"^You must call `compile\(\)` before using"):
+        kerasnn.fit(keras.Sequential([keras.layers.Dense(1)]), rows, "price")
     assert error_of(kerasnn.fit, SigmoidNetwork(), rows, "price") == (
         "a tf.Module network takes arrays; its Keras twin (kerasnn.models) takes the path"
         " of a table"

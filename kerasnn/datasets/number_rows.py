@@ -89,13 +89,17 @@ class NumberRows:
         }
 
     def _blocks(self, *, whole: bool) -> Iterator[dict[str, NDArray[Any]]]:
-        current, first_row = None, 0
+        current, first_row, n_rows = None, 0, 0
         for file, chunk in file_chunks(self.files, _BLOCK):
             first_row = 0 if file != current else first_row
             current = file
             if len(chunk):
                 yield self._arrays(_Cells(file, chunk, first_row, self.target), whole)
             first_row += len(chunk)
+            n_rows += len(chunk)
+        if not n_rows:
+            others = " and the others" if len(self.files) > 1 else ""
+            raise InputError(f"{self.files[0]}{others}: there are no rows")
 
     def _arrays(self, cells: "_Cells", whole: bool) -> dict[str, NDArray[Any]]:
         arrays = {}

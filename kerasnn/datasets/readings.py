@@ -84,9 +84,9 @@ def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
     Returns:
         [rows], NaN where missing; None if a cell is no plain number, or all are missing.
     """
-    present = [text.strip() for text in texts if text is not None]
+    present = [text for text in texts if text is not None]
     plain = _PLAIN.fullmatch
-    if not present or not all(plain(text) or _is_plain_number(text) for text in present):
+    if not present or not all(plain(t) or _is_plain_number(t.strip()) for t in present):
         return None
     found = np.array(present, dtype=object).astype(np.float64)
     if len(found) == len(texts):

@@ -67,20 +67,20 @@ def is_csv(file: Path) -> bool:
 def file_chunks(files: Sequence[Path], rows: int) -> Iterator[tuple[Path, pd.DataFrame]]:
     """The rows of files, so many at a time, each with its file.
 
-    One file is open at a time, and while its rows are read. The columns come in the order
-    of the first file, and as its names; cells of CSV files are text.
+    One file is open at a time, and while its rows are read. The columns of all are looked
+    at before the first rows come. They have the order of those of the first file; cells
+    of CSV files are text.
 
     Raises:
         InputError: a file cannot be used, or its columns are not those of the first one;
             the message names it.
     """
-    first = None
+    first: Mapping[str, str] = {}
     for file in files:
         types = _csv_types(file) if is_csv(file) else parquet_types(file)
-        if first is None:
-            first = types
-        else:
-            _check_like(file, types, files[0], first)
+        first = first or types
+        _check_like(file, types, files[0], first)
+    for file in files:
         chunks = csv_blocks(file, rows) if is_csv(file) else parquet_chunks(file, rows)
         for chunk in chunks:
             named = chunk.set_axis([str(name) for name in chunk.columns], axis="columns")

@@ -19,6 +19,7 @@ import numpy as np
 
 from kerasnn.abandoned import folder_beside, remove
 from kerasnn.errors import InputError
+from kerasnn.training import keras_names
 from kerasnn.training.model_inputs import matrix_input, named_inputs
 from kerasnn.training.run_checkpoints import RunCheckpoints
 from kerasnn.training.team import team_of
@@ -44,6 +45,8 @@ def takes_tables(function: Callable[P, R]) -> Callable[P, R]:
         if not any(map(_is_path, (given.get("x"), *_held_out(given)[:1]))):
             return function(*args, **kwargs)
         _check_possible(given)
+        if function.__name__ != "predict":
+            keras_names.assert_compiled(given["model"], function.__name__)
         run = _run(given)  # before anything is written: it may not begin
         if "seed" in signature.parameters:
             given["seed"] = _seed(given, run)
@@ -114,19 +117,21 @@ def _on_disk(given: dict[str, Any], place: _Place) -> dict[str, Any]:
     """The arguments of a call that become others: rows on disk in place of paths."""
     from kerasnn.datasets import ShuffledShards
 
-    replaced: dict[str, Any] = {}
-    columns = None
+    model, columns = given["model"], None
+    rows = {}  # all of them are looked at before any is written
     if _is_path(given.get("x")):
-        names = {name: given.pop(name, None) for name in ("y", "sample_weight")}
-        rows = _number_rows(given["model"], given["x"], *names.values())
-        columns = rows.inputs[0].columns
-        shards = place.shards(rows, "training")
-        replaced["x"] = ShuffledShards(shards, seed=given.get("seed") or 0)
+        names = [given.pop(name, None) for name in ("y", "sample_weight")]
+        rows["training"] = _number_rows(model, given["x"], *names)
+        columns = rows["training"].inputs[0].columns
     held_out = _held_out(given)
     if _is_path(*held_out[:1]):
-        rows = _number_rows(given["model"], *held_out, columns=columns)
-        replaced["validation_data"] = ShuffledShards(place.shards(rows, "validation"))
-    return replaced
+        rows["validation"] = _number_rows(model, *held_out, columns=columns)
+    seeds = {"training": given.get("seed") or 0, "validation": 0}
+    arguments = {"training": "x", "validation": "validation_data"}
+    return {
+        arguments[name]: ShuffledShards(place.shards(some, name), seed=seeds[name])
+        for name, some in rows.items()
+    }
 
 
 def _number_rows(
@@ -190,7 +195,14 @@ def _check_possible(given: Mapping[str, Any]) -> None:
             "several workers each read shards of their own: write them once with"
             " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"
         )
-    if _is_path(given.get("x")) and given.get("validation_split"):
+    if not _is_path(given.get("x")):
+        return
+    if given.get("class_weight") is not None:
+        raise InputError(
+            "class_weight is for rows in memory; with a path give sample_weight=, the name"
+            " of a column"
+        )
+    if given.get("validation_split"):
         raise InputError(
             "validation_split is for rows in memory; with a path give validation_data="
             "(path, name of the target)"
