@@ -25,6 +25,7 @@ from kerasnn.errors import InputError
 
 FORMAT = 1
 KEPT = 3
+ROWS_FOLDER = "rows"  # beside the checkpoints: rows that were prepared on disk
 _NAME = re.compile(r"checkpoint-(\d{10})\.npz")
 _DIGEST_BYTES = 32  # SHA-256 of all before it, at the end of the file
 _DESCRIPTION = "checkpoint.json"  # the name of an array in the file, its bytes the JSON

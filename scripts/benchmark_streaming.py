@@ -4,8 +4,12 @@ python scripts/benchmark_streaming.py [--rows 500000 1000000 2000000] [--folder 
 
 For each number of rows, 30 columns (24 numbers, 5 categories, a label) are made as Parquet,
 seeded, and cut into shards, once. Then two processes, one with shards and one with arrays,
-train the same network in turn, some epochs each. The ingest rate, without training, is
-measured beside tf.data's CSV reader.
+train the same network in turn, some epochs each; the order changes from round to round, and
+ratios are of the two of a round. The ingest rate, without training, is measured beside
+tf.data's CSV reader.
+
+The bound of memory from shards is the most that three processes need which train the same
+network on shards of few rows, and the groups and the mapped shard that larger ones add.
 """
 
 import argparse
@@ -29,6 +33,7 @@ BLOCK = 65_536  # rows that are made at a time
 BATCH = 1024
 EPOCHS = 3  # of a round: arrays are taken up once in it
 CSV_ROWS = 65_536
+FEW_ROWS = 5000  # small groups; with a short last batch, which is a program of its own
 MODES = ("memory", "shards")
 
 
@@ -53,10 +58,13 @@ def main() -> None:
 
 def measure(folder: Path, sizes: list[int], rounds: int) -> None:
     """All figures, printed as they come."""
+    make(folder, FEW_ROWS)
+    low, _, few = spread([peak_of(folder / f"shards-{FEW_ROWS}") for _ in range(3)])
+    print(f"{FEW_ROWS:9,} rows, shards: peak {low:,.0f} to {few:,.0f} MB, 3 processes")
     for rows in sizes:
         make(folder, rows)
         print(f"{rows:9,} rows, load average {os.getloadavg()[0]:.1f}", flush=True)
-        told = in_turn(folder / f"shards-{rows}", rounds)
+        told = in_turn(folder / f"shards-{rows}", rounds, MODES)
         for mode in MODES:
             low, mid, high = spread(told[mode]["rates"])
             print(
@@ -66,9 +74,21 @@ def measure(folder: Path, sizes: list[int], rounds: int) -> None:
                 f" {told[mode]['before']:,.0f} MB",
                 flush=True,
             )
-        pairs = zip(told["shards"]["rates"], told["memory"]["rates"], strict=True)
-        ratios = spread([one / other for one, other in pairs])
-        print(f"  shards/memory {ratios[1]:.2f} ({ratios[0]:.2f} to {ratios[2]:.2f})")
+        groups, mapped = told["shards"]["groups"], told["shards"]["mapped"]
+        print(
+            f"  bound from shards: {few:,.0f} + groups {groups:,.0f} + mapped"
+            f" {mapped:,.0f} = {few + groups + mapped:,.0f} MB; the peak is"
+            f" {told['shards']['peak']:,.0f} MB"
+        )
+        for name, what in (("rates", "rows/s"), ("cpu", "CPU s")):
+            pairs = zip(told["shards"][name], told["memory"][name], strict=True)
+            low, mid, high = spread([one / other for one, other in pairs])
+            print(
+                f"  shards/memory, {what}: {mid:.2f}, the median of {rounds} pairs"
+                f" ({low:.2f} to {high:.2f})",
+                flush=True,
+            )
+    make_csv(folder, sizes[0])
     command = [sys.executable, __file__, "--ingest", str(folder / f"shards-{sizes[0]}")]
     rates = json.loads(subprocess.run(command, env=env(), stdout=-1, check=True).stdout)
     for name, each in rates.items():
@@ -102,7 +122,7 @@ def table(rows: int) -> Iterator[dict[str, Any]]:
 
 
 def make(folder: Path, rows: int) -> None:
-    """The rows as Parquet, then as shards, and the first of them as CSV, if not there."""
+    """The rows as Parquet, then as shards, if not there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -122,8 +142,15 @@ def make(folder: Path, rows: int) -> None:
         datasets.write_shards(blocks(parquet), shards)
         rate = rows / (time.perf_counter() - begun)
         print(f"{rows:9,} rows from Parquet to shards: {rate:,.0f} rows/s", flush=True)
+
+
+def make_csv(folder: Path, rows: int) -> None:
+    """The first rows of so many as CSV, if not there."""
+    import pyarrow.parquet as pq
+
     if not (csv := folder / "rows.csv").exists():
-        few = next(iter(pq.ParquetFile(parquet).iter_batches(min(rows, CSV_ROWS))))
+        parquet = pq.ParquetFile(folder / f"rows-{rows}.parquet")
+        few = next(iter(parquet.iter_batches(min(rows, CSV_ROWS))))
         few.to_pandas().to_csv(csv, index=False)
 
 
@@ -142,8 +169,8 @@ def blocks(parquet: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def in_turn(shards: Path, rounds: int) -> dict[str, dict[str, Any]]:
-    """What two processes that take turns say of each round: rows a second and the like."""
+def in_turn(shards: Path, rounds: int, modes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """What processes that take turns say of each round: rows a second and the like."""
     workers = {
         mode: subprocess.Popen(
             [sys.executable, __file__, "--train", mode, str(shards)],
@@ -152,19 +179,24 @@ def in_turn(shards: Path, rounds: int) -> dict[str, dict[str, Any]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        for mode in MODES
+        for mode in modes
     }
-    told: dict[str, dict[str, Any]] = {mode: {"rates": [], "cpu": []} for mode in MODES}
+    told: dict[str, dict[str, Any]] = {mode: {"rates": [], "cpu": []} for mode in modes}
     for number in range(rounds + 1):
-        for mode in MODES if number % 2 else MODES[::-1]:
+        for mode in modes if number % 2 else modes[::-1]:
             answer = ask(workers[mode])
             if number:  # the first one compiles
                 told[mode]["rates"].append(answer["rate"])
                 told[mode]["cpu"].append(answer["cpu"])
-            told[mode] |= {"peak": answer["peak"], "before": answer["before"]}
+            told[mode] |= {k: v for k, v in answer.items() if k not in ("rate", "cpu")}
     for worker in workers.values():
         worker.communicate()
     return told
+
+
+def peak_of(shards: Path) -> float:
+    """Megabytes of a process that trains on these shards alone."""
+    return in_turn(shards, 1, ("shards",))["shards"]["peak"]
 
 
 def ask(worker: subprocess.Popen[str]) -> dict[str, float]:
@@ -180,8 +212,11 @@ def train(mode: str, folder: Path) -> None:
     """Train for a round for each line that comes, and answer with figures."""
     import kerasnn
     from kerasnn import datasets
+    from kerasnn.training.shard_feed import ShardFeed
 
     rows = datasets.ShuffledShards(datasets.open_shards(folder))
+    feed = ShardFeed(rows, BATCH, shuffle=True)
+    shard = sum(array.nbytes for array in rows.shards.shard(0).values())
     model = network()
     before = peak_megabytes()
     data: tuple[Any, ...] = (rows,) if mode == "shards" else arrays(rows)
@@ -195,6 +230,8 @@ def train(mode: str, folder: Path) -> None:
             "cpu": (time.process_time() - busy) / trained * 1e6,
             "peak": peak_megabytes(),
             "before": before,
+            "groups": feed.most_bytes / 1e6,
+            "mapped": shard / 1e6,
         }
         print(json.dumps(answer), flush=True)
 

@@ -1,9 +1,10 @@
 """Trainings killed with SIGKILL at random moments, and resumed: do they end the same?
 
-python scripts/kill_and_resume.py [--runs 50] [--seed 0] [--work digits|table|shards|all]
+python scripts/kill_and_resume.py [--runs 50] [--seed 0] [--work WORK|all]
 
 digits  kerasnn train digits
 table   kerasnn train on a CSV file that is made here
+stream  kerasnn train --stream on a folder of Parquet files, its rows on disk in training
 shards  a Keras network fitted on rows from disk, with dropout and callbacks
 
 Each run is killed once or twice, then resumed until it is done, and compared with one that
@@ -28,11 +29,22 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-WORKS = ("digits", "table", "shards")
+WORKS = ("digits", "table", "shards", "stream")
 # What a kill waits for once its moment has come, and for how many seconds after that.
 AIMS = {"any": 0.0, "checkpoint": 0.004, "export": 1.5}
 EVERY = "0.1"  # seconds between two checkpoints
 SMALL = ("--members", "2", "--epochs", "30")
+STREAM = [
+    "--stream",
+    "--members",
+    "2",
+    "--epochs",
+    "4",
+    "--hidden-units",
+    "32",
+    "--test-size",
+    "0.01",
+]
 TIMEOUT = 180
 
 
@@ -101,6 +113,7 @@ def prepare(folder: Path) -> None:
             writer.writerow([a, b, c, level, "yes" if score > 0 else "no"])
 
     import numpy as np
+    import pandas as pd
 
     from kerasnn import datasets
 
@@ -108,6 +121,12 @@ def prepare(folder: Path) -> None:
     x = rng.normal(size=(40_000, 8)).astype(np.float32)
     y = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(np.float32)
     datasets.write_shards([{"x": x, "y": y}], folder / "shards", rows_per_shard=2048)
+    (folder / "rows").mkdir()
+    for part in range(4):
+        columns = {f"x{i}": rng.normal(size=50_000) for i in range(6)}
+        columns["level"] = rng.choice(list("abcdefghijkl"), 50_000)
+        columns["y"] = columns["x0"] * columns["x1"] + (columns["level"] < "d") > 0
+        pd.DataFrame(columns).to_parquet(folder / "rows" / f"{part}.parquet")
 
 
 def command(work: str, folder: Path, here: Path) -> list[str]:
@@ -118,6 +137,7 @@ def command(work: str, folder: Path, here: Path) -> list[str]:
     sources = {
         "digits": ["digits", "--epochs", "3000"],
         "table": [str(folder / "small.csv"), "--target", "answer", *SMALL],
+        "stream": [str(folder / "rows"), "--target", "y", *STREAM],
     }
     models = ["--output", str(here / "models"), "--name", "model"]
     train = [sys.executable, "-m", "kerasnn", "train"]

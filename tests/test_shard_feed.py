@@ -1,15 +1,21 @@
 """Rows from disk: the same training as in memory, from any place, and never all at once."""
 
+import mmap
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kerasnn
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.errors import InputError
-from kerasnn.training.row_source import RowsFromDisk
+from kerasnn.training.row_source import Buffers, RowsFromDisk, row_groups, whole_batches
 from kerasnn.training.shard_feed import ShardFeed, ahead
 
 ROWS = np.random.default_rng(0).normal(size=(333, 4)).astype(np.float32)
@@ -65,21 +71,199 @@ def test_in_the_same_order_it_is_the_training_of_rows_in_memory(source, driver):
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_shuffled_it_takes_every_row_once_an_epoch(source):
-    feed = ShardFeed(source, 16, shuffle=True)
-    rows = [
-        np.concatenate(
-            [
-                call.rows[1].numpy()[block]
-                for call in feed.calls(epoch, lambda: 1)
-                for block in [call.blocks[0].numpy()[0, call.first : call.stop].ravel()]
-            ]
+def stated_order(sizes, *, together, seed, epoch):
+    """Numbers of the rows of an epoch, as the documentation of the order has it."""
+    ends = np.cumsum(sizes)
+    rows = [np.arange(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    numbers = np.random.default_rng((seed, epoch)).permutation(len(sizes))
+    order = []
+    for start in range(0, len(numbers), together):
+        group = np.concatenate([rows[i] for i in numbers[start : start + together]])
+        turn = np.arange(len(group), dtype=np.int32)
+        np.random.default_rng((seed, epoch, start)).shuffle(turn)
+        order.append(group[turn])
+    return np.concatenate(order)
+
+
+@pytest.fixture(scope="module")
+def step_by_step(source):
+    """The weights after two epochs of rows in memory in the stated order, eagerly."""
+    plain = model()
+    for epoch in range(2):
+        order = stated_order(source.shards.sizes, together=3, seed=0, epoch=epoch)
+        kerasnn.fit(
+            plain,
+            ROWS[order],
+            LABELS[order],
+            sample_weight=WEIGHTS[order],
+            batch_size=35,
+            shuffle=False,
+            verbose=0,
+            driver="eager",
         )
-        for epoch in (0, 1)
-    ]
-    assert [len(epoch) for epoch in rows] == [len(ROWS)] * 2
-    assert all(epoch.sum() == LABELS.sum() for epoch in rows)
-    assert not np.array_equal(*rows)
+    return weights(plain)
+
+
+@pytest.mark.parametrize("driver", ["graph", "xla"])
+def test_shuffled_it_is_the_eager_training_on_rows_in_the_stated_order(
+    source, step_by_step, driver
+):
+    from_disk = model()
+    kerasnn.fit(from_disk, source, batch_size=35, epochs=2, verbose=0, driver=driver)
+    if driver == "graph":
+        assert same(weights(from_disk), step_by_step)
+    else:
+        for one, other in zip(weights(from_disk), step_by_step, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def batches_of(call):
+    """The last array of each batch of a call, gathered as the loop does."""
+    numbers = call.blocks[0].numpy()[0, call.first : call.stop]
+    return [call.rows[-1].numpy()[batch].tolist() for batch in numbers]
+
+
+@given(
+    n_rows=st.integers(1, 70),
+    per_shard=st.integers(1, 20),
+    together=st.integers(1, 4),
+    batch_size=st.integers(1, 80),  # of a part of a group, or of several
+    by_batch=st.booleans(),
+    data=st.data(),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_each_batch_has_the_rows_of_the_stated_order_whatever_the_sizes(
+    n_rows, per_shard, together, batch_size, by_batch, data, tmp_path_factory
+):
+    y = np.arange(n_rows)
+    shards = write_shards(
+        [{"x": -y[:, None], "y": y}],
+        tmp_path_factory.mktemp("shards") / "s",
+        rows_per_shard=per_shard,
+    )
+    feed = ShardFeed(
+        ShuffledShards(shards, seed=5, together=together), batch_size, shuffle=True
+    )
+    next(feed.calls(7, lambda: 1))  # and no more of it
+    for epoch in range(2):  # in memory that was used before
+        order = stated_order(shards.sizes, together=together, seed=5, epoch=epoch)
+        assert sorted(order) == y.tolist()
+        expected = [
+            order[i : i + feed.batch_size].tolist()
+            for i in range(0, n_rows, feed.batch_size)
+        ]
+        done = data.draw(st.integers(0, len(expected) - 1)) if epoch else 0
+        calls = feed.calls(epoch, lambda: 1, by_batch=by_batch, done=done)
+        assert [b for call in calls for b in batches_of(call)] == expected[done:]
+
+
+def test_the_rows_of_a_call_stay_what_they_are_when_others_are_read(source):
+    feed = ShardFeed(source, 16, shuffle=True)
+    calls, first = [], []
+    for epoch in range(3):
+        for call in feed.calls(epoch, lambda: 1):
+            calls.append(call)
+            first.append([tensor.numpy() for tensor in call.rows])
+    assert len({id(call.rows) for call in calls}) == 9  # 3 groups an epoch
+    for call, rows in zip(calls, first, strict=True):
+        assert same([tensor.numpy() for tensor in call.rows], rows)
+
+
+class Memory(mmap.mmap):
+    """Notes what is asked for that is not a file."""
+
+    asked: list[mmap.mmap]
+
+    def __new__(cls, file, size, **settings):
+        made = super().__new__(cls, file, size, **settings)
+        if file == -1:
+            cls.asked.append(made)
+        return made
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    Memory.asked = []
+    monkeypatch.setattr(mmap, "mmap", Memory)
+    yield Memory.asked
+    Memory.asked = []
+
+
+def test_a_fit_takes_three_groups_of_memory_however_many_it_reads(memory, source):
+    feed = ShardFeed(source, 16, shuffle=True)
+    kerasnn.fit(model(), source, batch_size=16, epochs=4, verbose=0)
+    group = (3 * 40 + 16) * (4 * 4 + 4 + 4 + 4)  # x, y, sample_weight, order
+    assert feed.most_bytes == 3 * group
+    assert group < sum(len(each) for each in memory) <= 3 * group
+
+
+def test_the_tensors_of_a_call_lie_where_the_rows_were_read_to(memory, source):
+    call = next(ShardFeed(source, 16, shuffle=True).calls(0, lambda: 1))
+    for tensor in call.rows:
+        places = [np.frombuffer(each, np.uint8) for each in memory]
+        assert any(np.shares_memory(np.asarray(tensor), place) for place in places)
+
+
+@pytest.mark.parametrize("hold", ["view", "tensor", "array of a tensor"])
+def test_memory_is_used_again_only_when_nobody_holds_it(hold):
+    buffers = Buffers([np.zeros((1, 3), np.float32)], 5)
+    (array,), _ = buffers.take()
+    place = array.ctypes.data
+    if hold == "view":
+        held = array[1:4].reshape(-1)[2:]
+    else:
+        held = tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        held = held if hold == "tensor" else np.asarray(held)
+    del array
+    (other,), _ = buffers.take()
+    assert other.ctypes.data != place
+    del held
+    (again,), _ = buffers.take()
+    assert again.ctypes.data == place
+    assert again.shape == (5, 3)
+
+
+def test_whole_batches_are_the_rows_of_the_groups(source):
+    row = [np.zeros((1, 4), np.float32), np.zeros(1, np.int32), np.zeros(1, np.float32)]
+    buffers = Buffers(row, 3 * 40 + 16)
+    groups = list(row_groups(source, 2, 16, buffers, first=32))
+    for group, (leaves, order) in zip(
+        groups, whole_batches(source, 2, 16, first=32), strict=True
+    ):
+        assert same([*group.rows, group.order], [*leaves, order])
+    assert [len(group.order) % 16 for group in groups] == [0, 0, (333 - 32) % 16]
+
+
+class Foreign:
+    """Rows of the other byte order, one group of two pieces."""
+
+    n_rows = most_rows = 5
+
+    def pieces(self, epoch, *, first=0):
+        rows = np.arange(10, dtype=">f4").reshape(5, 2)
+        yield iter([rows[:2], rows[2:]]), np.arange(first, 5, dtype=np.int32)
+
+
+def test_rows_of_the_other_byte_order_become_those_of_the_machine():
+    (call,) = ShardFeed(Foreign(), 5, shuffle=False).calls(0, lambda: 1)
+    np.testing.assert_array_equal(call.rows[0].numpy()[:5], np.arange(10).reshape(5, 2))
+
+
+def test_arrays_of_any_type_reach_the_call(tmp_path):
+    y = np.arange(7)
+    arrays = {
+        "flag": y % 2 == 0,
+        "half": y.astype(np.float16),
+        "text": y.astype("U3"),
+        "nothing": np.zeros((7, 0), np.float32),
+        "y": y,
+    }
+    source = ShuffledShards(write_shards([arrays], tmp_path / "s", rows_per_shard=3))
+    (call,) = ShardFeed(source, 7, shuffle=False).calls(0, lambda: 1)
+    x, labels = call.batches.layout.pack(call.rows)
+    for name, tensor in {**x, "y": labels}.items():
+        expected = arrays[name].astype("S3") if name == "text" else arrays[name]
+        np.testing.assert_array_equal(tensor.numpy()[:7], expected)
 
 
 def test_evaluate_and_predict_stream_in_the_rows_own_order(source):
@@ -165,6 +349,15 @@ def test_things_are_made_ahead_and_in_order():
     assert next(stream) == 0
     assert list(stream) == [1, 2, 3, 4]
     assert made == [0, 1, 2, 3, 4]
+
+
+def test_a_reader_whose_things_were_left_can_read_others():
+    reader = ThreadPoolExecutor(1)
+    stream = ahead(iter("abcdef"), 2, reader)
+    assert next(stream) == "a"
+    stream.close()
+    assert list(ahead(iter("xyz"), 2, reader)) == ["x", "y", "z"]
+    reader.shutdown()
 
 
 def test_an_error_while_reading_ahead_is_raised_where_it_belongs():

@@ -66,6 +66,20 @@ def order_of(shuffled, epoch, first=0):
     return (np.concatenate([data[i][order] for data, order in groups]) for i in (0, 1))
 
 
+@pytest.mark.parametrize("first", [0, 5, 17])
+def test_pieces_are_the_groups_not_yet_joined(tmp_path, first):
+    shards = write_shards(blocks([25]), tmp_path / "s", rows_per_shard=4)
+    shuffled = ShuffledShards(shards, seed=1, together=3)
+    groups = list(shuffled.groups(2, first=first))
+    pairs = zip(groups, shuffled.pieces(2, first=first), strict=True)
+    for ((x, y), order), (pieces, same_order) in pairs:
+        parts = list(pieces)
+        np.testing.assert_array_equal(np.concatenate([part[0] for part in parts]), x)
+        np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), y)
+        np.testing.assert_array_equal(same_order, order)
+        assert all(len(part[1]) <= 4 for part in parts)
+
+
 def test_epochs_differ_and_seeds_repeat(tmp_path):
     shards = write_shards(blocks([100]), tmp_path / "s", rows_per_shard=10)
 

@@ -1,9 +1,10 @@
 """The checkpoints of `kerasnn train`, as its options give them."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kerasnn.checkpoints import CheckpointFolder
+from kerasnn.checkpoints import ROWS_FOLDER, CheckpointFolder
 
 if TYPE_CHECKING:
     from kerasnn.training.run_checkpoints import RunCheckpoints
@@ -46,3 +47,8 @@ class Saves(NamedTuple):
         """The name of the run, once it is over."""
         found = None if self.folder is None else CheckpointFolder(self.folder).newest()
         return None if found is None else found.description["run"]
+
+    def remove_rows(self) -> None:
+        """The prepared rows of a table that was read from disk; the training is over."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder / ROWS_FOLDER, ignore_errors=True)

@@ -85,6 +85,13 @@ TABLE_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq")
 @columns_option("numeric", "Columns that are numbers.")
 @columns_option("boolean", "Columns that are true or false.")
 @columns_option("datetime", "Columns that are dates.")
+@click.option(
+    "--stream/--no-stream",
+    cls=TableOption,
+    default=None,
+    help="Read rows from disk in training; no more than a part is in memory."
+    "  [default: if the files hold 256 MB or more]",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
 @click.option("--learning-rate", type=PositiveNumber(), help="Learning rate.")

@@ -15,7 +15,7 @@ from kerasnn.cli.wording import aligned, as_options, score_rows, shortened
 
 if TYPE_CHECKING:
     from kerasnn.datasets import Schema, Target
-    from kerasnn.tables import Outcome, Rows
+    from kerasnn.tables import Outcome, Rows, StreamedRows
 
 KINDS = ("numeric", "categorical", "boolean", "datetime")
 READING = ("task", "test_size", "seed")
@@ -50,9 +50,14 @@ def train_file(
         k: names_meant(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen
     }
     reading = {k: chosen[k] for k in READING if k in chosen}
-    fitting = {k: v for k, v in chosen.items() if k not in (*wishes, *reading, "target")}
+    stream = chosen.get("stream")
+    read = (*wishes, *reading, "target", "stream")
+    fitting = {k: v for k, v in chosen.items() if k not in read}
     with as_options():
-        rows = tables.read_rows(path, target=chosen["target"], **wishes, **reading)
+        large = tables.are_large(path) if stream is None else stream
+        rows_of = tables.stream_rows if large else tables.read_rows
+        with told_on_terminal("Reading ..."):
+            rows = rows_of(path, target=chosen["target"], **wishes, **reading)
         for line in described(rows):
             click.echo(line, err=as_json)
         with FitBar() as bar:
@@ -61,6 +66,7 @@ def train_file(
             outcome = tables.measure(fitted)
         with told_on_terminal("Saving ..."):
             written = tables.save(outcome, folder, run=saves.run())
+        saves.remove_rows()
     if as_json:
         print_json(_as_json(outcome, written))
     else:
@@ -93,7 +99,7 @@ def names_meant(given: Iterable[str], header: Sequence[str]) -> list[str]:
     )
 
 
-def described(rows: "Rows") -> list[str]:
+def described(rows: "Rows | StreamedRows") -> list[str]:
     """What was inferred, in a few lines."""
     schema, target = rows.schema, rows.target
     by_kind = {k: [c.name for c in schema.columns if c.kind == k] for k in KINDS}
@@ -102,10 +108,12 @@ def described(rows: "Rows") -> list[str]:
         for kind, names in by_kind.items()
         if names
     ]
-    n_tested = int(rows.tested.sum())
+    kept = f"{rows.n_tested:,} kept for the test"
+    n_held_out = rows.n_rows - rows.n_trained - rows.n_tested
+    if n_held_out:  # the table is read from disk
+        kept = f"{n_held_out:,} to choose the epoch, {kept}"
     return [
-        f"{rows.source}: {len(rows.table):,} rows;"
-        f" {len(rows.table) - n_tested:,} to learn from, {n_tested:,} kept for the test",
+        f"{rows.source}: {rows.n_rows:,} rows; {rows.n_trained:,} to learn from, {kept}",
         f"Target {target.name}: {_target_text(target)}",
         f"Columns {len(schema.columns):,}",
         *aligned(told),
@@ -145,7 +153,6 @@ def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
     from kerasnn.tables.job import intervals
 
     fitted, rows = outcome.fitted, outcome.fitted.rows
-    n_tested = int(rows.tested.sum())
     return {
         "source": rows.source,
         "folder": str(folder),
@@ -155,7 +162,7 @@ def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
         "task": rows.target.task,
         "columns": {c.name: c.kind for c in rows.schema.columns},
         "left_out": {c.name: c.reason for c in rows.schema.left_out},
-        "rows": {"train": len(rows.table) - n_tested, "test": n_tested},
+        "rows": {"train": rows.n_trained, "test": rows.n_tested},
         "measured_on": outcome.measured_on,
         "metrics": outcome.metrics,
         "intervals": intervals(outcome.scores),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.datasets.shards import Shards
+from kerasnn.datasets.shards import Arrays, Shards
 from kerasnn.errors import InputError
 
 SHARDS_TOGETHER = 4
@@ -67,6 +67,12 @@ class ShuffledShards:
             )
         return replace(self, only=numbers)
 
+    def group_sizes(self, epoch: int | None) -> list[int]:
+        """Rows of each group of an epoch, in the order in which they come."""
+        sizes = [self.shards.sizes[number] for number in self._order(epoch)]
+        starts = range(0, len(sizes), self.together)
+        return [sum(sizes[start : start + self.together]) for start in starts]
+
     def groups(
         self, epoch: int | None, *, first: int = 0
     ) -> Iterator[tuple[Any, RowOrder]]:
@@ -82,6 +88,35 @@ class ShuffledShards:
                 one as it is, several as a dict. Each is [rows, ...].
             order: row numbers, int32.
         """
+        for numbers, order in self._groups(epoch, first):
+            shards = [self.shards.shard(number) for number in numbers]
+            joined = {
+                name: np.concatenate([shard[name] for shard in shards])
+                for name in self.shards.arrays
+            }
+            yield _as_data(joined), order
+
+    def pieces(
+        self, epoch: int | None, *, first: int = 0
+    ) -> Iterator[tuple[Iterator[Any], RowOrder]]:
+        """The groups, not joined: whoever takes them decides where in memory they go.
+
+        Args:
+            epoch: see `groups`.
+            first: see `groups`.
+
+        Yields:
+            pieces: the data of one shard after the other, which is opened when it is
+                asked for and may be mapped into memory.
+            order: row numbers, int32, in all pieces side by side.
+        """
+        for numbers, order in self._groups(epoch, first):
+            yield (_as_data(self.shards.shard(number)) for number in numbers), order
+
+    def _groups(
+        self, epoch: int | None, first: int
+    ) -> Iterator[tuple[list[int], RowOrder]]:
+        """The numbers of the shards of each group, and the order of its rows."""
         numbers = self._order(epoch)
         for start in range(0, len(numbers), self.together):
             some = numbers[start : start + self.together]
@@ -92,7 +127,7 @@ class ShuffledShards:
             order = np.arange(n_rows, dtype=np.int32)
             if epoch is not None:
                 np.random.default_rng((self.seed, epoch, start)).shuffle(order)
-            yield self._read(some), order[first:]
+            yield some, order[first:]
             first = 0
 
     def _order(self, epoch: int | None) -> list[int]:
@@ -105,12 +140,10 @@ class ShuffledShards:
     def _sizes(self) -> list[int]:
         return [self.shards.sizes[number] for number in self.numbers]
 
-    def _read(self, numbers: list[int]) -> Any:
-        shards = [self.shards.shard(number) for number in numbers]
-        arrays = {
-            name: np.concatenate([shard[name] for shard in shards])
-            for name in self.shards.arrays
-        }
-        targets = [arrays.pop(name) for name in TARGETS if name in arrays]
-        x = next(iter(arrays.values())) if len(arrays) == 1 else arrays
-        return (x, *targets) if targets else x
+
+def _as_data(arrays: Arrays) -> Any:
+    """Arrays by name as x, (x, y) or (x, y, sample_weight)."""
+    inputs = {name: array for name, array in arrays.items() if name not in TARGETS}
+    targets = [arrays[name] for name in TARGETS if name in arrays]
+    x = next(iter(inputs.values())) if len(inputs) == 1 else inputs
+    return (x, *targets) if targets else x

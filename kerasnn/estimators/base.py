@@ -16,12 +16,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing, TabularTask
-from kerasnn.datasets import Schema, as_table, checked_table, infer_schema
+from kerasnn.datasets import Schema, Target, as_table, checked_table, infer_schema
 from kerasnn.errors import InputError
+from kerasnn.estimators.disk_job import Learned, PreparedTable, TableOnDisk
 from kerasnn.estimators.job import Job
-from kerasnn.estimators.recipe import Recipe, default_recipe, with_wishes
+from kerasnn.estimators.recipe import Recipe, default_recipe, disk_recipe, with_wishes
 from kerasnn.estimators.settings import checked_driver, checked_wishes
 from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
+from kerasnn.estimators.train_on_disk import train_on_disk
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
@@ -91,14 +93,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             InputError: rows, targets or weights that cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
         """
-        kept, driver = None, checked_driver(self.driver)
-        if self.checkpoint is not None:
-            kept = RunCheckpoints(
-                self.checkpoint,
-                every_seconds=self.checkpoint_every,
-                resume=self.resume,
-            )
-            driver = kept.driver(driver)
+        kept, driver = self._checkpoints()
         job = self._job(X, y, sample_weight)
         (trained,) = train_jobs(
             [job],
@@ -108,6 +103,48 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             progress=self.progress,
         )
         return self._adopt(trained)
+
+    def fit_on_disk(self, table: TableOnDisk) -> Self:
+        """Train an ensemble on a table that is larger than memory.
+
+        `kerasnn train` makes such a table of files. Every member learns from all rows but
+        the held-out ones, which choose the epoch and calibrate the probabilities.
+
+        Raises:
+            InputError: rows or settings that cannot be used.
+            NonFiniteLossError: the loss became NaN or infinite.
+        """
+        kept, driver = self._checkpoints()
+        wishes = checked_wishes(self.get_params(deep=False))
+        self.recipe_ = disk_recipe(self._disk_task(table.target), table.n_rows, wishes)
+        prepared = PreparedTable.of(table, self.recipe_)
+        validate_data(self, table.sample[list(table.schema.names)], skip_check_array=True)
+        self.schema_, self.preprocessor_ = prepared.schema, prepared.preprocessor
+        learned = self._take_target(prepared)
+        trained = train_on_disk(
+            prepared.job(
+                learned,
+                n_out=self._n_out,
+                task=self._task,
+                recipe=self.recipe_,
+                seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            ),
+            driver=driver,
+            kept=kept,
+            time_limit=self._checked_time_limit(),
+            progress=self.progress,
+        )
+        return self._adopt(trained)
+
+    def _checkpoints(self) -> tuple[RunCheckpoints | None, FitDriver]:
+        """Where the training is saved, and the driver, which a resumed one has already."""
+        driver = checked_driver(self.driver)
+        if self.checkpoint is None:
+            return None, driver
+        kept = RunCheckpoints(
+            self.checkpoint, every_seconds=self.checkpoint_every, resume=self.resume
+        )
+        return kept, kept.driver(driver)
 
     def _job(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Job:  # noqa: N803
         """Look at the rows, fit the preprocessing: what there is to train."""
@@ -369,3 +406,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _n_out(self) -> int:
         """Classes or values."""
+
+    @abstractmethod
+    def _disk_task(self, target: Target) -> TabularTask:
+        """Of the network, before it is fitted."""
+
+    @abstractmethod
+    def _take_target(self, prepared: PreparedTable) -> Learned:
+        """Take over what is to be predicted; how the step takes the targets."""

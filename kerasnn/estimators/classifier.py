@@ -25,6 +25,7 @@ from kerasnn.choices import (
 from kerasnn.datasets import Schema, Target, category_text
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
+from kerasnn.estimators.disk_job import Learned, PreparedTable
 from kerasnn.estimators.train_jobs import Progress
 from kerasnn.models import TabularNetwork
 from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
@@ -191,6 +192,18 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             counts=tuple(int(count) for count in counts),
         )
         return dataclasses.replace(schema, target=target)
+
+    def _disk_task(self, target: Target) -> TabularTask:
+        return "binary" if len(target.classes) == 2 else "multiclass"
+
+    def _take_target(self, prepared: PreparedTable) -> Learned:
+        if self.class_weight is not None:
+            raise InputError(
+                "class_weight must be None for a table that is read from disk;"
+                f" got {self.class_weight!r}"
+            )
+        self.classes_ = np.array(prepared.table.target.classes, dtype=object)
+        return lambda indices: indices.astype(np.int32)
 
     def _class_weights(self, y: ArrayLike) -> NDArray[np.float64]:
         y = np.asarray(y).reshape(-1)

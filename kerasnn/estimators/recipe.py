@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+from kerasnn.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Recipe:
     Attributes:
         members: networks; with folds a multiple of them.
         folds: each member leaves one out, by which the epoch is chosen; 0: every member
-            learns from all rows, to the last epoch.
+            learns from all rows, to the last epoch; 1: all leave the same rows out.
         epochs, batch_size: of the training; batches are of equal size, at most so large.
         learning_rate: the highest of the schedule.
         cycles: waves of the learning rate.
@@ -90,3 +91,22 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
 def with_wishes(recipe: Recipe, wishes: dict[str, Any]) -> Recipe:
     """The recipe with what the user has set; "auto" leaves what it says."""
     return dataclasses.replace(recipe, **{k: v for k, v in wishes.items() if v != "auto"})
+
+
+DISK_ROWS_PASSED = 16_000_000
+
+
+def disk_recipe(task: TabularTask, n_rows: int, wishes: dict[str, Any]) -> Recipe:
+    """The recipe for a table that is larger than memory, with what the user has set.
+
+    Raises:
+        InputError: folds are asked for: such a table has one part that all leave out.
+    """
+    if "folds" in wishes:
+        raise InputError(
+            "folds must be 'auto' for a table that is read from disk: it has one part that"
+            f" no member learns from; got folds={wishes['folds']}"
+        )
+    usual = {"members": 4, "epochs": max(2, min(8, DISK_ROWS_PASSED // n_rows))}
+    recipe = default_recipe(task, max(n_rows, LARGE))
+    return with_wishes(recipe, {**usual, **wishes, "folds": 1})

@@ -14,6 +14,7 @@ from kerasnn.choices import TabularTask
 from kerasnn.datasets import Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
+from kerasnn.estimators.disk_job import Learned, PreparedTable
 from kerasnn.models import TabularNetwork
 
 LARGEST = 1e37  # of a target; float32 ends at 3.4e38
@@ -55,11 +56,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             )
         values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(np.empty(n_rows), values)
-        if np.abs(values).max() > LARGEST:
-            raise InputError(
-                f"y must be at most {LARGEST:g} in size, the network being of float32;"
-                f" got {values.flat[np.argmax(np.abs(values))]:g}. Give it in another unit"
-            )
+        _check_size(values)
         self._target_ndim = values.ndim
         values = values.reshape(n_rows, -1)
         self._target_mean = values.mean(axis=0)
@@ -79,6 +76,26 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             high=float(self._target_high.max()),
         )
         return dataclasses.replace(schema, target=target)
+
+    def _disk_task(self, target: Target) -> TabularTask:
+        return "regression"
+
+    def _take_target(self, prepared: PreparedTable) -> Learned:
+        found, target = prepared.moments, prepared.table.target
+        _check_size(np.array([found["low"], found["high"]]))
+        self._target_ndim = 1
+        self._target_mean = np.array([found["mean"]])
+        self._target_scale = np.array([found["deviation"] or 1.0])
+        self._target_low = np.array([found["low"]])
+        self._target_high = np.array([found["high"]])
+        target = dataclasses.replace(target, low=found["low"], high=found["high"])
+        self.schema_ = dataclasses.replace(prepared.schema, target=target)
+
+        def learned(values: NDArray[Any]) -> NDArray[np.float32]:
+            standard = (values[:, None] - self._target_mean) / self._target_scale
+            return standard.astype(np.float32)
+
+        return learned
 
     def _held_out(self, answers: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
         if answers is None:
@@ -102,3 +119,16 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _check_size(values: NDArray[np.float64]) -> None:
+    """No target is too large for the network.
+
+    Raises:
+        InputError: one is.
+    """
+    if np.abs(values).max() > LARGEST:
+        raise InputError(
+            f"y must be at most {LARGEST:g} in size, the network being of float32;"
+            f" got {values.flat[np.argmax(np.abs(values))]:g}. Give it in another unit"
+        )

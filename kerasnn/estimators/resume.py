@@ -5,7 +5,7 @@ the same weights of the same epoch as one that was never interrupted.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,26 +32,20 @@ class JobsSaver:
 
     Args:
         kept: the checkpoints of the run.
-        jobs: that are trained.
+        settings: what a resumed run must have; see `settings_of`.
     """
 
-    def __init__(self, kept: RunCheckpoints, jobs: Sequence[Job]) -> None:
+    def __init__(self, kept: RunCheckpoints, settings: Mapping[str, Any]) -> None:
         self.kept = kept
-        self._settings = {
-            "recipe": repr(dataclasses.asdict(jobs[0].recipe)),
-            "seeds": [job.seed for job in jobs],
-            "data": [
-                data_fingerprint(job.x, job.codes, job.targets, job.weights) for job in jobs
-            ],
-        }
+        self._settings = settings
 
     def put_back(
         self, learner: MemberLearner, results: Sequence["Trained"]
-    ) -> tuple[int, int, bool] | None:
+    ) -> list[int] | None:
         """What was saved, if anything was.
 
         Returns:
-            Epochs done, epochs to be done in all, and whether the training is over.
+            The position that was saved.
 
         Raises:
             InputError: the checkpoint is of another network, recipe or data.
@@ -64,20 +58,27 @@ class JobsSaver:
         assign_saved(_variables(learner), found)
         for i, result in enumerate(results):
             _put_back_result(result, found.description["results"][i], _of(found, i))
-        epoch, epochs, finished = found.description["position"]
-        return epoch, epochs, finished
+        return list(found.description["position"])
 
-    def after_look(
+    def after_call(
         self,
         learner: MemberLearner,
         results: Sequence["Trained"],
         *,
-        epoch: int,
-        epochs: int,
+        position: Sequence[int],
+        done: tuple[int, int],
         driver: Driver,
         finished: bool,
     ) -> None:
         """Save if it is time, or the last time; leave if somebody wants the process to end.
+
+        Args:
+            learner: that is trained.
+            results: so far.
+            position: whole numbers from which the training can go on.
+            done: epochs, and steps of the next one, for whoever wants the process to end.
+            driver: that runs it.
+            finished: whether it is the last time.
 
         Raises:
             InterruptedFitError: somebody does; everything has been saved.
@@ -86,15 +87,15 @@ class JobsSaver:
         if not (self.kept.due or finished):
             return
         signal = self.kept.interrupted
-        path = self._save(learner, results, (epoch, epochs, finished), driver)
+        path = self._save(learner, results, position, driver)
         if signal is not None:
-            raise InterruptedFitError(signal, path, epochs=epoch, steps=0)
+            raise InterruptedFitError(signal, path, epochs=done[0], steps=done[1])
 
     def _save(
         self,
         learner: MemberLearner,
         results: Sequence["Trained"],
-        position: tuple[int, int, bool],
+        position: Sequence[int],
         driver: Driver,
     ) -> Path:
         variables = _variables(learner)
@@ -110,6 +111,23 @@ class JobsSaver:
                 "results": [_described(result) for result in results],
             },
         )
+
+
+def settings_of(jobs: Sequence[Job], *data: str) -> dict[str, Any]:
+    """What decides the weights of jobs that one loop can take, the time left aside.
+
+    Args:
+        jobs: of one recipe.
+        data: fingerprints of what they learn from, beside their rows.
+    """
+    return {
+        "recipe": repr(dataclasses.asdict(jobs[0].recipe)),
+        "seeds": [job.seed for job in jobs],
+        "data": [
+            *(data_fingerprint(j.x, j.codes, j.targets, j.weights) for j in jobs),
+            *data,
+        ],
+    }
 
 
 def _variables(learner: MemberLearner) -> list[Any]:

@@ -21,7 +21,7 @@ from kerasnn.estimators.held_out import (
 )
 from kerasnn.estimators.job import Job
 from kerasnn.estimators.learners import learner_of_shape
-from kerasnn.estimators.resume import JobsSaver
+from kerasnn.estimators.resume import JobsSaver, settings_of
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.epochs import Runner
 from kerasnn.training.feeds import ArrayFeed
@@ -161,7 +161,7 @@ class _Training:
         kept: RunCheckpoints | None,
     ) -> None:
         self.jobs = jobs
-        self.saver = JobsSaver(kept, jobs) if kept else None
+        self.saver = JobsSaver(kept, settings_of(jobs)) if kept else None
         self.recipe = jobs[0].recipe
         self.shape = jobs[0].batch_shape
         self.epochs = self.recipe.epochs
@@ -202,17 +202,18 @@ class _Training:
         if saved is None:
             return 0, False
         epoch, self.epochs, over = saved
-        return epoch, over
+        return epoch, bool(over)
 
     def _save(self, learner: MemberLearner, runner: Runner, epoch: int, over: bool) -> None:
         if self.saver is not None:
-            self.saver.after_look(
+            finished = over or epoch >= self.epochs
+            self.saver.after_call(
                 learner,
                 self.results,
-                epoch=epoch,
-                epochs=self.epochs,
+                position=(epoch, self.epochs, int(finished)),
+                done=(epoch, 0),
                 driver=runner.driver,
-                finished=over or epoch >= self.epochs,
+                finished=finished,
             )
 
     def _feed(self) -> ArrayFeed:

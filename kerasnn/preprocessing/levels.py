@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kerasnn.datasets.counting import ColumnCounts
 from kerasnn.datasets.schema import Column
 
 MISSING = ""  # no level's text is empty, so this stands for a missing value
@@ -57,25 +58,40 @@ class Levels:
 
 
 def fit_levels(
-    values: pd.Series, column: Column, *, one_hot_levels: int, min_count: int, most: int
+    values: pd.Series,
+    column: Column,
+    counts: ColumnCounts | None = None,
+    *,
+    one_hot_levels: int,
+    min_count: int,
+    most: int,
 ) -> Levels | None:
     """The levels to keep, from training rows; None if the column then says nothing.
 
     Args:
         values: [rows] text or None.
         column: its schema.
+        counts: of all rows, where `values` are a sample of them.
         one_hot_levels: a column of more than these gets codes.
         min_count: rarer levels are as unknown ones; missing values are a level here.
         most: at most so many, the most frequent.
     """
     if column.kind == "boolean":
         return _as_form(column.name, column.levels, one_hot_levels)
-    counts = pd.Series(_texts(values)).value_counts()
-    if len(counts) < 2:
+    found = _counted(values, counts)
+    if len(found) < 2:
         return None
-    frequent = counts[counts >= min_count]
-    ranked = sorted((-count, str(text)) for text, count in frequent.items())
+    ranked = sorted((-n, text) for text, n in found.items() if n >= min_count)
     return _as_form(column.name, [text for _, text in ranked[:most]], one_hot_levels)
+
+
+def _counted(values: pd.Series, counts: ColumnCounts | None) -> dict[str, int]:
+    """Rows of each text, `MISSING` among them."""
+    if counts is None or counts.texts is None:
+        found = pd.Series(_texts(values)).value_counts()
+        return {str(text): int(n) for text, n in found.items()}
+    missing = {MISSING: counts.missing} if counts.missing else {}
+    return {**counts.texts, **missing}
 
 
 def _texts(values: pd.Series) -> NDArray[np.object_]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind, NumericScaling
+from kerasnn.datasets.counting import ColumnCounts
 from kerasnn.datasets.schema import Schema
 from kerasnn.errors import InputError, check_whole_number
 from kerasnn.preprocessing.dates import are_known, date_parts, varying_parts
@@ -90,8 +91,9 @@ class Preprocessor:
         min_count: int = 3,
         max_levels: int = 1000,
         repeated_values: bool = False,
+        counts: Mapping[str, ColumnCounts] | None = None,
     ) -> "Preprocessor":
-        """Fit to training rows.
+        """Fit to training rows, or to a sample of them and counts of them all.
 
         Args:
             table: as `checked_table` gives it.
@@ -104,6 +106,7 @@ class Preprocessor:
             max_levels: at most so many levels of a column are kept, the most frequent.
             repeated_values: whether the values of numeric columns that are mostly one
                 number get codes beside the number; see `repeated`.
+            counts: of each column, of all rows, where the table is a sample of them.
 
         Raises:
             InputError: a setting is out of range, or no column says anything.
@@ -116,6 +119,7 @@ class Preprocessor:
             fit_levels(
                 table[column.name],
                 column,
+                None if counts is None else counts[column.name],
                 one_hot_levels=one_hot_levels,
                 min_count=min_count,
                 most=max_levels,
@@ -127,7 +131,7 @@ class Preprocessor:
             kinds={column.name: column.kind for column in schema.columns},
             numbers=numbers,
             scaling=fit_scaling(_values(table, numbers), scaling),
-            missing=tuple(_with_indicator(table, schema, min_count)),
+            missing=tuple(_with_indicator(table, schema, min_count, counts)),
             in_x=tuple(kept for kept in levels if kept and kept.form != "codes"),
             embedded=tuple(kept for kept in levels if kept and kept.form == "codes"),
             repeated=tuple(_repeated(table, schema)) if repeated_values else (),
@@ -307,11 +311,20 @@ def _missing_rows(values: pd.Series, kind: ColumnKind) -> NDArray[np.bool_]:
     return ~are_known(values) if kind == "datetime" else values.isna().to_numpy()
 
 
-def _with_indicator(table: pd.DataFrame, schema: Schema, min_count: int) -> list[str]:
+def _with_indicator(
+    table: pd.DataFrame,
+    schema: Schema,
+    min_count: int,
+    counts: Mapping[str, ColumnCounts] | None,
+) -> list[str]:
     """Columns of numbers and dates in which missing values are information."""
-    counts = {
-        column.name: _missing_rows(table[column.name], column.kind).sum()
-        for column in schema.columns
-        if column.kind in ("numeric", "datetime")
-    }
-    return [name for name, n in counts.items() if min_count <= n < len(table)]
+    names = [c.name for c in schema.columns if c.kind in ("numeric", "datetime")]
+    found = {}
+    for name in names:
+        kind = schema.column(name).kind
+        missing = int(_missing_rows(table[name], kind).sum()), len(table)
+        found[name] = missing
+        # A date may be one that is not known, which nothing but its text tells.
+        if counts is not None and kind == "numeric":
+            found[name] = counts[name].missing, counts[name].rows
+    return [name for name, (n, rows) in found.items() if min_count <= n < rows]

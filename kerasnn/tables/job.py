@@ -9,15 +9,16 @@ import numpy as np
 
 from kerasnn import reports, saving
 from kerasnn.choices import FitDriver, NumericEmbedding, Task
-from kerasnn.datasets import as_table, checked_table
-from kerasnn.datasets.names import check_names
+from kerasnn.datasets import checked_table
 from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
 from kerasnn.estimators.train_jobs import Progress
 from kerasnn.reports import Score
-from kerasnn.tables.outcome import Evaluation, Fitted, Outcome
+from kerasnn.tables.files import are_large
+from kerasnn.tables.outcome import Fitted, Outcome
 from kerasnn.tables.report import table_page
-from kerasnn.tables.rows import Array, Rows, fingerprint, read_rows, target_values
+from kerasnn.tables.rows import Array, Rows, read_rows, target_values
+from kerasnn.tables.streamed import StreamedRows, rows_folder, stream_rows
 from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 
 
@@ -32,6 +33,7 @@ def train_table(
     numeric: Iterable[str] = (),
     boolean: Iterable[str] = (),
     datetime: Iterable[str] = (),
+    stream: bool | None = None,
     folds: int | str = "auto",
     members: int | str = "auto",
     epochs: int | str = "auto",
@@ -48,15 +50,21 @@ def train_table(
 ) -> Outcome:
     """Train a network for a table, and measure it on rows that it never saw.
 
-    All in one: `read_rows`, which explains the arguments from `target` to `datetime`,
-    `fit`, which takes those from `folds` to `progress`, and `measure`. `seed` decides both
-    the test rows and the weights.
+    All in one: `read_rows`, which explains the arguments from `target` to `datetime`, or
+    `stream_rows`, `fit`, which takes those from `folds` to `progress`, and `measure`.
+    `seed` decides both the test rows and the weights. With `stream` the rows of a file, or
+    of a folder of files, are read from disk in training; None: if the files are large.
 
     Raises:
         InputError: rows or settings that cannot be used.
         NonFiniteLossError: the loss became NaN or infinite.
     """
-    rows = read_rows(
+    is_path = isinstance(source, str | Path)
+    if stream is None:
+        stream = is_path and are_large(Path(source))
+    if stream and not is_path:
+        raise InputError(f"stream=True needs the path of a table; got {type(source)}")
+    rows = (stream_rows if stream else read_rows)(
         source,
         target=target,
         task=task,
@@ -88,7 +96,7 @@ def train_table(
 
 
 def fit(
-    rows: Rows,
+    rows: Rows | StreamedRows,
     *,
     folds: int | str = "auto",
     members: int | str = "auto",
@@ -108,15 +116,17 @@ def fit(
 ) -> Fitted:
     """Train a network on the training rows; arguments as for `NetworkClassifier`.
 
+    Rows that are streamed lie on disk meanwhile, prepared: in the folder of the
+    checkpoints, or in one for temporary files, which the environment's TMPDIR names.
+
     Raises:
         InputError: rows or settings that cannot be used.
         NonFiniteLossError: the loss became NaN or infinite.
     """
-    n_rows = int((~rows.tested).sum())
-    if isinstance(folds, int) and folds > n_rows:
+    if isinstance(folds, int) and folds > rows.n_trained:
         raise InputError(
-            f"folds must be at most the number of rows to learn from, {n_rows} of"
-            f" {len(rows.table)}; got {folds=}"
+            f"folds must be at most the number of rows to learn from, {rows.n_trained} of"
+            f" {rows.n_rows}; got {folds=}"
         )
     classifies = rows.target.task == "classification"
     estimator = (NetworkClassifier if classifies else NetworkRegressor)(
@@ -139,14 +149,18 @@ def fit(
         random_state=rows.seed,
     )
     started = time.perf_counter()
-    estimator.fit(rows.inputs(tested=False), rows.labels(tested=False))
+    if isinstance(rows, StreamedRows):
+        with rows_folder(checkpoint) as folder:
+            estimator.fit_on_disk(rows.on_disk(folder))
+    else:
+        estimator.fit(rows.inputs(tested=False), rows.labels(tested=False))
     return Fitted(rows, estimator, time.perf_counter() - started)
 
 
 def measure(fitted: Fitted) -> Outcome:
     """Compare a network with simple models on the test rows, and look at its columns."""
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
-    if not rows.tested.any():
+    if not rows.n_tested:
         return Outcome(
             fitted, np.empty(0), np.empty(0), {}, _left_out_scores(fitted), {}, []
         )
@@ -212,8 +226,8 @@ def save(outcome: Outcome, folder: str | Path, *, run: str | None = None) -> Pat
             "settings": fitted.settings,
             "data": {
                 "source": rows.source,
-                "train_rows": int((~rows.tested).sum()),
-                "test_rows": int(rows.tested.sum()),
+                "train_rows": rows.n_trained,
+                "test_rows": rows.n_tested,
                 "fingerprint": rows.fingerprint,
             },
             "training": {
@@ -231,33 +245,10 @@ def intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
     return {name: [score.low, score.high] for name, score in scores.items()}
 
 
-def evaluate(saved: saving.SavedTable, source: Any) -> Evaluation:
-    """How good a saved network is on the rows of a table that has the target column.
-
-    Raises:
-        InputError: the table has not the columns that are needed, or a cell cannot be used.
-    """
-    table = as_table(source)
-    if not len(table):
-        raise InputError("the table has no rows; scores need at least one")
-    target = saved.schema.target
-    assert target is not None  # `export_table` asks for it
-    check_names([target.name], table.columns, by="the network's target")
-    truth = target_values(table[target.name], target)
-    answers = saved.predict(table)
-    predicted = answers["value" if target.task == "regression" else "probabilities"]
-    known = saved.manifest.get("data", {}).get("fingerprint")
-    return Evaluation(
-        rows=len(table),
-        scores=reports.score_predictions(target.task, truth, predicted),
-        learned=known == fingerprint(table, [*saved.schema.names, target.name]),
-    )
-
-
 def _truth(fitted: Fitted, *, tested: bool) -> Array:
-    rows, target = fitted.rows, fitted.schema.target
+    target = fitted.schema.target
     assert target is not None  # the estimators have it from the rows
-    return target_values(rows.table.loc[rows.tested == tested, target.name], target)
+    return target_values(fitted.rows.targets(tested=tested), target)
 
 
 def _left_out_scores(fitted: Fitted) -> dict[str, Score]:

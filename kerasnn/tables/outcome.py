@@ -8,6 +8,7 @@ from kerasnn.datasets import Schema
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
 from kerasnn.reports import Importance, Score
 from kerasnn.tables.rows import Array, Rows
+from kerasnn.tables.streamed import StreamedRows
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Fitted:
         seconds: that it took, compilation included.
     """
 
-    rows: Rows
+    rows: Rows | StreamedRows
     estimator: NetworkClassifier | NetworkRegressor
     seconds: float
 

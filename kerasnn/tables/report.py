@@ -24,7 +24,7 @@ def table_page(outcome: Outcome, *, title: str) -> str:
             schema=fitted.schema,
             truth=outcome.truth,
             predicted=outcome.predicted,
-            rows_trained=int((~fitted.rows.tested).sum()),
+            rows_trained=fitted.rows.n_trained,
             seconds=fitted.seconds,
             baselines=outcome.baselines,
             history=_curves(fitted),
@@ -52,7 +52,7 @@ def _page_without_test(outcome: Outcome, title: str) -> str:
         title,
         f"Predicts {fitted.rows.target.name} from"
         f" {counted(len(fitted.schema.columns), 'column')}. It learned from"
-        f" {counted(len(fitted.rows.table), 'row')} in {number_text(fitted.seconds)} s;"
+        f" {counted(fitted.rows.n_trained, 'row')} in {number_text(fitted.seconds)} s;"
         f" {told}",
         numbers={NAMES[name]: score_cell(s) for name, s in outcome.scores.items()},
         tables={

@@ -53,14 +53,33 @@ class Rows:
         """Those that the network takes."""
         return list(self.schema.names)
 
+    @property
+    def n_rows(self) -> int:
+        """Of the table."""
+        return len(self.table)
+
+    @property
+    def n_tested(self) -> int:
+        """Rows that are kept for the test."""
+        return int(self.tested.sum())
+
+    @property
+    def n_trained(self) -> int:
+        """Rows that are learned from."""
+        return self.n_rows - self.n_tested
+
     def inputs(self, *, tested: bool) -> pd.DataFrame:
         """[rows, columns] of the test, or of the training."""
         rows = self.table.loc[self.tested == tested, self.columns]
         return rows.reset_index(drop=True)
 
+    def targets(self, *, tested: bool) -> pd.Series:
+        """[rows] the raw targets of the same rows."""
+        return self.table.loc[self.tested == tested, self.target.name]
+
     def labels(self, *, tested: bool) -> Array:
         """[rows] the targets, as the estimators take them: numbers or texts."""
-        column = self.table.loc[self.tested == tested, self.target.name]
+        column = self.targets(tested=tested)
         if column.dtype.kind in "iuf":
             return column.to_numpy()
         if self.target.task == "regression":
@@ -104,10 +123,7 @@ def read_rows(
     Raises:
         InputError: the table, a column or the target cannot be used.
     """
-    if isinstance(test_size, bool) or not 0 <= test_size <= MOST_TEST_SIZE:
-        raise InputError(
-            f"test_size must be a number from 0 to {MOST_TEST_SIZE}; got {test_size!r}"
-        )
+    check_test_size(test_size)
     table = as_table(source)
     schema = infer_schema(
         table,
@@ -125,6 +141,18 @@ def read_rows(
         groups = target_values(table[target], schema.target)
     name = str(source) if isinstance(source, (str, Path)) else type(source).__name__
     return Rows(name, table, schema, drawn(groups, test_size, seed=seed), test_size, seed)
+
+
+def check_test_size(test_size: float) -> None:
+    """It is a share that leaves every class a row.
+
+    Raises:
+        InputError: it is not.
+    """
+    if isinstance(test_size, bool) or not 0 <= test_size <= MOST_TEST_SIZE:
+        raise InputError(
+            f"test_size must be a number from 0 to {MOST_TEST_SIZE}; got {test_size!r}"
+        )
 
 
 def drawn(groups: Array, share: float, *, seed: int) -> NDArray[np.bool_]:

@@ -54,17 +54,17 @@ def member_plan(
     def row_order(epoch: int) -> RowNumbers:
         slots = np.full((members, shape.steps, shape.width), padding, np.int32)
         for m, (own, seed) in enumerate(zip(rows, seeds, strict=True)):
-            slots[m] = _spread(own, seed, epoch, shape, padding)
+            slots[m] = spread(own, (seed, epoch), shape, padding)
         return slots.transpose(1, 0, 2).reshape(-1)
 
     return EpochPlan((members * shape.width,) * shape.steps, row_order)
 
 
-def _spread(
-    rows: RowNumbers, seed: int, epoch: int, shape: BatchShape, padding: int
+def spread(
+    rows: RowNumbers, seed: tuple[int, ...], shape: BatchShape, padding: int
 ) -> RowNumbers:
     """The rows in a random order, [steps, width], the padding spread over the batches."""
-    order = np.random.default_rng((seed, epoch)).permutation(rows)
+    order = np.random.default_rng(seed).permutation(rows)
     slots = np.full(shape.steps * shape.width, padding, np.int32)
     # Dealt out like cards: the batches differ by one row at the most.
     slots[: len(order)] = order

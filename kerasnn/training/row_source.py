@@ -1,7 +1,14 @@
-"""Rows that lie outside of memory: what the loop asks of them, and Keras's view of them."""
+"""Rows that lie outside of memory: what the loop asks of them, and Keras's view of them.
+
+The rows of a source come in pieces. They are laid side by side, once, in memory that is
+used again: `Buffers`. Where the pieces come from is left to the source.
+"""
 
 import math
+import mmap
+import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -16,6 +23,8 @@ from kerasnn.training.loop import Layout
 RowOrder = NDArray[np.int32]  # [rows]
 Leaves = list[NDArray[Any]]  # each [rows, ...]
 
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # the default is shared with forks
+
 
 @runtime_checkable
 class RowSource(Protocol):
@@ -29,10 +38,10 @@ class RowSource(Protocol):
     def most_rows(self) -> int:
         """Of a group."""
 
-    def groups(
+    def pieces(
         self, epoch: int | None, *, first: int = 0
-    ) -> Iterator[tuple[Any, RowOrder]]:
-        """Some rows at a time, x, (x, y) or (x, y, sample_weight), and their order.
+    ) -> Iterator[tuple[Iterator[Any], RowOrder]]:
+        """Groups of rows: x, (x, y) or (x, y, sample_weight) piece by piece; their order.
 
         From the row `first` of the epoch on; epoch None: in their own order.
         """
@@ -40,32 +49,133 @@ class RowSource(Protocol):
 
 def layout_of(source: RowSource) -> tuple[Layout, Any]:
     """How the leaves of a source make its data, and a row of it."""
-    data, _ = next(iter(source.groups(None)))
-    row = keras.tree.map_structure(lambda leaf: np.asarray(leaf[:1]), data)
+    pieces, _ = next(iter(source.pieces(None)))
+    # Copied: a view would keep the file mapped.
+    row = keras.tree.map_structure(
+        lambda leaf: np.array(leaf[:1], leaf.dtype.newbyteorder("=")), next(pieces)
+    )
     return Layout(row), row
+
+
+class Buffers:
+    """Memory for groups of rows, used again once nobody holds what lies in it.
+
+    Each array has pages of its own. From the C library large arrays of changing sizes
+    would come out of what it keeps of earlier ones, or not, and the peak would be any.
+    An array is free when it, its views and the tensors that share its memory are gone: who
+    still looks at a group sees it unchanged, and the next one goes elsewhere.
+
+    Args:
+        row: the leaves of a row, each [1, ...].
+        n_rows: of each array.
+    """
+
+    def __init__(self, row: Leaves, n_rows: int) -> None:
+        self.n_rows = n_rows
+        self._row = [*row, np.zeros(1, np.int32)]  # and its number
+        self._free: list[list[mmap.mmap]] = [[] for _ in self._row]
+
+    @classmethod
+    def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
+        """For the groups of a source, and what is left over of the one before."""
+        n_rows = min(source.most_rows, source.n_rows) + batch_size
+        return cls(Layout.flatten(row), n_rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays for one group."""
+        return self.n_rows * sum(leaf.nbytes for leaf in self._row)
+
+    def take(self) -> tuple[Leaves, RowOrder]:
+        """Arrays for a group and its order, each [n_rows, ...]; they are not cleared."""
+        pairs = zip(self._row, self._free, strict=True)
+        *leaves, order = (self._array(*pair) for pair in pairs)
+        return leaves, order
+
+    def _array(self, row: NDArray[Any], free: list[mmap.mmap]) -> NDArray[Any]:
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = mmap.mmap(-1, max(1, self.n_rows * row.nbytes), flags=PRIVATE)
+        array = np.ndarray((self.n_rows, *row.shape[1:]), row.dtype, buffer=memory)
+        # Views and tensors hold the array, not only its memory: NumPy's `base` is the
+        # array that was made from the buffer.
+        weakref.finalize(array, free.append, memory).atexit = False
+        return array
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Some rows in memory.
+
+    Attributes:
+        leaves: each [rows and more, ...]; the rest is room that means nothing.
+        n_rows: in the leaves.
+        order: row numbers, int32.
+    """
+
+    leaves: Leaves
+    n_rows: int
+    order: RowOrder
+
+    @property
+    def rows(self) -> Leaves:
+        """Each [rows, ...], of the same memory."""
+        return [leaf[: self.n_rows] for leaf in self.leaves]
+
+
+def row_groups(
+    source: RowSource,
+    epoch: int | None,
+    batch_size: int,
+    buffers: Buffers,
+    *,
+    first: int = 0,
+) -> Iterator[RowGroup]:
+    """The groups of an epoch, each with an order that ends with a whole batch.
+
+    What is left over of a group comes before the next one; of the last the last batch may
+    be short.
+    """
+    left = source.n_rows - first
+    before: Leaves = []
+    over = np.zeros(0, np.int32)  # row numbers in `before` that are left over
+    for pieces, drawn in source.pieces(epoch, first=first):
+        left -= len(drawn)
+        leaves, order = buffers.take()
+        carried = len(over)
+        for leaf, earlier in zip(leaves, before, strict=bool(before)):
+            # mode="raise" would make a copy first.
+            np.take(earlier, over, axis=0, out=leaf[:carried], mode="clip")
+        n_rows = _lay_down(pieces, leaves, begin=carried)
+        order = order[: carried + len(drawn)]
+        order[:carried] = np.arange(carried)
+        np.add(drawn, carried, out=order[carried:])
+        whole = len(order) - len(order) % batch_size if left else len(order)
+        if whole:
+            yield RowGroup(leaves, n_rows, order[:whole])
+        before, over = leaves, order[whole:]
+
+
+def _lay_down(pieces: Iterator[Any], leaves: Leaves, begin: int) -> int:
+    """Copy pieces side by side, from a row on; the row after the last."""
+    for piece in pieces:
+        parts = Layout.flatten(piece)
+        end = begin + len(parts[0])
+        for leaf, part in zip(leaves, parts, strict=True):
+            np.copyto(leaf[begin:end], part)
+        begin = end
+    return begin
 
 
 def whole_batches(
     source: RowSource, epoch: int | None, batch_size: int, *, first: int = 0
 ) -> Iterator[tuple[Leaves, RowOrder]]:
-    """The groups of an epoch, each with an order that ends with a whole batch.
-
-    What is left over of a group comes before the next one; the last may be short.
-    """
-    rest: Leaves | None = None
-    for data, order in source.groups(epoch, first=first):
-        leaves = Layout.flatten(data)
-        if rest is not None and len(rest[0]):
-            carried = len(rest[0])
-            pairs = zip(rest, leaves, strict=True)
-            leaves = [np.concatenate(pair) for pair in pairs]
-            order = np.concatenate([np.arange(carried, dtype=np.int32), order + carried])
-        full = len(order) - len(order) % batch_size
-        if full:
-            yield leaves, order[:full]
-        rest = [leaf[order[full:]] for leaf in leaves]
-    if rest is not None and len(rest[0]):
-        yield rest, np.arange(len(rest[0]), dtype=np.int32)
+    """The rows and order of each of `row_groups`."""
+    _, row = layout_of(source)
+    buffers = Buffers.of(source, row, batch_size)
+    for group in row_groups(source, epoch, batch_size, buffers, first=first):
+        yield group.rows, group.order
 
 
 class RowsFromDisk(keras_names.DataAdapter):

@@ -1,14 +1,14 @@
 """Rows from disk for the compiled loop: read ahead in a thread, gathered inside the graph.
 
-What comes from disk are groups of rows with an order. A group goes to the device as it
-is, and calls of K steps gather their batches from it, as they do from rows in memory; the
-step sees no difference. Meanwhile the next groups are read.
+What comes from disk are groups of rows with an order. A group is copied once, into memory
+that its tensors share, and calls of K steps gather their batches from it, as they do from
+rows in memory; the step sees no difference. Meanwhile the next group is read.
 """
 
 import math
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,12 +17,21 @@ from numpy.typing import NDArray
 
 from kerasnn.training.calls import Budget, Call, FreshFeed
 from kerasnn.training.programs import Batches
-from kerasnn.training.row_source import RowOrder, RowSource, layout_of, whole_batches
+from kerasnn.training.row_source import (
+    Buffers,
+    RowOrder,
+    RowSource,
+    layout_of,
+    row_groups,
+)
 
 # A call takes about so many rows: with fewer it shows that they are calls.
 ROWS_PER_CALL = 65_536
 MOST_STEPS = 256
-GROUPS_AHEAD = 2
+GROUPS_AHEAD = 1  # is read in a fraction of the time that training on a group takes
+# Beside those: the one that is trained on, and the one before, which the caller has in hand
+# until it is given the next call.
+GROUPS_HELD = GROUPS_AHEAD + 2
 
 T = TypeVar("T")
 
@@ -46,13 +55,23 @@ class ShardFeed(FreshFeed):
         self.shuffle = shuffle
         self._layout, row = layout_of(source)
         self.batches = Batches.of(row, [None])  # the last batch is shorter
+        # Kept from epoch to epoch. Every new thread may get an arena of its own from the C
+        # library, which keeps some MB in each.
+        self._reader = ThreadPoolExecutor(1, "kerasnn-read")
+        self._buffers = Buffers.of(source, row, self.batch_size)
+
+    @property
+    def most_bytes(self) -> int:
+        """Of the groups that are in memory at once, if nobody keeps calls."""
+        return GROUPS_HELD * self._buffers.nbytes
 
     def calls(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Call]:
         """The calls of one epoch."""
         most = 1 if by_batch else self.steps_per_call
-        for rows, order in ahead(self._groups(epoch, done), GROUPS_AHEAD):
+        groups = self._groups(epoch, done)
+        for rows, order in ahead(groups, GROUPS_AHEAD, self._reader):
             full, short = divmod(len(order), self.batch_size)
             for start in range(0, full, most):
                 steps = min(most, full - start)
@@ -65,17 +84,17 @@ class ShardFeed(FreshFeed):
 
     def _groups(self, epoch: int, done: int) -> Iterator[tuple[list[tf.Tensor], RowOrder]]:
         """The groups as tensors; all have the same shape, whatever is in them."""
-        n_rows = min(self.source.most_rows, self.source.n_rows) + self.batch_size
-        groups = whole_batches(
+        groups = row_groups(
             self.source,
             epoch if self.shuffle else None,
             self.batch_size,
+            self._buffers,
             first=done * self.batch_size,
         )
-        for leaves, order in groups:
+        for group in groups:
             if self._check is not None:
-                self._check(self._layout.pack(leaves))
-            yield [tf.constant(_filled_up(leaf, n_rows)) for leaf in leaves], order
+                self._check(self._layout.pack(group.rows))
+            yield [shared_tensor(leaf) for leaf in group.leaves], group.order
 
     def _call(
         self,
@@ -100,16 +119,28 @@ class ShardFeed(FreshFeed):
         )
 
 
-def _filled_up(array: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """With rows of zeros at the end, which nobody asks for."""
-    filled = np.zeros((n_rows, *array.shape[1:]), array.dtype)
-    filled[: len(array)] = array
-    return filled
+def shared_tensor(array: NDArray[Any]) -> tf.Tensor:
+    """An array as a tensor that shares its memory and keeps it, where that is possible.
+
+    `tf.constant` would copy it twice: NumPy's memory is not aligned as TensorFlow's is.
+    """
+    if array.dtype.kind not in "biufc" or not array.size:
+        return tf.constant(array)
+    shared = tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return tf.identity(shared)  # to the device that is the default; on the CPU no copy
 
 
-def ahead(things: Iterator[T], count: int) -> Iterator[T]:
-    """The things, so many of them made before they are asked for, in a thread."""
-    executor = ThreadPoolExecutor(1, "kerasnn-read")
+def ahead(
+    things: Iterator[T], count: int, reader: ThreadPoolExecutor | None = None
+) -> Iterator[T]:
+    """The things, so many of them made before they are asked for, in a thread.
+
+    Args:
+        things: made by one thread.
+        count: how many.
+        reader: has that thread; None: a new one.
+    """
+    executor = reader or ThreadPoolExecutor(1, "kerasnn-read")
     waiting: deque[Future[T | None]] = deque()
     try:
         waiting += (executor.submit(next, things, None) for _ in range(count))
@@ -117,4 +148,8 @@ def ahead(things: Iterator[T], count: int) -> Iterator[T]:
             waiting.append(executor.submit(next, things, None))
             yield thing
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
+        if reader is None:
+            executor.shutdown()

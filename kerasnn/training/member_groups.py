@@ -1,0 +1,124 @@
+"""Rows from disk for members that are trained side by side.
+
+A group of rows is in memory at a time, and each member meets all of them, in an order of
+its own, before the next group comes. As with rows in memory (`member_plan`) the batches of
+a group differ by one row at the most, and the room that is left holds a row that weighs
+nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasnn.training.calls import Call
+from kerasnn.training.member_plan import BatchShape, spread
+from kerasnn.training.programs import Batches
+from kerasnn.training.row_source import Buffers, RowSource
+from kerasnn.training.shard_feed import ahead, shared_tensor
+
+ROWS_PER_CALL = 65_536  # of all members, about
+GROUPS_AHEAD = 1
+
+Rows = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[Any]]  # x, codes, targets
+
+
+class GroupSource(RowSource, Protocol):
+    """Rows in groups, of which the sizes are known before they are read."""
+
+    def group_sizes(self, epoch: int | None) -> list[int]:
+        """Rows of each group, in the order in which they come."""
+
+
+class MemberGroups:
+    """The calls of the loop over groups of rows.
+
+    Args:
+        source: of the rows.
+        seeds: of each member's row orders.
+        batch_size: rows of a member's batch, at most.
+        rows_of: takes a group of the source apart.
+
+    Attributes:
+        width: rows of a member's batch.
+    """
+
+    def __init__(
+        self,
+        source: GroupSource,
+        seeds: Sequence[int],
+        batch_size: int,
+        rows_of: Callable[[Any], Rows],
+    ) -> None:
+        self.source = source
+        self.seeds = seeds
+        self.width = BatchShape.of(source.most_rows, batch_size).width
+        self._rows_of = rows_of
+        pieces, _ = next(iter(source.pieces(None)))
+        row = [np.array(part[:1]) for part in rows_of(next(pieces))]
+        # A row more than there are, which weighs nothing.
+        self._buffers = Buffers([*row, np.ones(1, np.float32)], source.most_rows + 1)
+        self._batches = Batches.of(
+            (*row, np.ones(1, np.float32)), [len(seeds) * self.width]
+        )
+        self._reader = ThreadPoolExecutor(1, "kerasnn-read")
+
+    def steps(self, epoch: int) -> int:
+        """Of an epoch (from 0)."""
+        return sum(self._steps(size) for size in self.source.group_sizes(epoch))
+
+    def calls(self, epoch: int, *, done: int = 0) -> Iterator[Call]:
+        """The calls of an epoch, from a step on."""
+        sizes, first, before = self.source.group_sizes(epoch), 0, 0
+        number = 0
+        while number < len(sizes) and before + self._steps(sizes[number]) <= done:
+            before += self._steps(sizes[number])
+            first += sizes[number]
+            number += 1
+        if number == len(sizes):
+            return
+        for tensors in ahead(self._tensors(epoch, first), GROUPS_AHEAD, self._reader):
+            slots = self._slots(epoch, number, sizes[number])
+            most = max(1, ROWS_PER_CALL // slots.shape[1])
+            for start in range(done - before, len(slots), most):
+                yield self._call(tensors, slots[start : start + most], most, begin=done)
+                done = before + min(start + most, len(slots))
+            before, number = done, number + 1
+
+    def _steps(self, size: int) -> int:
+        return -(-size // self.width)
+
+    def _slots(self, epoch: int, number: int, size: int) -> NDArray[np.int32]:
+        """The rows of a group in batches: [steps, members * width] row numbers."""
+        shape = BatchShape(self._steps(size), self.width)
+        rows, padding = np.arange(size, dtype=np.int32), self.source.most_rows
+        members = [
+            spread(rows, (seed, epoch, number), shape, padding) for seed in self.seeds
+        ]
+        return np.concatenate(members, axis=1)
+
+    def _tensors(self, epoch: int, first: int) -> Iterator[list[tf.Tensor]]:
+        """x, codes, targets and weights, of one shape whatever is in them."""
+        for pieces, order in self.source.pieces(epoch, first=first):
+            leaves, _ = self._buffers.take()
+            begin = 0
+            for piece in pieces:
+                parts = self._rows_of(piece)
+                end = begin + len(parts[0])
+                for leaf, part in zip(leaves, parts, strict=False):
+                    np.copyto(leaf[begin:end], part)
+                begin = end
+            weights = leaves[-1]
+            weights[: len(order)], weights[len(order) :] = 1.0, 0.0
+            yield [shared_tensor(leaf) for leaf in leaves]
+
+    def _call(
+        self, tensors: list[tf.Tensor], slots: NDArray[np.int32], most: int, *, begin: int
+    ) -> Call:
+        """Steps of one group; the row numbers have the same shape for any steps."""
+        block = np.zeros((1, most, slots.shape[1]), np.int32)
+        block[0, : len(slots)] = slots
+        return Call(self._batches, tensors, [tf.constant(block)], 0, len(slots), begin)

@@ -1,0 +1,503 @@
+"""Tables that are read from disk in training: the same rows, schema, bits and errors."""
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from kerasnn import tables
+from kerasnn.datasets import as_table, infer_schema, open_shards
+from kerasnn.datasets.shards import write_shards
+from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.errors import InputError
+from kerasnn.estimators import train_on_disk
+from kerasnn.estimators.disk_job import DiskJob
+from kerasnn.estimators.learners import learner_of_shape
+from kerasnn.preprocessing import Preprocessor
+from kerasnn.saving import load
+from kerasnn.tables import files, streamed, survey
+from kerasnn.tables.job import predictions
+from kerasnn.training.member_groups import MemberGroups
+from tests.deaths import Killed
+from tests.test_saver import same
+
+N = 3000
+SETTINGS = {"members": 2, "epochs": 2, "hidden_units": (16,), "batch_size": 64}
+
+
+def made(n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({f"f{i}": rng.normal(size=n) for i in range(3)})
+    table["holes"] = np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n))
+    table["city"] = rng.choice([f"c{i}" for i in range(40)], n)
+    table["kind"] = rng.choice(["a", "b", None], n)
+    table["flag"] = rng.choice(["yes", "no"], n)
+    table["day"] = np.datetime64("2020-01-01") + rng.integers(0, 900, n)
+    table["day"] = table["day"].astype(str)
+    table["position"] = np.arange(n) + 17
+    score = table["f0"] * table["f1"] + (table["kind"] == "a") + rng.normal(size=n) * 0.3
+    table["label"] = np.where(score > 0.3, "up", "down")
+    table["price"] = score * 10 + 100
+    return table
+
+
+@pytest.fixture(scope="module")
+def table():
+    return made()
+
+
+@pytest.fixture(scope="module", params=["csv", "parquet"])
+def path(request, table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    if request.param == "csv":
+        table.to_csv(folder / "rows.csv", index=False)
+        return folder / "rows.csv"
+    for i, start in enumerate(range(0, N, 1000)):
+        part = table.iloc[start : start + 1000]
+        part.to_parquet(folder / f"part-{i}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("file") / "rows.parquet"
+    table.to_parquet(path)
+    return path
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A table of some thousand rows is one that is larger than memory."""
+    monkeypatch.setattr(survey, "ROWS_AT_ONCE", 700)
+    monkeypatch.setattr(streamed, "TEST_ROWS", 300)
+    monkeypatch.setattr(streamed, "HELD_OUT_ROWS", 200)
+    monkeypatch.setattr(streamed, "SAMPLE_ROWS", 800)
+    monkeypatch.setattr(streamed, "SHARD_ROWS", 256)
+
+
+def read(path, target="label", **wishes):
+    other = {"label": "price", "price": "label"}[target]
+    return tables.stream_rows(path, target=target, ignore=[other], **wishes)
+
+
+def shards_of(rows, folder):
+    on_disk = rows.on_disk(folder)
+    return on_disk.write(
+        Preprocessor.fit(
+            streamed.checked_table(rows.sample, rows.schema),
+            rows.schema,
+            counts=rows.counts,
+        )
+    )
+
+
+# ------------------------------------------------------------------ schema and counts
+
+
+def test_a_table_that_is_all_in_the_sample_has_the_schema_that_it_has_in_memory(path):
+    found = read(path).schema
+    expected = infer_schema(as_table(path), target="label", ignore=["price"])
+    assert found.left_out[0].reason.startswith("row numbers")
+    assert found.names == tuple(n for n in expected.names if n != "position")
+    assert found.columns == tuple(c for c in expected.columns if c.name != "position")
+    assert found.target == expected.target
+
+
+def test_counts_and_ranges_are_those_of_all_rows(path, small, table, tmp_path):
+    rows = read(path)
+    assert len(rows.sample) == 800
+    expected = infer_schema(as_table(path), target="label", ignore=["price", "position"])
+    learned = table.drop(index=rows.unseen)
+    for column in expected.columns:
+        found = rows.schema.column(column.name)
+        assert (found.missing, found.levels, found.counts) == (
+            column.missing,
+            column.levels,
+            column.counts,
+        )
+        assert rows.counts[column.name].missing == learned[column.name].isna().sum()
+    assert rows.schema.target.counts == expected.target.counts
+    assert rows.counts["city"].texts == learned["city"].value_counts().to_dict()
+    shards = shards_of(rows, tmp_path / "rows")
+    for name in ("f0", "holes"):
+        ends = [learned[name].min(), learned[name].max()]
+        assert shards.notes["ranges"][name] == pytest.approx(ends, rel=1e-12)
+    assert shards.notes["ranges"]["day"] == [
+        f"{learned['day'].min()}T00:00:00",
+        f"{learned['day'].max()}T00:00:00",
+    ]
+
+
+def test_a_class_that_was_not_drawn_is_known(small, tmp_path):
+    table = made()
+    table.loc[[5, 2900], "label"] = "rare"
+    table.to_parquet(tmp_path / "rows.parquet")
+    seed = next(s for s in range(99) if "rare" not in set(drawn(tmp_path, s)))
+    rows = read(tmp_path / "rows.parquet", seed=seed)
+    assert rows.target.classes == ("down", "rare", "up")
+    assert rows.target.counts[1] == 2
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda label: label == "up",
+        lambda label: (label == "up").astype("int64"),
+        lambda label: (label == "up").astype("float32"),
+        lambda label: label.astype("category"),
+        lambda label: pd.Series(np.where(label == "up", 2**53 - 1, -3)),
+    ],
+    ids=["bool", "int64", "float32", "category", "large"],
+)
+def test_a_target_of_any_type_is_what_it_is_in_memory(small, convert, tmp_path):
+    table = made()
+    table["label"] = convert(table["label"])
+    table.to_parquet(tmp_path / "rows.parquet")
+    rows = read(tmp_path / "rows.parquet")
+    in_memory = tables.read_rows(tmp_path / "rows.parquet", target="label").target
+    found = dataclasses.replace(rows.target, reason=in_memory.reason)
+    assert found == in_memory
+    shards = shards_of(rows, tmp_path / "rows")
+    assert {*np.unique(shards.shard(0)["y"])} == {0, 1}
+
+
+def drawn(folder, seed):
+    rows = read(folder / "rows.parquet", seed=seed)
+    return [*rows.sample["label"], *rows.test["label"], *rows.held_out["label"]]
+
+
+def test_what_was_found_in_a_sample_says_so(small, tmp_path):
+    table = made()
+    table["always"] = 1
+    table.to_parquet(tmp_path / "rows.parquet")
+    rows = read(tmp_path / "rows.parquet")
+    seen = [*rows.unseen, *rows.sample.index]
+    table.loc[table.index.difference(seen)[0], "always"] = 2
+    table["customer_id"] = np.random.default_rng(0).permutation(len(table))
+    table.to_parquet(tmp_path / "rows.parquet")
+    left_out = {c.name: c.reason for c in read(tmp_path / "rows.parquet").schema.left_out}
+    seen = "in 1,300 rows drawn from 3,000: "
+    assert left_out["always"] == seen + "constant: always 1"
+    assert left_out["customer_id"].startswith(seen + "an id by its name")
+    assert left_out["price"] == "as asked"
+
+
+def test_numbers_in_text_that_are_categories_have_the_texts_of_numbers(small, tmp_path):
+    table = made()
+    table["grade"] = np.random.default_rng(1).choice(["1.50", "2.0", "3"], N)
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    rows = read(tmp_path / "rows.csv", categorical=["grade"])
+    assert set(rows.schema.column("grade").levels) == {"1.5", "2", "3"}
+    shards = shards_of(rows, tmp_path / "rows")
+    assert len(shards) == rows.n_trained  # every row could be read
+
+
+# ------------------------------------------------------------------ rows on disk
+
+
+def test_every_row_is_of_the_test_or_held_out_or_learned_from(path, small, tmp_path):
+    rows = read(path, target="price")
+    assert (rows.n_tested, len(rows.held_out), rows.n_trained) == (300, 200, 2500)
+    shards = shards_of(rows, tmp_path / "rows")
+    on_disk = np.concatenate([shards.shard(i)["y"] for i in range(len(shards.sizes))])
+    prices = as_table(path)["price"]
+    unseen = prices[rows.unseen]
+    assert len(set(rows.unseen)) == 500
+    np.testing.assert_array_equal(on_disk, prices.drop(index=rows.unseen))
+    np.testing.assert_array_equal(
+        np.sort(unseen), np.sort([*rows.test["price"], *rows.held_out["price"]])
+    )
+    moments = shards.notes["moments"]
+    assert moments["mean"] == pytest.approx(on_disk.mean(), rel=1e-12)
+    assert moments["deviation"] == pytest.approx(on_disk.std(), rel=1e-12)
+
+
+def test_the_same_rows_are_used_again_and_others_refused(file, small, tmp_path):
+    folder = tmp_path / "rows"
+    shards_of(read(file), folder)
+    before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+    shards_of(read(file), folder)
+    assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == before
+    with pytest.raises(InputError) as raised:
+        shards_of(read(file, seed=1), folder)
+    assert str(raised.value).startswith(
+        f"{folder}: holds rows of another table or of other settings (preprocessing,"
+    )
+
+
+# ------------------------------------------------------------------ the loop
+
+
+@pytest.fixture
+def groups(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 1150
+    block = {
+        "x": rng.normal(size=(n, 3)).astype(np.float32),
+        "codes": rng.integers(0, 3, (n, 1)).astype(np.int32),
+        "y": np.arange(n, dtype=np.int32),
+    }
+    shards = write_shards([block], tmp_path / "shards", rows_per_shard=100)
+    source = ShuffledShards(shards, seed=3)
+    return MemberGroups(source, [5, 6], 32, lambda data: (*data[0].values(), data[1]))
+
+
+def batches(groups, epoch, done=0):
+    """[steps][members]: targets and weights of each batch."""
+    found = []
+    for call in groups.calls(epoch, done=done):
+        _, _, y, weights = call.rows
+        for slots in call.blocks[0][0, : call.stop].numpy():
+            members = slots.reshape(2, -1)
+            found.append([(y.numpy()[m], weights.numpy()[m]) for m in members])
+    return found
+
+
+def test_every_member_meets_every_row_once_an_epoch(groups):
+    orders = []
+    for epoch in range(2):
+        found = batches(groups, epoch)
+        assert len(found) == groups.steps(epoch)
+        for member in range(2):
+            rows = [y[w > 0] for y, w in (batch[member] for batch in found)]
+            orders.append(np.concatenate(rows))
+            assert sorted(orders[-1]) == list(range(1150))
+            assert {len(r) for r in rows} <= {24, 25, 26, 29, 30, 31, 32}
+    assert all((a != b).any() for a, b in itertools.combinations(orders, 2))
+
+
+@pytest.mark.parametrize("done", [0, 1, 12, 13, 14, 30, 36, 37])
+def test_an_epoch_that_goes_on_has_the_same_batches(groups, done):
+    whole = batches(groups, 1)
+    rest = batches(groups, 1, done)
+    assert len(rest) == max(len(whole) - done, 0)
+    np.testing.assert_array_equal(np.array(rest), np.array(whole[done:]))
+
+
+def test_the_training_is_its_steps_taken_one_by_one(file, small, monkeypatch):
+    jobs = []
+    whole = train_on_disk.train_on_disk
+
+    def spy(job, **arguments):
+        jobs.append(job)
+        return whole(job, **arguments)
+
+    monkeypatch.setattr("kerasnn.estimators.base.train_on_disk", spy)
+    fitted = tables.fit(read(file), **SETTINGS, dropout=0.1)
+    trained = fitted.estimator
+    (job,) = jobs
+    # The shards are gone; their rows are prepared anew, and taken in plain Python.
+    job = rewritten(job, read(file), trained.preprocessor_)
+    recipe, judged, feed = job.judged.recipe, job.judged, job.feed()
+    with learner_of_shape(judged, recipe.members) as learner:
+        train_on_disk._DiskTraining(job, "eager", None, None, None)._begin(learner)
+        for epoch in range(recipe.epochs):
+            for call in feed.calls(epoch):
+                for slots in call.blocks[0][0, : call.stop]:
+                    learner.train_step([tf.gather(t, slots) for t in call.rows])
+        for mine, theirs in zip(
+            [v.numpy() for v in learner.network.learned], trained._kept_weights, strict=True
+        ):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+    assert trained.best_epoch_ == trained.n_epochs_ == 2
+
+
+def rewritten(job: DiskJob, rows, preprocessor):
+    with streamed.rows_folder(None) as folder:
+        shards = rows.on_disk(folder).write(preprocessor)
+        read_back = [shards.shard(i) for i in range(len(shards.sizes))]
+        held = [{k: np.array(v) for k, v in shard.items()} for shard in read_back]
+    kept = dataclasses.replace(job.rows, shards=_InMemory(shards, held))
+    return dataclasses.replace(job, rows=kept)
+
+
+class _InMemory:
+    def __init__(self, shards, held):
+        self.sizes, self.arrays, self._held = shards.sizes, shards.arrays, held
+
+    def shard(self, number):
+        return self._held[number]
+
+
+# ------------------------------------------------------------------ from file to network
+
+
+@pytest.mark.parametrize("target", ["label", "price"])
+def test_the_blocks_in_which_it_is_read_do_not_matter(file, small, target, monkeypatch):
+    one = tables.fit(read(file, target), **SETTINGS)
+    monkeypatch.setattr(survey, "ROWS_AT_ONCE", 131)
+    other = tables.fit(read(file, target), **SETTINGS)
+    assert same(one.estimator._kept_weights, other.estimator._kept_weights)
+    assert one.estimator.history_ == other.estimator.history_
+
+
+@pytest.mark.parametrize("target", ["label", "price"])
+def test_it_learns_measures_and_is_saved(small, target, tmp_path):
+    made(6000).to_parquet(tmp_path / "rows.parquet")
+    rows = read(tmp_path / "rows.parquet", target)
+    outcome = tables.measure(tables.fit(rows, members=2, epochs=12, hidden_units=(32, 32)))
+    if target == "label":
+        assert outcome.metrics["auc"] > 0.85
+    else:
+        assert outcome.metrics["r2"] > 0.7
+    version = tables.save(outcome, tmp_path / "net")
+    saved = load(version)
+    answers = saved.predict(rows.test)
+    served = answers["probabilities" if target == "label" else "value"]
+    inside = predictions(outcome.fitted.estimator, rows.test)
+    np.testing.assert_allclose(served, inside, rtol=1e-4, atol=1e-5)
+    assert saved.manifest["data"]["train_rows"] == rows.n_trained
+    assert "learned from 5,500 rows" in (
+        (version / "assets.extra" / "report.html").read_text().replace("\n", " ")
+    )
+
+
+@pytest.mark.parametrize("target", ["label", "price"])
+def test_from_every_checkpoint_it_ends_at_the_same_bits(
+    small, target, die_after, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("kerasnn.training.member_groups.ROWS_PER_CALL", 1000)
+    made().to_parquet(tmp_path / "rows.parquet")
+    rows = read(tmp_path / "rows.parquet", target)
+    whole = tables.fit(rows, **SETTINGS).estimator
+    middle = 0
+    for deaths in (1, 2, 4, 7, 11, 16):
+        folder = tmp_path / str(deaths)
+        die_after(deaths)
+        with pytest.raises(Killed):
+            tables.fit(rows, **SETTINGS, checkpoint=folder, checkpoint_every=1e-9)
+        die_after(-1)
+        middle += json_of_newest(folder)[3] > 0
+        again = tables.fit(rows, **SETTINGS, checkpoint=folder, resume=True).estimator
+        assert same(again._kept_weights, whole._kept_weights)
+        assert again.history_ == whole.history_
+        assert again.best_epoch_ == whole.best_epoch_
+    assert middle >= 4  # they died in the middle of an epoch
+
+
+def json_of_newest(folder):
+    from kerasnn.checkpoints import CheckpointFolder
+
+    return CheckpointFolder(folder).newest().description["position"]
+
+
+def test_its_time_may_be_up_in_the_middle_of_an_epoch(file, small, monkeypatch):
+    monkeypatch.setattr("kerasnn.training.member_groups.ROWS_PER_CALL", 1000)
+    fitted = tables.fit(read(file), **{**SETTINGS, "epochs": 500}, time_limit=1e-3)
+    assert fitted.estimator.n_epochs_ == fitted.estimator.best_epoch_ == 1
+    assert tables.measure(fitted).metrics["log_loss"] < 1
+
+
+# ------------------------------------------------------------------ what cannot be
+
+
+def message(path, **wishes):
+    with pytest.raises(InputError) as raised:
+        tables.fit(read(path, **wishes), **SETTINGS)
+    return str(raised.value)
+
+
+def test_a_cell_that_is_no_number_is_named_with_its_place(small, tmp_path):
+    table = made()
+    table["f0"] = table["f0"].astype(object)
+    file = tmp_path / "rows.csv"
+    seed, row = 0, 2500
+    table.loc[row, "f0"] = "much"
+    table.to_csv(file, index=False)
+    while row in [*read(file, seed=seed).sample.index, *read(file, seed=seed).unseen]:
+        seed += 1
+    assert message(file, seed=seed) == (
+        f"{file}: in the rows from 2,100 on, counted from there: column 'f0', row 400:"
+        " 'much' is not a number. The column is numeric: its cells are numbers, or empty"
+        " where missing"
+    )
+
+
+def test_a_target_that_is_missing_is_told_before_anything_is_trained(small, tmp_path):
+    table = made()
+    table.loc[[7, 2999], "label"] = None
+    table.to_parquet(tmp_path / "rows.parquet")
+    assert message(tmp_path / "rows.parquet") == (
+        "the target 'label' is missing in 2 of 3,000 rows. Fill it in, or leave these rows"
+        " out"
+    )
+
+
+def test_folds_are_not_for_a_table_on_disk(file, small):
+    with pytest.raises(InputError) as raised:
+        tables.fit(read(file), **SETTINGS, folds=2)
+    assert str(raised.value) == (
+        "folds must be 'auto' for a table that is read from disk: it has one part that no"
+        " member learns from; got folds=2"
+    )
+
+
+def test_a_small_table_is_read_into_memory(tmp_path):
+    made(50).to_csv(tmp_path / "rows.csv", index=False)
+    assert message(tmp_path / "rows.csv") == (
+        f"{tmp_path / 'rows.csv'}: has 50 rows; a table that is read from disk needs 100."
+        " Read it into memory: stream=False"
+    )
+
+
+def test_a_table_that_changes_meanwhile_is_noticed(small, tmp_path):
+    file = tmp_path / "rows.parquet"
+    made().to_parquet(file)
+    rows = read(file)
+    made(2990).to_parquet(file)
+    with pytest.raises(InputError) as raised:
+        tables.fit(rows, **SETTINGS)
+    assert str(raised.value) == (
+        f"{file}: had 3,000 rows when it was read first, and 2,990 now; leave it alone"
+        " while it is read"
+    )
+
+
+def test_a_run_on_another_table_is_not_gone_on_with(small, tmp_path):
+    file = tmp_path / "rows.parquet"
+    made().to_parquet(file)
+    saving = {"checkpoint": tmp_path / "saves", "checkpoint_every": 1e-9}
+    tables.fit(read(file), **SETTINGS, **saving)
+    made(seed=1).to_parquet(file)
+    with pytest.raises(InputError) as raised:
+        tables.fit(read(file), **SETTINGS, **saving, resume=True)
+    assert str(raised.value).startswith(
+        f"{tmp_path / 'saves' / 'rows'}: holds rows of another table or of other settings"
+    )
+
+
+def test_without_checkpoints_no_rows_stay_on_disk(file, small, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    tables.fit(read(file), **SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------ evaluation
+
+
+def test_a_large_table_is_evaluated_in_parts_with_the_same_scores(
+    file, small, tmp_path, monkeypatch
+):
+    outcome = tables.measure(tables.fit(read(file), **SETTINGS))
+    saved = load(tables.save(outcome, tmp_path / "net"))
+    whole = tables.evaluate(saved, file)
+    monkeypatch.setattr(files, "STREAMED_FROM_BYTES", 0)
+    parts = tables.evaluate(saved, file)
+    assert parts.rows == whole.rows == N
+    assert parts.learned
+    assert whole.learned
+    for name, score in whole.scores.items():
+        assert parts.scores[name].value == pytest.approx(score.value, rel=1e-9)
+
+
+def test_open_shards_tell_what_they_are_of(file, small, tmp_path):
+    rows = read(file)
+    shards_of(rows, tmp_path / "rows")
+    notes = open_shards(tmp_path / "rows").notes
+    assert notes["fingerprint"] == rows.fingerprint
+    json.dumps(dict(notes))
