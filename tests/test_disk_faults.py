@@ -95,17 +95,16 @@ def check_goes_on(uninterrupted, folder):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", ["000002-x.npy", "000004-y.npy"])
 def test_a_shard_that_vanishes_in_training_is_named_and_the_fit_goes_on(
-    uninterrupted, tmp_path, name
+    uninterrupted, tmp_path
 ):
     source = uninterrupted[0]
-    path = source.shards.folder / name
-    told = stopped(source, tmp_path, lambda: path.rename(tmp_path / name))
+    path = source.shards.folder / "000004-y.npy"
+    told = stopped(source, tmp_path, lambda: path.rename(tmp_path / path.name))
     assert told == (
         f"{path}: the shard is not there, which {path.parent / 'shards.json'} lists"
     )
-    (tmp_path / name).rename(path)
+    (tmp_path / path.name).rename(path)
     check_goes_on(uninterrupted, tmp_path)
 
 
