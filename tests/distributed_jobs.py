@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 import kerasnn
@@ -209,6 +210,104 @@ def job_refused(scope, folder):
     except InputError as error:
         return {"told": np.array(str(error))}
     return {}
+
+
+TABLE = pd.DataFrame(
+    {"a": ROWS[:, 0], "b": np.where(ROWS[:, 1] > 0, "x", "y"), "c": ROWS[:, 2]}
+)
+NUMBERS = ROWS[:, 0] * ROWS[:, 2] + np.sin(3 * ROWS[:, 0])
+
+
+def table_fit(scope, kind, y, **settings):
+    """An ensemble, trained under the strategy of a scope."""
+    settings = {"hidden_units": (16, 8), "learning_rate": 0.01, **settings}
+    estimator = kind(random_state=3, **({"driver": "graph"} | settings))
+    strategy = getattr(scope, "__self__", None)
+    return estimator.fit(TABLE, y, sample_weight=WEIGHTS, strategy=strategy)
+
+
+def ended_table(estimator):
+    """Weights by number, what the members left out, and the history by name."""
+    found = {f"weight/{i}": v.numpy() for i, v in enumerate(estimator.network_.learned)}
+    if estimator.held_out_ is not None:
+        found["held_out"] = estimator.held_out_
+    for name, values in estimator.history_.items():
+        found[f"history/{name}"] = np.array(values)
+    return found | {"epochs": np.array([estimator.best_epoch_, estimator.n_epochs_])}
+
+
+ENSEMBLES = {
+    # 7 batches of 20 rows of 2 folds' members: 203 steps.
+    "dropout": (
+        kerasnn.NetworkClassifier,
+        LABELS,
+        {"members": 4, "folds": 2, "batch_size": 20, "epochs": 34, "dropout": 0.2},
+    ),
+    # 5 batches of 41 rows: an odd one cannot be dealt evenly.
+    "shared": (
+        kerasnn.NetworkRegressor,
+        NUMBERS,
+        {"members": 2, "folds": 0, "batch_size": 41, "epochs": 40}
+        | {"sharing": "batch-ensemble", "embedding": "piecewise-linear"},
+    ),
+    # A batch is a row: one worker has none.
+    "rows": (
+        kerasnn.NetworkClassifier,
+        LABELS > 0,
+        {"members": 2, "folds": 2, "batch_size": 1, "epochs": 2},
+    ),
+}
+
+
+def job_tables(scope, folder):
+    """Ensembles of 200 steps and more: dropout, shared kernels, batches of one row."""
+    return {
+        f"{name}/{key}": value
+        for name, (kind, y, settings) in ENSEMBLES.items()
+        for key, value in ended_table(table_fit(scope, kind, y, **settings)).items()
+    }
+
+
+def job_resumed_table(scope, folder):
+    """From a checkpoint an ensemble ends at the same bits, or tells that not."""
+    kind, y, settings = ENSEMBLES["dropout"]
+    settings = settings | {"epochs": 12}
+    whole = ended_table(table_fit(scope, kind, y, **settings))
+    path = folder / "table-checkpoints"
+    left = iter(range(2))
+
+    class Dies(ChiefsFolder):
+        def save(self, *args):
+            written = super().save(*args)
+            if next(left, None) is None:
+                raise Killed
+            return written
+
+    team_saver.ChiefsFolder = Dies
+    with contextlib.suppress(Killed):
+        table_fit(scope, kind, y, checkpoint=path, checkpoint_every=0, **settings)
+    team_saver.ChiefsFolder = ChiefsFolder
+    again = ended_table(table_fit(scope, kind, y, checkpoint=path, resume=True, **settings))
+    assert left.__length_hint__() == 0
+    return {"same": np.array(all(np.array_equal(whole[n], again[n]) for n in whole))}
+
+
+def job_refused_tables(scope, folder):
+    """What each worker is told that cannot train together."""
+    worker = training.team.Team.of(scope.__self__).worker
+    kind, y, settings = ENSEMBLES["dropout"]
+    other = np.where(np.arange(len(y)) == 7 * worker, 0, y)
+    told = {}
+    for name, given in {
+        "rows": {"y": other},
+        "driver": {"y": y, "driver": "xla"},
+        "resume": {"y": y, "checkpoint": folder / "none", "resume": worker == 1},
+    }.items():
+        try:
+            table_fit(scope, kind, **settings, **given)
+        except InputError as error:
+            told[name] = np.array(str(error))
+    return told
 
 
 JOBS = {

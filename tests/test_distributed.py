@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,16 +19,21 @@ from hypothesis import strategies as st
 
 import kerasnn
 from kerasnn import models, training
+from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.errors import InputError
 from kerasnn.training.calls import Call
 from kerasnn.training.dealing import PartFeed, batch_sizes, share_of
+from kerasnn.training.run_checkpoints import RunCheckpoints
 from tests import distributed_jobs as jobs
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "several-machines.md"
-WORKERS_DO = ("keras", "network", "dataset", "shards", "resumed", "exported", "refused")
+WORKERS_DO = (
+    *("keras", "network", "dataset", "shards", "resumed", "exported", "refused"),
+    *("tables", "resumed_table", "refused_tables"),
+)
 DEVICES_DO = ("keras", "network")
 
 
@@ -99,7 +105,7 @@ def test_two_devices_end_as_one(name, folders, alone):
     assert_alike(np.load(folders["devices"] / f"{name}-0.npz"), alone(name))
 
 
-@pytest.mark.parametrize("name", ["keras", "network", "dataset", "shards"])
+@pytest.mark.parametrize("name", ["keras", "network", "dataset", "shards", "tables"])
 @pytest.mark.parametrize("worker", [0, 1])
 def test_two_workers_end_as_one(name, worker, folders, alone):
     assert_alike(np.load(folders["workers"] / f"{name}-{worker}.npz"), alone(name))
@@ -116,6 +122,32 @@ def test_each_worker_learns_from_its_own_shards(folders, alone):
 def test_workers_that_begin_again_end_at_the_same_bits(worker, folders):
     """Moving averages, dropout, history: from a checkpoint within an epoch."""
     assert np.load(folders["workers"] / f"resumed-{worker}.npz")["same/3"]
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_an_ensemble_that_begins_again_ends_at_the_same_bits(worker, folders):
+    assert np.load(folders["workers"] / f"resumed_table-{worker}.npz")["same"]
+
+
+def test_the_workers_end_with_the_same_ensembles(folders):
+    one, other = (np.load(folders["workers"] / f"tables-{i}.npz") for i in range(2))
+    assert set(one) == set(other)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_workers_that_cannot_train_an_ensemble_together_say_so(worker, folders):
+    told = np.load(folders["workers"] / f"refused_tables-{worker}.npz")
+    assert str(told["driver"]) == "several workers train with driver='graph'; got 'xla'"
+    start = "every worker must be given the same model, rows and arguments; worker"
+    assert str(told["rows"]).startswith(f"{start} {worker} has {{'recipe': \"{{'members'")
+    own, chiefs = re.findall(r"'data': \['sha256:(\w+)'\]", str(told["rows"]))
+    assert (own == chiefs) == (worker == 0)
+    assert str(told["resume"]) == (
+        f"{start} {worker} has {{'checkpoint': True, 'resume': {worker == 1}}}, the chief"
+        " {'checkpoint': True, 'resume': False}"
+    )
 
 
 def test_what_the_chief_exports_answers_as_the_network_does(folders):
@@ -311,9 +343,9 @@ def test_a_stream_without_an_end_needs_steps_per_epoch(strategy):
     assert history.params["steps"] == 5
 
 
-def command(source, config):
+def command(source, config, name="train"):
     return subprocess.Popen(
-        [sys.executable, "-m", "kerasnn", "train", *source],
+        [sys.executable, "-m", "kerasnn", name, *source],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": config},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -321,25 +353,100 @@ def command(source, config):
     )
 
 
-def test_a_lesson_is_trained_on_the_workers_of_tf_config(tmp_path):
+def pair(options):
+    """The command on two workers."""
     ports = free_ports(2)
-    options = ["iris", "--epochs", "3", "--output", str(tmp_path), "--json"]
-    processes = [command(options, jobs.config_of(ports, worker)) for worker in range(2)]
-    told = [process.communicate(timeout=120) for process in processes]
+    return [command(options, jobs.config_of(ports, worker)) for worker in range(2)]
+
+
+def told_by(processes):
+    """What each of them wrote, standard output and standard error."""
+    return [process.communicate(timeout=120) for process in processes]
+
+
+def test_a_lesson_is_trained_on_the_workers_of_tf_config(tmp_path):
+    processes = pair(["iris", "--epochs", "3", "--output", str(tmp_path), "--json"])
+    told = told_by(processes)
     assert [process.returncode for process in processes] == [0, 0], told
     assert told[1][0] == ""
     assert json.loads(told[0][0])["folder"] == str(tmp_path / "iris" / "1")
     assert [path.name for path in (tmp_path / "iris").iterdir()] == ["1"]
 
 
-def test_a_table_is_not_trained_by_each_of_several_workers(tmp_path):
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A table, and the options with which it is trained in about a second."""
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    jobs.TABLE.assign(y=jobs.LABELS).to_csv(path, index=False)
+    return [str(path), "--target", "y", "--task", "classification"] + (
+        "--epochs 100 --members 2 --folds 2 --hidden-units 8 --batch-size 32".split()
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(table, tmp_path_factory):
+    """The folder of a model that two workers trained; nothing came between."""
+    folder = tmp_path_factory.mktemp("whole")
+    processes = pair([*table, "--output", str(folder)])
+    (chief, worker) = told_by(processes)
+    assert [process.returncode for process in processes] == [0, 0], (chief, worker)
+    written = folder / "table" / "1"
+    assert f"Saved    {written}" in chief[0].splitlines()
+    assert worker == (
+        f"Worker 1 of 2 took its part of 100 epochs over {table[0]}; the chief saved"
+        f" {written}\n",
+        "",
+    )
+    assert [path.name for path in (folder / "table").iterdir()] == ["1"]
+    return written
+
+
+def test_a_worker_that_dies_ends_all_and_started_again_they_end_as_if_not(
+    table, whole, tmp_path
+):
+    options = [*table, "--output", str(tmp_path), "--checkpoint", str(tmp_path / "saved")]
+    chief, worker = pair([*options, "--checkpoint-every", "0.001"])
+    while not list(tmp_path.glob("saved/checkpoint-*")) and chief.poll() is None:
+        time.sleep(0.01)
+    worker.kill()
+    (_, told), _ = told_by([chief, worker])
+    assert told.splitlines()[-1] == (
+        "Error: worker 0 of 2 cannot go on: another one has gone. Start all of them again;"
+        " with --checkpoint and --resume they go on from the last checkpoint"
+    )
+    assert chief.returncode == 1
+    epoch = CheckpointFolder(tmp_path / "saved").newest().description["position"][0]
+    assert 0 < epoch < 100
+    processes = pair([*options, "--resume"])
+    told = told_by(processes)
+    assert [process.returncode for process in processes] == [0, 0], told
+    models = [kerasnn.load(path) for path in (whole, tmp_path / "table" / "1")]
+    answers = [model.predict(jobs.TABLE)["probabilities"] for model in models]
+    np.testing.assert_array_equal(*answers)
+    assert models[0].manifest["metrics"] == models[1].manifest["metrics"]
+
+
+@pytest.mark.parametrize(("made_by", "got"), [(1, 2), (2, 1)])
+def test_a_checkpoint_is_gone_on_from_by_as_many_workers(made_by, got, tmp_path):
+    kept = RunCheckpoints(tmp_path, replicas=made_by)
+    path = kept.write({}, {"settings": {}})
+    assert RunCheckpoints(tmp_path, resume=True, replicas=made_by).found.path == path
+    with pytest.raises(InputError) as raised:
+        RunCheckpoints(tmp_path, resume=True, replicas=got)
+    assert str(raised.value) == (
+        f"{path}: was made by {made_by} worker{'s' * (made_by > 1)}, and as many must go on"
+        f" from it; got {got}. Another folder begins anew"
+    )
+
+
+def test_settings_are_not_tried_by_each_of_several_workers(tmp_path):
     path = tmp_path / "table.csv"
-    process = command([str(path), "--target", "y"], jobs.config_of([1, 2], 0))
     path.write_text("x,y\n1,2\n")
-    told = process.communicate(timeout=60)
+    process = command([str(path), "--target", "y"], jobs.config_of([1, 2], 0), "tune")
+    (told,) = told_by([process])
     assert process.returncode == 1
     assert told[1] == (
-        f"Error: {path}: the networks for a table are trained on one machine; TF_CONFIG"
-        " names 2 workers, and each would train them all. Unset it here; kerasnn.fit trains"
-        " a network of your own on several machines\n"
+        f"Error: {path}: settings are tried on one machine; TF_CONFIG names 2 workers, and"
+        " each would try its own. Unset it here: several processes share the trials of one"
+        " --storage\n"
     )

@@ -120,6 +120,14 @@ def test_the_mask_of_a_member_does_not_depend_on_the_others():
         np.testing.assert_array_equal(together[m], dropped(seeds=SEEDS[m : m + 1])[0])
 
 
+def test_a_part_of_a_batch_has_the_mask_that_it_has_in_the_whole(rng):
+    x = tf.constant(normal(rng, MEMBERS, 9, 4))
+    keys = dropout_keys(SEEDS, tf.constant(7), 0)
+    whole = member_dropout(x, tf.constant(0.5), keys)
+    part = member_dropout(x[:, 3:7], tf.constant(0.5), keys, first_row=3)
+    np.testing.assert_array_equal(part, whole[:, 3:7])
+
+
 def test_masks_have_nothing_in_common():
     """Two masks of rate 1/4 are both zero in 1/16 of the entries."""
     masks = [

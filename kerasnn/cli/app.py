@@ -19,6 +19,7 @@ from kerasnn.errors import (
     InterruptedFitError,
     NonFiniteLossError,
     ServerError,
+    WorkerLostError,
 )
 
 
@@ -66,7 +67,9 @@ def main() -> None:
         NonFiniteLossError,
         ExportError,
         ServerError,
+        WorkerLostError,
         OSError,
     ) as error:
-        click.echo(f"Error: {error}", err=True)
+        lost = isinstance(error, WorkerLostError)
+        click.echo(f"Error: {in_options(str(error)) if lost else error}", err=True)
         sys.exit(1)

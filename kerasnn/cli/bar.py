@@ -20,10 +20,17 @@ class FitBar:
     it and is gone by only while there is no other: then it is the most that it can be.
     The number of epochs may shrink, to keep to a time limit; where the training ends before
     it, the bar ends there too.
+
+    Args:
+        shown: whether there is one at all.
     """
 
-    def __init__(self) -> None:
-        self.bar = tqdm(desc="Training", bar_format="{desc} ... {elapsed}", disable=None)
+    def __init__(self, *, shown: bool = True) -> None:
+        self.bar = tqdm(
+            desc="Training",
+            bar_format="{desc} ... {elapsed}",
+            disable=None if shown else True,
+        )
         self._started = time.monotonic()
         self._first: tuple[int, float] | None = None  # epochs and time of the first call
         self._losses = ""

@@ -3,13 +3,19 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kerasnn.cli.saves import Saves
 from kerasnn.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kerasnn.training.team import Team
 
 VARIABLE = "TF_CONFIG"
 
@@ -31,18 +37,62 @@ def workers_named() -> int:
         ) from None
 
 
+class Workers:
+    """The processes that TF_CONFIG names, which train one network together.
+
+    To be made before anything else of TensorFlow; it waits until all of them are there.
+
+    Attributes:
+        strategy: theirs; None where there is only this one.
+        writes: whether this process is the one that writes and prints.
+    """
+
+    def __init__(self) -> None:
+        self.strategy = _strategy() if workers_named() > 1 else None
+        self.team = _team(self.strategy) if self.strategy else None
+        self.writes = self.team is None or self.team.is_chief
+
+    @property
+    def name(self) -> str:
+        """Of this process among them."""
+        assert self.team is not None
+        return f"worker {self.team.worker} of {self.team.workers}"
+
+    def by_chief(self, work: Callable[[], object]) -> str:
+        """Have the one that writes do something; as text, what it returns, for all.
+
+        Raises:
+            InputError: it could not be done; raised in all of them.
+        """
+        if self.team is None:
+            return str(work())
+        return self.team.by_chief(lambda: str(work()))
+
+
+def _strategy() -> "tf.distribute.Strategy":
+    import tensorflow as tf
+
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _team(strategy: "tf.distribute.Strategy") -> "Team":
+    from kerasnn.training.team import Team
+
+    return Team.of(strategy)
+
+
 def refuse_several(path: Path) -> None:
-    """A table's networks are trained on one machine.
+    """Settings are tried on one machine.
 
     Raises:
-        InputError: TF_CONFIG names several: each would train all of them.
+        InputError: TF_CONFIG names several: each would try them alone.
     """
     workers = workers_named()
     if workers > 1:
         raise InputError(
-            f"{path}: the networks for a table are trained on one machine; {VARIABLE} names"
-            f" {workers} workers, and each would train them all. Unset it here;"
-            " kerasnn.fit trains a network of your own on several machines"
+            f"{path}: settings are tried on one machine; {VARIABLE} names {workers}"
+            " workers, and each would try its own. Unset it here: several processes share"
+            " the trials of one --storage"
         )
 
 
@@ -66,13 +116,6 @@ def on_all_workers() -> Iterator[bool]:
     Yields:
         Whether this process is the one that writes and prints.
     """
-    if workers_named() == 1:
-        yield True
-        return
-    import tensorflow as tf
-
-    from kerasnn.training import is_chief
-
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    with strategy.scope():
-        yield is_chief(strategy)
+    workers = Workers()
+    with workers.strategy.scope() if workers.strategy else contextlib.nullcontext():
+        yield workers.writes

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.bar import FitBar, told_on_terminal
-from kerasnn.cli.cluster import refuse_several
+from kerasnn.cli.cluster import Workers
 from kerasnn.cli.console import print_json, quiet_tensorflow
 from kerasnn.cli.saves import Saves
 from kerasnn.cli.wording import aligned, as_options, score_rows, shortened
 
 if TYPE_CHECKING:
     from kerasnn.datasets import Schema, Target
-    from kerasnn.tables import Outcome, Rows, StreamedRows
+    from kerasnn.tables import Fitted, Outcome, Rows, StreamedRows
 
 KINDS = ("numeric", "categorical", "boolean", "datetime")
 READING = ("task", "test_size", "seed")
@@ -40,12 +40,13 @@ def train_file(
     """
     from kerasnn.datasets import table_chunks
 
-    refuse_several(path)
     header = [str(name) for name in next(table_chunks(path, 1)).columns]
     check_usage(path, header, chosen)
     with quiet_tensorflow():
         from kerasnn import saving, tables
-    saving.check_writable(folder)  # before the work, not after it
+    workers = Workers()
+    # Before the work, not after it.
+    workers.by_chief(lambda: saving.check_writable(folder))
     wishes: dict[str, Any] = {
         k: names_meant(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen
     }
@@ -58,19 +59,40 @@ def train_file(
         rows_of = tables.stream_rows if large else tables.read_rows
         with told_on_terminal("Reading ..."):
             rows = rows_of(path, target=chosen["target"], **wishes, **reading)
-        for line in described(rows):
+        for line in described(rows) if workers.writes else []:
             click.echo(line, err=as_json)
-        with FitBar() as bar:
-            fitted = tables.fit(rows, progress=bar, **fitting, **saves.arguments())
+        with FitBar(shown=workers.writes) as bar:
+            fitted = tables.fit(
+                rows,
+                progress=bar,
+                strategy=workers.strategy,
+                **fitting,
+                **saves.arguments(),
+            )
+        if not workers.writes:
+            _wait_for_chief(workers, fitted, as_json=as_json)
+            return
         with told_on_terminal("Testing, and looking at each column ..."):
             outcome = tables.measure(fitted)
         with told_on_terminal("Saving ..."):
-            written = tables.save(outcome, folder, run=saves.run())
+            saved = workers.by_chief(lambda: tables.save(outcome, folder, run=saves.run()))
         saves.remove_rows()
+    written = Path(saved)
     if as_json:
         print_json(_as_json(outcome, written))
     else:
         _print(outcome, written)
+
+
+def _wait_for_chief(workers: Workers, fitted: "Fitted", *, as_json: bool) -> None:
+    """Until it has saved, or said that it cannot; one line of what this worker did."""
+    folder = workers.by_chief(lambda: "")
+    rows, epochs = fitted.rows, fitted.estimator.n_epochs_
+    click.echo(
+        f"{workers.name.capitalize()} took its part of {epochs} epochs over {rows.source};"
+        f" the chief saved {folder}",
+        err=as_json,
+    )
 
 
 def check_usage(path: Path, header: Sequence[str], chosen: Mapping[str, Any]) -> None:

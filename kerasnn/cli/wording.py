@@ -32,7 +32,7 @@ def in_options(text: str) -> str:
 
     text = _LIST.sub(named, text)
     text = _CHOICE.sub(r"--\1 \2", text)
-    text = text.replace("resume=True", "--resume")
+    text = text.replace("resume=True", "--resume").replace("checkpoint= ", "--checkpoint ")
     return _WISH.sub(r"--\1 ", _NAME.sub(r"--\1", text))
 
 

@@ -27,7 +27,11 @@ from kerasnn.estimators.train_on_disk import train_on_disk
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
+from kerasnn.training.distributed import check_driver
+from kerasnn.training.member_dealing import member_team
 from kerasnn.training.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
+from kerasnn.training.team import Team
+from kerasnn.training.team_saver import make_checkpoints
 
 ROWS_AT_ONCE = 4096  # of a prediction
 
@@ -80,7 +84,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     # ------------------------------------------------------------------ fit
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> Self:
         """Train an ensemble.
 
         Args:
@@ -88,12 +99,17 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 an array; numbers, categories, dates, missing values.
             y: [rows].
             sample_weight: [rows], not negative; how much each row counts.
+            strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, made before anything
+                else of TensorFlow, whose workers train the ensemble together: each calls
+                this, with the same rows and parameters, outside of its scope.
 
         Raises:
             InputError: rows, targets or weights that cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
+            WorkerLostError: another worker has gone.
         """
-        kept, driver = self._checkpoints()
+        team = member_team(strategy)
+        kept, driver = self._checkpoints(team)
         job = self._job(X, y, sample_weight)
         (trained,) = train_jobs(
             [job],
@@ -101,20 +117,29 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             kept=kept,
             time_limit=self._checked_time_limit(),
             progress=self.progress,
+            team=team,
         )
         return self._adopt(trained)
 
-    def fit_on_disk(self, table: TableOnDisk) -> Self:
+    def fit_on_disk(
+        self, table: TableOnDisk, *, strategy: tf.distribute.Strategy | None = None
+    ) -> Self:
         """Train an ensemble on a table that is larger than memory.
 
         `kerasnn train` makes such a table of files. Every member learns from all rows but
         the held-out ones, which choose the epoch and calibrate the probabilities.
 
+        Args:
+            table: the table.
+            strategy: as for `fit`; each worker reads its own shards.
+
         Raises:
             InputError: rows or settings that cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
+            WorkerLostError: another worker has gone.
         """
-        kept, driver = self._checkpoints()
+        team = member_team(strategy)
+        kept, driver = self._checkpoints(team)
         wishes = checked_wishes(self.get_params(deep=False))
         self.recipe_ = disk_recipe(self._disk_task(table.target), table.n_rows, wishes)
         prepared = PreparedTable.of(table, self.recipe_)
@@ -133,16 +158,23 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             kept=kept,
             time_limit=self._checked_time_limit(),
             progress=self.progress,
+            team=team,
         )
         return self._adopt(trained)
 
-    def _checkpoints(self) -> tuple[RunCheckpoints | None, FitDriver]:
+    def _checkpoints(self, team: Team | None) -> tuple[RunCheckpoints | None, FitDriver]:
         """Where the training is saved, and the driver, which a resumed one has already."""
         driver = checked_driver(self.driver)
+        if team is not None:
+            check_driver(driver)
+            team.check_same(checkpoint=self.checkpoint is not None, resume=self.resume)
         if self.checkpoint is None:
             return None, driver
-        kept = RunCheckpoints(
-            self.checkpoint, every_seconds=self.checkpoint_every, resume=self.resume
+        kept = make_checkpoints(
+            team,
+            self.checkpoint,
+            every_seconds=self.checkpoint_every,
+            resume=self.resume,
         )
         return kept, kept.driver(driver)
 

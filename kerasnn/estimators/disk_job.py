@@ -16,6 +16,7 @@ from kerasnn.estimators.job import Job
 from kerasnn.estimators.recipe import Recipe
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.training.member_groups import MemberGroups, Rows
+from kerasnn.training.team import Team
 
 # From "y" of the shards to what a step takes: [rows] labels, or [rows, 1] standardised.
 Learned = Callable[[NDArray[Any]], NDArray[Any]]
@@ -149,10 +150,15 @@ class DiskJob:
     learned: Learned
     fingerprint: str
 
-    def feed(self) -> MemberGroups:
-        """The rows, for the loop."""
-        seeds, batch_size = self.judged.member_seeds, self.judged.recipe.batch_size
-        return MemberGroups(self.rows, seeds, batch_size, self._rows_of)
+    def feed(self, team: Team | None = None) -> MemberGroups:
+        """The rows, for the loop; of a worker of a team its own."""
+        return MemberGroups(
+            self.rows,
+            self.judged.member_seeds,
+            self.judged.recipe.batch_size,
+            self._rows_of,
+            place=(0, 1) if team is None else (team.worker, team.workers),
+        )
 
     def _rows_of(self, data: tuple[Mapping[str, Any], NDArray[Any]]) -> Rows:
         inputs, targets = data

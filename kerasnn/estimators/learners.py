@@ -9,6 +9,7 @@ from typing import Any
 from kerasnn.estimators.job import Job
 from kerasnn.models import TabularNetwork
 from kerasnn.training.members import MemberLearner
+from kerasnn.training.team import Team
 
 LEARNERS_KEPT = 4
 
@@ -18,14 +19,24 @@ _lock = Lock()
 
 
 @contextlib.contextmanager
-def learner_of_shape(job: Job, members: int) -> Iterator[MemberLearner]:
+def learner_of_shape(
+    job: Job, members: int, team: Team | None = None, *, own_batches: bool = False
+) -> Iterator[MemberLearner]:
     """A learner for such a network; what was compiled for it before is used again.
 
     It is nobody else's while it is in use: two threads that fit at once get two.
+
+    Args:
+        job: of whose network.
+        members: of all jobs.
+        team: workers that train it together; see `MemberLearner`.
+        own_batches: likewise.
     """
     recipe = job.recipe
     arguments = job.network_arguments(members)
-    key = (repr(arguments), recipe.cycles, recipe.smoothing, recipe.dropout > 0)
+    own_batches = own_batches and team is not None
+    settings = (recipe.cycles, recipe.smoothing, recipe.dropout > 0)
+    key = (repr(arguments), *settings, team, own_batches)
     with _lock:
         learner = _kept.pop(key, None)
     if learner is None:
@@ -34,6 +45,8 @@ def learner_of_shape(job: Job, members: int) -> Iterator[MemberLearner]:
             cycles=recipe.cycles,
             smoothing=recipe.smoothing,
             drops=recipe.dropout > 0,
+            team=team,
+            own_batches=own_batches,
         )
     try:
         yield learner

@@ -23,6 +23,7 @@ from kerasnn.estimators.job import Job
 from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.estimators.resume import JobsSaver, settings_of
 from kerasnn.models.tabular import INITIAL_ROWS
+from kerasnn.training.distributed import check_driver
 from kerasnn.training.epochs import Runner
 from kerasnn.training.feeds import ArrayFeed
 from kerasnn.training.member_plan import member_plan
@@ -30,6 +31,7 @@ from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.plan import epochs_planned
 from kerasnn.training.programs import programs_of
 from kerasnn.training.run_checkpoints import RunCheckpoints
+from kerasnn.training.team import Team
 
 # XLA takes about two seconds of one core to compile a step. It saves what TensorFlow needs
 # to start the operations of a step one by one, and a fifth of the arithmetic.
@@ -99,6 +101,7 @@ def train_jobs(
     time_limit: float | None = None,
     progress: Progress | None = None,
     kept: RunCheckpoints | None = None,
+    team: Team | None = None,
 ) -> list[Trained]:
     """Train ensembles; those whose networks and batches are alike, in one loop.
 
@@ -109,8 +112,12 @@ def train_jobs(
         progress: called after each call of the loop.
         kept: where the training is saved from time to time, and gone on from; only for
             jobs that one loop can take.
+        team: workers that train them together, each of which was given the same; the
+            batches are dealt to them, and what the chief decides counts.
 
     Raises:
+        InputError: the workers were not given the same, or another driver than "graph".
+        WorkerLostError: another worker has gone.
         NonFiniteLossError: a member's loss became NaN or infinite.
         InterruptedFitError: a signal came, and the training was saved.
     """
@@ -123,8 +130,11 @@ def train_jobs(
         group = [jobs[i] for i in numbers]
         if len(group) == 1 and _wants_a_twin(group[0]):
             group *= 2
-        training = _Training(group, driver, limit, progress, kept)
-        with kept.watching() if kept else contextlib.nullcontext():
+        training = _Training(group, driver, limit, progress, kept, team)
+        with (
+            kept.watching() if kept else contextlib.nullcontext(),
+            team.together() if team else contextlib.nullcontext(),
+        ):
             trained = training.run()
         done |= dict(zip(numbers, trained, strict=False))
     return [done[i] for i in range(len(jobs))]
@@ -159,7 +169,12 @@ class _Training:
         time_limit: float | None,
         progress: Progress | None,
         kept: RunCheckpoints | None,
+        team: Team | None,
     ) -> None:
+        if team:
+            check_driver(driver)
+            team.check_same(**settings_of(jobs), time_limit=time_limit)
+        self.team = team
         self.jobs = jobs
         self.saver = JobsSaver(kept, settings_of(jobs)) if kept else None
         self.recipe = jobs[0].recipe
@@ -176,7 +191,7 @@ class _Training:
     def run(self) -> list[Trained]:
         """Train; the results in the order of the jobs."""
         started = time.perf_counter()
-        with learner_of_shape(self.jobs[0], self.members) as learner:
+        with learner_of_shape(self.jobs[0], self.members, self.team) as learner:
             feed = self._feed()
             runner = self._begin(learner, feed)
             epoch, over = self._put_back(learner)
@@ -189,12 +204,21 @@ class _Training:
                 self._look(learner, feed, epoch, [log["loss"] for log in logs])
                 if self.progress:
                     self.progress(epoch, self.epochs, self._told())
-                over = self._enough(epoch)
+                now = time.perf_counter()
+                over, passed, pace = self._agreed(
+                    self._enough(epoch), now - started, (now - called) / count
+                )
                 if not over:
-                    pace = (time.perf_counter() - called) / count
-                    self._keep_to_time(learner, feed, epoch, started, pace)
+                    self._keep_to_time(learner, feed, epoch, passed, pace)
                 self._save(learner, runner, epoch, over)
         return self.results
+
+    def _agreed(self, over: bool, passed: float, pace: float) -> tuple[bool, float, float]:
+        """The same in every worker, whatever its clock says."""
+        if self.team is None:
+            return over, passed, pace
+        chiefs_over, passed, pace = self.team.chiefs([over, passed, pace])
+        return chiefs_over > 0, passed, pace
 
     def _put_back(self, learner: MemberLearner) -> tuple[int, bool]:
         """Epochs that were done before, and whether that was all."""
@@ -266,6 +290,7 @@ class _Training:
         driver = self.wanted
         if driver == "auto":
             pays = _xla_saves_seconds(self.jobs[0]) > XLA_COMPILES_IN_SECONDS
+            pays = pays and self.team is None
             driver = "xla" if pays and programs.refused is None else "graph"
         chosen = programs.choose(driver, None)
         return Runner(programs, "train_step", wanted=self.wanted, driver=chosen)
@@ -335,7 +360,7 @@ class _Training:
         learner: MemberLearner,
         feed: ArrayFeed,
         epoch: int,
-        started: float,
+        passed: float,
         pace: float,
     ) -> None:
         """Shorten what is left where it would take too long.
@@ -344,7 +369,7 @@ class _Training:
         """
         if self.time_limit is None:
             return
-        left = self.time_limit - (time.perf_counter() - started)
+        left = self.time_limit - passed
         if epoch <= feed.planned and left > 0:
             return
         # Without folds nothing is kept before the last epoch, which must come.

@@ -27,6 +27,7 @@ from kerasnn.training.epochs import Runner
 from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.programs import programs_of
 from kerasnn.training.run_checkpoints import RunCheckpoints
+from kerasnn.training.team import Team
 
 
 def train_on_disk(
@@ -36,16 +37,23 @@ def train_on_disk(
     time_limit: float | None = None,
     progress: Progress | None = None,
     kept: RunCheckpoints | None = None,
+    team: Team | None = None,
 ) -> Trained:
     """Train an ensemble on rows from disk; arguments as of `train_jobs`.
 
+    Of several workers each reads shards of its own, and has its part of every batch.
+
     Raises:
+        WorkerLostError: another worker has gone.
         NonFiniteLossError: a member's loss became NaN or infinite.
         InterruptedFitError: a signal came, and the training was saved.
         InputError: a shard is gone or damaged, or a checkpoint cannot be written.
     """
-    with kept.watching() if kept else contextlib.nullcontext():
-        return _DiskTraining(job, driver, time_limit, progress, kept).run()
+    with (
+        kept.watching() if kept else contextlib.nullcontext(),
+        team.together() if team else contextlib.nullcontext(),
+    ):
+        return _DiskTraining(job, driver, time_limit, progress, kept, team).run()
 
 
 class _DiskTraining:
@@ -65,25 +73,29 @@ class _DiskTraining:
         time_limit: float | None,
         progress: Progress | None,
         kept: RunCheckpoints | None,
+        team: Team | None = None,
     ) -> None:
+        settings = settings_of([job.judged], job.fingerprint)
+        if team is not None:
+            team.check_same(**settings, time_limit=time_limit)
+        self.team = team
         self.job = job
         self.wanted = driver
         self.time_limit = time_limit
         self.progress = progress
         self.recipe = job.judged.recipe
         self.result = Trained(job.judged)
-        self.feed = job.feed()
+        self.feed = job.feed(team)
         self.planned = sum(self.feed.steps(epoch) for epoch in range(self.recipe.epochs))
         self.steps = self.planned
         self.taken = self.epoch = self.done = 0
-        self.saver = None
-        if kept is not None:
-            self.saver = JobsSaver(kept, settings_of([job.judged], job.fingerprint))
+        self.saver = JobsSaver(kept, settings) if kept is not None else None
 
     def run(self) -> Trained:
         """Train."""
         started = time.perf_counter()
-        with learner_of_shape(self.job.judged, self.recipe.members) as learner:
+        judged, members = self.job.judged, self.recipe.members
+        with learner_of_shape(judged, members, self.team, own_batches=True) as learner:
             runner = self._begin(learner)
             self._put_back(learner)
             paces: list[float] = []
@@ -93,13 +105,23 @@ class _DiskTraining:
                     called = time.perf_counter()
                     logs, _ = runner.run(call)
                     self._took(call)
-                    paces.append((time.perf_counter() - called) / (call.stop - call.first))
+                    now = time.perf_counter()
+                    passed, pace = self._agreed(
+                        now - started, (now - called) / (call.stop - call.first)
+                    )
+                    paces.append(pace)
                     self._after_call(learner, np.asarray(logs[-1]["loss"]))
-                    self._keep_to_time(learner, started, paces)
+                    self._keep_to_time(learner, passed, paces)
                     self._save(learner, runner)
                     if self.taken >= self.steps:
                         break
         return self.result
+
+    def _agreed(self, passed: float, pace: float) -> list[float]:
+        """The same in every worker, whatever its clock says."""
+        if self.team is None or self.time_limit is None:
+            return [passed, pace]
+        return self.team.chiefs([passed, pace])
 
     def _begin(self, learner: MemberLearner) -> Runner:
         """New weights, an optimizer that remembers nothing, and the loop."""
@@ -119,7 +141,8 @@ class _DiskTraining:
         # Such a training is long: compiling the step always pays.
         driver = self.wanted
         if driver == "auto":
-            driver = "graph" if programs.refused is not None else "xla"
+            alone = self.team is None and programs.refused is None
+            driver = "xla" if alone else "graph"
         chosen = programs.choose(driver, None)
         return Runner(programs, "train_step", wanted=self.wanted, driver=chosen)
 
@@ -170,7 +193,7 @@ class _DiskTraining:
             self.progress(epoch, self.recipe.epochs, told)
 
     def _keep_to_time(
-        self, learner: MemberLearner, started: float, paces: list[float]
+        self, learner: MemberLearner, passed: float, paces: list[float]
     ) -> None:
         """Shorten what is left where it would take too long.
 
@@ -178,7 +201,7 @@ class _DiskTraining:
         """
         if self.time_limit is None or self.taken >= self.steps:
             return
-        left = self.time_limit - (time.perf_counter() - started)
+        left = self.time_limit - passed
         if len(paces) < 2 and left > 0:
             return
         fit_in = max(1, int(left / float(np.median(paces[-9:]))))

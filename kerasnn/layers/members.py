@@ -111,7 +111,12 @@ def dropout_keys(seeds: tf.Tensor, step: tf.Tensor, layer: int) -> tf.Tensor:
     return _hash(seeds ^ place)
 
 
-def member_dropout(x: tf.Tensor, rate: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+def member_dropout(
+    x: tf.Tensor,
+    rate: tf.Tensor,
+    keys: tf.Tensor,
+    first_row: int | tf.Tensor | None = None,
+) -> tf.Tensor:
     """Zero each entry with this probability, and scale the others up.
 
     The mask is a hash of (key of the member, number of the entry): the same eagerly, in a
@@ -122,11 +127,16 @@ def member_dropout(x: tf.Tensor, rate: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         x: [members, batch, units].
         rate: scalar float32 in [0, 1).
         keys: [members] uint32, from `dropout_keys`.
+        first_row: number of the first row, where these are a part of the batch: they have
+            the mask that they have in the whole of it; None: the whole.
 
     Source of the hash: C. Wellons, Prospecting for Hash Functions (2018), "lowbias32".
     """
     _, batch, units = tf.unstack(tf.shape(x))
-    entries = tf.reshape(tf.range(batch * units), [1, batch, units])
+    entries = tf.range(batch * units)
+    if first_row is not None:
+        entries += first_row * units
+    entries = tf.reshape(entries, [1, batch, units])
     bits = _hash(tf.bitcast(entries, tf.uint32) ^ keys[:, tf.newaxis, tf.newaxis])
     # Compared as signed integers of 24 bits: from unsigned ones XLA converts slowly.
     drawn = tf.bitcast(tf.bitwise.right_shift(bits, _u32(8)), tf.int32)

@@ -250,6 +250,7 @@ class TabularNetwork(keras.Model):
         dropout: tf.Tensor | None = None,
         seeds: tf.Tensor | None = None,
         step: tf.Tensor | None = None,
+        first_row: int | tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The outputs of each member for rows of its own.
 
@@ -259,6 +260,7 @@ class TabularNetwork(keras.Model):
             dropout: scalar, while training.
             seeds: of the dropout, [members] uint32.
             step: number of the step, an integer, for the dropout.
+            first_row: of a part of the batch, for the dropout; see `member_dropout`.
 
         Returns:
             [members, batch, n_logits]: logits, or standardised values.
@@ -268,7 +270,7 @@ class TabularNetwork(keras.Model):
         for i, block in enumerate(hidden):
             z = self._hidden(block, z)
             if dropout is not None:
-                z = member_dropout(z, dropout, dropout_keys(seeds, step, i))
+                z = member_dropout(z, dropout, dropout_keys(seeds, step, i), first_row)
         return member_dense(z, self._kernel(head), head.bias)
 
     def _embedded(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kerasnn import reports, saving
 from kerasnn.choices import FitDriver, NumericEmbedding, Task
@@ -19,6 +20,7 @@ from kerasnn.tables.outcome import Fitted, Outcome
 from kerasnn.tables.report import table_page
 from kerasnn.tables.rows import Array, Rows, read_rows, target_values
 from kerasnn.tables.streamed import StreamedRows, rows_folder, stream_rows
+from kerasnn.training.member_dealing import member_team
 from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 
 
@@ -113,6 +115,7 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: float = SECONDS_BETWEEN,
     resume: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Fitted:
     """Train a network on the training rows; arguments as for `NetworkClassifier`.
 
@@ -121,6 +124,7 @@ def fit(
 
     Raises:
         InputError: rows or settings that cannot be used.
+        WorkerLostError: another worker of the strategy has gone.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     if isinstance(folds, int) and folds > rows.n_trained:
@@ -150,10 +154,15 @@ def fit(
     )
     started = time.perf_counter()
     if isinstance(rows, StreamedRows):
+        # The folder of the checkpoints is the same for all workers.
+        shared, team = checkpoint is not None, member_team(strategy)
         with rows_folder(checkpoint) as folder:
-            estimator.fit_on_disk(rows.on_disk(folder))
+            on_disk = rows.on_disk(folder, team, shared=shared)
+            estimator.fit_on_disk(on_disk, strategy=strategy)
     else:
-        estimator.fit(rows.inputs(tested=False), rows.labels(tested=False))
+        estimator.fit(
+            rows.inputs(tested=False), rows.labels(tested=False), strategy=strategy
+        )
     return Fitted(rows, estimator, time.perf_counter() - started)
 
 

@@ -40,6 +40,7 @@ from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.ranges import Moments, Ranges
 from kerasnn.tables.rows import check_test_size, target_values
 from kerasnn.tables.survey import Survey, chunks_of, schema_of, surveyed
+from kerasnn.training.team import Team
 
 # At the most. Quantiles of so many rows are off by at most 0.8 % of the rows (rank_error).
 TEST_ROWS = 50_000
@@ -115,10 +116,17 @@ class StreamedRows:
         """The numbers of the rows that are not learned from, rising."""
         return np.sort(np.concatenate([self.test.index, self.held_out.index]))
 
-    def on_disk(self, folder: Path) -> TableOnDisk:
+    def on_disk(
+        self, folder: Path, team: Team | None = None, *, shared: bool = False
+    ) -> TableOnDisk:
         """As an estimator learns from it; the shards will lie in this folder.
 
         Shards that are there already are used if they are of the same table and settings.
+
+        Args:
+            folder: of the shards.
+            team: workers that train together.
+            shared: whether they have this folder in common; the chief writes it then.
         """
         return TableOnDisk(
             schema=self.schema,
@@ -127,11 +135,29 @@ class StreamedRows:
             n_rows=self.n_trained,
             held_out=self.held_out,
             held_out_targets=target_values(self.held_out[self.target.name], self.target),
-            write=lambda preprocessor: self._shards(preprocessor, folder),
+            write=lambda fitted: self._written(fitted, folder, team, shared=shared),
             fingerprint=self.fingerprint,
         )
 
-    def _shards(self, preprocessor: Preprocessor, folder: Path) -> Shards:
+    def _written(
+        self,
+        preprocessor: Preprocessor,
+        folder: Path,
+        team: Team | None,
+        *,
+        shared: bool,
+    ) -> Shards:
+        workers = 1 if team is None else team.workers
+        most_rows = min(SHARD_ROWS, -(-self.n_trained // workers))  # for each a shard
+
+        def written() -> str:
+            return str(self._shards(preprocessor, folder, most_rows).folder)
+
+        if team is not None and shared:
+            team.by_chief(written)
+        return open_shards(written())
+
+    def _shards(self, preprocessor: Preprocessor, folder: Path, most_rows: int) -> Shards:
         known = {
             "fingerprint": self.fingerprint,
             "preprocessing": preprocessor.to_dict(),
@@ -158,7 +184,7 @@ class StreamedRows:
             # Known once all rows have passed; the notes are written after them.
             notes.update(ranges=ranges.found(), moments=moments.found())
 
-        return write_shards(blocks(), folder, rows_per_shard=SHARD_ROWS, notes=notes)
+        return write_shards(blocks(), folder, rows_per_shard=most_rows, notes=notes)
 
     def _training_rows(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any]]]:
         """Checked rows to learn from, so many at a time, and their targets."""

@@ -177,8 +177,7 @@ class TeamRunner(Runner):
         wanted: FitDriver,
         inside: ArrayFeed | None = None,
     ) -> None:
-        if wanted not in ("auto", "graph"):
-            raise InputError(f"several workers train with driver='graph'; got {wanted!r}")
+        check_driver(wanted)
         super().__init__(programs, step, wanted=wanted, driver="graph", inside=inside)
         self.team = team
         self._seconds_per_step: float | None = None
@@ -251,6 +250,16 @@ class TeamRunner(Runner):
         gathered.assign(
             [np.repeat(v.mean(axis=0, keepdims=True), len(v), 0) for v in values]
         )
+
+
+def check_driver(wanted: FitDriver) -> None:
+    """A driver that several workers have.
+
+    Raises:
+        InputError: it is another one.
+    """
+    if wanted not in ("auto", "graph"):
+        raise InputError(f"several workers train with driver='graph'; got {wanted!r}")
 
 
 def make_runner(

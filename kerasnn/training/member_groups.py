@@ -3,12 +3,12 @@
 A group of rows is in memory at a time, and each member meets all of them, in an order of
 its own, before the next group comes. As with rows in memory (`member_plan`) the batches of
 a group differ by one row at the most, and the room that is left holds a row that weighs
-nothing.
+nothing. Of several workers each has shards of its own, and brings its part of every batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +32,9 @@ class GroupSource(RowSource, Protocol):
     def group_sizes(self, epoch: int | None) -> list[int]:
         """Rows of each group, in the order in which they come."""
 
+    def part(self, worker: int, workers: int) -> Self:
+        """What one of several workers reads."""
+
 
 class MemberGroups:
     """The calls of the loop over groups of rows.
@@ -39,11 +42,12 @@ class MemberGroups:
     Args:
         source: of the rows.
         seeds: of each member's row orders.
-        batch_size: rows of a member's batch, at most.
-        rows_of: takes a group of the source apart.
+        batch_size: rows of a member's batch, at most, of all workers together.
+        rows_of: takes rows of the source apart.
+        place: the number of this worker, and how many there are.
 
     Attributes:
-        width: rows of a member's batch.
+        width: this worker's rows of a member's batch; every worker has as many.
     """
 
     def __init__(
@@ -52,55 +56,63 @@ class MemberGroups:
         seeds: Sequence[int],
         batch_size: int,
         rows_of: Callable[[Any], Rows],
+        place: tuple[int, int] = (0, 1),
     ) -> None:
-        self.source = source
+        worker, workers = place
+        self._worker = worker
+        self._parts = [source.part(number, workers) for number in range(workers)]
+        self.source = self._parts[worker]
         self.seeds = seeds
-        self.width = BatchShape.of(source.most_rows, batch_size).width
+        self.most_rows = max(part.most_rows for part in self._parts)
+        self.width = BatchShape.of(self.most_rows, max(batch_size // workers, 1)).width
         self._rows_of = rows_of
-        pieces, _ = next(iter(source.pieces(None)))
+        pieces, _ = next(iter(self.source.pieces(None)))
         row = [np.array(part[:1]) for part in rows_of(next(pieces))]
+        row.append(np.ones(1, np.float32))  # how much it weighs
         # A row more than there are, which weighs nothing.
-        self._buffers = Buffers([*row, np.ones(1, np.float32)], source.most_rows + 1)
-        self._batches = Batches.of(
-            (*row, np.ones(1, np.float32)), [len(seeds) * self.width]
-        )
+        self._buffers = Buffers(row, self.most_rows + 1)
+        self._batches = Batches.of(tuple(row), [len(seeds) * self.width])
         self._reader = ThreadPoolExecutor(1, "kerasnn-read")
 
     def steps(self, epoch: int) -> int:
         """Of an epoch (from 0)."""
-        return sum(self._steps(size) for size in self.source.group_sizes(epoch))
+        return sum(self._steps(epoch))
 
     def calls(self, epoch: int, *, done: int = 0) -> Iterator[Call]:
         """The calls of an epoch, from a step on."""
-        sizes, first, before = self.source.group_sizes(epoch), 0, 0
-        number = 0
-        while number < len(sizes) and before + self._steps(sizes[number]) <= done:
-            before += self._steps(sizes[number])
-            first += sizes[number]
+        sizes, steps = self.source.group_sizes(epoch), self._steps(epoch)
+        number = before = 0
+        while number < len(steps) and before + steps[number] <= done:
+            before += steps[number]
             number += 1
-        if number == len(sizes):
+        if number == len(steps):
             return
-        for tensors in ahead(self._tensors(epoch, first), GROUPS_AHEAD, self._reader):
-            slots = self._slots(epoch, number, sizes[number])
+        groups = self._tensors(epoch, sum(sizes[:number]), len(steps) - number)
+        for tensors in ahead(groups, GROUPS_AHEAD, self._reader):
+            size = sizes[number] if number < len(sizes) else 0
+            slots = self._slots(epoch, number, size, steps[number])
             most = max(1, ROWS_PER_CALL // slots.shape[1])
             for start in range(done - before, len(slots), most):
                 yield self._call(tensors, slots[start : start + most], most, begin=done)
                 done = before + min(start + most, len(slots))
             before, number = done, number + 1
 
-    def _steps(self, size: int) -> int:
-        return -(-size // self.width)
+    def _steps(self, epoch: int) -> list[int]:
+        """Of each group: so many that the rows of every worker have room."""
+        sizes = [part.group_sizes(epoch) for part in self._parts]
+        groups = max(map(len, sizes))
+        padded = [own + [0] * (groups - len(own)) for own in sizes]
+        return [-(-max(group) // self.width) for group in zip(*padded, strict=True)]
 
-    def _slots(self, epoch: int, number: int, size: int) -> NDArray[np.int32]:
+    def _slots(self, epoch: int, number: int, size: int, steps: int) -> NDArray[np.int32]:
         """The rows of a group in batches: [steps, members * width] row numbers."""
-        shape = BatchShape(self._steps(size), self.width)
-        rows, padding = np.arange(size, dtype=np.int32), self.source.most_rows
-        members = [
-            spread(rows, (seed, epoch, number), shape, padding) for seed in self.seeds
-        ]
+        shape = BatchShape(steps, self.width)
+        rows, padding = np.arange(size, dtype=np.int32), self.most_rows
+        place = (epoch, number, self._worker)
+        members = [spread(rows, (seed, *place), shape, padding) for seed in self.seeds]
         return np.concatenate(members, axis=1)
 
-    def _tensors(self, epoch: int, first: int) -> Iterator[list[tf.Tensor]]:
+    def _tensors(self, epoch: int, first: int, groups: int) -> Iterator[list[tf.Tensor]]:
         """x, codes, targets and weights, of one shape whatever is in them."""
         for pieces, order in self.source.pieces(epoch, first=first):
             leaves, _ = self._buffers.take()
@@ -113,6 +125,12 @@ class MemberGroups:
                 begin = end
             weights = leaves[-1]
             weights[: len(order)], weights[len(order) :] = 1.0, 0.0
+            yield [shared_tensor(leaf) for leaf in leaves]
+            groups -= 1
+        for _ in range(groups):  # in which only others have rows
+            leaves, _ = self._buffers.take()
+            for leaf in leaves:
+                leaf[:] = 0
             yield [shared_tensor(leaf) for leaf in leaves]
 
     def _call(

@@ -15,6 +15,8 @@ from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
 from kerasnn.training.loop import Logs
 from kerasnn.training.member_adam import MemberAdam, flat_then_cosine
+from kerasnn.training.member_dealing import rows_of
+from kerasnn.training.team import Team
 
 Data = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # x, codes, targets, weights
 
@@ -27,14 +29,27 @@ class MemberLearner:
         cycles: waves of the learning rate.
         smoothing: of the labels.
         drops: whether there is dropout; its rate is a Variable.
+        team: workers that train it together. Each of them must be given the same batches
+            in the same order, by whatever loop, under driver "graph"; `train_step` takes
+            its worker's rows of them, and changes the weights as one process would.
+        own_batches: each is given its own part of every batch instead, of equal size.
     """
 
     def __init__(
-        self, network: TabularNetwork, *, cycles: int, smoothing: float, drops: bool
+        self,
+        network: TabularNetwork,
+        *,
+        cycles: int,
+        smoothing: float,
+        drops: bool,
+        team: Team | None = None,
+        own_batches: bool = False,
     ) -> None:
         self.network = network
         self.smoothing = smoothing
         self.drops = drops
+        self.rows = rows_of(team)
+        self.batches = rows_of(team, own_batches=own_batches)
         self.optimizer = MemberAdam(network.trained, cycles)
         self._trained = raw_variables(t.variable for t in network.trained)
         members = network.members
@@ -69,7 +84,8 @@ class MemberLearner:
         Returns:
             The running mean of each member's loss, [members].
         """
-        x, codes, targets, weights = (self._by_member(tensor) for tensor in data)
+        batch = [self._by_member(tensor) for tensor in data]
+        x, codes, targets, weights = map(self.batches.of, batch)
         progress = self.optimizer.progress
         with tf.GradientTape() as tape:
             outputs = self.network.member_outputs(
@@ -78,22 +94,32 @@ class MemberLearner:
                 dropout=self.dropout * flat_then_cosine(progress) if self.drops else None,
                 seeds=self.seeds,
                 step=self.optimizer.step,
+                first_row=self.batches.first(batch[0]),
             )
             losses = self.network.losses_of_rows(targets, outputs, self.smoothing)
             # A sum over members: each has its own gradients, as if it were alone.
-            loss = tf.reduce_sum(tf.reduce_mean(weights * losses, axis=1))
-        self.optimizer.apply(tape.gradient(loss, self._trained))
-        return self._update_metrics(losses, weights)
+            loss = tf.reduce_sum(self.batches.mean(weights * losses, batch[0]))
+        found = [*tape.gradient(loss, self._trained), *_sums(losses, weights)]
+        metrics = (self.loss_sum, self.weight_sum)
+        *gradients, loss_sums, weight_sums = self.batches.joined(
+            found, [*self._trained, *metrics]
+        )
+        self.optimizer.apply(gradients)
+        return self._update_metrics(loss_sums, weight_sums)
 
     def test_step(self, data: Data) -> Logs:
-        """One batch of each member taken into the metrics, nothing learned."""
+        """One batch of each member taken into the metrics, nothing learned.
+
+        On several workers each takes all rows.
+        """
         x, codes, targets, weights = (self._by_member(tensor) for tensor in data)
         outputs = self.network.member_outputs(x, codes)
-        return self._update_metrics(self.network.losses_of_rows(targets, outputs), weights)
+        losses = self.network.losses_of_rows(targets, outputs)
+        return self._update_metrics(*_sums(losses, weights))
 
-    def _update_metrics(self, losses: tf.Tensor, weights: tf.Tensor) -> Logs:
-        self.loss_sum.assign_add(tf.reduce_sum(weights * losses, axis=1))
-        self.weight_sum.assign_add(tf.reduce_sum(weights, axis=1))
+    def _update_metrics(self, loss_sums: tf.Tensor, weight_sums: tf.Tensor) -> Logs:
+        self.loss_sum.assign_add(loss_sums)
+        self.weight_sum.assign_add(weight_sums)
         return self.get_metrics_result()
 
     def reset_metrics(self) -> None:
@@ -110,6 +136,8 @@ class MemberLearner:
     ) -> NDArray[np.float32]:
         """The outputs of each member for some rows of its own, nothing learned.
 
+        On several workers each computes its part of the rows, and has those of all.
+
         Args:
             x: of all rows.
             codes: of all rows.
@@ -118,11 +146,12 @@ class MemberLearner:
         Returns:
             [members, rows, n_logits].
         """
+        own = self.rows.of(rows)
         parts = [
             self.network.member_outputs(tf.gather(x, part), tf.gather(codes, part))
-            for part in np.array_split(rows, -(-rows.shape[1] // ROWS_AT_ONCE), axis=1)
+            for part in np.array_split(own, -(-own.shape[1] // ROWS_AT_ONCE) or 1, axis=1)
         ]
-        return tf.concat(parts, axis=1).numpy()
+        return self.rows.gathered(tf.concat(parts, axis=1).numpy(), rows)
 
     def _by_member(self, tensor: tf.Tensor) -> tf.Tensor:
         """[members * batch, ...] as [members, batch, ...]."""
@@ -130,6 +159,11 @@ class MemberLearner:
 
 
 ROWS_AT_ONCE = 4096
+
+
+def _sums(losses: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor]:
+    """What the metrics take of a batch: of each member, of the losses and the weights."""
+    return [tf.reduce_sum(weights * losses, axis=1), tf.reduce_sum(weights, axis=1)]
 
 
 def member_weights(network: TabularNetwork, members: slice) -> list[NDArray[Any]]:

@@ -31,13 +31,15 @@ class RunCheckpoints:
         folder: of the checkpoints.
         every_seconds: between two of them.
         resume: whether to go on from the newest one, if there is one.
+        replicas: that train together, of all workers; each has what only it knows.
 
     Attributes:
         found: the checkpoint to go on from; None at the beginning of a run.
         run: a name that this run has, also after it was resumed.
 
     Raises:
-        InputError: the folder holds checkpoints, and it was not said to go on from them.
+        InputError: the folder holds checkpoints, and it was not said to go on from them,
+            or they are of more or fewer replicas.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class RunCheckpoints:
         *,
         every_seconds: float = SECONDS_BETWEEN,
         resume: bool = False,
+        replicas: int = 1,
     ) -> None:
         if isinstance(folder, str | Path):
             folder = CheckpointFolder(folder)
@@ -60,6 +63,8 @@ class RunCheckpoints:
             )
         if numbers:
             self.found = self.folder.newest()
+        self.replicas = replicas
+        self._check_replicas()
         self.run: str = self.found.description["run"] if self.found else uuid4().hex
         self._number = max(numbers, default=0)
         self._last = time.monotonic()
@@ -79,6 +84,16 @@ class RunCheckpoints:
                 f"{self.found.path}: was made with {name}={saved!r}; got {given!r}"
             )
         return saved
+
+    def _check_replicas(self) -> None:
+        if self.found is None:
+            return
+        saved = self.found.description["settings"].get("replicas", 1)
+        if saved != self.replicas:
+            raise InputError(
+                f"{self.found.path}: was made by {saved} worker{'s' * (saved > 1)}, and as"
+                f" many must go on from it; got {self.replicas}. Another folder begins anew"
+            )
 
     def driver(self, given: FitDriver) -> FitDriver:
         """The driver of the run so far, or the one that is given.
@@ -110,10 +125,11 @@ class RunCheckpoints:
             InputError: the checkpoint cannot be written.
         """
         self._number += 1
+        settings = {**description["settings"], "replicas": self.replicas}
         path = self.folder.save(
             self._number,
             {name: storable(array) for name, array in arrays.items()},
-            {**description, "run": self.run},
+            {**description, "settings": settings, "run": self.run},
         )
         self._last = time.monotonic()
         return path

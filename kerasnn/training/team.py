@@ -8,7 +8,8 @@ depends on time, signals, files or chance is agreed on here. How a step is dealt
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import keras
@@ -104,20 +105,40 @@ class Team:
             return list(map(float, values))
         table = np.zeros((self.workers, len(values)))
         table[self.worker] = values
-        return self._sum(table).max(axis=0).tolist()
+        return self.total(table).max(axis=0).tolist()
+
+    def chiefs(self, values: Sequence[float]) -> list[float]:
+        """The values that the chief has."""
+        own = np.array(values, np.float64)
+        return self.total(own if self.is_chief else np.zeros_like(own)).tolist()
 
     def from_chief(self, content: bytes) -> bytes:
         """What the chief has; what the others give is not looked at."""
         if self.workers == 1:
             return content
         size = int(self.most([len(content) if self.is_chief else 0])[0])
-        if not size:
-            return b""  # a collective over nothing ends the process
         words = np.zeros(-(-size // 4), np.int32)
         if self.is_chief:
             padded = content + bytes(-len(content) % 4)
             words[:] = np.frombuffer(padded, np.int32)
-        return self._sum(words).tobytes()[:size]
+        return self.total(words).tobytes()[:size]
+
+    def by_chief(self, work: Callable[[], str]) -> str:
+        """Have the chief do something; what it returns is known to all.
+
+        Raises:
+            InputError: the chief's work did, and it is raised in every worker.
+        """
+        done = {}
+        if self.is_chief:
+            try:
+                done = {"returned": work()}
+            except InputError as error:
+                done = {"failed": str(error)}
+        done = json.loads(self.from_chief(json.dumps(done).encode()))
+        if "failed" in done:
+            raise InputError(done["failed"])
+        return done["returned"]
 
     def seed(self, given: int | None) -> int | None:
         """A seed for all: that which was given to each, or one that the chief draws."""
@@ -156,15 +177,19 @@ class Team:
         except _LOST as error:
             raise WorkerLostError(self.worker, self.workers) from error
 
-    def _sum(self, array: np.ndarray) -> np.ndarray:
+    def total(self, array: np.ndarray) -> np.ndarray:
+        """Outside of graphs: the sum of the arrays that the workers have."""
+        if not array.size:
+            return array  # a collective over nothing ends the process
         with self.together():
-            return self._summed(tf.constant(array)).numpy()
+            flat = self._summed(array.dtype.name)(tf.constant(array.reshape(-1))).numpy()
+        return flat.reshape(array.shape)
 
-    @functools.cached_property
-    def _summed(self) -> Any:
-        """Sums a tensor over the workers."""
+    @functools.cache  # noqa: B019 - a team is kept for ever
+    def _summed(self, dtype: str) -> Any:
+        """Sums a flat tensor over the workers."""
 
-        @tf.function(reduce_retracing=True, autograph=False)
+        @tf.function(input_signature=[tf.TensorSpec([None], dtype)], autograph=False)
         def summed(tensor: tf.Tensor) -> tf.Tensor:
             def of_replica() -> tf.Tensor:
                 return tf.where(self.replica_here == 0, tensor, tf.zeros_like(tensor))

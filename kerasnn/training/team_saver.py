@@ -12,15 +12,13 @@ from signal import Signals
 from typing import Any
 
 import numpy as np
-from keras import callbacks as keras_callbacks
 from numpy.typing import NDArray
 
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
-from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
 from kerasnn.training.replicas import LocalValues, local_variables
 from kerasnn.training.run_checkpoints import RunCheckpoints, name_of
-from kerasnn.training.saver import Drives, Position, Saver, all_variables
+from kerasnn.training.saver import Drives, Saver, all_variables
 from kerasnn.training.team import Team
 
 
@@ -52,15 +50,8 @@ class ChiefsFolder(CheckpointFolder):
         Raises:
             InputError: it cannot; raised in every worker.
         """
-        failed = ""
-        if self._team.is_chief:
-            try:
-                CheckpointFolder(self.folder, keep=self.keep).save(
-                    number, arrays, description
-                )
-            except InputError as error:
-                failed = str(error)
-        self._raise(failed)
+        chiefs = CheckpointFolder(self.folder, keep=self.keep)
+        self._team.by_chief(lambda: str(chiefs.save(number, arrays, description)))
         return self.path(number)
 
     def newest(self) -> Checkpoint | None:
@@ -80,11 +71,6 @@ class ChiefsFolder(CheckpointFolder):
             received = CheckpointFolder(folder)
             received.path(number).write_bytes(content)
             return replace(received.load(number), path=self.path(number))
-
-    def _raise(self, failed: str) -> None:
-        failed = self._team.from_chief(failed.encode()).decode()
-        if failed:
-            raise InputError(failed)
 
 
 class LocalVariable:
@@ -128,7 +114,10 @@ class TeamCheckpoints(RunCheckpoints):
         self, team: Team, folder: str | Path, *, every_seconds: float, resume: bool
     ) -> None:
         super().__init__(
-            ChiefsFolder(team, folder), every_seconds=every_seconds, resume=resume
+            ChiefsFolder(team, folder),
+            every_seconds=every_seconds,
+            resume=resume,
+            replicas=team.replicas,
         )
         self._team = team
         self._agreed: Signals | None = None
@@ -157,16 +146,6 @@ class TeamSaver(Saver):
     def __init__(self, team: Team, kept: RunCheckpoints) -> None:
         super().__init__(kept)
         self._team = team
-
-    def begin(
-        self,
-        runner: Drives,
-        settings: Mapping[str, Any],
-        callbacks: keras_callbacks.CallbackList,
-    ) -> Position | None:
-        """See `Saver`; there must be as many replicas as when it began."""
-        replicas = {"replicas": self._team.replicas}
-        return super().begin(runner, {**settings, **replicas}, callbacks)
 
     def variables_of(self, runner: Drives) -> list[Any]:
         """All that changes in training."""

@@ -1,0 +1,100 @@
+"""The rows that workers take of a batch are the batch, and what they find adds up."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerasnn.errors import InputError
+from kerasnn.models import TabularNetwork
+from kerasnn.training.member_dealing import AllRows, TeamRows, member_team, rows_of
+from kerasnn.training.members import MemberLearner
+
+MEMBERS = 3
+
+
+def dealt(workers):
+    """How each of so many workers sees it; nothing is sent."""
+    teams = [
+        SimpleNamespace(worker=i, workers=workers, sum=lambda x: x) for i in range(workers)
+    ]
+    return [TeamRows(team) for team in teams]
+
+
+def batch_of(width):
+    return np.random.default_rng(width).normal(size=(MEMBERS, width, 2)).astype(np.float32)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 5))
+def test_the_rows_of_the_workers_are_the_batch(width, workers):
+    batch = batch_of(width)
+    parts = [rows.of(batch) for rows in dealt(workers)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), batch)
+    sizes = [part.shape[1] for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    firsts = [rows.first(batch) for rows in dealt(workers)]
+    assert firsts == np.cumsum([0, *sizes[:-1]]).tolist()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_the_means_of_the_workers_add_up_to_that_of_the_batch(known):
+    batch = batch_of(7)
+
+    def means(values):
+        return [rows.mean(rows.of(values)[..., 0], values) for rows in dealt(3)]
+
+    spec = tf.TensorSpec([MEMBERS, 7 if known else None, 2])
+    found = tf.add_n(tf.function(means, input_signature=[spec])(batch))
+    np.testing.assert_allclose(found, batch[..., 0].mean(axis=1), rtol=1e-5)
+
+
+def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
+    """With dropout, whose masks are those of the whole batch."""
+    width = 5
+    x = rng.normal(size=(MEMBERS * width, 3)).astype(np.float32)
+    codes = rng.integers(0, 4, (MEMBERS * width, 1)).astype(np.int32)
+    targets = rng.integers(0, 3, MEMBERS * width).astype(np.int32)
+    weights = rng.uniform(0.5, 2, MEMBERS * width).astype(np.float32)
+
+    def found(rows):
+        network = TabularNetwork(
+            2,
+            3,
+            3,
+            task="multiclass",
+            cardinalities=(4,),
+            members=MEMBERS,
+            hidden_units=(6,),
+        )
+        learner = MemberLearner(network, cycles=1, smoothing=0.1, drops=True)
+        sample = np.broadcast_to(x[:8], (MEMBERS, 8, 3))
+        network.initialize(sample, np.broadcast_to(codes[:8], (MEMBERS, 8, 1)), [1, 2, 3])
+        learner.begin([4, 5, 6], steps=9, learning_rate=0.1, weight_decay=0.0, dropout=0.4)
+        learner.rows = rows
+        seen = []
+        learner.optimizer.apply = seen.extend
+        learner.train_step(tuple(map(tf.constant, (x, codes, targets, weights))))
+        return [*map(tf.convert_to_tensor, seen), learner.loss_sum, learner.weight_sum]
+
+    alone = found(AllRows())
+    for several in zip(*map(found, dealt(3)), strict=True):
+        whole = alone.pop(0)
+        np.testing.assert_allclose(np.sum(several, axis=0), whole, atol=1e-5)
+    assert not alone
+
+
+def test_one_process_has_all_rows():
+    assert type(rows_of(None)) is AllRows
+    assert member_team(None) is None
+
+
+def test_a_strategy_of_one_process_is_refused():
+    with pytest.raises(InputError) as raised:
+        member_team(tf.distribute.MirroredStrategy(["CPU:0"]))
+    assert str(raised.value) == (
+        "strategy must be a tf.distribute.MultiWorkerMirroredStrategy; got MirroredStrategy"
+    )
