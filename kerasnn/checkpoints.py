@@ -170,9 +170,10 @@ class CheckpointFolder:
             self.path(number).unlink(missing_ok=True)
 
     def _remove_half_written(self) -> None:
-        """What a process that died was writing."""
+        """What a process that died was writing; folders are not of checkpoints."""
         for partial in self.folder.glob(".partial-*"):
-            partial.unlink(missing_ok=True)
+            if not partial.is_dir():
+                partial.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

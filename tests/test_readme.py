@@ -45,6 +45,16 @@ def test_the_example_of_faster_fit_runs(tmp_path, monkeypatch, capsys):
     )
 
 
+def test_the_example_of_larger_than_memory_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "".join(blocks(ROOT / "docs" / "larger-than-memory.md", "python"))
+    names = {}
+    exec(compile(code, "larger-than-memory.md", "exec"), names)
+    assert names["history"].history["val_loss"][-1] < 1
+    assert names["prices"].shape == (1000, 1)
+    assert (tmp_path / "runs" / "price" / "rows" / "validation").is_dir()
+
+
 def test_the_examples_of_tables_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = "".join(blocks(ROOT / "docs" / "tables.md", "python"))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasnn import abandoned
 from kerasnn.datasets.shards import Shards, open_shards, write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.errors import InputError
@@ -32,7 +33,7 @@ def test_what_is_read_is_what_was_written_in_shards_of_one_size(tmp_path):
     assert shards.notes == {"a": [1]}
     y = np.concatenate([shards.shard(i)["y"] for i in range(4)])
     np.testing.assert_array_equal(y, np.arange(19))
-    assert isinstance(shards.shard(0)["x"], np.memmap)
+    assert not isinstance(shards.shard(0)["x"], np.memmap)
     assert open_shards(tmp_path / "s") == shards
 
 
@@ -115,6 +116,41 @@ def test_a_shard_that_vanished_was_cut_or_changed_is_named(tmp_path):
     assert str(raised.value) == (
         f"{path}: the shard is not there, which {folder / 'shards.json'} lists"
     )
+
+
+def test_a_shard_cut_short_after_it_was_opened_is_an_error_and_no_signal(tmp_path):
+    shards = write_shards(blocks([2000]), tmp_path / "s")
+    path = tmp_path / "s" / "000000-x.npy"
+    whole = path.read_bytes()
+    for length, problem in (
+        (
+            4128,
+            "Failed to read all data for array. Expected (2000, 2) = 4000 elements, could"
+            " only read 1000 elements. (file seems not fully written?)",
+        ),
+        (0, "No data left in file"),
+    ):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError) as raised:
+            shards.shard(0)
+        assert str(raised.value) == f"{path}: the shard is damaged: {problem}"
+
+
+def test_arrays_may_have_any_names(tmp_path):
+    arrays = {"a/b": np.arange(3), "a%2Fb": -np.arange(3)}
+    shards = write_shards([arrays], tmp_path / "s")
+    for name, array in shards.shard(0).items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_what_killed_writers_left_goes_when_the_next_one_writes(tmp_path):
+    mine = abandoned.mark(os.getpid())
+    gone = abandoned.mark(2**22 + 1)  # more than there can be
+    for name in (mine, gone, ".partial-elsewhere-1-"):
+        (tmp_path / f"{name}x").mkdir()
+    write_shards(blocks([5]), tmp_path / "s")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([f"{mine}x", ".partial-elsewhere-1-x", "s"])
 
 
 def test_a_folder_without_a_description_is_no_folder_of_shards(tmp_path):

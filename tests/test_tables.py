@@ -105,7 +105,7 @@ def test_cells_of_a_list_keep_their_types():
         (
             "rows.xlsx",
             "rows.xlsx: is of an unknown kind; files end in .csv, .csv.gz, .tsv or"
-            " .parquet, and a folder holds .parquet files",
+            " .parquet, and a folder holds files of one kind",
         ),
     ],
 )
@@ -239,7 +239,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         assert str(caught.value) == f"{tmp_path / name}: there is no such file"
     with pytest.raises(InputError) as caught:
         as_table(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: the folder holds no .parquet file"
+    assert str(caught.value) == f"{tmp_path}: the folder holds no .csv or .parquet file"
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])

@@ -13,9 +13,16 @@ from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.inference import infer_schema
 from kerasnn.datasets.inputs import input_names, raw_columns
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
+from kerasnn.datasets.number_rows import (
+    InputArray,
+    NumberRows,
+    check_columns,
+    column_names,
+)
 from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.shards import Shards, open_shards, write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets.table_files import table_files
 from kerasnn.datasets.tables import as_table, table_chunks
 from kerasnn.datasets.target import infer_target
 
@@ -28,14 +35,18 @@ __all__ = [
     "N_CLASSES",
     "WHOLE_AS_FLOAT",
     "Column",
+    "InputArray",
     "LeftOut",
+    "NumberRows",
     "Schema",
     "Shards",
     "ShuffledShards",
     "Target",
     "as_table",
     "category_text",
+    "check_columns",
     "checked_table",
+    "column_names",
     "digits",
     "infer_schema",
     "infer_target",
@@ -45,5 +56,6 @@ __all__ = [
     "raw_columns",
     "read_numbers",
     "table_chunks",
+    "table_files",
     "write_shards",
 ]

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ _NUMBER = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)",
     re.ASCII | re.IGNORECASE,
 )
+# Of the numbers those that `_is_plain_number` need not look at: most of them.
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -71,6 +73,27 @@ def dates(
     """
     cells = values if isinstance(values, Cells) else read_cells(values)
     return _each(cells, _date, np.datetime64("NaT", "s"), "datetime64[s]")
+
+
+def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
+    """The cells of a CSV column as numbers.
+
+    Args:
+        texts: None where missing.
+
+    Returns:
+        [rows], NaN where missing; None if a cell is no plain number, or all are missing.
+    """
+    present = [text for text in texts if text is not None]
+    plain = _PLAIN.fullmatch
+    if not present or not all(plain(t) or _is_plain_number(t.strip()) for t in present):
+        return None
+    found = np.array(present, dtype=object).astype(np.float64)
+    if len(found) == len(texts):
+        return found
+    read = np.full(len(texts), np.nan)
+    read[[text is not None for text in texts]] = found
+    return read
 
 
 def are_plain_numbers(cells: Cells) -> bool:

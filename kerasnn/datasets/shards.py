@@ -1,4 +1,4 @@
-"""Rows on disk in blocks that are mapped into memory, for tables that are larger than it.
+"""Rows on disk in blocks that are read one by one, for tables that are larger than memory.
 
 A folder of shards holds, for each block of rows, one `.npy` file of each array, and
 `shards.json`, which says what there must be. It is written beside and renamed: a folder
@@ -7,16 +7,15 @@ of shards is whole or absent. What the arrays mean is left to whoever wrote them
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn.abandoned import folder_beside, remove
 from kerasnn.errors import InputError
 
 FORMAT = 1
@@ -59,7 +58,11 @@ class Shards:
         return sum(self.sizes)
 
     def shard(self, number: int) -> dict[str, NDArray[Any]]:
-        """The arrays of a shard, mapped into memory.
+        """The arrays of a shard, read into memory.
+
+        They are not mapped: a process that touches a map whose file was cut short in the
+        meantime gets SIGBUS, and no look at the length before can exclude that. What is
+        read of such a file is too short, which is an error.
 
         Raises:
             InputError: a file vanished, was cut short, or is of another shape.
@@ -73,13 +76,16 @@ class Shards:
             InputError: see `shard`.
         """
         for number in range(len(self.sizes)):
-            self.shard(number)
+            for name in self.arrays:
+                self._array(number, name, mmap_mode="r")
 
-    def _array(self, number: int, name: str) -> NDArray[Any]:
+    def _array(
+        self, number: int, name: str, *, mmap_mode: Literal["r"] | None = None
+    ) -> NDArray[Any]:
         path = self.folder / file_name(number, name)
         spec = self.arrays[name]
         try:
-            array = np.load(path, mmap_mode="r")
+            array = np.load(path, mmap_mode=mmap_mode)
         except FileNotFoundError:
             raise InputError(
                 f"{path}: the shard is not there, which {self.folder / DESCRIPTION} lists"
@@ -96,8 +102,8 @@ class Shards:
 
 
 def file_name(number: int, name: str) -> str:
-    """Of an array of a shard."""
-    return f"{number:06}-{name}.npy"
+    """Of an array of a shard; a name may be any text."""
+    return f"{number:06}-{name.replace('%', '%25').replace('/', '%2F')}.npy"
 
 
 def open_shards(folder: str | Path) -> Shards:
@@ -155,7 +161,7 @@ def write_shards(
         raise InputError(f"{folder}: is there already; shards need a folder of their own")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+        beside = folder_beside(folder.parent)
     except OSError as error:
         raise _not_written(folder, error) from None
     try:
@@ -166,10 +172,10 @@ def write_shards(
         beside.chmod(0o755)  # mkdtemp's is for the owner alone
         os.rename(beside, folder)
     except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         raise _not_written(folder, error) from None
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         raise
     return open_shards(folder)
 
@@ -238,4 +244,6 @@ def _dims(spec: ArraySpec) -> str:
 
 
 def _not_written(folder: Path, error: OSError) -> InputError:
-    return InputError(f"{folder}: cannot be written: {error.strerror or error}")
+    # What NumPy raises has no errno.
+    told = error.strerror or f"the disk does not take all of it: {error}"
+    return InputError(f"{folder}: cannot be written: {told}")

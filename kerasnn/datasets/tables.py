@@ -12,15 +12,12 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from kerasnn.datasets.csv_table import csv_blocks, numbers_where_possible
+from kerasnn.datasets.csv_table import numbers_where_possible
 from kerasnn.datasets.names import check_different
-from kerasnn.datasets.parquet import parquet_chunks
+from kerasnn.datasets.table_files import file_chunks, is_csv, table_files
 from kerasnn.errors import InputError, check_whole_number
 
-_CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
-_PARQUET_ENDINGS = (".parquet", ".pq")
 _BLOCK = 50_000  # rows taken from a file at a time where all are wanted
-_ENDINGS = "files end in .csv, .csv.gz, .tsv or .parquet, and a folder holds .parquet files"
 
 
 def as_table(source: Any) -> pd.DataFrame:
@@ -28,9 +25,9 @@ def as_table(source: Any) -> pd.DataFrame:
 
     Args:
         source: the path of a CSV file (plain or .gz), of a Parquet file or of a folder of
-            them; a pandas, polars or Arrow table; a dict of columns; a NumPy array
-            [rows, columns], whose columns are named x0, x1, ... unless it is a structured
-            one; a list of rows.
+            files of one kind (see `table_files`); a pandas, polars or Arrow table; a dict
+            of columns; a NumPy array [rows, columns], whose columns are named x0, x1, ...
+            unless it is a structured one; a list of rows.
 
     Returns:
         [rows, columns], rows numbered from 0, names text. In a CSV file the columns that
@@ -41,8 +38,10 @@ def as_table(source: Any) -> pd.DataFrame:
             name.
     """
     if isinstance(source, (str, Path)):
-        blocks = list(_blocks(Path(source), _BLOCK))
+        files = table_files(source)
+        blocks = [block for _, block in file_chunks(files, _BLOCK)]
         table = blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
+        return numbers_where_possible(table) if is_csv(files[0]) else table
     elif isinstance(source, pd.DataFrame):
         table = source.reset_index(drop=True)
     elif isinstance(source, Mapping):
@@ -53,45 +52,27 @@ def as_table(source: Any) -> pd.DataFrame:
         table = _of_rows(source)
     else:
         table = _of_other_frame(source)
-    table = _with_names(table)
-    is_text_file = isinstance(source, (str, Path)) and _is_csv(Path(source))
-    return numbers_where_possible(table) if is_text_file else table
+    return _with_names(table)
 
 
-def table_chunks(path: str | Path, rows: int) -> Iterator[pd.DataFrame]:
-    """The rows of a file or of a folder of Parquet files, so many at a time.
+def table_chunks(path: str | Path | Sequence[Path], rows: int) -> Iterator[pd.DataFrame]:
+    """The rows of a file or of the files of a folder, so many at a time.
 
     A CSV file's cells stay text: whether a column is all numbers is known at its end.
+    What is in memory does not grow with the rows of a file.
 
     Args:
-        path: as for `as_table`.
+        path: as for `as_table`; or what `table_files` gave for it: who reads twice will
+            have the same files, and is told of one that is gone.
         rows: the most that a chunk has.
 
     Raises:
         InputError: the file cannot be used; the message names it.
     """
     check_whole_number("rows", rows, least=1)
-    for block in _blocks(Path(path), rows):
-        yield _with_names(block)
-
-
-def _blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.name.endswith(_PARQUET_ENDINGS))
-        if not files:
-            raise InputError(f"{path}: the folder holds no .parquet file")
-        for file in files:
-            yield from parquet_chunks(file, rows)
-    elif path.name.lower().endswith(_PARQUET_ENDINGS):
-        yield from parquet_chunks(path, rows)
-    elif _is_csv(path):
-        yield from csv_blocks(path, rows)
-    else:
-        raise InputError(f"{path}: is of an unknown kind; {_ENDINGS}")
-
-
-def _is_csv(path: Path) -> bool:
-    return path.name.lower().endswith(_CSV_ENDINGS)
+    files = table_files(path) if isinstance(path, (str, Path)) else path
+    for _, chunk in file_chunks(files, rows):
+        yield chunk
 
 
 def _with_names(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,12 @@
 """Writing version folders, each whole or absent."""
 
 import os
-import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kerasnn.abandoned import folder_beside, remove
 from kerasnn.errors import InputError
 from kerasnn.manifest import read_manifest, versions
 
@@ -42,15 +41,14 @@ def new_version(folder: Path) -> Iterator[Path]:
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder)
-        beside = Path(tempfile.mkdtemp(prefix=_mark(os.getpid()), dir=folder))
+        beside = folder_beside(folder)
         beside.chmod(0o755)  # mkdtemp's is for the owner alone
     except OSError as error:
         raise _not_writable(folder, error) from None
     try:
         yield beside
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         with suppress(OSError):  # another process writes there too
             for parent in made:
                 parent.rmdir()
@@ -82,20 +80,6 @@ def version_of_run(folder: str | Path, run: str) -> Path | None:
         if manifest.get("run") == run:
             return folder / str(number)
     return None
-
-
-def _mark(process: int) -> str:
-    """How the names of a process's half-written folders begin."""
-    return f".partial-{socket.gethostname()}-{process}-"
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """What a process on this machine was writing when it was killed."""
-    start = _mark(0).removesuffix("0-")
-    for path in folder.glob(f"{start}*"):
-        process = path.name.removeprefix(start).split("-")[0]
-        if process.isdecimal() and not Path(f"/proc/{process}").exists():
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _not_writable(folder: Path, error: OSError) -> InputError:

@@ -38,6 +38,7 @@ from kerasnn.training.ladder import check_driver, check_possible, tell_keras
 from kerasnn.training.programs import programs_of
 from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.steps import Optimizer
+from kerasnn.training.table_source import takes_tables
 from kerasnn.training.team import team_of
 from kerasnn.training.team_saver import make_checkpoints, make_saver
 from kerasnn.training.trainer import Trainer
@@ -45,6 +46,7 @@ from kerasnn.training.trainer import Trainer
 Verbose = Literal["auto", 0, 1, 2]
 
 
+@takes_tables
 def fit(  # noqa: D417 - those of Model.fit are told there
     model: keras.Model | tf.Module,
     x: Any = None,
@@ -77,6 +79,12 @@ def fit(  # noqa: D417 - those of Model.fit are told there
 
     Args:
         model: a compiled `keras.Model`, or a `tf.Module` network of `kerasnn.models`.
+        x, y, sample_weight, validation_data: also the path of a CSV or Parquet file or of
+            a folder of them, with the names of the columns that are targets and weights:
+            `fit(model, "rows/", "price", validation_data=("later.csv", "price"))`. All
+            other columns, which must be numbers, become one matrix, in their order; a
+            model with several inputs gets the columns of their names. They are written to
+            shards in the folder for temporary files (TMPDIR), or among the checkpoints.
         seed: of the row orders. None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         driver: "auto" takes XLA for long runs and a TensorFlow graph for short ones, and
@@ -221,6 +229,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     return model.history
 
 
+@takes_tables
 def evaluate(
     model: keras.Model | tf.Module,
     x: Any = None,
@@ -236,9 +245,9 @@ def evaluate(
 ) -> Any:
     """Loss and metrics, as `model.evaluate` gives them, many steps in each call.
 
-    The arguments are those of `keras.Model.evaluate`; for `driver` see `fit` ("auto" does
-    without XLA here). With verbose="auto" there is a progress bar only if the rows take
-    more than one call.
+    The arguments are those of `keras.Model.evaluate`, and paths as for `fit`; for `driver`
+    see there ("auto" does without XLA here). With verbose="auto" there is a progress bar
+    only if the rows take more than one call.
 
     Returns:
         One number, a list in the order of `model.metrics`, or a dict; for a `tf.Module`

@@ -25,11 +25,13 @@ from kerasnn.training.ladder import (
 from kerasnn.training.loop import Layout, Tensors
 from kerasnn.training.model_fit import Verbose, check_for_network
 from kerasnn.training.programs import REFUSALS, Batches, programs_of, refusal
+from kerasnn.training.table_source import takes_tables
 from kerasnn.training.trainer import Trainer
 
 Call = tuple[int, int, Callable[[], Tensors]]  # first and last batch, and their outputs
 
 
+@takes_tables
 def predict(
     model: keras.Model | tf.Module,
     x: Any,
@@ -42,8 +44,9 @@ def predict(
 ) -> Any:
     """What the model answers, as `model.predict` gives it.
 
-    The arguments are those of `keras.Model.predict`; for `driver` see `fit` ("auto" does
-    without XLA here). With verbose="auto" a single batch gets no progress bar.
+    The arguments are those of `keras.Model.predict`, and `x` may be a path as for `fit`;
+    for `driver` see there ("auto" does without XLA here). With verbose="auto" a single
+    batch gets no progress bar.
 
     Returns:
         NumPy arrays [rows, ...] in the structure of the model's outputs. For a `tf.Module`

@@ -1,0 +1,100 @@
+"""What a Keras model takes of a table: all columns as one matrix, or columns by name."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+from kerasnn.errors import InputError
+
+RESERVED = ("y", "sample_weight")  # what rows on disk call targets and weights
+
+
+class ModelInput(NamedTuple):
+    """An input of a model.
+
+    Attributes:
+        name: in the rows; that of the column if it is one.
+        dtype: NumPy's name.
+        flat: whether it is [rows] and not [rows, columns].
+    """
+
+    name: str
+    dtype: str
+    flat: bool
+
+
+def matrix_input(model: keras.Model, columns: Sequence[str], file: str) -> ModelInput:
+    """The one input of a model that takes all columns.
+
+    Args:
+        model: that has one input, or does not know its inputs yet.
+        columns: for it.
+        file: where they are.
+
+    Raises:
+        InputError: it takes another number of them.
+    """
+    tensors = _inputs(model)
+    shape = list(tensors[0].shape[1:]) if tensors else [None]
+    flat = not shape
+    if shape not in ([None], [len(columns)]) and not (flat and len(columns) == 1):
+        names = columns if len(columns) < 9 else [*columns[:3], "...", columns[-1]]
+        raise InputError(
+            f"{file}: has {len(columns)} columns for the model, {', '.join(names)}; it"
+            f" takes {_told(shape)}. y= and sample_weight= name columns that are not for"
+            " it, and a model with several inputs takes the columns of their names"
+        )
+    return ModelInput("x", _dtype(tensors[0]) if tensors else "float32", flat)
+
+
+def named_inputs(model: keras.Model) -> list[ModelInput]:
+    """The inputs of a model that has several; else none.
+
+    Raises:
+        InputError: an input is not one column, or cannot be told from the target.
+    """
+    tensors = _inputs(model)
+    if len(tensors) == 1 and isinstance(getattr(model, "input", None), dict):
+        raise InputError(
+            f"the model takes a dict of one input, {tensors[0].name!r}; for a table make"
+            " it with the input itself: keras.Model(input, output)"
+        )
+    if len(tensors) < 2:
+        return []
+    for tensor in tensors:
+        if tensor.name in RESERVED:
+            raise InputError(
+                f"the model has an input {tensor.name!r}, as the target or weight of rows"
+                " on disk is called; it needs another name"
+            )
+        shape = list(tensor.shape[1:])
+        if shape not in ([], [1], [None]):
+            raise InputError(
+                f"the model's input {tensor.name!r} is {_told(shape)}; a column of a table"
+                " is [rows, 1] or [rows]"
+            )
+    return [ModelInput(t.name, _dtype(t), len(t.shape) == 1) for t in tensors]
+
+
+def _inputs(model: keras.Model) -> list[Any]:
+    """Of a functional or sequential model; others do not know them."""
+    return getattr(model, "inputs", None) or []
+
+
+def _dtype(tensor: Any) -> str:
+    """NumPy's type for an input; floats Keras casts itself.
+
+    Raises:
+        InputError: the input takes text.
+    """
+    if tensor.dtype == "string":
+        raise InputError(
+            f"the model's input {tensor.name!r} takes text; rows of a path are numbers."
+            " `kerasnn train` prepares any table"
+        )
+    return "float32" if "float" in tensor.dtype else str(tensor.dtype)
+
+
+def _told(shape: Sequence[int | None]) -> str:
+    return f"[{', '.join(map(str, ['rows', *shape]))}]"
