@@ -11,7 +11,10 @@ import socket
 import tempfile
 from pathlib import Path
 
+from kerasnn.errors import InputError
+
 PARTIAL = ".partial"
+ROWS = "kerasnn-rows"  # rows on disk that only one call needs
 
 
 def folder_beside(folder: Path, *, kind: str = PARTIAL) -> Path:
@@ -28,6 +31,25 @@ def folder_beside(folder: Path, *, kind: str = PARTIAL) -> Path:
     """
     _remove_abandoned(folder, kind)
     return Path(tempfile.mkdtemp(prefix=mark(os.getpid(), kind=kind), dir=folder))
+
+
+def temporary_folder(kind: str) -> Path:
+    """A new folder for temporary files, which the environment's TMPDIR can name.
+
+    Args:
+        kind: how the name begins.
+
+    Raises:
+        InputError: it cannot be written to.
+    """
+    temporary = Path(tempfile.gettempdir())
+    try:
+        return folder_beside(temporary, kind=kind)
+    except OSError as error:
+        raise InputError(
+            f"{temporary}: cannot be written: {error.strerror}; the environment variable"
+            " TMPDIR names another folder"
+        ) from None
 
 
 def mark(process: int, *, kind: str = PARTIAL) -> str:

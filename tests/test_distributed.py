@@ -381,9 +381,11 @@ def table(tmp_path_factory):
     """A table, and the options with which it is trained in about a second."""
     path = tmp_path_factory.mktemp("table") / "table.csv"
     jobs.TABLE.assign(y=jobs.LABELS).to_csv(path, index=False)
-    return [str(path), "--target", "y", "--task", "classification"] + (
-        "--epochs 100 --members 2 --folds 2 --hidden-units 8 --batch-size 32".split()
+    options = (
+        *("--target", "y", "--task", "classification", "--epochs", "100"),
+        *("--members", "2", "--folds", "2", "--hidden-units", "8", "--batch-size", "32"),
     )
+    return [str(path), *options]
 
 
 @pytest.fixture(scope="module")

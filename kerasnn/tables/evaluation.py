@@ -11,6 +11,7 @@ from kerasnn.datasets import Schema, Target, as_table
 from kerasnn.datasets.cells import read_cells
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.readings import are_plain_numbers
+from kerasnn.datasets.table_files import is_csv, table_files
 from kerasnn.errors import InputError
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.outcome import Evaluation
@@ -69,7 +70,7 @@ def _answered_in_parts(
     """The same of files whose rows do not fit in memory; their answers must."""
     parts: list[tuple[Array, Array]] = []
     start = 0
-    of_numbers = _numbers_among(saved.schema)
+    of_numbers = _numbers_among(saved.schema) if is_csv(table_files(path)[0]) else []
     for chunk in chunks_of(path):
         try:
             parts.append(_answered(saved, target, as_numbers(chunk, of_numbers)))

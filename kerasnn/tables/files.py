@@ -3,21 +3,15 @@
 import hashlib
 from pathlib import Path
 
+from kerasnn.datasets import table_files
 from kerasnn.errors import InputError
 
 STREAMED_FROM_BYTES = 256_000_000
 
 
-def files_of(path: Path) -> list[Path]:
-    """The files that a path stands for."""
-    if not path.is_dir():
-        return [path]
-    return sorted(p for p in path.iterdir() if p.is_file() and p.name[0] not in "._")
-
-
 def are_large(path: Path) -> bool:
     """Whether a table is read from disk where nothing else was said."""
-    return sum(p.stat().st_size for p in files_of(path) if p.exists()) >= (
+    return sum(p.stat().st_size for p in table_files(path) if p.exists()) >= (
         STREAMED_FROM_BYTES
     )
 
@@ -29,7 +23,7 @@ def files_fingerprint(path: Path) -> str:
         InputError: a file cannot be read.
     """
     whole = hashlib.sha256()
-    for file in files_of(path):
+    for file in table_files(path):
         try:
             with file.open("rb") as stream:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())

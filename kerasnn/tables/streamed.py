@@ -7,7 +7,6 @@ quantiles are needed. The second time all rows to learn from are prepared and wr
 shards.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kerasnn.abandoned import ROWS, remove, temporary_folder
 from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.choices import Task
 from kerasnn.datasets import (
@@ -31,8 +31,9 @@ from kerasnn.datasets import (
 )
 from kerasnn.datasets.counting import ColumnCounts
 from kerasnn.datasets.csv_table import numbers_where_possible
-from kerasnn.datasets.readings import numbers
+from kerasnn.datasets.readings import plain_numbers
 from kerasnn.datasets.shards import ROWS_PER_SHARD
+from kerasnn.datasets.table_files import is_csv, table_files
 from kerasnn.errors import InputError
 from kerasnn.estimators.disk_job import TableOnDisk
 from kerasnn.preprocessing import Preprocessor
@@ -255,7 +256,9 @@ def stream_rows(
             f"{path}: has {survey.rows} rows; a table that is read from disk needs"
             f" {LEAST_ROWS}. Read it into memory: stream=False"
         )
-    survey, of_numbers = _with_numbers(survey)
+    of_numbers: frozenset[str] = frozenset()
+    if is_csv(table_files(path)[0]):
+        survey, of_numbers = _with_numbers(survey)
     schema = schema_of(
         survey,
         target,
@@ -311,8 +314,8 @@ def as_numbers(chunk: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """The rows with these columns as numbers, where nothing in them is none."""
     chunk = chunk.copy(deep=False)
     for name in names:
-        found, wrong = numbers(chunk[name])
-        if not wrong.any():
+        found = plain_numbers(chunk[name].tolist())
+        if found is not None:
             chunk[name] = found
     return chunk
 
@@ -323,5 +326,8 @@ def rows_folder(checkpoint: str | Path | None) -> Iterator[Path]:
     if checkpoint is not None:
         yield Path(checkpoint) / ROWS_FOLDER
         return
-    with tempfile.TemporaryDirectory(prefix="kerasnn-") as folder:
-        yield Path(folder) / ROWS_FOLDER
+    folder = temporary_folder(ROWS)
+    try:
+        yield folder / ROWS_FOLDER
+    finally:
+        remove(folder)

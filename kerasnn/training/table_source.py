@@ -8,7 +8,6 @@ what a file holds is known to `kerasnn.datasets`. No other module of training kn
 import contextlib
 import functools
 import inspect
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import keras
 import numpy as np
 
-from kerasnn.abandoned import folder_beside, remove
+from kerasnn.abandoned import ROWS, remove, temporary_folder
+from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.model_inputs import matrix_input, named_inputs
@@ -26,9 +26,6 @@ from kerasnn.training.team import team_of
 
 if TYPE_CHECKING:  # pandas takes a while to load, and most fits need none
     from kerasnn.datasets import NumberRows, Shards
-
-KEPT_ROWS = "rows"  # the folder among the checkpoints
-_TEMPORARY = "kerasnn-rows"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,19 +62,12 @@ class _Place(contextlib.AbstractContextManager["_Place"]):
     """
 
     def __init__(self, run: RunCheckpoints | None) -> None:
-        self._checkpoint = None if run is None else run.folder.folder / KEPT_ROWS
+        self._checkpoint = None if run is None else run.folder.folder / ROWS_FOLDER
         self._begun = run is not None and run.found is not None
 
     def __enter__(self) -> "_Place":
         if self._checkpoint is None:
-            temporary = Path(tempfile.gettempdir())
-            try:
-                self._folder = folder_beside(temporary, kind=_TEMPORARY)
-            except OSError as error:
-                raise InputError(
-                    f"{temporary}: cannot be written: {error.strerror}; the environment"
-                    " variable TMPDIR names another folder"
-                ) from None
+            self._folder = temporary_folder(ROWS)
         else:
             self._folder = self._checkpoint
         return self
