@@ -1,9 +1,10 @@
 """Several workers on this machine: do they end as one does, and when are they faster?
 
-python scripts/check_workers.py [equal] [killed] [speed]   (all three by default)
+python scripts/check_workers.py [equal] [killed] [tables] [speed]   (all by default)
 
 equal   two and three workers against one process, after 200 steps
 killed  one of two workers gets SIGKILL, all are started again: the same end?
+tables  both for the ensembles of tables; what XLA makes of them beside it
 speed   two workers of one core each against one process on one core, in turn
 """
 
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
@@ -30,12 +32,21 @@ NETWORKS = {
     "large": ((512, 256), 2048),
     "wide": ((512, 512), 4096),
 }
+# Ensembles of 4 members, 2 folds, 10 batches an epoch: the task, and what is set.
+# A ReLU has a kink, and rounding decides on which side of it a row falls: then a member
+# goes another way. XLA, which rounds otherwise, shows how often. SiLU has none.
+TABLES = {
+    "classes": ("classification", {}),
+    "classes, SiLU": ("classification", {"activation": "silu"}),
+    "numbers, SiLU": ("regression", {"activation": "silu", "learning_rate": 0.04}),
+}
 
 
 def main() -> None:
     """Start the workers, and print what was found."""
+    parts = {"equal": equal, "killed": killed, "tables": tables, "speed": speed}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["equal", "killed", "speed"])
+    parser.add_argument("parts", nargs="*", default=list(parts))
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -44,7 +55,7 @@ def main() -> None:
         return
     for part in options.parts:
         with tempfile.TemporaryDirectory(prefix="workers-") as folder:
-            {"equal": equal, "killed": killed, "speed": speed}[part](Path(folder))
+            parts[part](Path(folder))
 
 
 def equal(folder: Path) -> None:
@@ -56,13 +67,27 @@ def equal(folder: Path) -> None:
         print(f"{workers} workers, {one['steps']} steps: weights within {apart:.1e}")
 
 
-def killed(folder: Path) -> None:
+def tables(folder: Path) -> None:
+    """Ensembles: two and three workers against one process, and one worker killed."""
+    for name in TABLES:
+        one = run(folder / name / "1", f"table:{name}:graph", workers=0)
+        xla = run(folder / name / "xla", f"table:{name}:xla", workers=0)
+        print(f"{name}, {one['steps']} steps: each of the members within")
+        print(f"  {by_member(one, xla)}: one process, XLA against the graph", flush=True)
+        for workers in (2, 3):
+            here = folder / name / str(workers)
+            many = run(here, f"table:{name}:graph", workers=workers)
+            print(f"  {by_member(one, many)}: {workers} workers", flush=True)
+    killed(folder, "table-long")
+
+
+def killed(folder: Path, job: str = "long") -> None:
     """Each worker is killed once, at a random moment, seeded."""
-    whole = run(folder / "whole", "long", workers=2)
+    whole = run(folder / "whole", job, workers=2)
     chance = random.Random(0)
     for victim in (1, 0):
         here = folder / f"killed-{victim}"
-        processes = start(here, "long", workers=2)
+        processes = start(here, job, workers=2)
         wait_for_checkpoint(here, processes)
         time.sleep(chance.uniform(0, 2))
         processes[victim].send_signal(signal.SIGKILL)
@@ -72,10 +97,9 @@ def killed(folder: Path) -> None:
         code, seconds = processes[1 - victim].returncode, time.monotonic() - since
         print(f"worker {victim} killed: the other left after {seconds:.1f} s, code {code}:")
         print(f"  {told[-1]}")
-        again = run(here, "long", workers=2)
+        again = run(here, job, workers=2)
         same = again["weights"] == whole["weights"] and again["history"] == whole["history"]
-        apart = difference(again["weights"], whole["weights"])
-        print(f"  started again: the same bits: {same}; weights differ by {apart:.1e}")
+        print(f"  started again: the same bits: {same}")
 
 
 def speed(folder: Path) -> None:
@@ -164,6 +188,12 @@ def difference(ones: list, others: list) -> float:
     return max(abs(a - b) for a, b in pairs)
 
 
+def by_member(one: dict, other: dict) -> str:
+    """How far each member of an ensemble is from that of another."""
+    pairs = zip(one["weights"], other["weights"], strict=True)
+    return ", ".join(f"{difference(*pair):.1e}" for pair in pairs)
+
+
 def work(job: str, folder: Path) -> None:
     """One worker."""
     os.sched_setaffinity(0, {int(os.environ["CHECK_WORKERS_CORE"])})
@@ -179,6 +209,9 @@ def work(job: str, folder: Path) -> None:
     strategy = None
     if "TF_CONFIG" in os.environ:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    if job.startswith("table"):
+        work_on_table(job, folder, strategy)
+        return
     scope = strategy.scope() if strategy else contextlib.nullcontext()
     rng = np.random.default_rng(0)
     hidden, rows, options = (30,), 64, {"driver": "graph"}
@@ -219,6 +252,47 @@ def work(job: str, folder: Path) -> None:
         "weights": [] if job.startswith("speed") else weights.tolist(),
         "history": history.history,
         "milliseconds": 1000 * sum(seconds for seconds, _ in later) / max(1, steps),
+    }
+    (folder / "found.json").write_text(json.dumps(found))
+
+
+def work_on_table(job: str, folder: Path, strategy: Any) -> None:
+    """One worker, on an ensemble for a table."""
+    import numpy as np
+    import pandas as pd
+
+    import kerasnn
+    from kerasnn import training
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({f"n{i}": rng.normal(size=1000) for i in range(6)})
+    table["c"] = rng.choice(["x", "y", "z"], len(table))
+    numbers = table["n0"] * table["n1"] + np.sin(3 * table["n2"]) + (table["c"] == "x")
+    task, settings = "classification", {"epochs": 800}
+    if job == "table-long":
+        settings |= {"checkpoint": folder / "checkpoints", "checkpoint_every": 0.2}
+        settings |= {"resume": True, "driver": "graph"}
+    else:
+        _, name, driver = job.split(":")
+        task, wishes = TABLES[name]
+        settings = {"epochs": 20, "driver": driver, **wishes}
+    kind = {
+        "classification": kerasnn.NetworkClassifier,
+        "regression": kerasnn.NetworkRegressor,
+    }[task]
+    estimator = kind(members=4, folds=2, batch_size=50, random_state=0, **settings)
+    estimator.fit(
+        table, numbers > 0.3 if task == "classification" else numbers, strategy=strategy
+    )
+    if strategy and not training.is_chief(strategy):
+        return
+    # The best epoch is chosen among looks whose scores differ by rounding: see that too.
+    learned = [v.numpy().reshape(4, -1) for v in estimator.network_.learned]
+    best = np.full((4, 1), estimator.best_epoch_)
+    found = {
+        "steps": 10 * estimator.n_epochs_,
+        "weights": np.concatenate([best, *learned], axis=1).tolist(),
+        "history": estimator.history_,
     }
     (folder / "found.json").write_text(json.dumps(found))
 

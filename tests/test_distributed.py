@@ -22,10 +22,11 @@ from kerasnn import models, training
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, WorkerLostError
 from kerasnn.training.calls import Call
 from kerasnn.training.dealing import PartFeed, batch_sizes, share_of
 from kerasnn.training.run_checkpoints import RunCheckpoints
+from kerasnn.training.team import Team
 from tests import distributed_jobs as jobs
 
 ROOT = Path(__file__).parents[1]
@@ -274,6 +275,41 @@ def test_the_only_process_is_the_chief(strategy):
     assert training.is_chief(strategy)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.UnavailableError(None, None, ""),
+        tf.errors.AbortedError(None, None, ""),
+        tf.errors.InternalError(None, None, "recvmsg:Connection reset by peer"),
+        tf.errors.UnknownError(None, None, "Socket closed\n\t [[{{node all_reduce}}]]"),
+        tf.errors.InternalError(None, None, "Collective ops is aborted by: RecvBuf"),
+        tf.errors.FailedPreconditionError(
+            None,
+            None,
+            "Device /job:worker/replica:0/task:1/device:CPU:0 current incarnation doesn't"
+            " match with one in the group. This usually means this worker has restarted but"
+            " the collective leader hasn't",
+        ),
+        tf.errors.InternalError(None, None, "worker 1: heartbeat timeout"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error.message[:20]}",
+)
+def test_what_tensorflow_says_of_a_lost_worker_is_told_plainly(error, strategy):
+    with pytest.raises(WorkerLostError) as raised, Team(strategy).together():
+        raise error
+    assert str(raised.value) == (
+        "worker 0 of 1 cannot go on: another one has gone. Start all of them again; with"
+        " checkpoint= and resume=True they go on from the last checkpoint"
+    )
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.InvalidArgumentError])
+def test_other_errors_of_tensorflow_stay_what_they_are(kind, strategy):
+    with pytest.raises(kind, match="shapes differ"), Team(strategy).together():
+        raise kind(None, None, "shapes differ")
+
+
 def test_what_was_made_outside_of_the_scope_is_refused(strategy):
     optimizer = keras.optimizers.SGD(0.1, name="outside")
     optimizer.build([])
@@ -381,11 +417,9 @@ def table(tmp_path_factory):
     """A table, and the options with which it is trained in about a second."""
     path = tmp_path_factory.mktemp("table") / "table.csv"
     jobs.TABLE.assign(y=jobs.LABELS).to_csv(path, index=False)
-    options = (
-        *("--target", "y", "--task", "classification", "--epochs", "100"),
-        *("--members", "2", "--folds", "2", "--hidden-units", "8", "--batch-size", "32"),
-    )
-    return [str(path), *options]
+    settings = {"target": "y", "epochs": "100", "members": "2", "folds": "2"}
+    settings |= {"hidden-units": "8", "batch-size": "32"}
+    return [str(path), *(f"--{name}={value}" for name, value in settings.items())]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ loop over the steps stands outside of the replicas: inside of one, TensorFlow re
 collective in a loop.
 """
 
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -182,6 +183,10 @@ class TeamRunner(Runner):
         self.team = team
         self._seconds_per_step: float | None = None
         self._largest = 0
+
+    def together(self) -> contextlib.AbstractContextManager[Any]:
+        """See `Runner`."""
+        return self.team.together()
 
     @property
     def resets_inside(self) -> bool:

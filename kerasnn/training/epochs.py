@@ -76,6 +76,10 @@ class Runner:
         """Whose step is run."""
         return self.programs.learner
 
+    def together(self) -> contextlib.AbstractContextManager[Any]:
+        """Around a run: what another worker's end is called, where there are others."""
+        return contextlib.nullcontext()
+
     @property
     def resets_inside(self) -> bool:
         """Whether the graph resets the metrics; it is not known before it is traced."""
@@ -274,7 +278,8 @@ def run_fit(fit: Fit, initial_epoch: int) -> None:
     if begin.finished and begin.epoch >= fit.epochs:
         fit.callbacks.on_train_end()
         return
-    with fit.saver.kept.watching() if fit.saver else contextlib.nullcontext():
+    watching = fit.saver.kept.watching() if fit.saver else contextlib.nullcontext()
+    with watching, fit.runner.together():
         logs = fit.run(begin)
         if learner.optimizer is not None and fit.epochs > 0:
             learner.optimizer.finalize_variable_values(list(learner.trainable_variables))

@@ -30,6 +30,13 @@ _LOST = (
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
+# What its other errors say of it: internal, unknown, failed preconditions. An incarnation
+# is a worker that was started again, alone.
+_SIGNS_OF_LOSS = (
+    *("Collective ops is aborted by", "is down", "incarnation", "heartbeat"),
+    *("reset by peer", "Socket closed", "Broken pipe", "onnection refused"),
+    *("ailed to connect", "onnection closed"),
+)
 
 
 def strategy_of(model: Any) -> tf.distribute.Strategy | None:
@@ -57,6 +64,11 @@ def team_of(model: Any) -> "Team | None":
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes: checkpoints, models, what is printed."""
     return Team.of(strategy).is_chief
+
+
+def tells_of_loss(error: tf.errors.OpError) -> bool:
+    """Whether TensorFlow says by an error that another worker has gone."""
+    return isinstance(error, _LOST) or any(sign in str(error) for sign in _SIGNS_OF_LOSS)
 
 
 class Team:
@@ -174,8 +186,10 @@ class Team:
         """
         try:
             yield
-        except _LOST as error:
-            raise WorkerLostError(self.worker, self.workers) from error
+        except tf.errors.OpError as error:
+            if tells_of_loss(error):
+                raise WorkerLostError(self.worker, self.workers) from error
+            raise
 
     def total(self, array: np.ndarray) -> np.ndarray:
         """Outside of graphs: the sum of the arrays that the workers have."""
