@@ -29,8 +29,10 @@ def test_a_folder_is_trained_on_from_disk_and_evaluated(run, folder, monkeypatch
     code, out, err = run("train", folder, "--target", "rich", *SHORT, "--json")
     assert code == 0, err
     assert err.splitlines()[:3] == [
-        "people: 600 rows; 420 to learn from, 60 to choose the epoch, 120 kept for the test",
-        "Target rich: classification, 2 classes: poor (386), rich (214) (text, 2 different)",
+        "people: 600 rows; 420 to learn from, 60 to choose the epoch, 120 kept for the"
+        " test",
+        "Target rich: classification, 2 classes: poor (386), rich (214) (text, 2"
+        " different)",
         "Columns 6",
     ]
     told = json.loads(out)
