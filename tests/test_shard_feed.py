@@ -1,7 +1,8 @@
 """Rows from disk: the same training as in memory, from any place, and never all at once."""
 
 import mmap
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -358,6 +359,25 @@ def test_a_reader_whose_things_were_left_can_read_others():
     stream.close()
     assert list(ahead(iter("xyz"), 2, reader)) == ["x", "y", "z"]
     reader.shutdown()
+
+
+def test_what_was_not_begun_when_a_stream_is_left_is_not_read():
+    class Reader:
+        """Has time for the first thing only."""
+
+        futures: ClassVar[list[Future]] = []
+
+        def submit(self, make, *arguments):
+            future = Future()
+            if not self.futures:
+                future.set_result(make(*arguments))
+            self.futures.append(future)
+            return future
+
+    stream = ahead(iter("abc"), 1, Reader())
+    assert next(stream) == "a"
+    stream.close()
+    assert [future.cancelled() for future in Reader.futures] == [False, True]
 
 
 def test_an_error_while_reading_ahead_is_raised_where_it_belongs():

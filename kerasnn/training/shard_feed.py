@@ -148,8 +148,6 @@ def ahead(
             waiting.append(executor.submit(next, things, None))
             yield thing
     finally:
-        for future in waiting:
-            future.cancel()
-        wait(waiting)
+        wait([future for future in waiting if not future.cancel()])
         if reader is None:
             executor.shutdown()
