@@ -9,7 +9,7 @@ ratios are of the two of a round. The ingest rate, without training, is measured
 tf.data's CSV reader.
 
 The bound of memory from shards is the most that three processes need which train the same
-network on shards of few rows, and the groups and the mapped shard that larger ones add.
+network on shards of few rows, and the groups and the one shard that larger ones add.
 """
 
 import argparse
@@ -74,10 +74,10 @@ def measure(folder: Path, sizes: list[int], rounds: int) -> None:
                 f" {told[mode]['before']:,.0f} MB",
                 flush=True,
             )
-        groups, mapped = told["shards"]["groups"], told["shards"]["mapped"]
+        groups, shard = told["shards"]["groups"], told["shards"]["shard"]
         print(
-            f"  bound from shards: {few:,.0f} + groups {groups:,.0f} + mapped"
-            f" {mapped:,.0f} = {few + groups + mapped:,.0f} MB; the peak is"
+            f"  bound from shards: {few:,.0f} + groups {groups:,.0f} + shard"
+            f" {shard:,.0f} = {few + groups + shard:,.0f} MB; the peak is"
             f" {told['shards']['peak']:,.0f} MB"
         )
         for name, what in (("rates", "rows/s"), ("cpu", "CPU s")):
@@ -231,7 +231,7 @@ def train(mode: str, folder: Path) -> None:
             "peak": peak_megabytes(),
             "before": before,
             "groups": feed.most_bytes / 1e6,
-            "mapped": shard / 1e6,
+            "shard": shard / 1e6,
         }
         print(json.dumps(answer), flush=True)
 
@@ -260,7 +260,7 @@ def arrays(rows: Any) -> tuple[dict[str, Any], Any]:
 
 
 def peak_megabytes() -> float:
-    """The most that this process has had in memory, pages of mapped files among it."""
+    """The most that this process has had in memory."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

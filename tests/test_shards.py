@@ -136,6 +136,13 @@ def test_a_shard_cut_short_after_it_was_opened_is_an_error_and_no_signal(tmp_pat
         assert str(raised.value) == f"{path}: the shard is damaged: {problem}"
 
 
+def test_arrays_of_the_other_byte_order_are_read_back(tmp_path):
+    x = np.arange(10, dtype=">f4")
+    shards = write_shards([{"x": x}, {"x": x}], tmp_path / "rows", rows_per_shard=15)
+    np.testing.assert_array_equal(shards.shard(0)["x"][:10], x)
+    assert shards.arrays["x"].dtype == "float32"
+
+
 def test_arrays_may_have_any_names(tmp_path):
     arrays = {"a/b": np.arange(3), "a%2Fb": -np.arange(3)}
     shards = write_shards([arrays], tmp_path / "s")

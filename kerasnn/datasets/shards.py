@@ -193,7 +193,10 @@ class _Writer:
 
     def add(self, block: Arrays) -> None:
         """Take rows; shards that are full are written."""
-        specs = {n: ArraySpec(str(a.dtype), a.shape[1:]) for n, a in block.items()}
+        specs = {
+            n: ArraySpec(str(a.dtype.newbyteorder("=")), a.shape[1:])
+            for n, a in block.items()
+        }
         self.specs = self.specs or specs
         lengths = {len(array) for array in block.values()}
         if specs != self.specs or len(lengths) != 1:

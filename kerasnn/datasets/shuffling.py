@@ -107,7 +107,7 @@ class ShuffledShards:
 
         Yields:
             pieces: the data of one shard after the other, which is opened when it is
-                asked for and may be mapped into memory.
+                asked for.
             order: row numbers, int32, in all pieces side by side.
         """
         for numbers, order in self._groups(epoch, first):

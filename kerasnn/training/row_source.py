@@ -50,7 +50,7 @@ class RowSource(Protocol):
 def layout_of(source: RowSource) -> tuple[Layout, Any]:
     """How the leaves of a source make its data, and a row of it."""
     pieces, _ = next(iter(source.pieces(None)))
-    # Copied: a view would keep the file mapped.
+    # Copied: a view would keep the whole piece.
     row = keras.tree.map_structure(
         lambda leaf: np.array(leaf[:1], leaf.dtype.newbyteorder("=")), next(pieces)
     )
