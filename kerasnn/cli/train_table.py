@@ -71,6 +71,7 @@ def train_file(
             )
         if not workers.writes:
             _wait_for_chief(workers, fitted, as_json=as_json)
+            saves.remove_rows()
             return
         with told_on_terminal("Testing, and looking at each column ..."):
             outcome = tables.measure(fitted)
