@@ -27,6 +27,8 @@ def quick_collector():
     gc.freeze()
     yield
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # as conftest has it
 
 
 @pytest.fixture(scope="module")
