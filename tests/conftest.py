@@ -6,12 +6,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The tests run in a process for each core, and their networks are small.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 
 from kerasnn import datasets
 from kerasnn.checkpoints import CheckpointFolder
 from tests.deaths import Killed
+
+# Every run looks at the same examples, and none fails because the machine is busy.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
