@@ -73,31 +73,34 @@ def pytest_xdist_auto_num_workers():
     return (os.cpu_count() or 1) + 1
 
 
-# The longest files, the longest first: a worker that took one of them last would be alone.
+# The longest files first, by their CPU seconds (the soak waits, and so begins before all):
+# a worker that took one of them last would be alone with it.
 LONGEST = (
     "test_serving_soak",
     "test_parity",
     "test_distributed",
     "test_training",
-    "test_sklearn_contract",
     "test_model_fit",
+    "test_sklearn_contract",
+    "test_cli_resume",
     "test_saver",
-    "test_serving_grpc",
-    "test_serving_browser",
     "test_cli_tables",
     "test_cli",
-    "test_cli_resume",
     "test_benchmark",
-    "test_estimators",
-    "test_readme",
     "test_cross_validation",
-    "test_serving_server",
+    "test_readme",
+    "test_estimators",
     "test_tuning",
-    "test_scripts",
-    "test_member_training",
-    "test_saving_c",
-    "test_saving_tables",
+    "test_serving_server",
+    "test_serving_browser",
+    "test_serving_clients",
     "test_lesson_numbers",
+    "test_scripts",
+    "test_saving_c",
+    "test_member_training",
+    "test_saving_tables",
+    "test_tabular_network",
+    "test_cli_tune",
 )
 
 
