@@ -90,6 +90,7 @@ LONGEST = (
     "test_cross_validation",
     "test_readme",
     "test_estimators",
+    "test_code_style",
     "test_tuning",
     "test_serving_server",
     "test_serving_browser",
