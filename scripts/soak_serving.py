@@ -10,9 +10,9 @@ one before must answer again.
 
 Memory is flat if the median of the last third of the samples is at most 20 MB above that
 of the second; the first third is the warm-up. A version holds 16 MB of weights, so one in
-five that is not freed would show: in a minute with a version every 3 seconds, 7 come
-between the two medians, in half an hour 30. What stays of a version, its name and status
-and what TensorFlow keeps, may be 0.6 MB at 30 versions.
+five that is not freed would show: in half a minute with a version every 1.5 seconds, 7
+come between the two medians, in half an hour 30. What stays of a version, its name and
+status and what TensorFlow keeps, may be 0.6 MB at 30 versions.
 
 The exit status is 1 if a request failed, an answer was another's, a broken version was not
 told, memory grew, or SIGTERM did not end the server with status 0.

@@ -132,6 +132,11 @@ def regressor(optimizer=None, **compiled):
     return sequential(hidden, layers.Dense(1), optimizer=optimizer, **compiled)
 
 
+def linear(**compiled):
+    """As small as a model can be: for cases about what `fit` is given, not the model."""
+    return sequential(layers.Dense(1), **compiled)
+
+
 def classifier(**compiled):
     compiled.setdefault("loss", "sparse_categorical_crossentropy")
     return sequential(layers.Dense(3, activation="softmax"), **compiled)
@@ -568,40 +573,36 @@ METRICS_AND_LOSSES = {
 }
 
 INPUTS = {
-    "float64 rows and bool targets": Case(
-        regressor, lambda: rows(X.astype("float64"), Y > 0)
-    ),
+    "float64 rows and bool targets": Case(linear, lambda: rows(X.astype("float64"), Y > 0)),
     "pandas, of integers": Case(
-        regressor, lambda: rows(pd.DataFrame(X.astype("int32")), pd.Series(Y[:, 0]))
+        linear, lambda: rows(pd.DataFrame(X.astype("int32")), pd.Series(Y[:, 0]))
     ),
-    "tensors": Case(regressor, lambda: rows(tf.constant(X), tf.constant(Y))),
+    "tensors": Case(linear, lambda: rows(tf.constant(X), tf.constant(Y))),
     "a finite dataset": Case(
-        regressor, lambda: {"x": dataset(), "validation_data": dataset(8)}
+        linear, lambda: {"x": dataset(), "validation_data": dataset(8)}
     ),
     "an endless dataset": Case(
-        regressor, lambda: {"x": dataset().repeat(), "steps_per_epoch": 4}
+        linear, lambda: {"x": dataset().repeat(), "steps_per_epoch": 4}
     ),
     "a dataset of unknown length": Case(
-        regressor,
+        linear,
         lambda: {"x": dataset().filter(lambda x, y: True), "epochs": 3},
         warns=RAN_OUT,
         iterations=False,
     ),
     "a dataset with row weights": Case(
-        regressor,
+        linear,
         lambda: {"x": tf.data.Dataset.from_tensor_slices((X, Y, WEIGHTS)).batch(16)},
     ),
     "a generator": Case(
-        regressor, lambda: {"x": generator([16, 16, 8]), "steps_per_epoch": 3}
+        linear, lambda: {"x": generator([16, 16, 8]), "steps_per_epoch": 3}
     ),
     "a generator of batches of many sizes": Case(
-        regressor, lambda: {"x": generator([5, 16, 16, 2, 1]), "steps_per_epoch": 5}
+        linear, lambda: {"x": generator([5, 16, 16, 2, 1]), "steps_per_epoch": 5}
     ),
-    "a stream longer than one stage": Case(
-        regressor, lambda: {"x": dataset(1)}, drivers=BOTH
-    ),
-    "a PyDataset with on_epoch_end": Case(regressor, lambda: {"x": Rows()}),
-    "a DataLoader of torch": Case(regressor, lambda: {"x": torch_batches()}),
+    "a stream longer than one stage": Case(linear, lambda: {"x": dataset(1)}, drivers=BOTH),
+    "a PyDataset with on_epoch_end": Case(linear, lambda: {"x": Rows()}),
+    "a DataLoader of torch": Case(linear, lambda: {"x": torch_batches()}),
     "strings": Case(
         lambda: sequential(
             layers.StringLookup(vocabulary=["a", "b", "c"]),
@@ -617,48 +618,44 @@ INPUTS = {
 }
 
 ARGUMENTS = {
-    "validation_split": Case(regressor, lambda: rows(validation_split=0.25)),
+    "validation_split": Case(linear, lambda: rows(validation_split=0.25)),
     "validation from a dataset, some steps": Case(
-        regressor, lambda: rows(validation_data=dataset(8), validation_steps=2)
+        linear, lambda: rows(validation_data=dataset(8), validation_steps=2)
     ),
     "validation every second epoch": Case(
-        regressor, lambda: validated(epochs=4, validation_freq=2)
+        linear, lambda: validated(epochs=4, validation_freq=2)
     ),
     "validation in listed epochs": Case(
-        regressor, lambda: validated(epochs=4, validation_freq=[1, 4])
+        linear, lambda: validated(epochs=4, validation_freq=[1, 4])
     ),
     "validation with weights, steps and a batch size": Case(
-        regressor,
+        linear,
         lambda: rows(
             validation_data=(X_VAL, Y_VAL, WEIGHTS[:20]),
             validation_steps=2,
             validation_batch_size=7,
         ),
     ),
-    "initial_epoch": Case(regressor, lambda: rows(initial_epoch=1, epochs=3)),
-    "steps_per_epoch alone": Case(
-        regressor, lambda: rows(batch_size=None, steps_per_epoch=3)
-    ),
+    "initial_epoch": Case(linear, lambda: rows(initial_epoch=1, epochs=3)),
+    "steps_per_epoch alone": Case(linear, lambda: rows(batch_size=None, steps_per_epoch=3)),
     "fewer steps than batches": Case(
-        regressor,
+        linear,
         lambda: rows(batch_size=8, steps_per_epoch=3, epochs=4),
         warns=RAN_OUT,
     ),
-    "more steps than batches": Case(
-        regressor, lambda: rows(steps_per_epoch=5), warns=RAN_OUT
-    ),
+    "more steps than batches": Case(linear, lambda: rows(steps_per_epoch=5), warns=RAN_OUT),
     "a dataset that ends early": Case(
-        regressor,
+        linear,
         lambda: {"x": dataset(), "steps_per_epoch": 2, "epochs": 3},
         warns=RAN_OUT,
     ),
-    "no epochs": Case(regressor, lambda: validated(epochs=0)),
-    "a batch larger than the data": Case(regressor, lambda: rows(batch_size=64)),
-    "batches of equal size": Case(regressor, lambda: rows(batch_size=8), drivers=BOTH),
+    "no epochs": Case(linear, lambda: validated(epochs=0)),
+    "a batch larger than the data": Case(linear, lambda: rows(batch_size=64)),
+    "batches of equal size": Case(linear, lambda: rows(batch_size=8), drivers=BOTH),
     "three steps an execution": Case(
-        lambda: regressor(steps_per_execution=3), lambda: rows(batch_size=8)
+        lambda: linear(steps_per_execution=3), lambda: rows(batch_size=8)
     ),
-    "run_eagerly": Case(lambda: regressor(run_eagerly=True), rows, drivers=FALLS_BACK),
+    "run_eagerly": Case(lambda: linear(run_eagerly=True), rows, drivers=FALLS_BACK),
 }
 
 CALLBACKS = {
@@ -671,7 +668,7 @@ CALLBACKS = {
         drivers=BOTH,
     ),
     "CSVLogger and LearningRateScheduler": Case(
-        regressor,
+        linear,
         lambda: rows(epochs=3),
         lambda folder: [
             keras.callbacks.LearningRateScheduler(halved),
@@ -679,7 +676,7 @@ CALLBACKS = {
         ],
     ),
     "ReduceLROnPlateau and ModelCheckpoint of each epoch": Case(
-        regressor,
+        linear,
         lambda: rows(epochs=4),
         lambda folder: [
             keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=1.0),
@@ -689,7 +686,7 @@ CALLBACKS = {
         ],
     ),
     "ModelCheckpoint every second batch": Case(
-        regressor,
+        linear,
         lambda: rows(batch_size=8),
         lambda folder: [
             keras.callbacks.ModelCheckpoint(
@@ -698,7 +695,7 @@ CALLBACKS = {
         ],
     ),
     "BackupAndRestore after a failure": Case(
-        regressor,
+        linear,
         lambda: rows(epochs=4),
         lambda folder: [keras.callbacks.BackupAndRestore(folder), FailsOnce()],
         interrupted_and_resumed,
@@ -713,23 +710,23 @@ CALLBACKS = {
         validated,
         lambda folder: [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)],
     ),
-    "LambdaCallback at each batch": Case(regressor, rows, batch_losses),
+    "LambdaCallback at each batch": Case(linear, rows, batch_losses),
     "a callback that stops mid-epoch": Case(
-        regressor, lambda: validated(epochs=3), lambda folder: [StopsMidEpoch()]
+        linear, lambda: validated(epochs=3), lambda folder: [StopsMidEpoch()]
     ),
     "LambdaCallback at each batch of a dataset": Case(
-        regressor, lambda: {"x": dataset(8)}, batch_losses
+        linear, lambda: {"x": dataset(8)}, batch_losses
     ),
     "a callback that stops mid-epoch, of a dataset": Case(
-        regressor, lambda: {"x": dataset(8), "epochs": 3}, lambda folder: [StopsMidEpoch()]
+        linear, lambda: {"x": dataset(8), "epochs": 3}, lambda folder: [StopsMidEpoch()]
     ),
     "a learning rate for each batch of a generator": Case(
-        regressor,
+        linear,
         lambda: {"x": generator([8] * 5), "steps_per_epoch": 5},
         lambda folder: [RateOfBatch()],
     ),
     "ModelCheckpoint every second batch of a dataset": Case(
-        regressor,
+        linear,
         lambda: {"x": dataset(8)},
         lambda folder: [
             keras.callbacks.ModelCheckpoint(
@@ -737,9 +734,9 @@ CALLBACKS = {
             )
         ],
     ),
-    "a learning rate for each batch": Case(regressor, rows, lambda folder: [RateOfBatch()]),
+    "a learning rate for each batch": Case(linear, rows, lambda folder: [RateOfBatch()]),
     "a callback that sets weights": Case(
-        regressor, lambda: rows(epochs=3), lambda folder: [ShrinksWeights()]
+        linear, lambda: rows(epochs=3), lambda folder: [ShrinksWeights()]
     ),
 }
 

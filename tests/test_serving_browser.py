@@ -318,6 +318,7 @@ def test_one_request_is_under_way_and_the_last_drawing_is_answered(open_page, fo
         held = []
         page.route("**/v1/**", lambda route: held.append(route))
         draw(page, THREE)
+        wait_until(page, lambda: held)
         page.wait_for_timeout(100)
         assert len(held) == 1
         with page.expect_request("**/v1/**"):

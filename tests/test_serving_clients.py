@@ -84,7 +84,7 @@ def ports(saved_models):
         told = json.loads(ready)
         yield told["rest_port"], told["grpc_port"]
         server.send_signal(signal.SIGTERM)
-        _, errors = server.communicate(timeout=60)
+        _, errors = server.communicate(timeout=240)
     assert server.returncode == 0, errors
 
 

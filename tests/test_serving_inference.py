@@ -35,7 +35,7 @@ class FakeGraph:
 
     def run(self, signature, inputs, outputs):
         self.entered.set()
-        assert self.open.wait(10)
+        assert self.open.wait(60)
         x = inputs["x"]
         self.calls.append(x.shape)
         if np.any(x < 0):
@@ -64,7 +64,7 @@ class FakeVersion:
         self.held -= 1
 
 
-def answers(graph, requests, *, seconds=10.0, shape=(-1,), before=None, **options):
+def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **options):
     """What each request came to, an array or an error, and the inference's last state."""
     version = FakeVersion(graph)
 
@@ -183,7 +183,7 @@ def test_over_the_bound_a_request_is_turned_away_and_told_when_to_come_again():
 def test_a_deadline_ends_the_waiting_of_the_running_and_the_queued():
     graph = FakeGraph()
     graph.open.clear()
-    found = answers(graph, [[1], [2]], seconds=0.02, threads=1)
+    found = answers(graph, [[1], [2]], seconds=0.5, threads=1)
     assert [error.code for error in found] == [Code.DEADLINE_EXCEEDED] * 2
     assert str(found[0]) == "the time for this request is over (timeout)"
     assert graph.calls == [(1,)]  # the second was given up before it began
@@ -214,7 +214,7 @@ def test_a_wait_joins_what_comes_within_it():
         await asyncio.sleep(0.005)
         tasks.append(asyncio.create_task(ask(inference, [5])))
 
-    batching = Batching(wait_microseconds=300_000)
+    batching = Batching(wait_microseconds=1_000_000)
     found = answers(graph, [[1]], before=come_later, batching=batching)
     assert found == [[2], [10]]
     assert graph.calls == [(2,)]

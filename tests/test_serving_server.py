@@ -29,7 +29,7 @@ from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import bound_ports
 from kerasnn.serving.server import serve
 
-SLOW_STEPS = 300_000  # 0.3 to 1 s
+SLOW_STEPS = 600_000  # 0.6 to 2 s: the other requests come in that time
 
 
 class Served:
@@ -72,7 +72,7 @@ class Served:
     def end(self, number=signal.SIGTERM):
         """Stop it: exit status, and what it wrote to standard error."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=240)
         return self.process.returncode, errors
 
 
@@ -209,13 +209,20 @@ def test_sigterm_lets_what_runs_end(served, log):
         with local_channel(served) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             told = stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
-            answers["health"] = [response.status for response in told]
+            for response in told:
+                answers.setdefault("health", []).append(response.status)
+                watching.set()
 
-    threads = [threading.Thread(target=each) for each in (ask_slowly, call_slowly, watch)]
-    for thread in threads:
+    watching = threading.Event()
+    threads = [threading.Thread(target=each) for each in (watch, ask_slowly, call_slowly)]
+    threads[0].start()
+    assert watching.wait(60)
+    for thread in threads[1:]:
         thread.start()
+    until = time.monotonic() + 60
     while "kerasnn_requests_waiting 2" not in served.ask("/metrics")[1]:
-        time.sleep(0.05)
+        assert time.monotonic() < until, answers
+        time.sleep(0.02)
     status, errors = served.end()
     for thread in threads:
         thread.join()
@@ -262,7 +269,7 @@ def test_what_takes_too_long_to_end_is_cut_off_and_the_line_is_for_people(models
         assert served.told.startswith("Serving 1 model: REST http://127.0.0.1:")
         assert served.told.endswith(" (Ctrl-C stops)\n")
         port = int(served.told.split(":")[3].split()[0])
-        body = json.dumps({"inputs": {"steps": [50 * SLOW_STEPS], "x": [1.0]}}).encode()
+        body = json.dumps({"inputs": {"steps": [25 * SLOW_STEPS], "x": [1.0]}}).encode()
         with socket.create_connection(("127.0.0.1", port)) as client:
             head = "POST /v1/models/slow:predict HTTP/1.1\r\nhost: x\r\ncontent-length: "
             client.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)

@@ -8,7 +8,7 @@ from kerasnn import NetworkClassifier, NetworkRegressor
 SMALL = {
     "members": 2,
     "folds": 2,
-    "epochs": 30,
+    "epochs": 12,
     "hidden_units": (16,),
     "batch_size": 16,
     "random_state": 0,
