@@ -136,6 +136,30 @@ def same(ones, others):
     return all(np.array_equal(a, b) for a, b in zip(ones, others, strict=True))
 
 
+@pytest.mark.parametrize("deaths", [1, 2, 4])
+def test_what_counts_as_better_is_the_same_afterwards(deaths, die_after, tmp_path):
+    """Less than `min_delta` is no progress: the rate falls, and then training stops."""
+
+    def fit(**saving):
+        model = keras_model()
+        callbacks = [
+            keras.callbacks.ReduceLROnPlateau("loss", patience=2, min_delta=0.2),
+            keras.callbacks.EarlyStopping("accuracy", patience=8, min_delta=0.6),
+        ]
+        return kerasnn.fit(
+            model, ROWS, LABELS, epochs=12, seed=5, verbose=0, callbacks=callbacks, **saving
+        ).history
+
+    whole = fit()
+    assert len(set(whole["learning_rate"])) > 2
+    assert len(whole["loss"]) < 12
+    die_after(deaths)
+    with pytest.raises(Killed):
+        fit(checkpoint=tmp_path, checkpoint_every=1e-9)
+    die_after(-1)
+    assert fit(checkpoint=tmp_path, resume=True) == whole
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_from_its_checkpoints_it_ends_at_the_same_bits(name, die_after, tmp_path):
     make, fit = CASES[name]

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_NOT_LEARNED = ("params", "validation_data")
+# Keras turns the sign of `min_delta` round with the first epoch of whoever watches a loss
+# (EarlyStopping, ReduceLROnPlateau), and does so again when the fit goes on.
+_NOT_LEARNED = ("params", "validation_data", "min_delta")
 
 
 class Memory(NamedTuple):
