@@ -150,7 +150,7 @@ def write_shards(
         blocks: arrays by name, the same names, types and row shapes in each.
         folder: must not be there yet.
         rows_per_shard: every shard has so many rows, but for the last.
-        notes: to be kept with them, as JSON.
+        notes: to be kept with them, as JSON; they may be filled in while the blocks come.
 
     Raises:
         InputError: there are no rows, blocks differ, or the disk does not take them;

@@ -65,7 +65,9 @@ def train_table(
     if stream is None:
         stream = is_path and are_large(Path(source))
     if stream and not is_path:
-        raise InputError(f"stream=True needs the path of a table; got {type(source)}")
+        raise InputError(
+            f"stream=True needs the path of a table; got a {type(source).__name__}"
+        )
     rows = (stream_rows if stream else read_rows)(
         source,
         target=target,
