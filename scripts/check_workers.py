@@ -25,12 +25,13 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
 STEPS = 200  # of the speed, in each round
-# hidden units and rows a step: about 0.3, 5, 20 and 60 ms a step on one core.
+# hidden units and rows a step: about 0.2, 1.5, 9, 33 and 70 ms a step on one core.
 NETWORKS = {
     "small": ((64, 32), 256),
     "middle": ((256, 128), 1024),
     "large": ((512, 256), 2048),
     "wide": ((512, 512), 4096),
+    "widest": ((512, 512), 8192),
 }
 # Ensembles of 4 members, 2 folds, 10 batches an epoch: the task, and what is set.
 # A ReLU has a kink, and rounding decides on which side of it a row falls: then a member
