@@ -20,7 +20,8 @@ from kerasnn.datasets import Schema, Target, as_table, checked_table, infer_sche
 from kerasnn.errors import InputError
 from kerasnn.estimators.disk_job import Learned, PreparedTable, TableOnDisk
 from kerasnn.estimators.job import Job
-from kerasnn.estimators.recipe import Recipe, default_recipe, disk_recipe, with_wishes
+from kerasnn.estimators.recipe import disk_recipe, recipe_for
+from kerasnn.estimators.row_weights import row_weights
 from kerasnn.estimators.settings import checked_driver, checked_wishes
 from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
 from kerasnn.estimators.train_on_disk import train_on_disk
@@ -185,7 +186,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         targets = self._fit_targets(y, len(table))
         self.schema_ = self._described(self._fitted_schema(table), y)
         checked = checked_table(table, self.schema_)
-        self.recipe_ = self._recipe(len(table), wishes)
+        self.recipe_ = recipe_for(self._task, len(table), wishes)
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, repeated_values=self.recipe_.repeated_values
         )
@@ -194,7 +195,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             x=prepared.x,
             codes=prepared.codes,
             targets=targets,
-            weights=self._weights(sample_weight, y, len(table)),
+            weights=row_weights(sample_weight, self._class_weights(y), len(table)),
             n_numeric=self.preprocessor_.n_numeric,
             cardinalities=self.preprocessor_.cardinalities,
             n_out=self._n_out,
@@ -233,27 +234,6 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 f" got {self.schema!r}"
             )
         return self.schema
-
-    def _recipe(self, n_rows: int, wishes: dict[str, Any]) -> Recipe:
-        """The default for so many rows, with what the user wants."""
-        recipe = default_recipe(self._task, n_rows)
-        if "folds" in wishes and wishes["folds"] > n_rows:
-            raise InputError(
-                f"folds must be at most the number of rows, {n_rows};"
-                f" got folds={wishes['folds']}"
-            )
-        folds = wishes.get("folds", min(recipe.folds, n_rows))
-        members = wishes.get("members", recipe.members)
-        if "folds" not in wishes and "members" in wishes:
-            # As many folds as go into the members.
-            folds = max(f for f in range(folds + 1) if f != 1 and members % max(f, 1) == 0)
-        elif "members" not in wishes:
-            members = max(members // folds, 1) * folds if folds else members
-        if folds and members % folds:
-            raise InputError(
-                f"members must be a multiple of folds; got {members=} and {folds=}"
-            )
-        return with_wishes(recipe, {**wishes, "folds": folds, "members": members})
 
     def _checked_time_limit(self) -> float | None:
         limit = self.time_limit
@@ -300,32 +280,6 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 f"{type(self).__name__} needs at least 2 rows to learn from;"
                 f" got n_samples = {n_rows}"
             )
-
-    def _weights(
-        self, sample_weight: ArrayLike | None, y: ArrayLike, n_rows: int
-    ) -> NDArray[np.float32]:
-        """How much each row counts, mean one."""
-        if sample_weight is None:
-            weights = np.ones(n_rows)
-        else:
-            weights = np.asarray(sample_weight, np.float64)
-        if weights.shape != (n_rows,):
-            if weights.ndim == 0:
-                weights = np.full(n_rows, float(weights))
-            else:
-                raise InputError(
-                    f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!"
-                )
-        wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-        if wrong.size:
-            raise InputError(
-                "sample_weight must be finite and not negative;"
-                f" got {weights[wrong[0]]} in row {wrong[0]}"
-            )
-        weights = weights * self._class_weights(y)
-        if not weights.sum() > 0:
-            raise InputError("sample_weight must not be zero for every row")
-        return (weights / weights.mean()).astype(np.float32)
 
     def _class_weights(self, y: ArrayLike) -> NDArray[np.float64] | float:
         return 1.0

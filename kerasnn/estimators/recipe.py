@@ -93,6 +93,32 @@ def with_wishes(recipe: Recipe, wishes: dict[str, Any]) -> Recipe:
     return dataclasses.replace(recipe, **{k: v for k, v in wishes.items() if v != "auto"})
 
 
+def recipe_for(task: TabularTask, n_rows: int, wishes: dict[str, Any]) -> Recipe:
+    """The default for so many rows in memory, with what the user has set.
+
+    Raises:
+        InputError: there are more folds than rows, or members that are no multiple of them.
+    """
+    recipe = default_recipe(task, n_rows)
+    if "folds" in wishes and wishes["folds"] > n_rows:
+        raise InputError(
+            f"folds must be at most the number of rows, {n_rows};"
+            f" got folds={wishes['folds']}"
+        )
+    folds = wishes.get("folds", min(recipe.folds, n_rows))
+    members = wishes.get("members", recipe.members)
+    if "folds" not in wishes and "members" in wishes:
+        # As many folds as go into the members.
+        folds = max(f for f in range(folds + 1) if f != 1 and members % max(f, 1) == 0)
+    elif "members" not in wishes:
+        members = max(members // folds, 1) * folds if folds else members
+    if folds and members % folds:
+        raise InputError(
+            f"members must be a multiple of folds; got {members=} and {folds=}"
+        )
+    return with_wishes(recipe, {**wishes, "folds": folds, "members": members})
+
+
 DISK_ROWS_PASSED = 16_000_000
 
 
