@@ -470,6 +470,26 @@ def test_a_run_on_another_table_is_not_gone_on_with(small, tmp_path):
     )
 
 
+def test_a_full_disk_tells_of_another_one_and_nothing_is_left(
+    file, small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kerasnn.datasets.shards.np.save", full)
+    with pytest.raises(InputError) as raised:
+        tables.fit(read(file), **SETTINGS)
+    folder, told = str(raised.value).split(": ", 1)
+    assert folder.startswith(str(tmp_path / "kerasnn-rows-"))
+    assert told == (
+        "cannot be written: No space left on device; the environment variable TMPDIR names"
+        " another folder"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_checkpoints_no_rows_stay_on_disk(file, small, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)

@@ -329,5 +329,11 @@ def rows_folder(checkpoint: str | Path | None) -> Iterator[Path]:
     folder = temporary_folder(ROWS)
     try:
         yield folder / ROWS_FOLDER
+    except InputError as error:
+        if not str(error).startswith(str(folder)):
+            raise
+        raise InputError(
+            f"{error}; the environment variable TMPDIR names another folder"
+        ) from None
     finally:
         remove(folder)
