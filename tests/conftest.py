@@ -84,6 +84,7 @@ LONGEST = (
     "test_sklearn_contract",
     "test_cli_resume",
     "test_saver",
+    "test_streamed_tables",
     "test_cli_tables",
     "test_cli",
     "test_benchmark",
