@@ -127,6 +127,20 @@ def test_what_is_worse_than_the_others_is_pruned_between_looks():
     assert found.trials["part"].tolist() == [32, 16, 32]
 
 
+def test_by_default_what_is_worse_than_the_median_is_pruned():
+    """From the sixth trial on, and after the first fifth of a training."""
+
+    def space(trial):
+        rate = trial.suggest_float("rate", 0.03, 0.05)
+        return {"learning_rate": rate if trial.number < 6 else 1e-6}
+
+    found = tune(8, space=space)
+    states = found.trials["state"].tolist()
+    assert states[:5] == ["complete"] * 5
+    assert states[6:] == ["pruned"] * 2
+    assert (found.trials["part"][6:] < 32).all()
+
+
 def test_a_loss_that_is_nan_prunes_the_trial():
     rates = {"learning_rate": [999.0]}
     with pytest.raises(InputError, match=r"^no trial was complete: the loss became NaN"):
@@ -282,6 +296,10 @@ def test_a_file_of_another_sweep_is_refused(tmp_path):
     )
     with pytest.raises(InputError, match="has trials with other rows: sha256:"):
         tune(1, storage=file, y=LABELS[::-1])
+    with pytest.raises(InputError, match="has trials with other estimator: "):
+        kerasnn.tune(short(weight_decay=0.3), TABLE, LABELS, space=RATES, storage=file)
+    with pytest.raises(InputError, match=r"random_state=0\); got .*random_state=1\)"):
+        tune(1, storage=file, seed=1)
     assert file.read_bytes().startswith(before)
 
 
@@ -310,3 +328,22 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_when_the_time_is_up_no_trial_is_begun():
     found = tune(50, time_limit=1e-6)
     assert found.trials["state"].tolist() == ["complete"]
+
+
+def test_the_trial_that_runs_is_given_up_when_the_time_is_up(monkeypatch):
+    """The first one is always finished; here an hour passes with every look after it."""
+    clock = [0.0]
+    monkeypatch.setattr("kerasnn.tuning.sweep.time.monotonic", lambda: clock[0])
+    seen = []
+
+    class Hours(optuna.pruners.NopPruner):
+        def prune(self, study, trial):
+            seen.append(trial.number)
+            clock[0] += 3600.0 * (trial.number == 1)
+            return False
+
+    found = tune(50, time_limit=3700.0, pruner=Hours())
+    assert found.trials["state"].tolist()[0] == "complete"
+    assert len(found.trials) == 2
+    assert found.trials["state"][1] == "failed"
+    assert seen == [1, 1]  # the second look came after the time
