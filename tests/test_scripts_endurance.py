@@ -98,6 +98,7 @@ def test_the_benchmark_writes_the_same_rows_as_parquet_and_as_shards(script, tmp
     np.testing.assert_array_equal(shard["y"], columns["label"])
     assert shard["codes"].max() < sum(bench.LEVELS)
     assert len(columns) == 30
+    bench.make_csv(tmp_path, 1000)
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1001
 
 
