@@ -428,6 +428,21 @@ def test_a_target_that_is_missing_is_told_before_anything_is_trained(small, tmp_
     )
 
 
+def test_a_row_of_the_sample_is_not_told_as_one_of_the_table(small, tmp_path):
+    table = made()
+    table["f0"] = np.where(table["f0"] > 1.5, np.inf, table["f0"])
+    file = tmp_path / "rows.parquet"
+    table.to_parquet(file)
+    told = message(file)
+    start = (
+        f"{file}: in the 1,300 rows drawn from it, counted among them: column 'f0', row "
+    )
+    assert told.startswith(start)
+    table.iloc[:1000].to_parquet(file)  # all of them are drawn
+    row = int(np.argmax(np.isinf(table["f0"])))
+    assert message(file).startswith(f"column 'f0', row {row}: inf is not finite.")
+
+
 def test_folds_are_not_for_a_table_on_disk(file, small):
     with pytest.raises(InputError) as raised:
         tables.fit(read(file), **SETTINGS, folds=2)

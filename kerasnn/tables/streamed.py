@@ -7,6 +7,7 @@ quantiles are needed. The second time all rows to learn from are prepared and wr
 shards.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -259,16 +260,22 @@ def stream_rows(
     of_numbers: frozenset[str] = frozenset()
     if is_csv(table_files(path)[0]):
         survey, of_numbers = _with_numbers(survey)
-    schema = schema_of(
-        survey,
-        target,
-        task=task,
-        ignore=ignore,
-        categorical=categorical,
-        numeric=numeric,
-        boolean=boolean,
-        datetime=datetime,
-    )
+    try:
+        schema = schema_of(
+            survey,
+            target,
+            task=task,
+            ignore=ignore,
+            categorical=categorical,
+            numeric=numeric,
+            boolean=boolean,
+            datetime=datetime,
+        )
+    except InputError as error:
+        if survey.whole or not re.search(r"\brow \d", str(error)):
+            raise
+        drawn = f"in the {len(survey.sample):,} rows drawn from it, counted among them"
+        raise InputError(f"{path}: {drawn}: {error}") from None
     n_tested = min(round(survey.rows * test_size), TEST_ROWS)
     n_held_out = min(round(survey.rows * HELD_OUT_SHARE), HELD_OUT_ROWS)
     ends = [n_tested, n_tested + n_held_out]

@@ -96,7 +96,7 @@ def schema_of(survey: Survey, target: str, **wishes: Any) -> Schema:
     """
     task = wishes.pop("task", None)
     found = infer_schema(
-        survey.sample, ignore=[*wishes.pop("ignore", ()), target], **wishes
+        survey.sample.sort_index(), ignore=[*wishes.pop("ignore", ()), target], **wishes
     )
     asked = {name for names in wishes.values() for name in names}
     known = [_with_counts(c, survey, asked=c.name in asked) for c in found.columns]
@@ -159,7 +159,7 @@ def _target(survey: Survey, name: str, task: Any) -> Target:
             f"the target {name!r} is missing in {counts.missing:,} of {survey.rows:,} rows."
             " Fill it in, or leave these rows out"
         )
-    values = survey.sample[name]
+    values = survey.sample[name].sort_index()
     if survey.whole or counts.texts is None:
         return infer_target(values, task=task)
     values = _with_each_class(values, counts.texts)
