@@ -245,44 +245,27 @@ def stream_rows(
     """
     check_test_size(test_size)
     path = Path(source)
+    wishes = {
+        wish: [names] if isinstance(names, str) else list(names)
+        for wish, names in {
+            "ignore": ignore,
+            "categorical": categorical,
+            "numeric": numeric,
+            "boolean": boolean,
+            "datetime": datetime,
+        }.items()
+    }
     fingerprint = files_fingerprint(path)
     survey = surveyed(
         path,
         most=TEST_ROWS + HELD_OUT_ROWS + SAMPLE_ROWS,
-        texts=[target, *categorical, *boolean],
+        texts=[target, *wishes["categorical"], *wishes["boolean"]],
         seed=seed,
     )
-    if survey.rows < LEAST_ROWS:
-        raise InputError(
-            f"{path}: has {survey.rows} rows; a table that is read from disk needs"
-            f" {LEAST_ROWS}. Read it into memory: stream=False"
-        )
-    of_numbers: frozenset[str] = frozenset()
-    if is_csv(table_files(path)[0]):
-        survey, of_numbers = _with_numbers(survey)
-    try:
-        schema = schema_of(
-            survey,
-            target,
-            task=task,
-            ignore=ignore,
-            categorical=categorical,
-            numeric=numeric,
-            boolean=boolean,
-            datetime=datetime,
-        )
-    except InputError as error:
-        if survey.whole or not re.search(r"\brow \d", str(error)):
-            raise
-        drawn = f"in the {len(survey.sample):,} rows drawn from it, counted among them"
-        raise InputError(f"{path}: {drawn}: {error}") from None
-    n_tested = min(round(survey.rows * test_size), TEST_ROWS)
-    n_held_out = min(round(survey.rows * HELD_OUT_SHARE), HELD_OUT_ROWS)
-    ends = [n_tested, n_tested + n_held_out]
-    test, held_out, sample = (
-        survey.sample.iloc[start:stop].sort_index()
-        for start, stop in zip([0, *ends], [*ends, None], strict=True)
-    )
+    _check_rows(path, survey)
+    survey, of_numbers = _with_numbers(path, survey)
+    schema = _schema(path, survey, target, task=task, **wishes)
+    test, held_out, sample = _divided(survey, test_size)
     unseen = pd.concat([test, held_out])
     return StreamedRows(
         source=str(source),
@@ -299,8 +282,40 @@ def stream_rows(
     )
 
 
-def _with_numbers(survey: Survey) -> tuple[Survey, frozenset[str]]:
-    """The sample with numbers where a column of text holds nothing else."""
+def _check_rows(path: Path, survey: Survey) -> None:
+    if survey.rows < LEAST_ROWS:
+        raise InputError(
+            f"{path}: has {survey.rows} rows; a table that is read from disk needs"
+            f" {LEAST_ROWS}. Read it into memory: stream=False"
+        )
+
+
+def _schema(path: Path, survey: Survey, target: str, **wishes: Any) -> Schema:
+    """The schema; rows that an error names are those of the sample, and it says so."""
+    try:
+        return schema_of(survey, target, **wishes)
+    except InputError as error:
+        if survey.whole or not re.search(r"\brow \d", str(error)):
+            raise
+        drawn = f"in the {len(survey.sample):,} rows drawn from it, counted among them"
+        raise InputError(f"{path}: {drawn}: {error}") from None
+
+
+def _divided(survey: Survey, test_size: float) -> list[pd.DataFrame]:
+    """The sample, as rows of the test, held-out ones and ones to learn from."""
+    n_tested = min(round(survey.rows * test_size), TEST_ROWS)
+    n_held_out = min(round(survey.rows * HELD_OUT_SHARE), HELD_OUT_ROWS)
+    ends = [n_tested, n_tested + n_held_out]
+    return [
+        survey.sample.iloc[start:stop].sort_index()
+        for start, stop in zip([0, *ends], [*ends, None], strict=True)
+    ]
+
+
+def _with_numbers(path: Path, survey: Survey) -> tuple[Survey, frozenset[str]]:
+    """The sample with numbers where a column of a CSV file holds nothing else."""
+    if not is_csv(table_files(path)[0]):
+        return survey, frozenset()
     sample = numbers_where_possible(survey.sample.copy())
     of_numbers = {
         name for name in sample.columns if sample[name].dtype != survey.sample[name].dtype
