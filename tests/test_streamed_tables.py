@@ -150,8 +150,9 @@ def test_a_class_that_was_not_drawn_is_known(small, tmp_path):
         lambda label: (label == "up").astype("float32"),
         lambda label: label.astype("category"),
         lambda label: pd.Series(np.where(label == "up", 2**53 - 1, -3)),
+        lambda label: pd.Series(np.arange(len(label)) > len(label) - 3),
     ],
-    ids=["bool", "int64", "float32", "category", "large"],
+    ids=["bool", "int64", "float32", "category", "large", "rare bool"],
 )
 def test_a_target_of_any_type_is_what_it_is_in_memory(small, convert, tmp_path):
     table = made()
@@ -162,7 +163,8 @@ def test_a_target_of_any_type_is_what_it_is_in_memory(small, convert, tmp_path):
     found = dataclasses.replace(rows.target, reason=in_memory.reason)
     assert found == in_memory
     shards = shards_of(rows, tmp_path / "rows")
-    assert {*np.unique(shards.shard(0)["y"])} == {0, 1}
+    parts = [shards.shard(i)["y"] for i in range(len(shards.sizes))]
+    assert {*np.unique(np.concatenate(parts))} == {0, 1}
 
 
 def drawn(folder, seed):
@@ -441,6 +443,46 @@ def test_a_row_of_the_sample_is_not_told_as_one_of_the_table(small, tmp_path):
     table.iloc[:1000].to_parquet(file)  # all of them are drawn
     row = int(np.argmax(np.isinf(table["f0"])))
     assert message(file).startswith(f"column 'f0', row {row}: inf is not finite.")
+
+
+def test_rows_that_were_written_for_another_target_are_not_used(small, tmp_path):
+    file = tmp_path / "rows.parquet"
+    made().to_parquet(file)
+    shards_of(tables.stream_rows(file, target="label", ignore=["price"]), tmp_path / "rows")
+    other = tables.stream_rows(file, target="price", ignore=["label"])
+    with pytest.raises(InputError, match=r"of other settings \(target differ\)"):
+        shards_of(other, tmp_path / "rows")
+
+
+def test_numbers_among_which_a_text_comes_late_are_texts_everywhere(small, tmp_path):
+    table = made()
+    table["version"] = np.random.default_rng(1).choice(["1.10", "1.20"], N)
+    seed, late = 0, [2998, 2999]
+    table.loc[late, "version"] = "beta"
+    file = tmp_path / "rows.csv"
+    table.to_csv(file, index=False)
+    while set(late) & {*(rows := read(file, seed=seed)).unseen, *rows.sample.index}:
+        seed += 1
+    rows = read(file, seed=seed, categorical=["version"])
+    assert set(rows.schema.column("version").levels) == {"1.10", "1.20", "beta"}
+    shards = shards_of(rows, tmp_path / "rows")
+    known = np.concatenate([shards.shard(i)["x"] for i in range(len(shards.sizes))])
+    fitted = Preprocessor.from_dict(shards.notes["preprocessing"])
+    (place,) = (i for i, n in enumerate(fitted.feature_names) if "version" in n)
+    learned = table.drop(index=rows.unseen)["version"]  # two rows of beta are too few
+    np.testing.assert_array_equal(known[:, place] != 0, learned != "beta")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_class_of_one_row_is_refused_whoever_drew_it(small, seed, tmp_path):
+    table = made()
+    table.loc[7, "label"] = "one"
+    table.to_parquet(tmp_path / "rows.parquet")
+    assert message(tmp_path / "rows.parquet", seed=seed) == (
+        "the target 'label' has a class with one row only: 'one'. Each class needs two rows"
+        " or more: add some, leave the class out or, where it is a number, say"
+        " task='regression'"
+    )
 
 
 def test_folds_are_not_for_a_table_on_disk(file, small):

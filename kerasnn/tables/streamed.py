@@ -160,8 +160,10 @@ class StreamedRows:
         return open_shards(written())
 
     def _shards(self, preprocessor: Preprocessor, folder: Path, most_rows: int) -> Shards:
+        target = self.target
         known = {
             "fingerprint": self.fingerprint,
+            "target": [target.name, target.task, list(target.classes)],
             "preprocessing": preprocessor.to_dict(),
             "unseen": [self.seed, len(self.test), len(self.held_out)],
         }
@@ -267,13 +269,15 @@ def stream_rows(
     schema = _schema(path, survey, target, task=task, **wishes)
     test, held_out, sample = _divided(survey, test_size)
     unseen = pd.concat([test, held_out])
+    counts = {n: c.without(unseen[n]) for n, c in survey.counts.items()}
+    _check_classes(schema.target, counts[target])
     return StreamedRows(
         source=str(source),
         schema=schema,
         test=test,
         held_out=held_out,
         sample=sample,
-        counts={n: c.without(unseen[n]) for n, c in survey.counts.items()},
+        counts=counts,
         n_rows=survey.rows,
         of_numbers=of_numbers,
         test_size=test_size,
@@ -287,6 +291,18 @@ def _check_rows(path: Path, survey: Survey) -> None:
         raise InputError(
             f"{path}: has {survey.rows} rows; a table that is read from disk needs"
             f" {LEAST_ROWS}. Read it into memory: stream=False"
+        )
+
+
+def _check_classes(target: Target | None, counts: ColumnCounts) -> None:
+    """Every class has a row to learn from."""
+    if target is None or counts.texts is None:
+        return
+    none = [text for text in target.classes if text not in counts.texts]
+    if none:
+        raise InputError(
+            f"the target {target.name!r}: no row of {none[0]!r} is left to learn from:"
+            " all were drawn for the test or to choose the epoch; another seed draws others"
         )
 
 
@@ -318,13 +334,23 @@ def _with_numbers(path: Path, survey: Survey) -> tuple[Survey, frozenset[str]]:
         return survey, frozenset()
     sample = numbers_where_possible(survey.sample.copy())
     of_numbers = {
-        name for name in sample.columns if sample[name].dtype != survey.sample[name].dtype
+        name
+        for name in sample.columns
+        if sample[name].dtype != survey.sample[name].dtype
+        and _are_numbers(survey.counts[name].texts)
     }
+    for name in set(sample.columns) - of_numbers:
+        sample[name] = survey.sample[name]  # in all rows, not only in those drawn
     counts = {
         name: counts.of_numbers() if name in of_numbers else counts
         for name, counts in survey.counts.items()
     }
     return Survey(survey.rows, sample, counts), frozenset(of_numbers)
+
+
+def _are_numbers(texts: Mapping[str, int] | None) -> bool:
+    """Whether all texts are plain numbers; where there are too many nobody knows."""
+    return texts is None or plain_numbers(list(texts)) is not None
 
 
 def in_rows_from(start: int) -> str:

@@ -23,8 +23,10 @@ from kerasnn.datasets import (
     infer_target,
     table_chunks,
 )
+from kerasnn.datasets.cells import read_cells
 from kerasnn.datasets.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.names import check_names
+from kerasnn.datasets.readings import numbers
 from kerasnn.datasets.sampling import RowSample
 from kerasnn.errors import InputError
 
@@ -166,19 +168,24 @@ def _target(survey: Survey, name: str, task: Any) -> Target:
     found = infer_target(values, name=name, task=task)
     if found.task == "regression":
         return found
+    alone = [text for text in found.classes if counts.texts[text] < 2]
+    if alone:
+        raise InputError(
+            f"the target {name!r} has a class with one row only: {alone[0]!r}. Each class"
+            " needs two rows or more: add some, leave the class out or, where it is a"
+            " number, say task='regression'"
+        )
     known = tuple(counts.texts[text] for text in found.classes)
     return dataclasses.replace(found, counts=known)
 
 
 def _with_each_class(values: pd.Series, texts: Mapping[str, int]) -> pd.Series:
-    """The targets of a sample, with classes that were not drawn, or only once.
-
-    Each class comes twice more, or once if that is how often there is such a row.
-    """
-    often = [min(count, 2) for count in texts.values()]
-    rare = pd.Series(np.repeat(np.array(list(texts), object), often))
+    """The targets of a sample, and each text twice: classes may not have been drawn."""
+    rare = pd.Series(np.repeat(np.array(list(texts), object), 2))
+    if values.dtype == object and read_cells(values).content == "numbers":  # Decimal
+        values = pd.Series(numbers(values)[0])
     if pd.api.types.is_bool_dtype(values.dtype):
-        return values  # there are but two
+        return pd.concat([values, (rare == "True").astype(values.dtype)])
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pd.concat([values, pd.to_numeric(rare)])
     if isinstance(values.dtype, pd.CategoricalDtype):
