@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -320,14 +321,14 @@ def job_refused_tables(scope, folder):
 def disk_fit(scope, folder, **settings):
     """An ensemble on shards: 26 epochs of 8 steps or more."""
     folder.mkdir(exist_ok=True)
-    streamed.SHARD_ROWS = 8  # of a worker 8 or 9 shards, in 3 groups
     path = folder / f"rows-{os.getpid()}.csv"
     TABLE.assign(y=NUMBERS).to_csv(path, index=False)
     rows = tables.stream_rows(path, target="y", categorical=["b"])
     settings = {"hidden_units": (16, 8), "members": 2, "batch_size": 20, **settings}
     settings |= {"learning_rate": 0.01, "driver": "graph"}
     strategy = getattr(scope, "__self__", None)
-    return tables.fit(rows, dropout=0.2, strategy=strategy, **settings).estimator
+    with mock.patch.object(streamed, "SHARD_ROWS", 8):  # 8 or 9 a worker, in 3 groups
+        return tables.fit(rows, dropout=0.2, strategy=strategy, **settings).estimator
 
 
 def as_two_workers(job, **_):
@@ -368,10 +369,10 @@ def side_by_side(calls, step, members):
 
 def job_on_disk(scope, folder):
     """Each worker reads its own shards; alone the batches are those of both."""
-    estimators.base.train_on_disk = (
-        train_on_disk.train_on_disk if hasattr(scope, "__self__") else as_two_workers
-    )
-    return ended_table(disk_fit(scope, folder, epochs=30))
+    if hasattr(scope, "__self__"):
+        return ended_table(disk_fit(scope, folder, epochs=30))
+    with mock.patch.object(estimators.base, "train_on_disk", as_two_workers):
+        return ended_table(disk_fit(scope, folder, epochs=30))
 
 
 def job_resumed_disk(scope, folder):
