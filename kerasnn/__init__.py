@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     )
     from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
     from kerasnn.saving import export, load
-    from kerasnn.training import Model, Sequential, Trainer, evaluate, fit, predict
+    from kerasnn.training.fit import evaluate, fit
+    from kerasnn.training.keras_model import Model, Sequential
+    from kerasnn.training.predict import predict
+    from kerasnn.training.trainer import Trainer
     from kerasnn.tuning import tune
 
 __version__ = "0.1.0"

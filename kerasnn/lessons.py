@@ -21,9 +21,9 @@ from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
 from kerasnn.models import DigitsNetwork, MLPNetwork, SigmoidNetwork
 from kerasnn.training import History, Trainer, make_optimizer
-from kerasnn.training.progress import EpochCallback
-from kerasnn.training.run_checkpoints import RunCheckpoints
-from kerasnn.training.saver import Saver
+from kerasnn.training.callbacks.progress import EpochCallback
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.checkpoints.saver import Saver
 
 Array = NDArray[Any]
 
@@ -153,7 +153,7 @@ def train(
     settings: Settings,
     *,
     on_epoch: Sequence[EpochCallback] = (),
-    kept: RunCheckpoints | None = None,
+    checkpoints: RunCheckpoints | None = None,
 ) -> Outcome:
     """Train a lesson's network; the test rows are looked at, never learned from.
 
@@ -161,7 +161,7 @@ def train(
         lesson: which.
         settings: of the training.
         on_epoch: called with (epoch from 0, metrics) after each epoch.
-        kept: where the training is saved from time to time, and gone on from.
+        checkpoints: where the training is saved from time to time, and gone on from.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -188,7 +188,7 @@ def train(
         seed=settings.seed,
         validation_data=(prepared.x_test, prepared.y_test) if lesson.held_out else None,
         on_epoch=on_epoch,
-        saver=Saver(kept) if kept else None,
+        saver=Saver(checkpoints) if checkpoints else None,
     )
     metrics = trainer.evaluate(prepared.x_test, prepared.y_test)
     return Outcome(lesson, settings, network, rows, history, metrics)

@@ -212,7 +212,7 @@ def train(mode: str, folder: Path) -> None:
     """Train for a round for each line that comes, and answer with figures."""
     import kerasnn
     from kerasnn import datasets
-    from kerasnn.training.shard_feed import ShardFeed
+    from kerasnn.training.feeds.shard_feed import ShardFeed
 
     rows = datasets.ShuffledShards(datasets.open_shards(folder))
     feed = ShardFeed(rows, BATCH, shuffle=True)
@@ -269,7 +269,7 @@ def ingest(folder: Path) -> None:
     import tensorflow as tf
 
     from kerasnn import datasets
-    from kerasnn.training.shard_feed import ShardFeed
+    from kerasnn.training.feeds.shard_feed import ShardFeed
 
     rows = datasets.ShuffledShards(datasets.open_shards(folder))
     feed = ShardFeed(rows, BATCH, shuffle=True)
@@ -279,7 +279,7 @@ def ingest(folder: Path) -> None:
     rates: dict[str, list[float]] = {"shards": [], "CSV by tf.data": []}
     for epoch in range(3):
         begun = time.perf_counter()
-        steps = sum(c.stop - c.first for c in feed.calls(epoch, lambda: 1))
+        steps = sum(c.stop - c.first for c in feed.chunks(epoch, lambda: 1))
         rates["shards"].append(rows.n_rows / (time.perf_counter() - begun))
         begun = time.perf_counter()
         batches = sum(1 for _ in csv)

@@ -28,9 +28,10 @@ from kerasnn.errors import InputError
 from kerasnn.estimators import train_on_disk
 from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.tables import streamed
-from kerasnn.training import member_groups, team_saver
+from kerasnn.training import member_groups
+from kerasnn.training.distribution import checkpoints as distributed_checkpoints
+from kerasnn.training.distribution.checkpoints import ChiefFolder
 from kerasnn.training.member_groups import MemberGroups
-from kerasnn.training.team_saver import ChiefsFolder
 
 ROWS = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
 LABELS = (ROWS @ np.arange(6) > 0).astype(np.int32) + (ROWS[:, 0] > 1)
@@ -169,17 +170,17 @@ def job_resumed(scope, folder):
         left = iter(range(deaths - 1))
         path = folder / f"checkpoints-{deaths}-{scope.__name__}"
 
-        class Dies(ChiefsFolder):
+        class Dies(ChiefFolder):
             def save(self, *args, left=left):
                 written = super().save(*args)
                 if next(left, None) is None:
                     raise Killed
                 return written
 
-        team_saver.ChiefsFolder = Dies
+        distributed_checkpoints.ChiefFolder = Dies
         with contextlib.suppress(Killed):
             fit(make(), checkpoint=path, checkpoint_every=0)
-        team_saver.ChiefsFolder = ChiefsFolder
+        distributed_checkpoints.ChiefFolder = ChiefFolder
         model = make()
         again = ended(model, fit(model, checkpoint=path, resume=True))
         same = all(np.array_equal(found[name], again[name]) for name in again)
@@ -195,7 +196,7 @@ def job_exported(scope, folder):
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     kerasnn.fit(network, ROWS, LABELS, seed=3, verbose=0)
     kerasnn.fit(model, ROWS, LABELS, seed=3, verbose=0)
-    strategy = training.team.strategy_of(network)
+    strategy = training.distribution.workers.strategy_of(network)
     if strategy is None or training.is_chief(strategy):
         kerasnn.export(network, folder / f"network-{strategy is None}")
         kerasnn.export(model, folder / f"model-{strategy is None}")
@@ -284,17 +285,17 @@ def job_resumed_table(scope, folder):
     path = folder / "table-checkpoints"
     left = iter(range(2))
 
-    class Dies(ChiefsFolder):
+    class Dies(ChiefFolder):
         def save(self, *args):
             written = super().save(*args)
             if next(left, None) is None:
                 raise Killed
             return written
 
-    team_saver.ChiefsFolder = Dies
+    distributed_checkpoints.ChiefFolder = Dies
     with contextlib.suppress(Killed):
         table_fit(scope, kind, y, checkpoint=path, checkpoint_every=0, **settings)
-    team_saver.ChiefsFolder = ChiefsFolder
+    distributed_checkpoints.ChiefFolder = ChiefFolder
     again = ended_table(table_fit(scope, kind, y, checkpoint=path, resume=True, **settings))
     assert left.__length_hint__() == 0
     return {"same": np.array(all(np.array_equal(whole[n], again[n]) for n in whole))}
@@ -302,7 +303,7 @@ def job_resumed_table(scope, folder):
 
 def job_refused_tables(scope, folder):
     """What each worker is told that cannot train together."""
-    worker = training.team.Team.of(scope.__self__).worker
+    worker = training.distribution.workers.WorkerGroup.of(scope.__self__).worker
     kind, y, settings = ENSEMBLES["dropout"]
     other = np.where(np.arange(len(y)) == 7 * worker, 0, y)
     told = {}
@@ -347,7 +348,7 @@ def as_two_workers(job, **_):
         found._begin(learner)
         for found.epoch in range(recipe.epochs):
             learner.reset_metrics()
-            for calls in zip(*(feed.calls(found.epoch) for feed in feeds), strict=True):
+            for calls in zip(*(feed.chunks(found.epoch) for feed in feeds), strict=True):
                 for step in range(calls[0].stop):
                     logs = learner.train_step(side_by_side(calls, step, recipe.members))
                     found.taken += 1
@@ -383,17 +384,17 @@ def job_resumed_disk(scope, folder):
     path = folder / "disk-checkpoints"
     left = iter(range(3))
 
-    class Dies(ChiefsFolder):
+    class Dies(ChiefFolder):
         def save(self, *args):
             written = super().save(*args)
             if next(left, None) is None:
                 raise Killed
             return written
 
-    team_saver.ChiefsFolder = Dies
+    distributed_checkpoints.ChiefFolder = Dies
     with contextlib.suppress(Killed):
         disk_fit(scope, folder, checkpoint=path, checkpoint_every=1e-9, **settings)
-    team_saver.ChiefsFolder = ChiefsFolder
+    distributed_checkpoints.ChiefFolder = ChiefFolder
     *_, done, _ = CheckpointFolder(path).newest().description["position"]
     again = ended_table(disk_fit(scope, folder, checkpoint=path, resume=True, **settings))
     assert left.__length_hint__() == 0

@@ -25,10 +25,10 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.errors import InputError, WorkerLostError
-from kerasnn.training.calls import Call
-from kerasnn.training.dealing import PartFeed, batch_sizes, share_of
-from kerasnn.training.run_checkpoints import RunCheckpoints
-from kerasnn.training.team import Team
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.distribution.sharding import ShardedFeed, batch_sizes, local_slice
+from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.feeds.chunks import Chunk
 from tests import distributed_jobs as jobs
 
 ROOT = Path(__file__).parents[1]
@@ -180,7 +180,7 @@ def test_the_example_of_the_docs_runs_alone(folders):
 @given(st.integers(1, 20), st.integers(1, 5), st.integers(0, 3), st.integers(0, 9))
 def test_the_shares_of_the_workers_are_the_batch(width, workers, first, count):
     numbers = np.random.default_rng(0).permutation(12 * width).astype(np.int32)
-    call = Call(
+    call = Chunk(
         None,
         [],
         [tf.constant(numbers.reshape(1, 12, width))],
@@ -189,7 +189,7 @@ def test_the_shares_of_the_workers_are_the_batch(width, workers, first, count):
         begin=first,
     )
     shares = [
-        share_of(call, SimpleNamespace(workers=workers, worker=i, replicas=workers))
+        local_slice(call, SimpleNamespace(n_workers=workers, worker=i, replicas=workers))
         for i in range(workers)
     ]
     for step in range(count):
@@ -204,11 +204,11 @@ def test_the_shares_of_the_workers_are_the_batch(width, workers, first, count):
 
 def part_feeds(shards, workers, batch_size):
     return [
-        PartFeed(
+        ShardedFeed(
             ShuffledShards(shards, seed=1),
             batch_size,
             shuffle=True,
-            team=SimpleNamespace(workers=workers, worker=worker, here=1),
+            workers=SimpleNamespace(n_workers=workers, worker=worker, local_replicas=1),
         )
         for worker in range(workers)
     ]
@@ -220,7 +220,7 @@ def test_every_row_on_disk_is_one_workers_once_an_epoch(workers, batch_size, tmp
     numbers = np.arange(203, dtype=np.int32)
     shards = write_shards([{"x": numbers}], tmp_path / "shards", rows_per_shard=30)
     feeds = part_feeds(shards, workers, batch_size)
-    epochs = [[list(feed.calls(e, lambda: 1)) for feed in feeds] for e in range(2)]
+    epochs = [[list(feed.chunks(e, lambda: 1)) for feed in feeds] for e in range(2)]
     assert {feed.steps for feed in feeds} == {feeds[0].steps}
     for calls in epochs:
         read = [c.share.rows[0].numpy()[c.share.numbers] for own in calls for c in own]
@@ -238,7 +238,7 @@ def test_an_epoch_on_disk_goes_on_in_its_middle(tmp_path):
     for feed in part_feeds(shards, 2, 16):
 
         def rows(done, feed=feed):
-            calls = feed.calls(3, lambda: 1, by_batch=True, done=done)
+            calls = feed.chunks(3, lambda: 1, by_batch=True, done=done)
             return [c.share.rows[0].numpy()[c.share.numbers].tolist() for c in calls]
 
         assert rows(9) == rows(0)[9:]
@@ -297,7 +297,10 @@ def test_the_only_process_is_the_chief(strategy):
     ids=lambda error: f"{type(error).__name__}-{error.message[:20]}",
 )
 def test_what_tensorflow_says_of_a_lost_worker_is_told_plainly(error, strategy):
-    with pytest.raises(WorkerLostError) as raised, Team(strategy).together():
+    with (
+        pytest.raises(WorkerLostError) as raised,
+        WorkerGroup(strategy).reports_lost_workers(),
+    ):
         raise error
     assert str(raised.value) == (
         "worker 0 of 1 cannot go on: another one has gone. Start all of them again; with"
@@ -308,7 +311,10 @@ def test_what_tensorflow_says_of_a_lost_worker_is_told_plainly(error, strategy):
 
 @pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.InvalidArgumentError])
 def test_other_errors_of_tensorflow_stay_what_they_are(kind, strategy):
-    with pytest.raises(kind, match="shapes differ"), Team(strategy).together():
+    with (
+        pytest.raises(kind, match="shapes differ"),
+        WorkerGroup(strategy).reports_lost_workers(),
+    ):
         raise kind(None, None, "shapes differ")
 
 

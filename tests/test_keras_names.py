@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnn.training import keras_names
-from kerasnn.training.feeds import Executions
+from kerasnn.training.feeds.keras_iterator import Executions
 
 X = np.arange(20, dtype="float64").reshape(10, 2)
 Y = np.arange(10)

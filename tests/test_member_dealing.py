@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kerasnn.errors import InputError
 from kerasnn.models import TabularNetwork
-from kerasnn.training.member_dealing import AllRows, TeamRows, member_team, rows_of
+from kerasnn.training.member_dealing import AllRows, WorkerRows, ensemble_workers, rows_of
 from kerasnn.training.members import MemberLearner
 
 MEMBERS = 3
@@ -19,9 +19,10 @@ MEMBERS = 3
 def dealt(workers):
     """How each of so many workers sees it; nothing is sent."""
     teams = [
-        SimpleNamespace(worker=i, workers=workers, sum=lambda x: x) for i in range(workers)
+        SimpleNamespace(worker=i, n_workers=workers, reduce_sum=lambda x: x)
+        for i in range(workers)
     ]
-    return [TeamRows(team) for team in teams]
+    return [WorkerRows(workers) for workers in teams]
 
 
 def batch_of(width):
@@ -94,7 +95,7 @@ def test_parts_that_were_dealt_before_are_a_batch_side_by_side(width, workers):
     parts = np.split(whole, workers, axis=1)
     means = []
     for worker, part in enumerate(parts):
-        rows = rows_of(SimpleNamespace(worker=worker, workers=workers), own_batches=True)
+        rows = rows_of(SimpleNamespace(worker=worker, n_workers=workers), own_batches=True)
         assert rows.of(part) is part
         assert rows.first(part) == worker * width
         means.append(rows.mean(tf.constant(part), part))
@@ -103,12 +104,12 @@ def test_parts_that_were_dealt_before_are_a_batch_side_by_side(width, workers):
 
 def test_one_process_has_all_rows():
     assert type(rows_of(None)) is AllRows
-    assert member_team(None) is None
+    assert ensemble_workers(None) is None
 
 
 def test_a_strategy_of_one_process_is_refused():
     with pytest.raises(InputError) as raised:
-        member_team(tf.distribute.MirroredStrategy(["CPU:0"]))
+        ensemble_workers(tf.distribute.MirroredStrategy(["CPU:0"]))
     assert str(raised.value) == (
         "strategy must be a tf.distribute.MultiWorkerMirroredStrategy; got MirroredStrategy"
     )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
-from kerasnn.training.epochs import Runner
-from kerasnn.training.feeds import ArrayFeed
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.member_adam import (
     BETA_1,
     BETA_2,
@@ -24,7 +25,6 @@ from kerasnn.training.member_adam import (
 )
 from kerasnn.training.member_plan import BatchShape, member_plan
 from kerasnn.training.members import MemberLearner, member_weights
-from kerasnn.training.programs import programs_of
 
 # --- the optimizer ----------------------------------------------------------------
 

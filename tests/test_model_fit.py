@@ -15,7 +15,7 @@ from keras import layers
 
 import kerasnn
 from kerasnn import InputError, models
-from kerasnn.training.programs import programs_of
+from kerasnn.training.compiled.programs import programs_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 4)).astype("float32")
@@ -98,7 +98,7 @@ def test_the_global_seed_of_keras_decides_without_one():
 def test_how_far_a_call_goes_changes_no_bit(monkeypatch):
     results = []
     for seconds in (0.0, 1e9):  # a step a call; several epochs a call
-        monkeypatch.setattr("kerasnn.training.epochs.SECONDS_PER_CALL", seconds)
+        monkeypatch.setattr("kerasnn.training.compiled.runner.SECONDS_PER_CALL", seconds)
         model = regressor()
         history = fit(model, epochs=6, batch_size=8, seed=1, validation_data=(X, Y))
         results.append((model, history))
@@ -112,7 +112,7 @@ def test_how_far_a_call_goes_changes_no_bit(monkeypatch):
 def test_rows_too_many_to_copy_are_read_batch_by_batch(monkeypatch, tmp_path):
     copied = regressor()
     fit(copied, epochs=2, batch_size=8, seed=1)
-    monkeypatch.setattr("kerasnn.training.feeds.ROWS_BYTES", 0)
+    monkeypatch.setattr("kerasnn.training.feeds.make_feed.ROWS_BYTES", 0)
     X.tofile(tmp_path / "rows")
     mapped = np.memmap(tmp_path / "rows", dtype="float32", mode="r", shape=X.shape)
     read = regressor()
@@ -279,13 +279,13 @@ def test_fits_in_threads_do_not_change_each_others_dropout():
 
 
 def test_a_history_of_the_users_own_hears_of_every_batch():
-    class Batches(keras.callbacks.History):
+    class BatchSpec(keras.callbacks.History):
         seen = ()
 
         def on_train_batch_end(self, batch, logs=None):
             self.seen = (*self.seen, batch)
 
-    heard = Batches()
+    heard = BatchSpec()
     fit(regressor(), epochs=2, batch_size=10, callbacks=[heard])
     assert heard.seen == (0, 1, 2, 3, 4) * 2
 
@@ -326,7 +326,7 @@ def test_batches_are_cast_to_the_type_of_the_first():
 def test_rows_too_many_to_copy_may_be_tensors_in_part(monkeypatch):
     copied, read = regressor(), regressor()
     fit(copied, epochs=3, initial_epoch=1, batch_size=8, seed=1)
-    monkeypatch.setattr("kerasnn.training.feeds.ROWS_BYTES", 0)
+    monkeypatch.setattr("kerasnn.training.feeds.make_feed.ROWS_BYTES", 0)
     fit(read, X, tf.constant(Y), epochs=3, initial_epoch=1, batch_size=8, seed=1)
     assert_same_bits(copied, read)
 
@@ -466,7 +466,7 @@ CTRL_C = """
 import os, signal, threading, time
 import keras, numpy as np
 import kerasnn
-from kerasnn.training.programs import programs_of
+from kerasnn.training.compiled.programs import programs_of
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(64, 4)).astype("float32"), rng.normal(size=(64, 1))
@@ -583,7 +583,7 @@ def test_a_model_that_was_never_compiled_predicts():
 
 
 def test_the_bar_moves_within_a_long_epoch(monkeypatch, capsys):
-    monkeypatch.setattr("kerasnn.training.epochs.SECONDS_PER_CALL", 0.0)
+    monkeypatch.setattr("kerasnn.training.compiled.runner.SECONDS_PER_CALL", 0.0)
     seen = []
     monkeypatch.setattr(
         keras.utils.Progbar, "update", lambda bar, now, *rest, **more: seen.append(now)

@@ -300,7 +300,7 @@ def test_signals_are_pythons_again_after_a_fit(tmp_path):
 
 
 def test_a_second_signal_ends_at_once():
-    from kerasnn.training.interrupts import Interrupts
+    from kerasnn.training.checkpoints.interrupts import Interrupts
 
     with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGINT)

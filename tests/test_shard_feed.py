@@ -16,8 +16,13 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
 from kerasnn.errors import InputError
-from kerasnn.training.row_source import Buffers, RowsFromDisk, row_groups, whole_batches
-from kerasnn.training.shard_feed import ShardFeed, ahead
+from kerasnn.training.feeds.row_source import (
+    Buffers,
+    RowsFromDisk,
+    row_groups,
+    whole_batches,
+)
+from kerasnn.training.feeds.shard_feed import ShardFeed, ahead
 
 ROWS = np.random.default_rng(0).normal(size=(333, 4)).astype(np.float32)
 LABELS = (ROWS.sum(axis=1) > 0).astype(np.int32)
@@ -145,7 +150,7 @@ def test_each_batch_has_the_rows_of_the_stated_order_whatever_the_sizes(
     feed = ShardFeed(
         ShuffledShards(shards, seed=5, together=together), batch_size, shuffle=True
     )
-    next(feed.calls(7, lambda: 1))  # and no more of it
+    next(feed.chunks(7, lambda: 1))  # and no more of it
     for epoch in range(2):  # in memory that was used before
         order = stated_order(shards.sizes, together=together, seed=5, epoch=epoch)
         assert sorted(order) == y.tolist()
@@ -154,7 +159,7 @@ def test_each_batch_has_the_rows_of_the_stated_order_whatever_the_sizes(
             for i in range(0, n_rows, feed.batch_size)
         ]
         done = data.draw(st.integers(0, len(expected) - 1)) if epoch else 0
-        calls = feed.calls(epoch, lambda: 1, by_batch=by_batch, done=done)
+        calls = feed.chunks(epoch, lambda: 1, by_batch=by_batch, done=done)
         assert [b for call in calls for b in batches_of(call)] == expected[done:]
 
 
@@ -162,7 +167,7 @@ def test_the_rows_of_a_call_stay_what_they_are_when_others_are_read(source):
     feed = ShardFeed(source, 16, shuffle=True)
     calls, first = [], []
     for epoch in range(3):
-        for call in feed.calls(epoch, lambda: 1):
+        for call in feed.chunks(epoch, lambda: 1):
             calls.append(call)
             first.append([tensor.numpy() for tensor in call.rows])
     assert len({id(call.rows) for call in calls}) == 9  # 3 groups an epoch
@@ -170,7 +175,7 @@ def test_the_rows_of_a_call_stay_what_they_are_when_others_are_read(source):
         assert same([tensor.numpy() for tensor in call.rows], rows)
 
 
-class Memory(mmap.mmap):
+class CallbackState(mmap.mmap):
     """Notes what is asked for that is not a file."""
 
     asked: list[mmap.mmap]
@@ -184,10 +189,10 @@ class Memory(mmap.mmap):
 
 @pytest.fixture
 def memory(monkeypatch):
-    Memory.asked = []
-    monkeypatch.setattr(mmap, "mmap", Memory)
-    yield Memory.asked
-    Memory.asked = []
+    CallbackState.asked = []
+    monkeypatch.setattr(mmap, "mmap", CallbackState)
+    yield CallbackState.asked
+    CallbackState.asked = []
 
 
 def test_a_fit_takes_three_groups_of_memory_however_many_it_reads(memory, source):
@@ -199,7 +204,7 @@ def test_a_fit_takes_three_groups_of_memory_however_many_it_reads(memory, source
 
 
 def test_the_tensors_of_a_call_lie_where_the_rows_were_read_to(memory, source):
-    call = next(ShardFeed(source, 16, shuffle=True).calls(0, lambda: 1))
+    call = next(ShardFeed(source, 16, shuffle=True).chunks(0, lambda: 1))
     for tensor in call.rows:
         places = [np.frombuffer(each, np.uint8) for each in memory]
         assert any(np.shares_memory(np.asarray(tensor), place) for place in places)
@@ -246,7 +251,7 @@ class Foreign:
 
 
 def test_rows_of_the_other_byte_order_become_those_of_the_machine():
-    (call,) = ShardFeed(Foreign(), 5, shuffle=False).calls(0, lambda: 1)
+    (call,) = ShardFeed(Foreign(), 5, shuffle=False).chunks(0, lambda: 1)
     np.testing.assert_array_equal(call.rows[0].numpy()[:5], np.arange(10).reshape(5, 2))
 
 
@@ -260,8 +265,8 @@ def test_arrays_of_any_type_reach_the_call(tmp_path):
         "y": y,
     }
     source = ShuffledShards(write_shards([arrays], tmp_path / "s", rows_per_shard=3))
-    (call,) = ShardFeed(source, 7, shuffle=False).calls(0, lambda: 1)
-    x, labels = call.batches.layout.pack(call.rows)
+    (call,) = ShardFeed(source, 7, shuffle=False).chunks(0, lambda: 1)
+    x, labels = call.batch_spec.structure.pack(call.rows)
     for name, tensor in {**x, "y": labels}.items():
         expected = arrays[name].astype("S3") if name == "text" else arrays[name]
         np.testing.assert_array_equal(tensor.numpy()[:7], expected)
@@ -310,13 +315,13 @@ def test_an_adapter_gives_the_epochs_in_turn(source):
 def test_from_the_middle_of_an_epoch_it_goes_on_to_the_same_bits(
     source, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kerasnn.training.shard_feed.MOST_STEPS", 4)
+    monkeypatch.setattr("kerasnn.training.feeds.shard_feed.MAX_STEPS", 4)
     whole = model()
     arguments = {"batch_size": 16, "epochs": 3, "verbose": 0}
     history = kerasnn.fit(whole, source, **arguments).history
     kept = CheckpointFolder(tmp_path, keep=1000)
     monkeypatch.setattr(
-        "kerasnn.training.run_checkpoints.CheckpointFolder", lambda folder: kept
+        "kerasnn.training.checkpoints.run_checkpoints.CheckpointFolder", lambda folder: kept
     )
     kerasnn.fit(model(), source, checkpoint=tmp_path, checkpoint_every=0, **arguments)
     numbers = kept.numbers()

@@ -251,7 +251,7 @@ def groups(tmp_path):
 def batches(groups, epoch, done=0):
     """[steps][members]: targets and weights of each batch."""
     found = []
-    for call in groups.calls(epoch, done=done):
+    for call in groups.chunks(epoch, done=done):
         _, _, y, weights = call.rows
         for slots in call.blocks[0][0, : call.stop].numpy():
             members = slots.reshape(2, -1)
@@ -298,7 +298,7 @@ def test_the_training_is_its_steps_taken_one_by_one(file, small, monkeypatch):
     with learner_of_shape(judged, recipe.members) as learner:
         train_on_disk._DiskTraining(job, "eager", None, None, None)._begin(learner)
         for epoch in range(recipe.epochs):
-            for call in feed.calls(epoch):
+            for call in feed.chunks(epoch):
                 for slots in call.blocks[0][0, : call.stop]:
                     learner.train_step([tf.gather(t, slots) for t in call.rows])
         for mine, theirs in zip(

@@ -16,7 +16,7 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import NumberRows, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.models import SigmoidNetwork
-from kerasnn.training import table_source
+from kerasnn.training.feeds import table_source
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(RNG.normal(size=(300, 3)).round(3), columns=["a", "b", "c"])
@@ -309,9 +309,9 @@ def test_what_a_path_cannot_be_given_with_is_told(rows, monkeypatch):
     )
 
     class Several:
-        workers = 2
+        n_workers = 2
 
-    monkeypatch.setattr(table_source, "team_of", lambda model: Several())
+    monkeypatch.setattr(table_source, "workers_of", lambda model: Several())
     assert error_of(kerasnn.fit, model(), rows, "price") == (
         "several workers each read shards of their own: write them once with"
         " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"
@@ -338,14 +338,14 @@ def test_the_temporary_folder_goes_however_the_call_ends(rows, temporary):
 def test_a_resumed_fit_of_a_path_ends_as_one_that_was_not_interrupted(
     rows, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kerasnn.training.shard_feed.MOST_STEPS", 4)
+    monkeypatch.setattr("kerasnn.training.feeds.shard_feed.MAX_STEPS", 4)
     whole = model()
     fit = {**FIT, "seed": 5, "validation_data": (rows, "price")}
     history = kerasnn.fit(whole, rows, "price", **fit).history
     folder = tmp_path / "run"
     kept = CheckpointFolder(folder, keep=1000)
     monkeypatch.setattr(
-        "kerasnn.training.run_checkpoints.CheckpointFolder", lambda folder: kept
+        "kerasnn.training.checkpoints.run_checkpoints.CheckpointFolder", lambda folder: kept
     )
     kerasnn.fit(model(), rows, "price", checkpoint=folder, checkpoint_every=0, **fit)
     numbers = kept.numbers()

@@ -93,7 +93,7 @@ def test_other_rates_compile_nothing_new(monkeypatch):
     monkeypatch.setattr(learners, "_kept", type(learners._kept)())
     tune(3)
     (learner,) = learners._kept.values()
-    from kerasnn.training.programs import programs_of
+    from kerasnn.training.compiled.programs import programs_of
 
     assert len(programs_of(learner)._programs) == 1
 

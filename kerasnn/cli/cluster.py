@@ -15,7 +15,7 @@ from kerasnn.errors import InputError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasnn.training.team import Team
+    from kerasnn.training.distribution.workers import WorkerGroup
 
 VARIABLE = "TF_CONFIG"
 
@@ -49,14 +49,14 @@ class Workers:
 
     def __init__(self) -> None:
         self.strategy = _strategy() if workers_named() > 1 else None
-        self.team = _team(self.strategy) if self.strategy else None
-        self.writes = self.team is None or self.team.is_chief
+        self.workers = _workers(self.strategy) if self.strategy else None
+        self.writes = self.workers is None or self.workers.is_chief
 
     @property
     def name(self) -> str:
         """Of this process among them."""
-        assert self.team is not None
-        return f"worker {self.team.worker} of {self.team.workers}"
+        assert self.workers is not None
+        return f"worker {self.workers.worker} of {self.workers.n_workers}"
 
     def by_chief(self, work: Callable[[], object]) -> str:
         """Have the one that writes do something; as text, what it returns, for all.
@@ -64,9 +64,9 @@ class Workers:
         Raises:
             InputError: it could not be done; raised in all of them.
         """
-        if self.team is None:
+        if self.workers is None:
             return str(work())
-        return self.team.by_chief(lambda: str(work()))
+        return self.workers.run_on_chief(lambda: str(work()))
 
 
 def _strategy() -> "tf.distribute.Strategy":
@@ -75,10 +75,10 @@ def _strategy() -> "tf.distribute.Strategy":
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _team(strategy: "tf.distribute.Strategy") -> "Team":
-    from kerasnn.training.team import Team
+def _workers(strategy: "tf.distribute.Strategy") -> "WorkerGroup":
+    from kerasnn.training.distribution.workers import WorkerGroup
 
-    return Team.of(strategy)
+    return WorkerGroup.of(strategy)
 
 
 def refuse_several(path: Path) -> None:

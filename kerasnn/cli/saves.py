@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kerasnn.checkpoints import ROWS_FOLDER, CheckpointFolder
 
 if TYPE_CHECKING:
-    from kerasnn.training.run_checkpoints import RunCheckpoints
+    from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 
 SECONDS_BETWEEN = 60.0
 
@@ -27,7 +27,7 @@ class Saves(NamedTuple):
 
     def kept(self) -> "RunCheckpoints | None":
         """The checkpoints of the run; loads TensorFlow."""
-        from kerasnn.training.run_checkpoints import RunCheckpoints
+        from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 
         if self.folder is None:
             return None

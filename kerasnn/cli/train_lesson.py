@@ -61,7 +61,7 @@ def train_lesson(
             lesson,
             settings,
             on_epoch=[bar, lines] if writes else [],
-            kept=saves.kept(),
+            checkpoints=saves.kept(),
         )
     if not writes:
         return

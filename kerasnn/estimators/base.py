@@ -28,11 +28,11 @@ from kerasnn.estimators.train_on_disk import train_on_disk
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
-from kerasnn.training.distributed import check_driver
-from kerasnn.training.member_dealing import member_team
-from kerasnn.training.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
-from kerasnn.training.team import Team
-from kerasnn.training.team_saver import make_checkpoints
+from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
+from kerasnn.training.distribution.checkpoints import make_checkpoints
+from kerasnn.training.distribution.runner import check_driver
+from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.member_dealing import ensemble_workers
 
 ROWS_AT_ONCE = 4096  # of a prediction
 
@@ -109,16 +109,16 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             NonFiniteLossError: the loss became NaN or infinite.
             WorkerLostError: another worker has gone.
         """
-        team = member_team(strategy)
-        kept, driver = self._checkpoints(team)
+        workers = ensemble_workers(strategy)
+        checkpoints, driver = self._checkpoints(workers)
         job = self._job(X, y, sample_weight)
         (trained,) = train_jobs(
             [job],
             driver=driver,
-            kept=kept,
+            checkpoints=checkpoints,
             time_limit=self._checked_time_limit(),
             progress=self.progress,
-            team=team,
+            workers=workers,
         )
         return self._adopt(trained)
 
@@ -139,8 +139,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             NonFiniteLossError: the loss became NaN or infinite.
             WorkerLostError: another worker has gone.
         """
-        team = member_team(strategy)
-        kept, driver = self._checkpoints(team)
+        workers = ensemble_workers(strategy)
+        checkpoints, driver = self._checkpoints(workers)
         wishes = checked_wishes(self.get_params(deep=False))
         self.recipe_ = disk_recipe(self._disk_task(table.target), table.n_rows, wishes)
         prepared = PreparedTable.of(table, self.recipe_)
@@ -156,28 +156,32 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             ),
             driver=driver,
-            kept=kept,
+            checkpoints=checkpoints,
             time_limit=self._checked_time_limit(),
             progress=self.progress,
-            team=team,
+            workers=workers,
         )
         return self._adopt(trained)
 
-    def _checkpoints(self, team: Team | None) -> tuple[RunCheckpoints | None, FitDriver]:
+    def _checkpoints(
+        self, workers: WorkerGroup | None
+    ) -> tuple[RunCheckpoints | None, FitDriver]:
         """Where the training is saved, and the driver, which a resumed one has already."""
         driver = checked_driver(self.driver)
-        if team is not None:
+        if workers is not None:
             check_driver(driver)
-            team.check_same(checkpoint=self.checkpoint is not None, resume=self.resume)
+            workers.assert_same_on_all(
+                checkpoint=self.checkpoint is not None, resume=self.resume
+            )
         if self.checkpoint is None:
             return None, driver
-        kept = make_checkpoints(
-            team,
+        checkpoints = make_checkpoints(
+            workers,
             self.checkpoint,
             every_seconds=self.checkpoint_every,
             resume=self.resume,
         )
-        return kept, kept.driver(driver)
+        return checkpoints, checkpoints.driver(driver)
 
     def _job(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Job:  # noqa: N803
         """Look at the rows, fit the preprocessing: what there is to train."""

@@ -28,7 +28,7 @@ from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.estimators.disk_job import Learned, PreparedTable
 from kerasnn.estimators.train_jobs import Progress
 from kerasnn.models import TabularNetwork
-from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
+from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 
 
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):

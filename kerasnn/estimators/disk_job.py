@@ -15,8 +15,8 @@ from kerasnn.datasets.counting import ColumnCounts
 from kerasnn.estimators.job import Job
 from kerasnn.estimators.recipe import Recipe
 from kerasnn.preprocessing import Prepared, Preprocessor
+from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.member_groups import MemberGroups, Rows
-from kerasnn.training.team import Team
 
 # From "y" of the shards to what a step takes: [rows] labels, or [rows, 1] standardised.
 Learned = Callable[[NDArray[Any]], NDArray[Any]]
@@ -150,14 +150,14 @@ class DiskJob:
     learned: Learned
     fingerprint: str
 
-    def feed(self, team: Team | None = None) -> MemberGroups:
-        """The rows, for the loop; of a worker of a team its own."""
+    def feed(self, workers: WorkerGroup | None = None) -> MemberGroups:
+        """The rows, for the loop; of a worker of a workers its own."""
         return MemberGroups(
             self.rows,
             self.judged.member_seeds,
             self.judged.recipe.batch_size,
             self._rows_of,
-            place=(0, 1) if team is None else (team.worker, team.workers),
+            place=(0, 1) if workers is None else (workers.worker, workers.n_workers),
         )
 
     def _rows_of(self, data: tuple[Mapping[str, Any], NDArray[Any]]) -> Rows:

@@ -8,8 +8,8 @@ from typing import Any
 
 from kerasnn.estimators.job import Job
 from kerasnn.models import TabularNetwork
+from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.members import MemberLearner
-from kerasnn.training.team import Team
 
 LEARNERS_KEPT = 4
 
@@ -20,7 +20,7 @@ _lock = Lock()
 
 @contextlib.contextmanager
 def learner_of_shape(
-    job: Job, members: int, team: Team | None = None, *, own_batches: bool = False
+    job: Job, members: int, workers: WorkerGroup | None = None, *, own_batches: bool = False
 ) -> Iterator[MemberLearner]:
     """A learner for such a network; what was compiled for it before is used again.
 
@@ -29,14 +29,14 @@ def learner_of_shape(
     Args:
         job: of whose network.
         members: of all jobs.
-        team: workers that train it together; see `MemberLearner`.
+        workers: workers that train it together; see `MemberLearner`.
         own_batches: likewise.
     """
     recipe = job.recipe
     arguments = job.network_arguments(members)
-    own_batches = own_batches and team is not None
+    own_batches = own_batches and workers is not None
     settings = (recipe.cycles, recipe.smoothing, recipe.dropout > 0)
-    key = (repr(arguments), *settings, team, own_batches)
+    key = (repr(arguments), *settings, workers, own_batches)
     with _lock:
         learner = _kept.pop(key, None)
     if learner is None:
@@ -45,7 +45,7 @@ def learner_of_shape(
             cycles=recipe.cycles,
             smoothing=recipe.smoothing,
             drops=recipe.dropout > 0,
-            team=team,
+            workers=workers,
             own_batches=own_batches,
         )
     try:

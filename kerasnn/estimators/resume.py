@@ -18,8 +18,12 @@ from kerasnn.estimators.held_out import HeldOutScore
 from kerasnn.estimators.job import Job
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import data_fingerprint
+from kerasnn.training.checkpoints.run_checkpoints import (
+    RunCheckpoints,
+    assign_saved,
+    name_of,
+)
 from kerasnn.training.members import MemberLearner
-from kerasnn.training.run_checkpoints import RunCheckpoints, assign_saved, name_of
 
 if TYPE_CHECKING:
     from kerasnn.estimators.train_jobs import Trained
@@ -31,12 +35,12 @@ class JobsSaver:
     """Saves the training of jobs that one loop can take.
 
     Args:
-        kept: the checkpoints of the run.
+        checkpoints: the checkpoints of the run.
         settings: what a resumed run must have; see `settings_of`.
     """
 
-    def __init__(self, kept: RunCheckpoints, settings: Mapping[str, Any]) -> None:
-        self.kept = kept
+    def __init__(self, checkpoints: RunCheckpoints, settings: Mapping[str, Any]) -> None:
+        self.checkpoints = checkpoints
         self._settings = settings
 
     def put_back(
@@ -50,11 +54,11 @@ class JobsSaver:
         Raises:
             InputError: the checkpoint is of another network, recipe or data.
         """
-        found = self.kept.found
+        found = self.checkpoints.found
         if found is None:
             return None
         for name, value in self._settings.items():
-            self.kept.setting(name, value)
+            self.checkpoints.setting(name, value)
         assign_saved(_variables(learner), found)
         for i, result in enumerate(results):
             _put_back_result(result, found.description["results"][i], _of(found, i))
@@ -84,9 +88,9 @@ class JobsSaver:
             InterruptedFitError: somebody does; everything has been saved.
             InputError: the checkpoint cannot be written.
         """
-        if not (self.kept.due or finished):
+        if not (self.checkpoints.due or finished):
             return
-        signal = self.kept.interrupted
+        signal = self.checkpoints.interrupted
         path = self._save(learner, results, position, driver)
         if signal is not None:
             raise InterruptedFitError(signal, path, epochs=done[0], steps=done[1])
@@ -102,7 +106,7 @@ class JobsSaver:
         arrays: Arrays = {f"variable/{i}": v.numpy() for i, v in enumerate(variables)}
         for i, result in enumerate(results):
             arrays |= {f"result/{i}/{k}": a for k, a in _arrays_of(result).items()}
-        return self.kept.write(
+        return self.checkpoints.write(
             arrays,
             {
                 "position": list(position),

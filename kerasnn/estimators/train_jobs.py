@@ -23,15 +23,15 @@ from kerasnn.estimators.job import Job
 from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.estimators.resume import JobsSaver, settings_of
 from kerasnn.models.tabular import INITIAL_ROWS
-from kerasnn.training.distributed import check_driver
-from kerasnn.training.epochs import Runner
-from kerasnn.training.feeds import ArrayFeed
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.distribution.runner import check_driver
+from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.member_plan import member_plan
 from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.plan import epochs_planned
-from kerasnn.training.programs import programs_of
-from kerasnn.training.run_checkpoints import RunCheckpoints
-from kerasnn.training.team import Team
 
 # XLA takes about two seconds of one core to compile a step. It saves what TensorFlow needs
 # to start the operations of a step one by one, and a fifth of the arithmetic.
@@ -100,8 +100,8 @@ def train_jobs(
     driver: FitDriver = "auto",
     time_limit: float | None = None,
     progress: Progress | None = None,
-    kept: RunCheckpoints | None = None,
-    team: Team | None = None,
+    checkpoints: RunCheckpoints | None = None,
+    workers: WorkerGroup | None = None,
 ) -> list[Trained]:
     """Train ensembles; those whose networks and batches are alike, in one loop.
 
@@ -110,9 +110,9 @@ def train_jobs(
         driver: "xla", "graph", "eager", or "auto": XLA where the run repays it.
         time_limit: seconds; the schedule is shortened to keep to it.
         progress: called after each call of the loop.
-        kept: where the training is saved from time to time, and gone on from; only for
+        checkpoints: of the training, if it is saved from time to time; only for
             jobs that one loop can take.
-        team: workers that train them together, each of which was given the same; the
+        workers: workers that train them together, each of which was given the same; the
             batches are dealt to them, and what the chief decides counts.
 
     Raises:
@@ -130,10 +130,10 @@ def train_jobs(
         group = [jobs[i] for i in numbers]
         if len(group) == 1 and _wants_a_twin(group[0]):
             group *= 2
-        training = _Training(group, driver, limit, progress, kept, team)
+        training = _Training(group, driver, limit, progress, checkpoints, workers)
         with (
-            kept.watching() if kept else contextlib.nullcontext(),
-            team.together() if team else contextlib.nullcontext(),
+            checkpoints.watching() if checkpoints else contextlib.nullcontext(),
+            workers.reports_lost_workers() if workers else contextlib.nullcontext(),
         ):
             trained = training.run()
         done |= dict(zip(numbers, trained, strict=False))
@@ -168,15 +168,15 @@ class _Training:
         driver: FitDriver,
         time_limit: float | None,
         progress: Progress | None,
-        kept: RunCheckpoints | None,
-        team: Team | None,
+        checkpoints: RunCheckpoints | None,
+        workers: WorkerGroup | None,
     ) -> None:
-        if team:
+        if workers:
             check_driver(driver)
-            team.check_same(**settings_of(jobs), time_limit=time_limit)
-        self.team = team
+            workers.assert_same_on_all(**settings_of(jobs), time_limit=time_limit)
+        self.workers = workers
         self.jobs = jobs
-        self.saver = JobsSaver(kept, settings_of(jobs)) if kept else None
+        self.saver = JobsSaver(checkpoints, settings_of(jobs)) if checkpoints else None
         self.recipe = jobs[0].recipe
         self.shape = jobs[0].batch_shape
         self.epochs = self.recipe.epochs
@@ -191,15 +191,15 @@ class _Training:
     def run(self) -> list[Trained]:
         """Train; the results in the order of the jobs."""
         started = time.perf_counter()
-        with learner_of_shape(self.jobs[0], self.members, self.team) as learner:
+        with learner_of_shape(self.jobs[0], self.members, self.workers) as learner:
             feed = self._feed()
             runner = self._begin(learner, feed)
             epoch, over = self._put_back(learner)
             while epoch < self.epochs and not over:
                 called = time.perf_counter()
                 count = min(feed.planned, self.epochs - epoch)
-                call = feed.whole(range(epoch, epoch + count))
-                logs, _ = runner.run(call, epochs=count)
+                chunk = feed.whole(range(epoch, epoch + count))
+                logs, _ = runner.run(chunk, epochs=count)
                 epoch += count
                 self._look(learner, feed, epoch, [log["loss"] for log in logs])
                 if self.progress:
@@ -215,9 +215,9 @@ class _Training:
 
     def _agreed(self, over: bool, passed: float, pace: float) -> tuple[bool, float, float]:
         """The same in every worker, whatever its clock says."""
-        if self.team is None:
+        if self.workers is None:
             return over, passed, pace
-        chiefs_over, passed, pace = self.team.chiefs([over, passed, pace])
+        chiefs_over, passed, pace = self.workers.chief_values([over, passed, pace])
         return chiefs_over > 0, passed, pace
 
     def _put_back(self, learner: MemberLearner) -> tuple[int, bool]:
@@ -290,7 +290,7 @@ class _Training:
         driver = self.wanted
         if driver == "auto":
             pays = _xla_saves_seconds(self.jobs[0]) > XLA_COMPILES_IN_SECONDS
-            pays = pays and self.team is None
+            pays = pays and self.workers is None
             driver = "xla" if pays and programs.refused is None else "graph"
         chosen = programs.choose(driver, None)
         return Runner(programs, "train_step", wanted=self.wanted, driver=chosen)

@@ -22,12 +22,12 @@ from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.estimators.resume import JobsSaver, settings_of
 from kerasnn.estimators.train_jobs import Progress, Trained
 from kerasnn.models.tabular import INITIAL_ROWS
-from kerasnn.training.calls import Call
-from kerasnn.training.epochs import Runner
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.feeds.chunks import Chunk
 from kerasnn.training.members import MemberLearner, member_weights
-from kerasnn.training.programs import programs_of
-from kerasnn.training.run_checkpoints import RunCheckpoints
-from kerasnn.training.team import Team
 
 
 def train_on_disk(
@@ -36,8 +36,8 @@ def train_on_disk(
     driver: FitDriver = "auto",
     time_limit: float | None = None,
     progress: Progress | None = None,
-    kept: RunCheckpoints | None = None,
-    team: Team | None = None,
+    checkpoints: RunCheckpoints | None = None,
+    workers: WorkerGroup | None = None,
 ) -> Trained:
     """Train an ensemble on rows from disk; arguments as of `train_jobs`.
 
@@ -50,10 +50,10 @@ def train_on_disk(
         InputError: a shard is gone or damaged, or a checkpoint cannot be written.
     """
     with (
-        kept.watching() if kept else contextlib.nullcontext(),
-        team.together() if team else contextlib.nullcontext(),
+        checkpoints.watching() if checkpoints else contextlib.nullcontext(),
+        workers.reports_lost_workers() if workers else contextlib.nullcontext(),
     ):
-        return _DiskTraining(job, driver, time_limit, progress, kept, team).run()
+        return _DiskTraining(job, driver, time_limit, progress, checkpoints, workers).run()
 
 
 class _DiskTraining:
@@ -72,42 +72,42 @@ class _DiskTraining:
         driver: FitDriver,
         time_limit: float | None,
         progress: Progress | None,
-        kept: RunCheckpoints | None,
-        team: Team | None = None,
+        checkpoints: RunCheckpoints | None,
+        workers: WorkerGroup | None = None,
     ) -> None:
         settings = settings_of([job.judged], job.fingerprint)
-        if team is not None:
-            team.check_same(**settings, time_limit=time_limit)
-        self.team = team
+        if workers is not None:
+            workers.assert_same_on_all(**settings, time_limit=time_limit)
+        self.workers = workers
         self.job = job
         self.wanted = driver
         self.time_limit = time_limit
         self.progress = progress
         self.recipe = job.judged.recipe
         self.result = Trained(job.judged)
-        self.feed = job.feed(team)
+        self.feed = job.feed(workers)
         self.planned = sum(self.feed.steps(epoch) for epoch in range(self.recipe.epochs))
         self.steps = self.planned
         self.taken = self.epoch = self.done = 0
-        self.saver = JobsSaver(kept, settings) if kept is not None else None
+        self.saver = JobsSaver(checkpoints, settings) if checkpoints is not None else None
 
     def run(self) -> Trained:
         """Train."""
         started = time.perf_counter()
         judged, members = self.job.judged, self.recipe.members
-        with learner_of_shape(judged, members, self.team, own_batches=True) as learner:
+        with learner_of_shape(judged, members, self.workers, own_batches=True) as learner:
             runner = self._begin(learner)
             self._put_back(learner)
             paces: list[float] = []
             while self.taken < self.steps:
                 for whole in self._calls():
-                    call = self._within_time(whole)
+                    chunk = self._within_time(whole)
                     called = time.perf_counter()
-                    logs, _ = runner.run(call)
-                    self._took(call)
+                    logs, _ = runner.run(chunk)
+                    self._took(chunk)
                     now = time.perf_counter()
                     passed, pace = self._agreed(
-                        now - started, (now - called) / (call.stop - call.first)
+                        now - started, (now - called) / (chunk.stop - chunk.first)
                     )
                     paces.append(pace)
                     self._after_call(learner, np.asarray(logs[-1]["loss"]))
@@ -119,9 +119,9 @@ class _DiskTraining:
 
     def _agreed(self, passed: float, pace: float) -> list[float]:
         """The same in every worker, whatever its clock says."""
-        if self.team is None or self.time_limit is None:
+        if self.workers is None or self.time_limit is None:
             return [passed, pace]
-        return self.team.chiefs([passed, pace])
+        return self.workers.chief_values([passed, pace])
 
     def _begin(self, learner: MemberLearner) -> Runner:
         """New weights, an optimizer that remembers nothing, and the loop."""
@@ -141,7 +141,7 @@ class _DiskTraining:
         # Such a training is long: compiling the step always pays.
         driver = self.wanted
         if driver == "auto":
-            alone = self.team is None and programs.refused is None
+            alone = self.workers is None and programs.refused is None
             driver = "xla" if alone else "graph"
         chosen = programs.choose(driver, None)
         return Runner(programs, "train_step", wanted=self.wanted, driver=chosen)
@@ -151,17 +151,17 @@ class _DiskTraining:
         if saved is not None:
             self.taken, self.steps, self.epoch, self.done, _ = saved
 
-    def _calls(self) -> Iterator[Call]:
+    def _calls(self) -> Iterator[Chunk]:
         """Those of the epoch that is under way."""
-        return self.feed.calls(self.epoch, done=self.done)
+        return self.feed.chunks(self.epoch, done=self.done)
 
-    def _within_time(self, call: Call) -> Call:
+    def _within_time(self, chunk: Chunk) -> Chunk:
         """The call without the steps for which there is no time."""
-        stop = min(call.stop, call.first + self.steps - self.taken)
-        return dataclasses.replace(call, stop=stop)
+        stop = min(chunk.stop, chunk.first + self.steps - self.taken)
+        return dataclasses.replace(chunk, stop=stop)
 
-    def _took(self, call: Call) -> None:
-        steps = call.stop - call.first
+    def _took(self, chunk: Chunk) -> None:
+        steps = chunk.stop - chunk.first
         self.taken += steps
         self.done += steps
 

@@ -20,8 +20,8 @@ from kerasnn.tables.outcome import Fitted, Outcome
 from kerasnn.tables.report import table_page
 from kerasnn.tables.rows import Array, Rows, read_rows, target_values
 from kerasnn.tables.streamed import StreamedRows, rows_folder, stream_rows
-from kerasnn.training.member_dealing import member_team
-from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
+from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
+from kerasnn.training.member_dealing import ensemble_workers
 
 
 def train_table(
@@ -157,9 +157,9 @@ def fit(
     started = time.perf_counter()
     if isinstance(rows, StreamedRows):
         # The folder of the checkpoints is the same for all workers.
-        shared, team = checkpoint is not None, member_team(strategy)
+        shared, workers = checkpoint is not None, ensemble_workers(strategy)
         with rows_folder(checkpoint) as folder:
-            on_disk = rows.on_disk(folder, team, shared=shared)
+            on_disk = rows.on_disk(folder, workers, shared=shared)
             estimator.fit_on_disk(on_disk, strategy=strategy)
     else:
         estimator.fit(

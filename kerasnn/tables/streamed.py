@@ -42,14 +42,14 @@ from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.ranges import Moments, Ranges
 from kerasnn.tables.rows import check_test_size, target_values
 from kerasnn.tables.survey import Survey, chunks_of, schema_of, surveyed
-from kerasnn.training.team import Team
+from kerasnn.training.distribution.workers import WorkerGroup
 
 # At the most. Quantiles of so many rows are off by at most 0.8 % of the rows (rank_error).
 TEST_ROWS = 50_000
 HELD_OUT_ROWS = 20_000
 SAMPLE_ROWS = 65_536
 HELD_OUT_SHARE = 0.1
-LEAST_ROWS = 100
+MIN_ROWS = 100
 SHARD_ROWS = ROWS_PER_SHARD
 
 
@@ -119,7 +119,7 @@ class StreamedRows:
         return np.sort(np.concatenate([self.test.index, self.held_out.index]))
 
     def on_disk(
-        self, folder: Path, team: Team | None = None, *, shared: bool = False
+        self, folder: Path, workers: WorkerGroup | None = None, *, shared: bool = False
     ) -> TableOnDisk:
         """As an estimator learns from it; the shards will lie in this folder.
 
@@ -127,7 +127,7 @@ class StreamedRows:
 
         Args:
             folder: of the shards.
-            team: workers that train together.
+            workers: workers that train together.
             shared: whether they have this folder in common; the chief writes it then.
         """
         return TableOnDisk(
@@ -137,7 +137,7 @@ class StreamedRows:
             n_rows=self.n_trained,
             held_out=self.held_out,
             held_out_targets=target_values(self.held_out[self.target.name], self.target),
-            write=lambda fitted: self._written(fitted, folder, team, shared=shared),
+            write=lambda fitted: self._written(fitted, folder, workers, shared=shared),
             fingerprint=self.fingerprint,
         )
 
@@ -145,18 +145,18 @@ class StreamedRows:
         self,
         preprocessor: Preprocessor,
         folder: Path,
-        team: Team | None,
+        workers: WorkerGroup | None,
         *,
         shared: bool,
     ) -> Shards:
-        workers = 1 if team is None else team.workers
-        most_rows = min(SHARD_ROWS, -(-self.n_trained // workers))  # for each a shard
+        n_workers = 1 if workers is None else workers.n_workers
+        most_rows = min(SHARD_ROWS, -(-self.n_trained // n_workers))  # for each a shard
 
         def written() -> str:
             return str(self._shards(preprocessor, folder, most_rows).folder)
 
-        if team is not None and shared:
-            team.by_chief(written)
+        if workers is not None and shared:
+            workers.run_on_chief(written)
         return open_shards(written())
 
     def _shards(self, preprocessor: Preprocessor, folder: Path, most_rows: int) -> Shards:
@@ -287,10 +287,10 @@ def stream_rows(
 
 
 def _check_rows(path: Path, survey: Survey) -> None:
-    if survey.rows < LEAST_ROWS:
+    if survey.rows < MIN_ROWS:
         raise InputError(
             f"{path}: has {survey.rows} rows; a table that is read from disk needs"
-            f" {LEAST_ROWS}. Read it into memory: stream=False"
+            f" {MIN_ROWS}. Read it into memory: stream=False"
         )
 
 

@@ -5,19 +5,19 @@ learner   a `tf.Module` network with optimizer and metrics, driven like a `keras
 plan      which rows are in which batch, drawn on the host
 loop      the step over whole epochs, under one of three drivers
 trainer   `fit`, `evaluate` and `predict` around the loop
-team      the workers under `tf.distribute`; `dealing`, `distributed`: their steps
+workers      the workers under `tf.distribute`; `dealing`, `distributed`: their steps
 """
 
-from kerasnn.training.history import History
+from kerasnn.training.callbacks.history import History
+from kerasnn.training.callbacks.progress import EpochLines, ProgressBar
+from kerasnn.training.distribution.workers import is_chief
+from kerasnn.training.fit import evaluate, fit
 from kerasnn.training.keras_model import CompiledEpochs, Model, Sequential
 from kerasnn.training.learner import Learner
-from kerasnn.training.model_fit import evaluate, fit
-from kerasnn.training.model_predict import predict
 from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimizer
 from kerasnn.training.plan import EpochPlan, make_plan
-from kerasnn.training.progress import EpochLines, ProgressBar
+from kerasnn.training.predict import predict
 from kerasnn.training.steps import predict_step, test_step, train_step
-from kerasnn.training.team import is_chief
 from kerasnn.training.trainer import Trainer
 
 __all__ = [

@@ -13,20 +13,14 @@ from typing import Any, Protocol
 
 from keras import callbacks as keras_callbacks
 
-from kerasnn.choices import Driver, FitDriver
-from kerasnn.training import keras_names, listening
-from kerasnn.training.calls import Budget, Call, Feed
-from kerasnn.training.feeds import ArrayFeed
-from kerasnn.training.history import History
-from kerasnn.training.loop import Part
-from kerasnn.training.programs import Batches, Program, Programs, RefusedError
-from kerasnn.training.saver import Position, Saver
+from kerasnn.training import keras_names
+from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.history import History
+from kerasnn.training.checkpoints.saver import Position, Saver
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.chunks import Budget, Chunk, Feed
 
-# A call takes about so long: what happens between calls (0.5 to 1 ms) is not felt, and
-# Ctrl-C and the progress bar are answered at once.
-SECONDS_PER_CALL = 0.25
-# While the pace of a program is not known, a call is so many times the one before it.
-GROWTH = 8
 # A test inside a call cannot be interrupted: not more steps than this.
 TEST_STEPS_INSIDE = 1024
 
@@ -41,87 +35,6 @@ class Guard(Protocol):
 
     def after(self, epoch: int, logs: Logs) -> None:
         """Called with the logs of each epoch, or part of an epoch, that a call has run."""
-
-
-class Runner:
-    """Runs calls under one driver, or the next one down the ladder if it is refused.
-
-    Args:
-        programs: of the learner.
-        step: "train_step" or "test_step".
-        wanted: the driver that was asked for.
-        driver: the one that was chosen.
-        inside: rows for a test after each epoch, inside the call.
-    """
-
-    def __init__(
-        self,
-        programs: Programs,
-        step: str,
-        *,
-        wanted: FitDriver,
-        driver: Driver,
-        inside: ArrayFeed | None = None,
-    ) -> None:
-        self.programs = programs
-        self.step = step
-        self.driver = driver
-        self.inside = inside
-        self._wanted = wanted
-        self._test = (inside.rows, inside.blocks(range(1))) if inside else ([], [])
-        self._program: Program | None = None
-
-    @property
-    def learner(self) -> Any:
-        """Whose step is run."""
-        return self.programs.learner
-
-    def together(self) -> contextlib.AbstractContextManager[Any]:
-        """Around a run: what another worker's end is called, where there are others."""
-        return contextlib.nullcontext()
-
-    @property
-    def resets_inside(self) -> bool:
-        """Whether the graph resets the metrics; it is not known before it is traced."""
-        return self._program is not None and self._program.resets_inside
-
-    def budget(self) -> int:
-        """Steps for the next call, so that it takes about `SECONDS_PER_CALL`."""
-        program = self._program
-        if program is None or program.seconds_per_step is None:
-            return 1
-        in_time = int(SECONDS_PER_CALL / program.seconds_per_step)
-        return max(1, min(in_time, GROWTH * program.largest))
-
-    def prepare(self, batches: Batches) -> Program:
-        """Trace the step. What is wrong with the user's model shows itself here."""
-        self.programs.follow()  # a callback may have compiled the model anew
-        test = self.inside.batches if self.inside else None
-        self._program = self.programs.program(self.driver, self.step, batches, test)
-        return self._program
-
-    def run(
-        self, call: Call, *, epochs: int = 1, test: bool = False
-    ) -> tuple[list[Logs], list[Logs]]:
-        """Run a call; the logs of each of its epochs, and of the tests after them."""
-        try:
-            if call.odd or not call.batches.fixed:  # not worth a compilation each
-                program = self.programs.program("graph", self.step, call.batches)
-            else:
-                program = self.prepare(call.batches)
-            inside = self.inside if test and program.resets_inside else None
-            part = Part(
-                epochs=epochs,
-                reset=call.begin == 0,
-                first=call.first,
-                stop=call.stop,
-                test_steps=inside.plan.steps if inside else 0,
-            )
-            return program(part, call.rows, call.blocks, *self._test)
-        except RefusedError as refusal:
-            self.programs.refuse(self._wanted, str(refusal))
-            self.driver = "graph"
-            return self.run(call, epochs=epochs, test=test)
 
 
 class Validation(Protocol):
@@ -170,13 +83,13 @@ class Fit:
         saved = self.saver.begin(self.runner, self.settings, self.callbacks)
         if saved is None:
             return begin
-        self.feed.go_to(saved.drawn)
+        self.feed.seek(saved.data_position)
         return saved
 
     def run(self, begin: Position) -> Logs | None:
         """Run all epochs; the logs of the last one."""
         logs = None
-        self._by_batch = listening.hears_batches(self.callbacks, "train")
+        self._by_batch = hooks.needs_batch_hooks(self.callbacks, "train")
         in_call = self.validation is None or self.runner.inside is not None
         self._ahead = in_call and self.runner.resets_inside and not self._by_batch
         epoch, done = begin.epoch, begin.step
@@ -220,7 +133,7 @@ class Fit:
     def _saved(self, epoch: int, step: int = 0) -> None:
         """Save, if it is time; so many steps of this epoch are done."""
         if self.saver is not None:
-            self.saver.after_call(Position(epoch, step, self.feed.drawn))
+            self.saver.after_call(Position(epoch, step, self.feed.position))
 
     def _one(self, epoch: int, done: int) -> Logs:
         """One epoch, of which some steps may be done, in as many calls as it takes."""
@@ -231,19 +144,23 @@ class Fit:
         tests: list[Logs] = []
         budget: Budget = (lambda: self.execution) if self._by_batch else self.runner.budget
         epochs = range(epoch, epoch + 1)
-        for call in self.feed.calls(epoch, budget, by_batch=self._by_batch, done=done):
-            if call.opens:
-                begin = call.begin
+        for chunk in self.feed.chunks(epoch, budget, by_batch=self._by_batch, done=done):
+            if chunk.starts_execution:
+                begin = chunk.first_step
                 self.callbacks.on_train_batch_begin(begin)
-            (logs,), tests = self._timed(call, epochs=epochs)
-            if call.closes:
-                end = max(call.end, begin + self.execution - 1)
+            (logs,), tests = self._timed(chunk, epochs=epochs)
+            if chunk.ends_execution:
+                end = max(chunk.last_step, begin + self.execution - 1)
                 self.callbacks.on_train_batch_end(end, logs)
             if self.runner.learner.stop_training:
                 break
             # Of a stream of unknown length nobody knows whether this was the last call.
-            if call.closes and self.feed.steps and call.end + 1 < self.feed.steps:
-                self._saved(epoch, call.end + 1)
+            if (
+                chunk.ends_execution
+                and self.feed.steps
+                and chunk.last_step + 1 < self.feed.steps
+            ):
+                self._saved(epoch, chunk.last_step + 1)
         logs = dict(logs)
         if tests:
             logs |= _prefixed(tests[0])
@@ -252,15 +169,15 @@ class Fit:
         self.callbacks.on_epoch_end(epoch, logs)
         return logs
 
-    def _timed(self, call: Call, epochs: range) -> tuple[list[Logs], list[Logs]]:
+    def _timed(self, chunk: Chunk, epochs: range) -> tuple[list[Logs], list[Logs]]:
         """Run a call between the looks of the guard, and note how long it took."""
         started = time.perf_counter()
-        if call.begin == 0:
+        if chunk.first_step == 0:
             self.guard.before(epochs[0])
         logs, tests = self.runner.run(
-            call, epochs=len(epochs), test=call.end + 1 == self.feed.steps
+            chunk, epochs=len(epochs), test=chunk.last_step + 1 == self.feed.steps
         )
-        steps = len(epochs) * (call.stop - call.first)
+        steps = len(epochs) * (chunk.stop - chunk.first)
         self.history.took(steps, time.perf_counter() - started)
         for i, epoch in enumerate(epochs):
             self.guard.after(epoch, logs[i] | _prefixed(tests[i] if tests else {}))
@@ -278,14 +195,14 @@ def run_fit(fit: Fit, initial_epoch: int) -> None:
     if begin.finished and begin.epoch >= fit.epochs:
         fit.callbacks.on_train_end()
         return
-    watching = fit.saver.kept.watching() if fit.saver else contextlib.nullcontext()
-    with watching, fit.runner.together():
+    watching = fit.saver.checkpoints.watching() if fit.saver else contextlib.nullcontext()
+    with watching, fit.runner.reports_lost_workers():
         logs = fit.run(begin)
         if learner.optimizer is not None and fit.epochs > 0:
             learner.optimizer.finalize_variable_values(list(learner.trainable_variables))
         fit.callbacks.on_train_end(logs)
         if fit.saver is not None:
-            fit.saver.save(Position(fit.epochs, 0, fit.feed.drawn, finished=True))
+            fit.saver.save(Position(fit.epochs, 0, fit.feed.position, finished=True))
 
 
 def run_test(
@@ -293,20 +210,20 @@ def run_test(
 ) -> Logs:
     """Evaluate on all rows of a feed; its metrics."""
     learner = runner.learner
-    by_batch = listening.hears_batches(callbacks, "test")
+    by_batch = hooks.needs_batch_hooks(callbacks, "test")
     budget: Budget = (lambda: execution) if by_batch else runner.budget
     learner.stop_evaluating = False
     callbacks.on_test_begin()
     if not runner.resets_inside:
         learner.reset_metrics()
     logs: Logs = {}
-    for call in feed.calls(0, budget, by_batch=by_batch):
-        if call.opens:
-            begin = call.begin
+    for chunk in feed.chunks(0, budget, by_batch=by_batch):
+        if chunk.starts_execution:
+            begin = chunk.first_step
             callbacks.on_test_batch_begin(begin)
-        (logs,), _ = runner.run(call)
-        if call.closes:
-            callbacks.on_test_batch_end(max(call.end, begin + execution - 1), logs)
+        (logs,), _ = runner.run(chunk)
+        if chunk.ends_execution:
+            callbacks.on_test_batch_end(max(chunk.last_step, begin + execution - 1), logs)
         if learner.stop_evaluating:
             break
     logs = dict(sorted(logs.items()))  # as Keras returns them

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from kerasnn.training.model_fit import evaluate, fit
-from kerasnn.training.model_predict import predict
+from kerasnn.training.fit import evaluate, fit
+from kerasnn.training.predict import predict
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ __all__ = [
     "peek",
     "split_validation",
     "symbolic_build",
-    "tensorboard_hears_batches",
+    "tensorboard_needs_batches",
 ]
 
 
@@ -105,7 +105,7 @@ def is_default(hook: Any) -> bool:
     return getattr(hook, "_is_default", False)
 
 
-def tensorboard_hears_batches(callback: keras.callbacks.TensorBoard) -> bool:
+def tensorboard_needs_batches(callback: keras.callbacks.TensorBoard) -> bool:
     """Whether its settings make it write, or profile, within an epoch."""
     profiles = callback._start_batch or callback._stop_batch
     return bool(

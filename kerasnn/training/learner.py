@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasnn.choices import OptimizerName
 from kerasnn.errors import InputError
 from kerasnn.models import check_network
-from kerasnn.training.loop import Logs
+from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.optimizers import make_optimizer
 from kerasnn.training.steps import Network, Optimizer, test_step, train_step
 

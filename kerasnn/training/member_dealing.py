@@ -12,8 +12,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
-from kerasnn.training.gradients import Flat
-from kerasnn.training.team import Team
+from kerasnn.training.distribution.gradients import FlattenedGradients
+from kerasnn.training.distribution.workers import WorkerGroup
 
 
 class AllRows:
@@ -53,17 +53,17 @@ class AllRows:
         return own
 
 
-class TeamRows(AllRows):
+class WorkerRows(AllRows):
     """The rows of a batch are dealt to the workers: this one has its part of them.
 
     A batch with fewer rows than workers leaves some with none, who add nothing.
 
     Args:
-        team: of workers with one device each; all of them do the same steps.
+        workers: of workers with one device each; all of them do the same steps.
     """
 
-    def __init__(self, team: Team) -> None:
-        self._team = team
+    def __init__(self, workers: WorkerGroup) -> None:
+        self._workers = workers
 
     def of(self, batch: Any) -> Any:
         """See `AllRows`."""
@@ -83,22 +83,22 @@ class TeamRows(AllRows):
             tf.reshape(tf.convert_to_tensor(part), shaped.shape)  # embeddings' are sparse
             for part, shaped in zip(parts, like, strict=True)
         ]
-        flat = Flat(dense)
-        return flat.split([self._team.sum(part) for part in flat.join(dense)])
+        flat = FlattenedGradients(dense)
+        return flat.split([self._workers.reduce_sum(part) for part in flat.join(dense)])
 
     def gathered(self, own: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
         """See `AllRows`."""
         members, rows = batch.shape[:2]
         everything = np.zeros((members, rows, *own.shape[2:]), own.dtype)
         self.of(everything)[:] = own
-        return self._team.total(everything)
+        return self._workers.all_reduce_sum(everything)
 
     def _bound(self, batch: Any, parts: int) -> Any:
         """Where this worker's rows begin, or those of one so many after it."""
-        return _width(batch) * (self._team.worker + parts) // self._team.workers
+        return _width(batch) * (self._workers.worker + parts) // self._workers.n_workers
 
 
-class OwnRows(TeamRows):
+class OwnRows(WorkerRows):
     """The rows that a worker is given are its part of a batch: each worker has as many."""
 
     def of(self, batch: Any) -> Any:
@@ -107,21 +107,21 @@ class OwnRows(TeamRows):
 
     def first(self, batch: tf.Tensor) -> int | tf.Tensor:
         """See `AllRows`; one worker's rows come after the other's."""
-        return self._team.worker * _width(batch)
+        return self._workers.worker * _width(batch)
 
     def mean(self, values: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
         """See `AllRows`."""
-        return tf.reduce_mean(values, axis=1) / self._team.workers
+        return tf.reduce_mean(values, axis=1) / self._workers.n_workers
 
 
-def rows_of(team: Team | None, *, own_batches: bool = False) -> AllRows:
+def rows_of(workers: WorkerGroup | None, *, own_batches: bool = False) -> AllRows:
     """How the rows of a batch are dealt; `own_batches`: they have been."""
-    if team is None:
+    if workers is None:
         return AllRows()
-    return OwnRows(team) if own_batches else TeamRows(team)
+    return OwnRows(workers) if own_batches else WorkerRows(workers)
 
 
-def member_team(strategy: tf.distribute.Strategy | None) -> Team | None:
+def ensemble_workers(strategy: tf.distribute.Strategy | None) -> WorkerGroup | None:
     """The workers that train ensembles under a strategy; None where there is only one.
 
     Raises:
@@ -134,13 +134,13 @@ def member_team(strategy: tf.distribute.Strategy | None) -> Team | None:
             "strategy must be a tf.distribute.MultiWorkerMirroredStrategy; got"
             f" {type(strategy).__name__}"
         )
-    team = Team.of(strategy)
-    if team.here != 1:
+    workers = WorkerGroup.of(strategy)
+    if workers.local_replicas != 1:
         raise InputError(
             "the networks for a table are trained on one device of each worker; the"
-            f" strategy has {team.replicas} devices for {team.workers} workers"
+            f" strategy has {workers.replicas} devices for {workers.n_workers} workers"
         )
-    return team if team.workers > 1 else None
+    return workers if workers.n_workers > 1 else None
 
 
 def _width(batch: Any) -> int | tf.Tensor:

@@ -14,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.training.calls import Call
+from kerasnn.training.compiled.specs import BatchSpec
+from kerasnn.training.feeds.chunks import Chunk
+from kerasnn.training.feeds.row_source import Buffers, RowSource
+from kerasnn.training.feeds.shard_feed import ahead, shared_tensor
 from kerasnn.training.member_plan import BatchShape, spread
-from kerasnn.training.programs import Batches
-from kerasnn.training.row_source import Buffers, RowSource
-from kerasnn.training.shard_feed import ahead, shared_tensor
 
 ROWS_PER_CALL = 65_536  # of all members, about
 GROUPS_AHEAD = 1
@@ -71,14 +71,14 @@ class MemberGroups:
         row.append(np.ones(1, np.float32))  # how much it weighs
         # A row more than there are, which weighs nothing.
         self._buffers = Buffers(row, self.most_rows + 1)
-        self._batches = Batches.of(tuple(row), [len(seeds) * self.width])
+        self._batches = BatchSpec.of(tuple(row), [len(seeds) * self.width])
         self._reader = ThreadPoolExecutor(1, "kerasnn-read")
 
     def steps(self, epoch: int) -> int:
         """Of an epoch (from 0)."""
         return sum(self._steps(epoch))
 
-    def calls(self, epoch: int, *, done: int = 0) -> Iterator[Call]:
+    def chunks(self, epoch: int, *, done: int = 0) -> Iterator[Chunk]:
         """The calls of an epoch, from a step on."""
         sizes, steps = self.source.group_sizes(epoch), self._steps(epoch)
         number = before = 0
@@ -93,7 +93,9 @@ class MemberGroups:
             slots = self._slots(epoch, number, size, steps[number])
             most = max(1, ROWS_PER_CALL // slots.shape[1])
             for start in range(done - before, len(slots), most):
-                yield self._call(tensors, slots[start : start + most], most, begin=done)
+                yield self._chunk(
+                    tensors, slots[start : start + most], most, first_step=done
+                )
                 done = before + min(start + most, len(slots))
             before, number = done, number + 1
 
@@ -133,10 +135,17 @@ class MemberGroups:
                 leaf[:] = 0
             yield [shared_tensor(leaf) for leaf in leaves]
 
-    def _call(
-        self, tensors: list[tf.Tensor], slots: NDArray[np.int32], most: int, *, begin: int
-    ) -> Call:
+    def _chunk(
+        self,
+        tensors: list[tf.Tensor],
+        slots: NDArray[np.int32],
+        most: int,
+        *,
+        first_step: int,
+    ) -> Chunk:
         """Steps of one group; the row numbers have the same shape for any steps."""
         block = np.zeros((1, most, slots.shape[1]), np.int32)
         block[0, : len(slots)] = slots
-        return Call(self._batches, tensors, [tf.constant(block)], 0, len(slots), begin)
+        return Chunk(
+            self._batches, tensors, [tf.constant(block)], 0, len(slots), first_step
+        )

@@ -30,7 +30,7 @@ class BatchShape:
 
     @classmethod
     def of(cls, n_rows: int, batch_size: int) -> "BatchShape":
-        """Batches of equal width, at most `batch_size`: no short one at the end."""
+        """BatchSpec of equal width, at most `batch_size`: no short one at the end."""
         steps = -(-n_rows // batch_size)
         return cls(steps, -(-n_rows // steps))
 
@@ -47,7 +47,7 @@ def member_plan(
         padding: number of a row that weighs nothing.
 
     Returns:
-        Batches of members * width row numbers, one member's after the other's.
+        BatchSpec of members * width row numbers, one member's after the other's.
     """
     members = len(rows)
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
-from kerasnn.training.loop import Logs
+from kerasnn.training.compiled.loop import Logs
+from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.member_adam import MemberAdam, flat_then_cosine
 from kerasnn.training.member_dealing import rows_of
-from kerasnn.training.team import Team
 
 Data = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # x, codes, targets, weights
 
@@ -29,7 +29,7 @@ class MemberLearner:
         cycles: waves of the learning rate.
         smoothing: of the labels.
         drops: whether there is dropout; its rate is a Variable.
-        team: workers that train it together. Each of them must be given the same batches
+        workers: workers that train it together. Each of them must be given the same batches
             in the same order, by whatever loop, under driver "graph"; `train_step` takes
             its worker's rows of them, and changes the weights as one process would.
         own_batches: each is given its own part of every batch instead, of equal size.
@@ -42,14 +42,14 @@ class MemberLearner:
         cycles: int,
         smoothing: float,
         drops: bool,
-        team: Team | None = None,
+        workers: WorkerGroup | None = None,
         own_batches: bool = False,
     ) -> None:
         self.network = network
         self.smoothing = smoothing
         self.drops = drops
-        self.rows = rows_of(team)
-        self.batches = rows_of(team, own_batches=own_batches)
+        self.rows = rows_of(workers)
+        self.batches = rows_of(workers, own_batches=own_batches)
         self.optimizer = MemberAdam(network.trained, cycles)
         self._trained = raw_variables(t.variable for t in network.trained)
         members = network.members

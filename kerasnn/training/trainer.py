@@ -15,21 +15,22 @@ from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import data_fingerprint
 from kerasnn.models import check_network
-from kerasnn.training import listening
+from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.history import History
+from kerasnn.training.callbacks.progress import EpochCallback, OnEpochEnd
+from kerasnn.training.checkpoints.saver import Saver
 from kerasnn.training.checks import check_variables, checked_rows, checked_targets
-from kerasnn.training.dealing import feed_for
-from kerasnn.training.distributed import make_runner
-from kerasnn.training.epochs import Fit, Logs, Runner, run_fit, run_test
-from kerasnn.training.feeds import ArrayFeed
-from kerasnn.training.history import History
-from kerasnn.training.ladder import check_driver
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.distribution.runner import make_runner
+from kerasnn.training.distribution.sharding import sharded_feed
+from kerasnn.training.distribution.workers import strategy_of, workers_of
+from kerasnn.training.epochs import Fit, Logs, run_fit, run_test
+from kerasnn.training.fallback import check_driver
+from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.learner import learner_of
 from kerasnn.training.plan import epochs_planned, make_plan, sequential_plan
-from kerasnn.training.programs import programs_of
-from kerasnn.training.progress import EpochCallback, EpochTold
-from kerasnn.training.saver import Saver
 from kerasnn.training.steps import Optimizer, predict_step
-from kerasnn.training.team import scope_of, team_of
 
 EVALUATION_BATCH_SIZE = 1024
 
@@ -69,7 +70,7 @@ class Trainer:
         if driver == "keras" and not isinstance(model, keras.Model):
             raise InputError("driver='keras' is for Keras models; got a tf.Module")
         self.driver = driver
-        with scope_of(model):
+        with workers_of(model).scope():
             self.learner = learner_of(model, optimizer)
         if isinstance(model, keras.Model) and not model.compiled:
             raise InputError(
@@ -134,9 +135,11 @@ class Trainer:
         check_whole_number("initial_epoch", initial_epoch, least=0)
         data = self._tensors(x, y)
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
-        planned = epochs_planned(plan) if listening.all_late(callbacks) else 1
+        planned = epochs_planned(plan) if hooks.accept_delayed_epochs(callbacks) else 1
         feed = ArrayFeed(data, plan, planned=planned)
-        feed_for(team_of(self.model), feed, epochs=epochs, initial_epoch=initial_epoch)
+        sharded_feed(
+            workers_of(self.model), feed, epochs=epochs, initial_epoch=initial_epoch
+        )
         test_feed = None
         if validation_data is not None:
             if len(validation_data) != 2:
@@ -146,7 +149,7 @@ class Trainer:
             test_feed = _test_feed(self._tensors(*validation_data))
         runner = self._runner("train_step", feed, test_feed, steps=plan.steps * epochs)
         history = History()
-        told = [EpochTold(function) for function in on_epoch]
+        told = [OnEpochEnd(function) for function in on_epoch]
         all_callbacks = keras_callbacks.CallbackList(
             [*callbacks, history, *told],
             add_progbar=verbose != 0,
@@ -229,13 +232,13 @@ class Trainer:
     ) -> Runner:
         """The compiled loop, after a check of the variables when it is made."""
         self._follow_model()
-        if not self._checked and team_of(self.model) is None:
+        if not self._checked and strategy_of(self.model) is None:
             check_variables(self.model, feed.rows[0][:1])
             self._checked = True
         programs = programs_of(self.learner)
         driver = programs.choose(self.driver, steps)
         runner = make_runner(programs, step, wanted=self.driver, driver=driver, inside=test)
-        runner.prepare(feed.batches)
+        runner.prepare(feed.batch_spec)
         return runner
 
     def _follow_model(self) -> None:

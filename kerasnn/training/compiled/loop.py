@@ -14,12 +14,12 @@ import keras
 import tensorflow as tf
 
 from kerasnn.choices import Driver
+from kerasnn.training.compiled.specs import DataStructure, Tensors
 
-Tensors = list[tf.Tensor]
 Logs = dict[str, tf.Tensor]
 
 
-class Learns(Protocol):
+class Trainable(Protocol):
     """What the loop drives: a compiled `keras.Model` as it is, or a `Learner`."""
 
     optimizer: Any
@@ -37,38 +37,13 @@ class Learns(Protocol):
         """The running metrics."""
 
 
-class Layout:
-    """How flat tensors make the nested data of a step; None stays where it is.
-
-    Args:
-        data: x, (x, y) or (x, y, sample_weight), each a tensor or a nested structure.
-    """
-
-    def __init__(self, data: Any) -> None:
-        leaves = keras.tree.flatten(data)
-        self.present = [leaf is not None for leaf in leaves]
-        self.nest = keras.tree.pack_sequence_as(data, self.present)
-
-    @staticmethod
-    def flatten(data: Any) -> list[Any]:
-        """The leaves that are not None."""
-        return [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
-
-    def pack(self, leaves: Tensors) -> Any:
-        """The nested data of these leaves."""
-        given = iter(leaves)
-        return keras.tree.pack_sequence_as(
-            self.nest, [next(given) if here else None for here in self.present]
-        )
-
-
 class Step:
     """A training or test step on flat tensors, traced once for every size of a batch.
 
     Args:
         learner: what is trained.
         step: its `train_step` or `test_step`.
-        layout: of the data.
+        structure: of the data.
         batch: specs of the tensors of a batch; the first dimension is None where batches
             differ in size.
         driver: "eager" calls the step as it is.
@@ -79,9 +54,9 @@ class Step:
 
     def __init__(
         self,
-        learner: Learns,
+        learner: Trainable,
         step: Callable[[Any], Any],
-        layout: Layout,
+        structure: DataStructure,
         batch: list[tf.TensorSpec],
         driver: Driver,
     ) -> None:
@@ -89,7 +64,7 @@ class Step:
 
         @tf.autograph.experimental.do_not_convert  # the user's code; Keras does not either
         def on_batch(*tensors: tf.Tensor) -> Logs:
-            logs = step(layout.pack(list(tensors)))
+            logs = step(structure.pack(list(tensors)))
             if not isinstance(logs, Mapping):
                 raise TypeError(
                     f"{step.__name__} must return a dict of metrics; got {logs!r}"
@@ -128,7 +103,7 @@ class Step:
         self.learner.reset_metrics()
 
 
-class Part(NamedTuple):
+class StepRange(NamedTuple):
     """Which part of the planned epochs a call runs; one int32 tensor for the graph.
 
     Attributes:
@@ -149,7 +124,7 @@ class Part(NamedTuple):
 def run_epochs(
     step: Step,
     test: Step | None,
-    part: tf.Tensor,
+    step_range: tf.Tensor,
     rows: Tensors,
     blocks: Tensors,
     test_rows: Tensors,
@@ -160,7 +135,7 @@ def run_epochs(
     Args:
         step: usually a training step; its learner's weights, slots and metrics change.
         test: a test step, or None.
-        part: a `Part` as int32 [5].
+        step_range: a `StepRange` as int32 [5].
         rows: flat tensors, each [rows, ...].
         blocks: row numbers, each [planned epochs, steps, batch] int32.
         test_rows: like `rows`; [] for no test.
@@ -170,7 +145,7 @@ def run_epochs(
         The logs of the step and of the test, each [planned epochs, ...]; zero for the
         epochs not run.
     """
-    n_epochs, reset, first, stop, test_steps = tf.unstack(part)
+    n_epochs, reset, first, stop, test_steps = tf.unstack(step_range)
     planned = tf.shape(blocks[0])[0]
     tables = _tables(step, planned)
     test_tables = {} if test is None else _tables(test, planned)
@@ -231,7 +206,7 @@ def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
     }
 
 
-def metrics_reset_inside(learner: Learns) -> bool:
+def metrics_reset_inside(learner: Trainable) -> bool:
     """Whether every reset of a metric is one of Keras's, which a graph can do."""
     if not isinstance(learner, keras.Model):
         return True

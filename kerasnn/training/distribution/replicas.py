@@ -13,8 +13,8 @@ import tensorflow as tf
 from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
 from kerasnn.training import keras_names
-from kerasnn.training.programs import Batches
-from kerasnn.training.team import Team
+from kerasnn.training.compiled.specs import BatchSpec
+from kerasnn.training.distribution.workers import WorkerGroup
 
 MEAN_OVER_ROWS = "sum_over_batch_size"  # as Keras calls it
 
@@ -23,20 +23,20 @@ class LocalValues:
     """Variables of which each replica has its own value.
 
     Args:
-        team: the workers.
+        workers: the workers.
         variables: each made in the scope of their strategy.
     """
 
-    def __init__(self, team: Team, variables: list[tf.Variable]) -> None:
-        self._team = team
+    def __init__(self, workers: WorkerGroup, variables: list[tf.Variable]) -> None:
+        self._workers = workers
         self._variables = variables
 
         def gather() -> list[tf.Tensor]:
             def of_replica() -> list[tf.Tensor]:
                 context = tf.distribute.get_replica_context()
-                return [_at(v, context, team.replicas) for v in variables]
+                return [_at(v, context, workers.replicas) for v in variables]
 
-            return [team.sum(part) for part in team.strategy.run(of_replica)]
+            return [workers.reduce_sum(part) for part in workers.strategy.run(of_replica)]
 
         def deal(values: list[tf.Tensor]) -> None:
             def of_replica() -> None:
@@ -44,14 +44,14 @@ class LocalValues:
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value[number])
 
-            team.strategy.run(of_replica)
+            workers.strategy.run(of_replica)
 
         self._gather = tf.function(gather, autograph=False)
         self._deal = tf.function(deal, autograph=False)
 
     def values(self) -> list[np.ndarray]:
         """Of each variable, [replicas, ...]."""
-        with self._team.together():
+        with self._workers.reports_lost_workers():
             return [value.numpy() for value in self._gather()]
 
     def assign(self, values: list[np.ndarray]) -> None:
@@ -110,10 +110,10 @@ def check_losses(learner: Any) -> None:
             )
 
 
-def build(learner: Any, batches: Batches) -> None:
+def build(learner: Any, batches: BatchSpec) -> None:
     """Make all Variables: within the graph they would be those of one replica."""
     if isinstance(learner, keras.Model):
-        keras_names.symbolic_build(learner, batches.layout.pack(batches.batch_specs()))
+        keras_names.symbolic_build(learner, batches.structure.pack(batches.batch_specs()))
         # Keras made the metrics' Variables within the scope that is open here.
     learner.optimizer.build(list(learner.trainable_variables))
 

@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
-from kerasnn.training.calls import Budget, Call, Feed, FreshFeed
-from kerasnn.training.feeds import ArrayFeed, StreamFeed
-from kerasnn.training.loop import Layout, Tensors
-from kerasnn.training.programs import Batches
-from kerasnn.training.row_source import Leaves, RowSource, layout_of, whole_batches
-from kerasnn.training.shard_feed import (
+from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
+from kerasnn.training.distribution.workers import SingleProcess, WorkerGroup
+from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.chunks import Budget, Chunk, Feed, FreshFeed
+from kerasnn.training.feeds.row_source import Leaves, RowSource, structure_of, whole_batches
+from kerasnn.training.feeds.shard_feed import (
     GROUPS_AHEAD,
-    MOST_STEPS,
+    MAX_STEPS,
     ROWS_PER_CALL,
     ShardFeed,
     ahead,
 )
-from kerasnn.training.team import Team
+from kerasnn.training.feeds.stream_feed import StreamFeed
 
 
 @dataclass(frozen=True)
-class Share:
+class LocalSlice:
     """The rows that this worker takes in each step of a call.
 
     Attributes:
@@ -52,42 +52,42 @@ class Share:
 
 
 @dataclass(frozen=True)
-class DealtCall(Call):
+class ShardedChunk(Chunk):
     """A call whose rows are this worker's only.
 
     Attributes:
-        share: its rows; `blocks` is empty.
+        local_slice: its rows; `blocks` is empty.
     """
 
-    share: Share | None = None
+    local_slice: LocalSlice | None = None
 
 
-def share_of(call: Call, team: Team) -> Share:
+def local_slice(chunk: Chunk, workers: WorkerGroup) -> LocalSlice:
     """What of a call this worker takes."""
-    if isinstance(call, DealtCall):
-        assert call.share is not None
-        return call.share
+    if isinstance(chunk, ShardedChunk):
+        assert chunk.local_slice is not None
+        return chunk.local_slice
     numbers, sizes, totals = [], [], []
     before = 0  # steps of the blocks before this one
-    for block in call.blocks:
+    for block in chunk.blocks:
         steps, width = block.shape[1:]
-        first = max(call.first - before, 0)
-        stop = max(first, min(call.stop - before, steps))
-        begin, end = cut(width, team.workers)[team.worker :][:2]
+        first = max(chunk.first - before, 0)
+        stop = max(first, min(chunk.stop - before, steps))
+        begin, end = split_points(width, workers.n_workers)[workers.worker :][:2]
         numbers.append(block[0, first:stop, begin:end].numpy().reshape(-1))
         sizes += [end - begin] * (stop - first)
         totals += [width] * (stop - first)
         before += steps
-    return Share(
-        call.rows,
+    return LocalSlice(
+        chunk.rows,
         np.concatenate(numbers).astype(np.int32),
         np.cumsum([0, *sizes], dtype=np.int32),
         np.array(totals, np.int32),
-        some_empty=min(totals, default=0) < team.replicas,
+        some_empty=min(totals, default=0) < workers.replicas,
     )
 
 
-def cut(n_rows: int, parts: int) -> list[int]:
+def split_points(n_rows: int, parts: int) -> list[int]:
     """Where each of so many parts begins, which differ by one row at most; and the end."""
     return [n_rows * part // parts for part in range(parts + 1)]
 
@@ -104,7 +104,7 @@ def batch_sizes(rows: list[int], batch_size: int) -> list[int]:
 
 
 @runtime_checkable
-class PartedSource(RowSource, Protocol):
+class ShardableSource(RowSource, Protocol):
     """A row source of which each worker can read a part."""
 
     def part(self, worker: int, workers: int) -> RowSource:
@@ -115,57 +115,67 @@ class PartedSource(RowSource, Protocol):
         """
 
 
-class PartFeed(FreshFeed):
+class ShardedFeed(FreshFeed):
     """Rows from disk, of which each worker reads its part.
 
     Args:
         source: of all rows.
         batch_size: rows of a step, those of all workers.
         shuffle: False: the rows in their own order.
-        team: the workers.
+        workers: the workers.
 
     Raises:
         InputError: the source has no parts, or not for so many workers.
     """
 
     def __init__(
-        self, source: RowSource, batch_size: int, *, shuffle: bool, team: Team
+        self, source: RowSource, batch_size: int, *, shuffle: bool, workers: WorkerGroup
     ) -> None:
-        if not isinstance(source, PartedSource):
+        if not isinstance(source, ShardableSource):
             raise InputError(
-                f"{type(source).__name__} has no parts for {team.workers} workers:"
+                f"{type(source).__name__} has no parts for {workers.n_workers} workers:"
                 " part(worker, workers) must give what a worker reads"
             )
-        parts = [source.part(worker, team.workers) for worker in range(team.workers)]
+        parts = [
+            source.part(worker, workers.n_workers) for worker in range(workers.n_workers)
+        ]
         self.n_rows = [part.n_rows for part in parts]
-        if batch_size < team.workers:
+        if batch_size < workers.n_workers:
             raise InputError(
-                f"batch_size must be at least 1 for each of {team.workers} workers; got"
-                f" {batch_size}"
+                f"batch_size must be at least 1 for each of {workers.n_workers} workers;"
+                f" got {batch_size}"
             )
         self.sizes = batch_sizes(self.n_rows, min(batch_size, source.n_rows))
         pairs = zip(self.n_rows, self.sizes, strict=True)
         self.steps = max(math.ceil(n / size) for n, size in pairs)
-        self.steps_per_call = max(1, min(MOST_STEPS, ROWS_PER_CALL // batch_size))
-        self._team = team
-        self._part = parts[team.worker]
-        self._size = self.sizes[team.worker]
+        self.steps_per_call = max(1, min(MAX_STEPS, ROWS_PER_CALL // batch_size))
+        self._workers = workers
+        self._part = parts[workers.worker]
+        self._size = self.sizes[workers.worker]
         self._shuffle = shuffle
-        self._layout, row = layout_of(self._part)
-        self._row: Leaves = Layout.flatten(row)
-        self.batches = Batches.of(row, [None])
+        self._structure, row = structure_of(self._part)
+        self._row: Leaves = DataStructure.flatten(row)
+        self.batch_spec = BatchSpec.of(row, [None])
 
-    def calls(
+    def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
-    ) -> Iterator[Call]:
+    ) -> Iterator[Chunk]:
         """The calls of one epoch; all workers cut it at the same steps."""
         most = 1 if by_batch else self.steps_per_call
         for share in ahead(self._shares(epoch, done, most), GROUPS_AHEAD):
             steps = len(share.totals)
-            yield DealtCall(self.batches, share.rows, [], 0, steps, begin=done, share=share)
+            yield ShardedChunk(
+                self.batch_spec,
+                share.rows,
+                [],
+                0,
+                steps,
+                first_step=done,
+                local_slice=share,
+            )
             done += steps
 
-    def _shares(self, epoch: int, done: int, most: int) -> Iterator[Share]:
+    def _shares(self, epoch: int, done: int, most: int) -> Iterator[LocalSlice]:
         batches = self._own_batches(epoch, done)
         for first in range(done, self.steps, most):
             steps = min(most, self.steps - first)
@@ -175,12 +185,12 @@ class PartFeed(FreshFeed):
             # A worker that is at its end has a row to look at, which does not count.
             joined = [np.concatenate(leaves) for leaves in zip(*read, strict=True)]
             present = self._present(first, steps)
-            yield Share(
+            yield LocalSlice(
                 [tf.constant(leaf) for leaf in joined or self._row],
                 np.arange(sum(sizes), dtype=np.int32),
                 np.cumsum([0, *sizes], dtype=np.int32),
                 present.sum(axis=0, dtype=np.int32),
-                some_empty=bool((present < self._team.here).any()),
+                some_empty=bool((present < self._workers.local_replicas).any()),
             )
 
     def _present(self, first: int, steps: int) -> NDArray[np.int64]:
@@ -199,7 +209,7 @@ class PartFeed(FreshFeed):
         )
         for leaves, order in groups:
             if self._check is not None:
-                self._check(self._layout.pack(leaves))
+                self._check(self._structure.pack(leaves))
             for start in range(0, len(order), self._size):
                 rows = order[start : start + self._size]
                 yield [leaf[rows] for leaf in leaves]
@@ -226,32 +236,34 @@ class BatchByBatch:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._feed, name)
 
-    def calls(
+    def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
-    ) -> Iterator[Call]:
+    ) -> Iterator[Chunk]:
         """The calls of one epoch."""
-        return self._feed.calls(epoch, budget, by_batch=True, done=done)
+        return self._feed.chunks(epoch, budget, by_batch=True, done=done)
 
 
-def feed_for(team: Team | None, feed: Feed, **settings: object) -> Feed:
+def sharded_feed(workers: SingleProcess, feed: Feed, **settings: object) -> Feed:
     """A feed whose calls are the same steps in every worker.
 
     Args:
-        team: the workers; None: the feed stays as it is.
+        workers: the workers; None: the feed stays as it is.
         feed: of all rows.
         settings: others that every worker must have been given alike.
 
     Raises:
         InputError: the rows cannot be dealt to them, or are not the same.
     """
-    if team is None:
+    if not isinstance(workers, WorkerGroup):
         return feed
     if isinstance(feed, ShardFeed):
-        feed = PartFeed(feed.source, feed.batch_size, shuffle=feed.shuffle, team=team)
+        feed = ShardedFeed(
+            feed.source, feed.batch_size, shuffle=feed.shuffle, workers=workers
+        )
         settings["rows"] = feed.n_rows
     elif isinstance(feed, StreamFeed):
         feed = BatchByBatch(feed)
-    elif isinstance(feed, ArrayFeed) and team.workers > 1:
+    elif isinstance(feed, ArrayFeed) and workers.n_workers > 1:
         settings["data"] = data_fingerprint(*(tensor.numpy() for tensor in feed.rows))
-    team.check_same(**settings, steps=feed.steps)
+    workers.assert_same_on_all(**settings, steps=feed.steps)
     return feed

@@ -20,9 +20,9 @@ from kerasnn.abandoned import ROWS, remove, temporary_folder
 from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
-from kerasnn.training.model_inputs import matrix_input, named_inputs
-from kerasnn.training.run_checkpoints import RunCheckpoints
-from kerasnn.training.team import team_of
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.distribution.workers import workers_of
+from kerasnn.training.feeds.model_inputs import matrix_input, named_inputs
 
 if TYPE_CHECKING:  # pandas takes a while to load, and most fits need none
     from kerasnn.datasets import NumberRows, Shards
@@ -179,8 +179,8 @@ def _check_possible(given: Mapping[str, Any]) -> None:
             "a tf.Module network takes arrays; its Keras twin (kerasnn.models) takes the"
             " path of a table"
         )
-    team = team_of(model)
-    if team is not None and team.workers > 1:
+    workers = workers_of(model)
+    if workers.n_workers > 1:
         raise InputError(
             "several workers each read shards of their own: write them once with"
             " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"

@@ -18,8 +18,17 @@ from keras import callbacks as keras_callbacks
 from kerasnn.checkpoints import Checkpoint
 from kerasnn.choices import Driver
 from kerasnn.errors import InputError, InterruptedFitError
-from kerasnn.training.callback_memory import Memory, learned, memory_of, remember
-from kerasnn.training.run_checkpoints import RunCheckpoints, assign_saved, name_of
+from kerasnn.training.callbacks.state import (
+    CallbackState,
+    changed_state,
+    restore_state,
+    saveable_state,
+)
+from kerasnn.training.checkpoints.run_checkpoints import (
+    RunCheckpoints,
+    assign_saved,
+    name_of,
+)
 
 
 class Position(NamedTuple):
@@ -28,13 +37,13 @@ class Position(NamedTuple):
     Attributes:
         epoch: the epoch that is under way or comes next, from 0.
         step: steps of it that are done.
-        drawn: the place in data that do not begin anew with each epoch.
+        data_position: the place in data that do not begin anew with each epoch.
         finished: whether the fit is over.
     """
 
     epoch: int = 0
     step: int = 0
-    drawn: tuple[int, ...] = ()
+    data_position: tuple[int, ...] = ()
     finished: bool = False
 
 
@@ -52,19 +61,21 @@ class Saver:
     """Saves one fit, and puts it back.
 
     Args:
-        kept: the checkpoints of this run.
+        checkpoints: the checkpoints of this run.
     """
 
-    def __init__(self, kept: RunCheckpoints) -> None:
-        self.kept = kept
+    def __init__(self, checkpoints: RunCheckpoints) -> None:
+        self.checkpoints = checkpoints
 
     @property
     def position(self) -> Position | None:
         """Where the checkpoint that was found stands."""
-        if self.kept.found is None:
+        if self.checkpoints.found is None:
             return None
-        epoch, step, drawn, finished = self.kept.found.description["position"]
-        return Position(epoch, step, tuple(drawn), finished)
+        epoch, step, data_position, finished = self.checkpoints.found.description[
+            "position"
+        ]
+        return Position(epoch, step, tuple(data_position), finished)
 
     def begin(
         self,
@@ -92,11 +103,11 @@ class Saver:
         self._settings = dict(settings)
         self._runner = runner
         self._variables = self.variables_of(runner)
-        self._fresh = [memory_of(callback) for callback in self._remembering()]
-        if self.kept.found is not None:
+        self._fresh = [saveable_state(callback) for callback in self._remembering()]
+        if self.checkpoints.found is not None:
             for name, value in settings.items():
-                self.kept.setting(name, value)
-            self._put_back(self.kept.found)
+                self.checkpoints.setting(name, value)
+            self._put_back(self.checkpoints.found)
         return self.position
 
     def after_call(self, position: Position) -> None:
@@ -106,9 +117,9 @@ class Saver:
             InterruptedFitError: somebody does; everything has been saved.
             InputError: the checkpoint cannot be written.
         """
-        if not self.kept.due:
+        if not self.checkpoints.due:
             return
-        signal = self.kept.interrupted
+        signal = self.checkpoints.interrupted
         path = self.save(position)
         if signal is not None:
             raise InterruptedFitError(
@@ -130,10 +141,10 @@ class Saver:
         }
         memories = []
         for i, callback in enumerate(self._remembering()):
-            memory = learned(callback, self._fresh[i])
+            memory = changed_state(callback, self._fresh[i])
             memories.append({"class": type(callback).__name__, "memory": memory.plain})
             arrays |= {f"callback/{i}/{name}": a for name, a in memory.arrays.items()}
-        return self.kept.write(
+        return self.checkpoints.write(
             arrays,
             {
                 "position": list(position),
@@ -146,7 +157,7 @@ class Saver:
         )
 
     def _remembering(self) -> list[Any]:
-        """The callbacks that may have learned something."""
+        """The callbacks that may have state."""
         told = (keras_callbacks.History, keras_callbacks.ProgbarLogger)
         return [c for c in self._callbacks.callbacks if not isinstance(c, told)]
 
@@ -170,9 +181,9 @@ class Saver:
                 }
         for i, callback in enumerate(callbacks):
             start = f"callback/{i}/"
-            remember(
+            restore_state(
                 callback,
-                Memory(
+                CallbackState(
                     saved["callbacks"][i]["memory"],
                     {
                         name.removeprefix(start): array

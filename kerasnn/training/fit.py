@@ -19,29 +19,27 @@ from keras import callbacks as keras_callbacks
 from kerasnn.choices import FitDriver, OptimizerName
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
-from kerasnn.training import keras_names, listening
-from kerasnn.training.calls import Feed
+from kerasnn.training import keras_names
+from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.history import History
+from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.checks import Labels, warn_of_nan
-from kerasnn.training.dealing import feed_for
-from kerasnn.training.distributed import make_runner
-from kerasnn.training.epochs import (
-    Fit,
-    Logs,
-    Runner,
-    run_fit,
-    run_test,
-)
-from kerasnn.training.feeds import ArrayFeed, keras_iterator, make_feed
-from kerasnn.training.held_out import HeldOut
-from kerasnn.training.history import History
-from kerasnn.training.ladder import check_driver, check_possible, tell_keras
-from kerasnn.training.programs import programs_of
-from kerasnn.training.run_checkpoints import SECONDS_BETWEEN
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.distribution.checkpoints import make_checkpoints, make_saver
+from kerasnn.training.distribution.runner import make_runner
+from kerasnn.training.distribution.sharding import sharded_feed
+from kerasnn.training.distribution.workers import workers_of
+from kerasnn.training.epochs import Fit, Logs, run_fit, run_test
+from kerasnn.training.fallback import check_driver, check_possible, log_fallback
+from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.chunks import Feed
+from kerasnn.training.feeds.keras_iterator import keras_iterator
+from kerasnn.training.feeds.make_feed import make_feed
+from kerasnn.training.feeds.table_source import takes_tables
 from kerasnn.training.steps import Optimizer
-from kerasnn.training.table_source import takes_tables
-from kerasnn.training.team import team_of
-from kerasnn.training.team_saver import make_checkpoints, make_saver
 from kerasnn.training.trainer import Trainer
+from kerasnn.training.validation import HeldOut
 
 Verbose = Literal["auto", 0, 1, 2]
 
@@ -112,20 +110,19 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         ValueError: what Keras raises for other arguments.
     """
     check_driver(driver)
-    team = team_of(model)
-    if team is not None:
-        seed = team.seed(seed)
-        verbose = verbose if team.is_chief else 0
+    workers = workers_of(model)
+    seed = workers.agreed_seed(seed)
+    verbose = verbose if workers.is_chief else 0
     saver = None
     if checkpoint is not None:
-        kept = make_checkpoints(
-            team, checkpoint, every_seconds=checkpoint_every, resume=resume
+        checkpoints = make_checkpoints(
+            workers, checkpoint, every_seconds=checkpoint_every, resume=resume
         )
-        seed = kept.setting("seed", seed)
+        seed = checkpoints.setting("seed", seed)
         if seed is None:
             seed = int(np.random.randint(2**31))  # noqa: NPY002
-        driver = kept.driver(driver)
-        saver = make_saver(team, kept)
+        driver = checkpoints.driver(driver)
+        saver = make_saver(workers, checkpoints)
     if not isinstance(model, keras.Model):
         check_for_network(
             validation_split=validation_split,
@@ -180,8 +177,10 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         )
     try:
         check_possible(model, driver)
-        feed = make_feed(iterator, seed=seed, several_epochs=listening.all_late(callbacks))
-        feed = feed_for(team, feed, epochs=epochs, initial_epoch=initial_epoch)
+        feed = make_feed(
+            iterator, seed=seed, several_epochs=hooks.accept_delayed_epochs(callbacks)
+        )
+        feed = sharded_feed(workers, feed, epochs=epochs, initial_epoch=initial_epoch)
         runner = _runner(model, feed, held_out, driver, epochs - initial_epoch)
     except InputError:
         raise
@@ -191,7 +190,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
                 f"checkpoint= is for the compiled loop, which cannot train this: {error};"
                 " keras.callbacks.BackupAndRestore is for Keras's own"
             ) from error
-        tell_keras(model, driver, error)
+        log_fallback(model, driver, error)
         return keras.Model.fit(
             model,
             adapter,
@@ -268,12 +267,12 @@ def evaluate(
     adapter = iterator.data_adapter
     try:
         check_possible(model, driver)
-        feed = feed_for(team_of(model), make_feed(iterator))
+        feed = sharded_feed(workers_of(model), make_feed(iterator))
         runner = _test_runner(model, feed, driver)
     except InputError:
         raise
     except Exception as error:  # see fit
-        tell_keras(model, driver, error)
+        log_fallback(model, driver, error)
         return keras.Model.evaluate(
             model,
             adapter,
@@ -351,8 +350,8 @@ def _runner(
         driver=chosen,
         inside=held_out.inside() if held_out and ahead else None,
     )
-    if feed.batches is not None:
-        runner.prepare(feed.batches)
+    if feed.batch_spec is not None:
+        runner.prepare(feed.batch_spec)
     return runner
 
 
@@ -364,20 +363,20 @@ def _look_at_rows(model: keras.Model, feed: Feed, held_out: HeldOut | None) -> N
     """
     if isinstance(feed, ArrayFeed):
         warn_of_nan(feed.data)
-    if feed.batches is not None:
-        specs = feed.batches.layout.pack(feed.batches.row_specs())
+    if feed.batch_spec is not None:
+        specs = feed.batch_spec.structure.pack(feed.batch_spec.row_specs())
         labels = Labels(model, keras.utils.unpack_x_y_sample_weight(specs)[0])
         for rows in (feed, held_out.feed if held_out else None):
             if rows is not None:
-                rows.look_at(labels.check)
+                rows.check_with(labels.check)
 
 
 def _test_runner(model: keras.Model, feed: Feed, driver: FitDriver) -> Runner:
     programs = programs_of(model)
     chosen = programs.choose(driver, None)
     runner = make_runner(programs, "test_step", wanted=driver, driver=chosen)
-    if feed.batches is not None:
-        runner.prepare(feed.batches)
+    if feed.batch_spec is not None:
+        runner.prepare(feed.batch_spec)
     return runner
 
 

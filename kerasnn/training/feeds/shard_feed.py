@@ -15,19 +15,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.training.calls import Budget, Call, FreshFeed
-from kerasnn.training.programs import Batches
-from kerasnn.training.row_source import (
+from kerasnn.training.compiled.specs import BatchSpec
+from kerasnn.training.feeds.chunks import Budget, Chunk, FreshFeed
+from kerasnn.training.feeds.row_source import (
     Buffers,
     RowOrder,
     RowSource,
-    layout_of,
     row_groups,
+    structure_of,
 )
 
 # A call takes about so many rows: with fewer it shows that they are calls.
 ROWS_PER_CALL = 65_536
-MOST_STEPS = 256
+MAX_STEPS = 256
 GROUPS_AHEAD = 1  # is read in a fraction of the time that training on a group takes
 # Beside those: the one that is trained on, and the one before, which the caller has in hand
 # until it is given the next call.
@@ -50,11 +50,11 @@ class ShardFeed(FreshFeed):
         self.batch_size = min(batch_size, source.n_rows)
         self.steps = math.ceil(source.n_rows / self.batch_size)
         self.steps_per_call = max(
-            1, min(MOST_STEPS, ROWS_PER_CALL // self.batch_size, self.steps)
+            1, min(MAX_STEPS, ROWS_PER_CALL // self.batch_size, self.steps)
         )
         self.shuffle = shuffle
-        self._layout, row = layout_of(source)
-        self.batches = Batches.of(row, [None])  # the last batch is shorter
+        self._structure, row = structure_of(source)
+        self.batch_spec = BatchSpec.of(row, [None])  # the last batch is shorter
         # Kept from epoch to epoch. Every new thread may get an arena of its own from the C
         # library, which keeps some MB in each.
         self._reader = ThreadPoolExecutor(1, "kerasnn-read")
@@ -65,9 +65,9 @@ class ShardFeed(FreshFeed):
         """Of the groups that are in memory at once, if nobody keeps calls."""
         return GROUPS_HELD * self._buffers.nbytes
 
-    def calls(
+    def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
-    ) -> Iterator[Call]:
+    ) -> Iterator[Chunk]:
         """The calls of one epoch."""
         most = 1 if by_batch else self.steps_per_call
         groups = self._groups(epoch, done)
@@ -76,10 +76,12 @@ class ShardFeed(FreshFeed):
             for start in range(0, full, most):
                 steps = min(most, full - start)
                 numbers = order[start * self.batch_size :][: steps * self.batch_size]
-                yield self._call(rows, numbers, steps, most, self.batch_size, begin=done)
+                yield self._chunk(
+                    rows, numbers, steps, most, self.batch_size, first_step=done
+                )
                 done += steps
             if short:
-                yield self._call(rows, order[-short:], 1, 1, short, begin=done)
+                yield self._chunk(rows, order[-short:], 1, 1, short, first_step=done)
                 done += 1
 
     def _groups(self, epoch: int, done: int) -> Iterator[tuple[list[tf.Tensor], RowOrder]]:
@@ -93,29 +95,29 @@ class ShardFeed(FreshFeed):
         )
         for group in groups:
             if self._check is not None:
-                self._check(self._layout.pack(group.rows))
+                self._check(self._structure.pack(group.rows))
             yield [shared_tensor(leaf) for leaf in group.leaves], group.order
 
-    def _call(
+    def _chunk(
         self,
         rows: list[tf.Tensor],
         numbers: RowOrder,
         steps: int,
         most: int,
         width: int,
-        begin: int,
-    ) -> Call:
+        first_step: int,
+    ) -> Chunk:
         """Steps of one width; the row numbers have the same shape for any steps."""
         block = np.zeros(most * width, np.int32)
         block[: len(numbers)] = numbers
-        return Call(
-            self.batches,
+        return Chunk(
+            self.batch_spec,
             rows,
             [tf.constant(block.reshape(1, most, width))],
             0,
             steps,
-            begin=begin,
-            odd=width != self.batch_size,
+            first_step=first_step,
+            irregular_size=width != self.batch_size,
         )
 
 

@@ -11,17 +11,17 @@ from kerasnn.training import keras_names
 Kind = Literal["train", "test", "predict"]
 
 
-class LateCallback(keras_callbacks.Callback):
+class DelayedCallback(keras_callbacks.Callback):
     """A callback that may hear of several epochs at once, after the last of them.
 
     It only tells; what it does at the end of an epoch has no effect on the training.
     """
 
 
-LATE = (LateCallback, keras_callbacks.History, keras_callbacks.ProgbarLogger)
+DELAYED = (DelayedCallback, keras_callbacks.History, keras_callbacks.ProgbarLogger)
 
 
-def hears_batches(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bool:
+def needs_batch_hooks(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bool:
     """Whether a callback must be called before or after every batch."""
     names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
     if kind == "train":
@@ -34,7 +34,7 @@ def hears_batches(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bool:
     )
 
 
-def all_late(callbacks: Any) -> bool:
+def accept_delayed_epochs(callbacks: Any) -> bool:
     """Whether all may hear of an epoch after the next ones have run.
 
     Args:
@@ -43,19 +43,19 @@ def all_late(callbacks: Any) -> bool:
     if isinstance(callbacks, keras_callbacks.CallbackList):
         callbacks = callbacks.callbacks
     given = keras.tree.flatten(callbacks) if callbacks else []
-    return all(type(c) in LATE or isinstance(c, LateCallback) for c in given)
+    return all(type(c) in DELAYED or isinstance(c, DelayedCallback) for c in given)
 
 
 def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
     """Keras's own callbacks whose batch hooks do nothing with these settings."""
     if not hook.__module__.startswith("keras."):  # a subclass has its own
         return False
-    if isinstance(callback, LATE):
+    if isinstance(callback, DELAYED):
         return True
     if isinstance(
         callback, keras_callbacks.ModelCheckpoint | keras_callbacks.BackupAndRestore
     ):
         return callback.save_freq == "epoch" or callback.save_freq is False
     if isinstance(callback, keras_callbacks.TensorBoard):
-        return not keras_names.tensorboard_hears_batches(callback)
+        return not keras_names.tensorboard_needs_batches(callback)
     return False

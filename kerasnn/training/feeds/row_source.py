@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
-from kerasnn.training.loop import Layout
+from kerasnn.training.compiled.specs import DataStructure
 
 RowOrder = NDArray[np.int32]  # [rows]
 Leaves = list[NDArray[Any]]  # each [rows, ...]
@@ -47,18 +47,18 @@ class RowSource(Protocol):
         """
 
 
-def layout_of(source: RowSource) -> tuple[Layout, Any]:
+def structure_of(source: RowSource) -> tuple[DataStructure, Any]:
     """How the leaves of a source make its data, and a row of it."""
     pieces, _ = next(iter(source.pieces(None)))
     # Copied: a view would keep the whole piece.
     row = keras.tree.map_structure(
         lambda leaf: np.array(leaf[:1], leaf.dtype.newbyteorder("=")), next(pieces)
     )
-    return Layout(row), row
+    return DataStructure(row), row
 
 
 class Buffers:
-    """Memory for groups of rows, used again once nobody holds what lies in it.
+    """CallbackState for groups of rows, used again once nobody holds what lies in it.
 
     Each array has pages of its own. From the C library large arrays of changing sizes
     would come out of what it keeps of earlier ones, or not, and the peak would be any.
@@ -79,7 +79,7 @@ class Buffers:
     def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
         """For the groups of a source, and what is left over of the one before."""
         n_rows = min(source.most_rows, source.n_rows) + batch_size
-        return cls(Layout.flatten(row), n_rows)
+        return cls(DataStructure.flatten(row), n_rows)
 
     @property
     def nbytes(self) -> int:
@@ -160,7 +160,7 @@ def row_groups(
 def _lay_down(pieces: Iterator[Any], leaves: Leaves, begin: int) -> int:
     """Copy pieces side by side, from a row on; the row after the last."""
     for piece in pieces:
-        parts = Layout.flatten(piece)
+        parts = DataStructure.flatten(piece)
         end = begin + len(parts[0])
         for leaf, part in zip(leaves, parts, strict=True):
             np.copyto(leaf[begin:end], part)
@@ -172,7 +172,7 @@ def whole_batches(
     source: RowSource, epoch: int | None, batch_size: int, *, first: int = 0
 ) -> Iterator[tuple[Leaves, RowOrder]]:
     """The rows and order of each of `row_groups`."""
-    _, row = layout_of(source)
+    _, row = structure_of(source)
     buffers = Buffers.of(source, row, batch_size)
     for group in row_groups(source, epoch, batch_size, buffers, first=first):
         yield group.rows, group.order
@@ -197,15 +197,15 @@ class RowsFromDisk(keras_names.DataAdapter):
         epoch = self.epoch
         if epoch is not None:
             self.epoch = epoch + 1
-        layout, _ = layout_of(self.source)
+        structure, _ = structure_of(self.source)
         for leaves, order in whole_batches(self.source, epoch, self._batch_size):
             for start in range(0, len(order), self._batch_size):
                 rows = order[start : start + self._batch_size]
-                yield layout.pack([leaf[rows] for leaf in leaves])
+                yield structure.pack([leaf[rows] for leaf in leaves])
 
     def get_tf_dataset(self) -> tf.data.Dataset:
         """The same for Keras's own loop, which begins it anew with each epoch."""
-        _, row = layout_of(self.source)
+        _, row = structure_of(self.source)
         specs = keras.tree.map_structure(
             lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), row
         )
@@ -220,7 +220,7 @@ class RowsFromDisk(keras_names.DataAdapter):
 
     @property
     def num_batches(self) -> int:
-        """Batches of an epoch."""
+        """BatchSpec of an epoch."""
         return math.ceil(self.source.n_rows / self._batch_size)
 
 

@@ -1,4 +1,4 @@
-"""What callbacks have learned in a fit, taken out of them and put back.
+"""The state of callbacks: what a fit has changed, saved and restored.
 
 `EarlyStopping` counts epochs and keeps weights, `ReduceLROnPlateau` counts, callbacks of
 the user's own do what they do: of all, the plain values and lists of arrays that have
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _NOT_LEARNED = ("params", "validation_data", "min_delta")
 
 
-class Memory(NamedTuple):
+class CallbackState(NamedTuple):
     """Of one callback.
 
     Attributes:
@@ -28,7 +28,7 @@ class Memory(NamedTuple):
     arrays: dict[str, NDArray[Any]]
 
 
-def memory_of(callback: Any) -> dict[str, Any]:
+def saveable_state(callback: Any) -> dict[str, Any]:
     """The attributes that can be saved: plain values, and lists of arrays."""
     return {
         name: value
@@ -39,20 +39,20 @@ def memory_of(callback: Any) -> dict[str, Any]:
     }
 
 
-def learned(callback: Any, fresh: Mapping[str, Any]) -> Memory:
-    """What has changed since `memory_of` gave `fresh`."""
+def changed_state(callback: Any, fresh: Mapping[str, Any]) -> CallbackState:
+    """What has changed since `saveable_state` gave `fresh`."""
     plain: dict[str, Any] = {}
     arrays: dict[str, NDArray[Any]] = {}
-    for name, value in memory_of(callback).items():
+    for name, value in saveable_state(callback).items():
         if _is_arrays(value):
             arrays |= {f"{name}/{i}": array for i, array in enumerate(value)}
         elif name not in fresh or not _same(value, fresh[name]):
             plain[name] = value.item() if isinstance(value, np.generic) else value
-    return Memory(plain, arrays)
+    return CallbackState(plain, arrays)
 
 
-def remember(callback: Any, memory: Memory) -> None:
-    """Put back what was learned."""
+def restore_state(callback: Any, memory: CallbackState) -> None:
+    """Restore it."""
     for name, value in memory.plain.items():
         setattr(callback, name, value)
     lists: dict[str, dict[int, NDArray[Any]]] = {}

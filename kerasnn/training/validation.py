@@ -7,13 +7,16 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training import keras_names
-from kerasnn.training.calls import Feed
-from kerasnn.training.dealing import feed_for
-from kerasnn.training.distributed import make_runner
-from kerasnn.training.epochs import TEST_STEPS_INSIDE, Logs, Runner, run_test
-from kerasnn.training.feeds import ArrayFeed, keras_iterator, make_feed
-from kerasnn.training.programs import programs_of
-from kerasnn.training.team import team_of
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.distribution.runner import make_runner
+from kerasnn.training.distribution.sharding import sharded_feed
+from kerasnn.training.distribution.workers import workers_of
+from kerasnn.training.epochs import TEST_STEPS_INSIDE, Logs, run_test
+from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.chunks import Feed
+from kerasnn.training.feeds.keras_iterator import keras_iterator
+from kerasnn.training.feeds.make_feed import make_feed
 
 
 class HeldOut:
@@ -60,7 +63,7 @@ class HeldOut:
         )
         self._adapter = iterator.data_adapter
         self._execution = iterator.steps_per_execution
-        self.feed = feed_for(team_of(self.model), make_feed(iterator))
+        self.feed = sharded_feed(workers_of(self.model), make_feed(iterator))
         self._runner = make_runner(
             programs_of(self.model), "test_step", wanted=driver, driver=chosen
         )

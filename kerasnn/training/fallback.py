@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
-from kerasnn.training.programs import programs_of
-from kerasnn.training.team import strategy_of
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.distribution.workers import strategy_of
 
 log = logging.getLogger("kerasnn")
 
@@ -53,7 +53,7 @@ def check_possible(learner: Any, driver: FitDriver) -> None:
             raise NeedsKerasError(f"{type(learner).__name__} has a {name} of its own")
 
 
-def tell_keras(learner: Any, driver: FitDriver, error: Exception) -> None:
+def log_fallback(learner: Any, driver: FitDriver, error: Exception) -> None:
     """Say that Keras's own loop takes over, and why.
 
     Raises:

@@ -7,13 +7,13 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from kerasnn.training.listening import LateCallback
+from kerasnn.training.callbacks.hooks import DelayedCallback
 
 Logs = Mapping[str, float]
 EpochCallback = Callable[[int, Logs], None]  # number of the epoch from 0, its metrics
 
 
-class EpochTold(LateCallback):
+class OnEpochEnd(DelayedCallback):
     """Calls a function after each epoch.
 
     Args:

@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.layers import raw_variables
-from kerasnn.training.replicas import LocalValues, local_variables
-from kerasnn.training.run_checkpoints import RunCheckpoints, name_of
-from kerasnn.training.saver import Drives, Saver, all_variables
-from kerasnn.training.team import Team
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints, name_of
+from kerasnn.training.checkpoints.saver import Drives, Saver, all_variables
+from kerasnn.training.distribution.replicas import LocalValues, local_variables
+from kerasnn.training.distribution.workers import SingleProcess, WorkerGroup
 
 
-class ChiefsFolder(CheckpointFolder):
+class ChiefFolder(CheckpointFolder):
     """The checkpoints of the chief, to be asked by all workers at the same time.
 
     Args:
-        team: the workers.
+        workers: the workers.
         folder: on the chief's machine.
     """
 
-    def __init__(self, team: Team, folder: str | Path) -> None:
+    def __init__(self, workers: WorkerGroup, folder: str | Path) -> None:
         super().__init__(folder)
-        self._team = team
+        self._workers = workers
 
     def numbers(self) -> list[int]:
         """Those that are there, the latest last."""
-        numbers = super().numbers() if self._team.is_chief else []
-        return json.loads(self._team.from_chief(json.dumps(numbers).encode()))
+        numbers = super().numbers() if self._workers.is_chief else []
+        return json.loads(self._workers.broadcast_from_chief(json.dumps(numbers).encode()))
 
     def save(
         self,
@@ -51,19 +51,19 @@ class ChiefsFolder(CheckpointFolder):
             InputError: it cannot; raised in every worker.
         """
         chiefs = CheckpointFolder(self.folder, keep=self.keep)
-        self._team.by_chief(lambda: str(chiefs.save(number, arrays, description)))
+        self._workers.run_on_chief(lambda: str(chiefs.save(number, arrays, description)))
         return self.path(number)
 
     def newest(self) -> Checkpoint | None:
         """The latest that is whole; None if there is none."""
         found, content = None, b""
-        if self._team.is_chief:
+        if self._workers.is_chief:
             found = CheckpointFolder(self.folder).newest()
             content = found.path.read_bytes() if found else b""
-        number = int(self._team.most([found.number if found else -1])[0])
+        number = int(self._workers.all_reduce_max([found.number if found else -1])[0])
         if number < 0:
             return None
-        content = self._team.from_chief(content)
+        content = self._workers.broadcast_from_chief(content)
         return found or self._parsed(number, content)
 
     def _parsed(self, number: int, content: bytes) -> Checkpoint:
@@ -77,15 +77,15 @@ class LocalVariable:
     """A Variable of which each replica has its own value, as the saver sees it.
 
     Args:
-        team: the workers.
+        workers: the workers.
         variable: of Keras, or a `tf.Variable`.
     """
 
-    def __init__(self, team: Team, variable: Any) -> None:
+    def __init__(self, workers: WorkerGroup, variable: Any) -> None:
         raw = raw_variables([variable])
-        self._values = LocalValues(team, raw)
+        self._values = LocalValues(workers, raw)
         self.path = name_of(variable)
-        self.shape = (team.replicas, *raw[0].shape)
+        self.shape = (workers.replicas, *raw[0].shape)
         self.dtype = raw[0].dtype
 
     def numpy(self) -> NDArray[Any]:
@@ -97,11 +97,11 @@ class LocalVariable:
         self._values.assign([np.asarray(values)])
 
 
-class TeamCheckpoints(RunCheckpoints):
+class DistributedCheckpoints(RunCheckpoints):
     """The checkpoints of a run of several workers, which agree on when one is due.
 
     Args:
-        team: the workers.
+        workers: the workers.
         folder: on the chief's machine.
         every_seconds: between two of them, as the chief or another worker counts them.
         resume: whether to go on from the newest one, if there is one.
@@ -111,15 +111,20 @@ class TeamCheckpoints(RunCheckpoints):
     """
 
     def __init__(
-        self, team: Team, folder: str | Path, *, every_seconds: float, resume: bool
+        self,
+        workers: WorkerGroup,
+        folder: str | Path,
+        *,
+        every_seconds: float,
+        resume: bool,
     ) -> None:
         super().__init__(
-            ChiefsFolder(team, folder),
+            ChiefFolder(workers, folder),
             every_seconds=every_seconds,
             resume=resume,
-            replicas=team.replicas,
+            replicas=workers.replicas,
         )
-        self._team = team
+        self._workers = workers
         self._agreed: Signals | None = None
 
     @property
@@ -130,42 +135,50 @@ class TeamCheckpoints(RunCheckpoints):
     @property
     def due(self) -> bool:
         """Whether it is time in any worker, or one of them has received a signal."""
-        number, late = self._team.most([self._interrupts.received or 0, super().due])
+        number, late = self._workers.all_reduce_max(
+            [self._interrupts.received or 0, super().due]
+        )
         self._agreed = Signals(int(number)) if number else None
         return bool(late or number)
 
 
-class TeamSaver(Saver):
+class DistributedSaver(Saver):
     """Saves one fit of several workers, and puts it back in all of them.
 
     Args:
-        team: the workers.
-        kept: the checkpoints of this run.
+        workers: the workers.
+        checkpoints: the checkpoints of this run.
     """
 
-    def __init__(self, team: Team, kept: RunCheckpoints) -> None:
-        super().__init__(kept)
-        self._team = team
+    def __init__(self, workers: WorkerGroup, checkpoints: RunCheckpoints) -> None:
+        super().__init__(checkpoints)
+        self._workers = workers
 
     def variables_of(self, runner: Drives) -> list[Any]:
         """All that changes in training."""
         local = {id(variable) for variable in local_variables(runner.learner)}
         variables = all_variables(runner.learner)
         return [
-            LocalVariable(self._team, variable) if id(raw) in local else variable
+            LocalVariable(self._workers, variable) if id(raw) in local else variable
             for variable, raw in zip(variables, raw_variables(variables), strict=True)
         ]
 
 
 def make_checkpoints(
-    team: Team | None, folder: str | Path, *, every_seconds: float, resume: bool
+    workers: SingleProcess | None, folder: str | Path, *, every_seconds: float, resume: bool
 ) -> RunCheckpoints:
     """Those of a run of one process, or of several workers."""
-    if team is None:
+    if not isinstance(workers, WorkerGroup):
         return RunCheckpoints(folder, every_seconds=every_seconds, resume=resume)
-    return TeamCheckpoints(team, folder, every_seconds=every_seconds, resume=resume)
+    return DistributedCheckpoints(
+        workers, folder, every_seconds=every_seconds, resume=resume
+    )
 
 
-def make_saver(team: Team | None, kept: RunCheckpoints) -> Saver:
+def make_saver(workers: SingleProcess, checkpoints: RunCheckpoints) -> Saver:
     """The saver of a fit of one process, or of several workers."""
-    return Saver(kept) if team is None else TeamSaver(team, kept)
+    return (
+        DistributedSaver(workers, checkpoints)
+        if isinstance(workers, WorkerGroup)
+        else Saver(checkpoints)
+    )

@@ -13,22 +13,23 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
-from kerasnn.training import keras_names, listening
-from kerasnn.training.epochs import GROWTH, SECONDS_PER_CALL
-from kerasnn.training.feeds import RAN_OUT, Executions, dense, keras_iterator
-from kerasnn.training.ladder import (
+from kerasnn.training import keras_names
+from kerasnn.training.callbacks import hooks
+from kerasnn.training.compiled.programs import REFUSALS, programs_of, refusal
+from kerasnn.training.compiled.runner import GROWTH, SECONDS_PER_CALL
+from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
+from kerasnn.training.fallback import (
     NeedsKerasError,
     check_driver,
     check_possible,
-    tell_keras,
+    log_fallback,
 )
-from kerasnn.training.loop import Layout, Tensors
-from kerasnn.training.model_fit import Verbose, check_for_network
-from kerasnn.training.programs import REFUSALS, Batches, programs_of, refusal
-from kerasnn.training.table_source import takes_tables
+from kerasnn.training.feeds.keras_iterator import RAN_OUT, Executions, dense, keras_iterator
+from kerasnn.training.feeds.table_source import takes_tables
+from kerasnn.training.fit import Verbose, check_for_network
 from kerasnn.training.trainer import Trainer
 
-Call = tuple[int, int, Callable[[], Tensors]]  # first and last batch, and their outputs
+Chunk = tuple[int, int, Callable[[], Tensors]]  # first and last batch, and their outputs
 
 
 @takes_tables
@@ -70,7 +71,7 @@ def predict(
     except InputError:
         raise
     except Exception as error:  # Keras raises it again, or does what the loop cannot
-        tell_keras(model, driver, error)
+        log_fallback(model, driver, error)
         return keras.Model.predict(
             model,
             iterator.data_adapter,
@@ -110,10 +111,10 @@ class PredictStep:
         NeedsKerasError: an output is not a tensor with a row for each row.
     """
 
-    def __init__(self, model: keras.Model, batches: Batches, driver: Driver) -> None:
+    def __init__(self, model: keras.Model, batches: BatchSpec, driver: Driver) -> None:
         @tf.autograph.experimental.do_not_convert
         def on_batch(*tensors: tf.Tensor) -> Any:
-            data = batches.layout.pack(list(tensors))
+            data = batches.structure.pack(list(tensors))
             return model.predict_step(data)
 
         options = {"jit_compile": True} if driver == "xla" else {}
@@ -145,7 +146,7 @@ def predict_many(step: PredictStep, part: tf.Tensor, rows: Tensors) -> Tensors:
         rows: flat tensors, each [rows, ...].
 
     Returns:
-        Flat outputs, each [rows of these batches, ...].
+        FlattenedGradients outputs, each [rows of these batches, ...].
     """
     first, stop, size = tf.unstack(part)
     n_rows = tf.shape(rows[0])[0]
@@ -186,7 +187,9 @@ class Prediction:
         if isinstance(adapter, keras_names.ArrayDataAdapter):
             arrays = keras_names.adapter_arrays(adapter)
             data = keras.tree.map_structure(dense, arrays)
-            self._rows = [tf.convert_to_tensor(leaf) for leaf in Layout.flatten(data)]
+            self._rows = [
+                tf.convert_to_tensor(leaf) for leaf in DataStructure.flatten(data)
+            ]
             self._step = self._step_for(data)
         else:
             look = keras_names.peek(adapter)
@@ -196,7 +199,7 @@ class Prediction:
     def run(self, callbacks: keras_callbacks.CallbackList) -> Any:
         """All answers, NumPy arrays in the structure of the model's outputs."""
         execution = self._model.steps_per_execution
-        by_batch = listening.hears_batches(callbacks, "predict")
+        by_batch = hooks.needs_batch_hooks(callbacks, "predict")
         calls = (
             self._calls(execution if by_batch else None) if self._rows else self._stream()
         )
@@ -218,7 +221,7 @@ class Prediction:
             ]
         )
 
-    def _calls(self, count: int | None) -> Iterator[Call]:
+    def _calls(self, count: int | None) -> Iterator[Chunk]:
         """Calls over rows in memory, of `count` batches, or as long as people can wait."""
         size = self._iterator.data_adapter.batch_size
         execution = self._model.steps_per_execution
@@ -241,7 +244,7 @@ class Prediction:
                 room *= GROWTH
             begin = end
 
-    def _stream(self) -> Iterator[Call]:
+    def _stream(self) -> Iterator[Chunk]:
         """Execution by execution."""
         self._iterator.reset()
         for begin, end, batches in self._iterator:
@@ -252,13 +255,13 @@ class Prediction:
         parts: list[Tensors] = []
         for batch in batches:
             self._step = self._step_for(batch)
-            parts.append(self._step(Layout.flatten(batch)))
+            parts.append(self._step(DataStructure.flatten(batch)))
         if len(parts) == 1:
             return parts[0]
         return [tf.concat(pieces, 0) for pieces in zip(*parts, strict=True)]
 
     def _step_for(self, data: Any) -> PredictStep:
-        batches = Batches.of(keras.tree.map_structure(dense, data), [None])
+        batches = BatchSpec.of(keras.tree.map_structure(dense, data), [None])
         return programs_of(self._model).prediction(
             self._driver, batches, partial(PredictStep, self._model, batches, self._driver)
         )

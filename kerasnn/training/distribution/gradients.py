@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasnn.errors import InputError
 
 
-class NotingOptimizer:
+class GradientRecorder:
     """Stands in for an optimizer on the replicas: it notes the gradients, and no more.
 
     Args:
@@ -62,7 +62,7 @@ class NotingOptimizer:
         self.apply_gradients(zip(gradients, variables, strict=True))
 
 
-class Flat:
+class FlattenedGradients:
     """Gradients joined into one tensor of each type: one collective instead of many.
 
     Args:

@@ -19,14 +19,15 @@ import tensorflow as tf
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
-from kerasnn.training.calls import Call
-from kerasnn.training.dealing import Share, share_of
-from kerasnn.training.epochs import GROWTH, SECONDS_PER_CALL, Logs, Runner
-from kerasnn.training.feeds import ArrayFeed
-from kerasnn.training.gradients import Flat, NotingOptimizer, optimizer_of
-from kerasnn.training.loop import Tensors
-from kerasnn.training.programs import Batches, Programs
-from kerasnn.training.replicas import (
+from kerasnn.training.compiled.programs import Programs
+from kerasnn.training.compiled.runner import GROWTH, SECONDS_PER_CALL, Runner
+from kerasnn.training.compiled.specs import BatchSpec, Tensors
+from kerasnn.training.distribution.gradients import (
+    FlattenedGradients,
+    GradientRecorder,
+    optimizer_of,
+)
+from kerasnn.training.distribution.replicas import (
     LocalValues,
     build,
     check_losses,
@@ -34,39 +35,47 @@ from kerasnn.training.replicas import (
     local_variables,
     untrained_variables,
 )
-from kerasnn.training.team import Team, team_of
+from kerasnn.training.distribution.sharding import LocalSlice, local_slice
+from kerasnn.training.distribution.workers import WorkerGroup, workers_of
+from kerasnn.training.epochs import Logs
+from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.chunks import Chunk
 
 
-class TeamProgram:
+class DistributedProgram:
     """A training or test step over the steps of a call, on all replicas.
 
     Args:
-        team: the workers.
+        workers: the workers.
         learner: what is trained; all its Variables have been made.
         name: "train_step" or "test_step".
         batches: what its rows look like.
     """
 
-    def __init__(self, team: Team, learner: Any, name: str, batches: Batches) -> None:
-        self._team = team
+    def __init__(
+        self, workers: WorkerGroup, learner: Any, name: str, batches: BatchSpec
+    ) -> None:
+        self._workers = workers
         self._learner = learner
         self._step = getattr(learner, name)
-        self._layout = batches.layout
+        self._structure = batches.structure
         self._trains = name == "train_step"
-        self._optimizer = NotingOptimizer(
-            learner.optimizer, team.replicas, keras_scales=isinstance(learner, keras.Model)
+        self._optimizer = GradientRecorder(
+            learner.optimizer,
+            workers.replicas,
+            keras_scales=isinstance(learner, keras.Model),
         )
-        self._flat: Flat | None = None
+        self._flat: FlattenedGradients | None = None
         self._variables: list[Any] = []
         numbers = tf.TensorSpec([None], tf.int32)
         self._signature = [batches.row_specs(), numbers, numbers, numbers]
         self._graphs: dict[bool, Any] = {}
 
-    def __call__(self, share: Share) -> Logs:
+    def __call__(self, share: LocalSlice) -> Logs:
         """Run the steps of a share; the running metrics."""
         graph = self._graph(share.some_empty)
         numbers = (share.numbers, share.bounds, share.totals)
-        with self._team.together():
+        with self._workers.reports_lost_workers():
             logs = graph(share.rows, *map(tf.constant, numbers))
             values = {name: log.numpy() for name, log in logs.items()}
         return {name: float(v) if v.ndim == 0 else v for name, v in values.items()}
@@ -106,7 +115,7 @@ class TeamProgram:
     ) -> None:
         """One step: gradients on the replicas, their sum, the update."""
         parts = self._on_replicas(rows, numbers, total, some_empty)
-        sums = [self._team.sum(part) for part in parts]
+        sums = [self._workers.reduce_sum(part) for part in parts]
         assert self._flat is not None
         self._learner.optimizer.apply(self._flat.split(sums), self._variables)
 
@@ -116,9 +125,9 @@ class TeamProgram:
         """The step on each replica; the joined gradients of a training step."""
 
         def on_replica() -> list[tf.Tensor]:
-            replica, n_rows = self._team.replica_here, tf.size(numbers)
-            begin = n_rows * replica // self._team.here
-            end = n_rows * (replica + 1) // self._team.here
+            replica, n_rows = self._workers.local_replica_id, tf.size(numbers)
+            begin = n_rows * replica // self._workers.local_replicas
+            end = n_rows * (replica + 1) // self._workers.local_replicas
             empty = tf.cast(begin == end, tf.int32)
             # No step can do without rows: a replica without any takes row 0 and forgets.
             mine = (
@@ -127,7 +136,7 @@ class TeamProgram:
                 else numbers[begin:end]
             )
             self._optimizer.begin((end - begin) / total)
-            batch = self._layout.pack([tf.gather(tensor, mine) for tensor in rows])
+            batch = self._structure.pack([tf.gather(tensor, mine) for tensor in rows])
             kept = local_variables(self._learner) if some_empty else []
             before = [tf.identity(variable) for variable in kept]
             logs = self._step(batch)
@@ -137,12 +146,12 @@ class TeamProgram:
             return self._joined() if self._trains else []
 
         with optimizer_of(self._learner, self._optimizer):
-            return self._team.strategy.run(on_replica)
+            return self._workers.strategy.run(on_replica)
 
     def _joined(self) -> list[tf.Tensor]:
         gradients, variables = zip(*self._optimizer.pairs, strict=True)
         self._variables = list(variables)
-        self._flat = Flat(list(gradients))
+        self._flat = FlattenedGradients(list(gradients))
         return self._flat.join(list(gradients))
 
     def _check_logs(self, logs: Any) -> None:
@@ -155,11 +164,11 @@ class TeamProgram:
             )
 
 
-class TeamRunner(Runner):
+class DistributedRunner(Runner):
     """Runs calls on all workers.
 
     Args:
-        team: the workers.
+        workers: the workers.
         programs: of the learner.
         step: "train_step" or "test_step".
         wanted: the driver that was asked for.
@@ -171,7 +180,7 @@ class TeamRunner(Runner):
 
     def __init__(
         self,
-        team: Team,
+        workers: WorkerGroup,
         programs: Programs,
         step: str,
         *,
@@ -180,13 +189,13 @@ class TeamRunner(Runner):
     ) -> None:
         check_driver(wanted)
         super().__init__(programs, step, wanted=wanted, driver="graph", inside=inside)
-        self.team = team
+        self.workers = workers
         self._seconds_per_step: float | None = None
         self._largest = 0
 
-    def together(self) -> contextlib.AbstractContextManager[Any]:
+    def reports_lost_workers(self) -> contextlib.AbstractContextManager[Any]:
         """See `Runner`."""
-        return self.team.together()
+        return self.workers.reports_lost_workers()
 
     @property
     def resets_inside(self) -> bool:
@@ -200,28 +209,28 @@ class TeamRunner(Runner):
         in_time = int(SECONDS_PER_CALL / self._seconds_per_step)
         return max(1, min(in_time, GROWTH * self._largest))
 
-    def prepare(self, batches: Batches) -> Any:
+    def prepare(self, batches: BatchSpec) -> Any:
         """Make the Variables, and the program."""
         self.programs.follow()
-        with self.team.strategy.scope():
+        with self.workers.strategy.scope():
             build(self.learner, batches)
-        check_made_in_scope(self.learner, self.team.strategy)
+        check_made_in_scope(self.learner, self.workers.strategy)
         check_losses(self.learner)
         network = getattr(self.learner, "network", self.learner)
-        self.team.check_same(weights=[tuple(v.shape) for v in network.variables])
+        self.workers.assert_same_on_all(weights=[tuple(v.shape) for v in network.variables])
         return self._program_of(self.step, batches)
 
     def run(
-        self, call: Call, *, epochs: int = 1, test: bool = False
+        self, chunk: Chunk, *, epochs: int = 1, test: bool = False
     ) -> tuple[list[Logs], list[Logs]]:
         """Run a call; its logs, and those of the test after it."""
         assert epochs == 1
         started = time.perf_counter()
-        program = self._program_of(self.step, call.batches)
-        logs = program(share_of(call, self.team))
-        steps = call.stop - call.first
+        program = self._program_of(self.step, chunk.batch_spec)
+        logs = program(local_slice(chunk, self.workers))
+        steps = chunk.stop - chunk.first
         took = (time.perf_counter() - started) / max(1, steps)
-        self._seconds_per_step = self.team.most([took])[0]
+        self._seconds_per_step = self.workers.all_reduce_max([took])[0]
         self._largest = max(self._largest, steps)
         if not test:
             return [logs], []
@@ -230,13 +239,13 @@ class TeamRunner(Runner):
         if self.inside is None:
             return [logs], []
         self.learner.reset_metrics()
-        tested = self._program_of("test_step", self.inside.batches)
-        return [logs], [tested(share_of(self.inside.whole(range(1)), self.team))]
+        tested = self._program_of("test_step", self.inside.batch_spec)
+        return [logs], [tested(local_slice(self.inside.whole(range(1)), self.workers))]
 
-    def _program_of(self, step: str, batches: Batches) -> TeamProgram:
-        return self.programs.kept(
-            ("team", step, batches.key),
-            lambda: TeamProgram(self.team, self.learner, step, batches),
+    def _program_of(self, step: str, batches: BatchSpec) -> DistributedProgram:
+        return self.programs.cached(
+            ("workers", step, batches.key),
+            lambda: DistributedProgram(self.workers, self.learner, step, batches),
         )
 
     def _average(self) -> None:
@@ -248,8 +257,8 @@ class TeamRunner(Runner):
         ]
         if not averaged:
             return
-        gathered = self.programs.kept(
-            ("team", "local", len(averaged)), lambda: LocalValues(self.team, averaged)
+        gathered = self.programs.cached(
+            ("workers", "local", len(averaged)), lambda: LocalValues(self.workers, averaged)
         )
         values = gathered.values()
         gathered.assign(
@@ -276,7 +285,7 @@ def make_runner(
     inside: ArrayFeed | None = None,
 ) -> Runner:
     """What runs the steps of a learner, here or on all workers; see `Runner`."""
-    team = team_of(getattr(programs.learner, "network", programs.learner))
-    if team is None:
+    workers = workers_of(getattr(programs.learner, "network", programs.learner))
+    if not isinstance(workers, WorkerGroup):
         return Runner(programs, step, wanted=wanted, driver=driver, inside=inside)
-    return TeamRunner(team, programs, step, wanted=wanted, inside=inside)
+    return DistributedRunner(workers, programs, step, wanted=wanted, inside=inside)

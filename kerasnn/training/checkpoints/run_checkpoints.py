@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
-from kerasnn.training.interrupts import Interrupts
+from kerasnn.training.checkpoints.interrupts import Interrupts
 
 SECONDS_BETWEEN = 60.0
 

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,8 +19,9 @@ import tensorflow as tf
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
-from kerasnn.training.loop import Layout, Learns, Logs, Part, Step, Tensors, run_epochs
-from kerasnn.training.randomness import fast_dropout
+from kerasnn.training.compiled.dropout import fast_dropout
+from kerasnn.training.compiled.loop import Logs, Step, StepRange, Trainable, run_epochs
+from kerasnn.training.compiled.specs import BatchSpec, Tensors
 
 # XLA takes about a second more to start and saves 0.1 to 0.3 ms in each small step.
 XLA_PAYS_FROM_STEPS = 5000
@@ -39,56 +40,6 @@ class RefusedError(Exception):
     """XLA cannot compile this step; the message says what stands in the way."""
 
 
-class Batches(NamedTuple):
-    """What rows look like to the graph: everything but how many there are.
-
-    Attributes:
-        layout: how the tensors make the data of a step.
-        tensors: shape without rows, and type, of each.
-        widths: rows of the batches in each block; None in all where they differ.
-    """
-
-    layout: Layout
-    tensors: tuple[tuple[tuple[int | None, ...], tf.DType], ...]
-    widths: tuple[int | None, ...]
-
-    @classmethod
-    def of(cls, data: Any, sizes: list[int | None]) -> "Batches":
-        """Those of nested data, cut into batches of these sizes.
-
-        Where batches differ in size the graph must not know any: Keras weights the losses
-        of several outputs by the size that the graph knows.
-        """
-        tensors = tuple(
-            (tuple(leaf.shape[1:]), tf.as_dtype(leaf.dtype))
-            for leaf in Layout.flatten(data)
-        )
-        same = len(sizes) == 1
-        return cls(Layout(data), tensors, tuple(s if same else None for s in sizes))
-
-    @property
-    def fixed(self) -> bool:
-        """Whether every dimension but the rows is known: XLA compiles for each size."""
-        return all(None not in shape for shape, _ in self.tensors)
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Equal for batches that the same graph can take."""
-        return repr(self.layout.nest), self.tensors, self.widths
-
-    def batch_specs(self) -> list[tf.TensorSpec]:
-        """Of the tensors of one batch."""
-        return [tf.TensorSpec([self.widths[0], *s], dtype) for s, dtype in self.tensors]
-
-    def row_specs(self) -> list[tf.TensorSpec]:
-        """Of the tensors of any number of rows."""
-        return [tf.TensorSpec([None, *shape], dtype) for shape, dtype in self.tensors]
-
-    def block_specs(self) -> list[tf.TensorSpec]:
-        """Of the row numbers, for any number of epochs and steps."""
-        return [tf.TensorSpec([None, None, width], tf.int32) for width in self.widths]
-
-
 class Program:
     """`run_epochs` for one learner and one kind of batches, under one driver.
 
@@ -103,9 +54,9 @@ class Program:
         self,
         driver: Driver,
         step: Step,
-        batches: Batches,
+        batches: BatchSpec,
         test: Step | None,
-        test_batches: Batches | None,
+        test_batches: BatchSpec | None,
     ) -> None:
         self.driver = driver
         self.seconds_per_step: float | None = None
@@ -115,7 +66,7 @@ class Program:
         run = partial(run_epochs, step, test)
         if driver != "eager":
             run = tf.function(run, jit_compile=driver == "xla").get_concrete_function(
-                tf.TensorSpec([len(Part._fields)], tf.int32),
+                tf.TensorSpec([len(StepRange._fields)], tf.int32),
                 batches.row_specs(),
                 batches.block_specs(),
                 test_batches.row_specs() if test_batches else [],
@@ -135,7 +86,7 @@ class Program:
         shapes = tuple(tuple(t.shape) for t in (*rows, *blocks, *test_rows, *test_blocks))
         if self.driver == "eager" or shapes in self._ready:
             return
-        nothing = tf.constant(Part(epochs=0), tf.int32)
+        nothing = tf.constant(StepRange(epochs=0), tf.int32)
         try:
             self._run(nothing, rows, blocks, test_rows, test_blocks)
         except REFUSALS as error:
@@ -146,13 +97,13 @@ class Program:
 
     def __call__(
         self,
-        part: Part,
+        step_range: StepRange,
         rows: Tensors,
         blocks: Tensors,
         test_rows: Tensors,
         test_blocks: Tensors,
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Run a part; the logs of each of its epochs, and of each test.
+        """Run a step_range; the logs of each of its epochs, and of each test.
 
         Raises:
             RefusedError: see `prepare`.
@@ -160,12 +111,14 @@ class Program:
         self.prepare(rows, blocks, test_rows, test_blocks)
         started = time.perf_counter()
         stacked, stacked_tests = self._run(
-            tf.constant(part, tf.int32), rows, blocks, test_rows, test_blocks
+            tf.constant(step_range, tf.int32), rows, blocks, test_rows, test_blocks
         )
-        logs = _epoch_by_epoch(stacked, part.epochs)
-        tests = _epoch_by_epoch(stacked_tests, part.epochs if part.test_steps else 0)
-        if part.stop > part.first:
-            steps = part.epochs * (part.stop - part.first)
+        logs = _epoch_by_epoch(stacked, step_range.epochs)
+        tests = _epoch_by_epoch(
+            stacked_tests, step_range.epochs if step_range.test_steps else 0
+        )
+        if step_range.stop > step_range.first:
+            steps = step_range.epochs * (step_range.stop - step_range.first)
             self.largest = max(self.largest, steps)
             self.seconds_per_step = (time.perf_counter() - started) / steps
         return logs, tests
@@ -174,7 +127,7 @@ class Program:
 class Programs:
     """The programs of one learner; they are dropped when it is compiled anew."""
 
-    def __init__(self, learner: Learns) -> None:
+    def __init__(self, learner: Trainable) -> None:
         self.learner = learner
         self.refused: str | None = None  # by XLA, and why
         self.told: set[str] = set()  # why Keras's own loop took over
@@ -237,8 +190,8 @@ class Programs:
         self,
         driver: Driver,
         step: str,
-        batches: Batches,
-        test_batches: Batches | None = None,
+        batches: BatchSpec,
+        test_batches: BatchSpec | None = None,
     ) -> Program:
         """The program for these batches, made when it is first asked for.
 
@@ -256,31 +209,33 @@ class Programs:
             )
         return self._programs[key]
 
-    def prediction(self, driver: Driver, batches: Batches, make: Callable[[], Any]) -> Any:
+    def prediction(
+        self, driver: Driver, batches: BatchSpec, make: Callable[[], Any]
+    ) -> Any:
         """The predict step for these batches, made when it is first asked for."""
-        return self.kept((driver, "predict_step", batches.key), make)
+        return self.cached((driver, "predict_step", batches.key), make)
 
-    def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    def cached(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What is made when it is first asked for, and dropped with the programs."""
         if key not in self._programs:
             self._programs[key] = make()
         return self._programs[key]
 
-    def _step(self, driver: Driver, name: str, batches: Batches) -> Step:
-        key = (driver, name, repr(batches.layout.nest), tuple(batches.batch_specs()))
+    def _step(self, driver: Driver, name: str, batches: BatchSpec) -> Step:
+        key = (driver, name, repr(batches.structure.nest), tuple(batches.batch_specs()))
         if key not in self._steps:
             with fast_dropout() if driver == "xla" else contextlib.nullcontext():
                 self._steps[key] = Step(
                     self.learner,
                     getattr(self.learner, name),
-                    batches.layout,
+                    batches.structure,
                     batches.batch_specs(),
                     driver,
                 )
         return self._steps[key]
 
 
-def programs_of(learner: Learns) -> Programs:
+def programs_of(learner: Trainable) -> Programs:
     """The programs kept with a learner.
 
     They lie in its `__dict__` past Keras's attribute tracking, so that saving, copying and
@@ -293,13 +248,13 @@ def programs_of(learner: Learns) -> Programs:
     return found
 
 
-def _compiled_as(learner: Learns) -> tuple[Any, ...]:
+def _compiled_as(learner: Trainable) -> tuple[Any, ...]:
     if isinstance(learner, keras.Model):
         return keras_names.compiled_as(learner)
     return (learner.optimizer,)
 
 
-def _obstacle(learner: Learns) -> str | None:
+def _obstacle(learner: Trainable) -> str | None:
     """What Keras itself knows to be impossible under XLA."""
     if not isinstance(learner, keras.Model) or keras_names.model_supports_jit(learner):
         return None
@@ -307,7 +262,7 @@ def _obstacle(learner: Learns) -> str | None:
     return f"Keras marks {', '.join(layers) or 'op determinism'} as impossible under XLA"
 
 
-def _name(learner: Learns) -> str:
+def _name(learner: Trainable) -> str:
     return getattr(learner, "name", None) or type(learner).__name__
 
 

@@ -1,0 +1,1 @@
+"""Callbacks: which hooks they override, history, progress."""

@@ -1,0 +1,1 @@
+"""The compiled loop: one step, run for whole epochs in one call."""

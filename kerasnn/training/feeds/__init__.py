@@ -1,0 +1,1 @@
+"""Feeds: rows from memory, streams or disk, cut into chunks of steps."""

@@ -1,0 +1,110 @@
+"""Rows in memory for the compiled loop: a chunk is any part of an epoch."""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
+from kerasnn.training.feeds.chunks import Budget, Chunk
+from kerasnn.training.feeds.keras_iterator import RAN_OUT
+from kerasnn.training.plan import EpochPlan
+
+
+class ArrayFeed:
+    """Rows in memory.
+
+    Args:
+        data: x, (x, y) or (x, y, sample_weight) of tensors.
+        plan: batches and row orders.
+        steps_per_epoch: batches of an epoch, if it is not one pass over the rows: the
+            position then persists over epochs, as Keras has it.
+        steps_per_execution: the steps of an epoch are rounded up to a multiple of it.
+        planned: epochs that one call has room for.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        plan: EpochPlan,
+        *,
+        steps_per_epoch: int | None = None,
+        steps_per_execution: int = 1,
+        planned: int = 1,
+    ) -> None:
+        self.rows: Tensors = [tf.convert_to_tensor(t) for t in DataStructure.flatten(data)]
+        self.data = DataStructure(data).pack(self.rows)
+        self.plan = plan
+        self.planned = planned
+        self.batch_spec = BatchSpec.of(
+            data, [size for size, _ in itertools.groupby(plan.sizes)]
+        )
+        self._steps_per_epoch = steps_per_epoch
+        self._execution = steps_per_execution
+        self._pass = 0
+        self._step = 0
+        self._blocks: tuple[range, Tensors] = (range(0), [])
+
+    @property
+    def steps(self) -> int:
+        """BatchSpec of an epoch."""
+        return self._steps_per_epoch or self.plan.steps
+
+    def blocks(self, passes: range) -> Tensors:
+        """The row numbers of some passes; the last ones asked for are kept."""
+        if self._blocks[0] != passes:
+            blocks = self.plan.blocks(passes, self.planned)
+            self._blocks = passes, [tf.constant(block) for block in blocks]
+        return self._blocks[1]
+
+    def whole(self, passes: range) -> Chunk:
+        """Whole epochs in one call; without `steps_per_epoch` an epoch is a pass."""
+        blocks = self.blocks(passes)
+        return Chunk(self.batch_spec, self.rows, blocks, 0, self.plan.steps, first_step=0)
+
+    def check_with(self, check: Callable[[Any], None]) -> None:
+        """Check the rows."""
+        check(self.data)
+
+    def reset(self) -> None:
+        """Back to the first row."""
+        self._pass = self._step = 0
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """The pass and its step, where an epoch is not a pass."""
+        return () if self._steps_per_epoch is None else (self._pass, self._step)
+
+    def seek(self, position: tuple[int, ...]) -> None:
+        """To the place that `position` told."""
+        if position:
+            self._pass, self._step = position
+
+    def chunks(
+        self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
+    ) -> Iterator[Chunk]:
+        """The calls of one epoch."""
+        if self._steps_per_epoch is None:
+            self._pass, self._step = epoch, done
+        wanted = -(-self.steps // self._execution) * self._execution
+        while done < wanted:
+            if self._step == self.plan.steps:
+                self._pass, self._step = self._pass + 1, 0
+                if done:
+                    if self._steps_per_epoch:
+                        warnings.warn(RAN_OUT, stacklevel=2)
+                    return
+            count = min(budget(), wanted - done, self.plan.steps - self._step)
+            call = Chunk(
+                self.batch_spec,
+                self.rows,
+                self.blocks(range(self._pass, self._pass + 1)),
+                self._step,
+                self._step + count,
+                first_step=done,
+            )
+            self._step += count  # before the call is run: `position` tells what follows it
+            done += count
+            yield call

@@ -1,0 +1,113 @@
+"""Keras's iterator over any data that `Model.fit` takes."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasnn.training import keras_names
+from kerasnn.training.fallback import NeedsKerasError
+from kerasnn.training.feeds.row_source import RowSource, adapted
+from kerasnn.training.plan import EpochPlan
+
+RAN_OUT = (
+    "Your input ran out of data; interrupting training. Make sure that your dataset or"
+    " generator can generate at least `steps_per_epoch * epochs` batches. You may need to"
+    " use the `.repeat()` function when building your dataset."
+)
+
+
+class Executions(keras_names.EpochIterator):
+    """Keras's iterator, giving the batches of one execution at a time, as under TensorFlow.
+
+    It counts batches, remembers the position over epochs, and warns when data run out.
+    """
+
+    def __next__(self) -> tuple[int, int, list[Any]]:
+        """First and last step of an execution, and its batches."""
+        first, last, iterator = next(self._epoch_iterator)
+        batches = list(itertools.islice(iterator, self.steps_per_execution))
+        if not batches:
+            with self.catch_stop_iteration():
+                raise StopIteration
+            raise StopIteration
+        return first, last, batches
+
+
+def keras_iterator(
+    model: keras.Model, data: tuple[Any, Any, Any], **arguments: Any
+) -> Executions:
+    """Keras's iterator over these rows.
+
+    Raises:
+        InputError: rows from disk come with other rows.
+    """
+    x, y, sample_weight = data
+    if isinstance(x, RowSource):
+        x = adapted(
+            x,
+            arguments.get("batch_size"),
+            shuffle=bool(arguments.get("shuffle")),
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=arguments.pop("class_weight", None),
+        )
+    return Executions(
+        x=x,
+        y=y,
+        sample_weight=sample_weight,
+        steps_per_execution=model.steps_per_execution,
+        **arguments,
+    )
+
+
+class PlannedRows(keras_names.DataAdapter):
+    """Rows too large to be copied, as a stream of the batches of a plan.
+
+    Args:
+        data: nested NumPy arrays; memory maps are read batch by batch.
+        plan: batches and row orders.
+    """
+
+    def __init__(self, data: Any, plan: EpochPlan) -> None:
+        self.data = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else np.asarray(leaf), data
+        )
+        self.plan = plan
+        self.epoch = 0
+
+    def get_numpy_iterator(self) -> Iterator[Any]:
+        """The batches of the next epoch."""
+        batches = self.plan.batches(self.epoch)
+        self.epoch += 1
+        for rows in batches:
+            yield keras.tree.map_structure(
+                lambda leaf, at=rows: None if leaf is None else leaf[at], self.data
+            )
+
+    @property
+    def num_batches(self) -> int:
+        """BatchSpec of an epoch."""
+        return self.plan.steps
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of the first batch."""
+        return self.plan.sizes[0]
+
+
+def dense(leaf: Any) -> Any:
+    """A leaf as a NumPy array or tensor."""
+    if leaf is None or isinstance(leaf, tf.Tensor):
+        return leaf
+    if isinstance(leaf, tf.TensorSpec) and (leaf.dtype.is_numeric or leaf.dtype.is_bool):
+        return leaf
+    if isinstance(leaf, tf.RaggedTensor | tf.SparseTensor | tf.TypeSpec):
+        raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
+    array = np.asarray(leaf)  # of PyTorch, JAX, or a list
+    if array.dtype == object:
+        raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
+    return array

@@ -1,0 +1,67 @@
+"""Where the loop's rows come from: memory, or a stream of batches.
+
+A feed cuts an epoch into calls of the compiled loop. In memory a call is any part of the
+epoch and moves nothing but row numbers; from a stream it is a stage, some batches of equal
+shape laid side by side.
+"""
+
+import keras
+import numpy as np
+
+from kerasnn.training import keras_names
+from kerasnn.training.compiled.specs import DataStructure
+from kerasnn.training.fallback import NeedsKerasError
+from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.chunks import Feed
+from kerasnn.training.feeds.keras_iterator import Executions, PlannedRows, dense
+from kerasnn.training.feeds.row_source import RowsFromDisk
+from kerasnn.training.feeds.shard_feed import ShardFeed
+from kerasnn.training.feeds.stream_feed import StreamFeed
+from kerasnn.training.plan import epochs_planned, keras_plan
+
+# NumPy rows beyond this are not copied to a tensor but read batch by batch: a gather from
+# a table far larger than the cache is slow under XLA as well.
+ROWS_BYTES = 2**28
+
+
+def make_feed(
+    iterator: Executions, *, seed: int | None = None, several_epochs: bool = False
+) -> Feed:
+    """The feed of Keras's iterator: rows in memory, or its batches.
+
+    Args:
+        iterator: not yet begun.
+        seed: of the row orders. None draws one from NumPy's global generator.
+        several_epochs: whether a call may run several epochs.
+
+    Raises:
+        NeedsKerasError: the rows cannot be gathered: ragged, sparse, objects, none.
+    """
+    adapter = iterator.data_adapter
+    execution = iterator.steps_per_execution
+    if isinstance(adapter, RowsFromDisk) and not iterator.steps_per_epoch:
+        return ShardFeed(
+            adapter.source, adapter.batch_size, shuffle=adapter.epoch is not None
+        )
+    if not isinstance(adapter, keras_names.ArrayDataAdapter):
+        return StreamFeed(iterator)
+    data = keras.tree.map_structure(dense, keras_names.adapter_arrays(adapter))
+    leaves = DataStructure.flatten(data)
+    shuffle = keras_names.adapter_shuffle(adapter)
+    if shuffle and seed is None:
+        seed = int(np.random.randint(2**31))  # noqa: NPY002
+    plan = keras_plan(len(leaves[0]), adapter.batch_size, shuffle, seed or 0)
+    if not plan.sizes:
+        raise NeedsKerasError("there are no rows")
+    if sum(leaf.nbytes for leaf in leaves if isinstance(leaf, np.ndarray)) > ROWS_BYTES:
+        iterator.data_adapter = PlannedRows(data, plan)
+        return StreamFeed(iterator)
+    steps = iterator.steps_per_epoch
+    one_pass = steps is None or (steps == plan.steps and execution == 1)
+    return ArrayFeed(
+        data,
+        plan,
+        steps_per_epoch=None if one_pass else steps,
+        steps_per_execution=execution,
+        planned=epochs_planned(plan) if several_epochs and one_pass else 1,
+    )
