@@ -16,7 +16,7 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import NumberRows, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.models import SigmoidNetwork
-from kerasnn.training.feeds import table_source
+from kerasnn.training.paths import table_source
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(RNG.normal(size=(300, 3)).round(3), columns=["a", "b", "c"])
