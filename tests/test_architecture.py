@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 ORDERS = {
     "kerasnn": [
         {"choices", "errors"},
-        {"reference", "manifest", "checkpoints", "abandoned"},
+        {"reference", "manifest", "checkpoints", "partial_folders"},
         {"datasets"},
         {"losses", "metrics", "layers"},
         {"preprocessing"},
@@ -48,7 +48,7 @@ FORBIDDEN = {
     "datasets": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
-    "abandoned": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "layers": {"pandas", "kerasnn.datasets"},

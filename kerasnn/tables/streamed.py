@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.abandoned import ROWS, remove, temporary_folder
 from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.choices import Task
 from kerasnn.datasets import (
@@ -37,6 +36,7 @@ from kerasnn.datasets.shards import ROWS_PER_SHARD
 from kerasnn.datasets.table_files import is_csv, table_files
 from kerasnn.errors import InputError
 from kerasnn.estimators.disk_job import TableOnDisk
+from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.ranges import Moments, Ranges
