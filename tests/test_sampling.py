@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasnn.datasets.counting import MOST_TEXTS, ColumnCounter
-from kerasnn.datasets.sampling import RowSample, rank_error
+from kerasnn.datasets.profiling.counting import MAX_TEXTS, ColumnCounter
+from kerasnn.datasets.profiling.sampling import RowSample, rank_error
 
 
 def sampled(table, size, blocks, seed=0):
@@ -105,10 +105,10 @@ def test_rows_that_were_counted_can_be_left_out():
 
 def test_where_there_are_too_many_texts_missing_values_are_still_counted():
     counter = ColumnCounter()
-    counter.add(pd.Series([f"t{i}" for i in range(MOST_TEXTS + 1)], dtype=object))
+    counter.add(pd.Series([f"t{i}" for i in range(MAX_TEXTS + 1)], dtype=object))
     counter.add(pd.Series(["t1", None, " NA ", "?"], dtype=object))
     counts = counter.counts()
-    assert (counts.texts, counts.missing, counts.rows) == (None, 3, MOST_TEXTS + 5)
+    assert (counts.texts, counts.missing, counts.rows) == (None, 3, MAX_TEXTS + 5)
 
 
 def test_numbers_that_stood_in_text_are_written_as_numbers_are():
