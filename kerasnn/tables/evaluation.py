@@ -12,6 +12,7 @@ from kerasnn import reports, saving
 from kerasnn.datasets import Schema, Target, as_table
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import are_plain_numbers
+from kerasnn.datasets.files.csv_reader import parse_numbers
 from kerasnn.datasets.files.table_files import is_csv, table_files
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.profiling.profile import bounded_chunks
@@ -20,7 +21,7 @@ from kerasnn.errors import InputError
 from kerasnn.reports import Score
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
-from kerasnn.tables.streamed import in_rows_from, with_numbers
+from kerasnn.tables.streamed import in_rows_from
 
 RESAMPLES = 1000
 MIN_RESAMPLES = 100
@@ -85,7 +86,7 @@ def _answer_in_parts(saved: saving.SavedTable, target: Target, path: Path) -> _A
     numeric = _numeric_texts(saved.schema) if is_csv(table_files(path)[0]) else []
     for chunk in bounded_chunks(path):
         try:
-            parts.append(_answer(saved, target, with_numbers(chunk, numeric)))
+            parts.append(_answer(saved, target, parse_numbers(chunk, numeric)))
         except InputError as error:
             raise InputError(f"{path}: {in_rows_from(start)}{error}") from None
         start += len(chunk)

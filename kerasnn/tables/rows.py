@@ -34,12 +34,18 @@ class TableRows(ABC):
     Attributes:
         source: name of the table, for the user.
         schema: of all rows, with the target.
+        n_rows: number of rows.
+        n_tested: number of test rows.
+        n_trained: number of training rows.
         test_size: share of test rows that was asked for.
         seed: with which the test rows were drawn.
     """
 
     source: str
     schema: Schema
+    n_rows: int
+    n_tested: int
+    n_trained: int
     test_size: float
     seed: int
 
@@ -48,21 +54,6 @@ class TableRows(ABC):
         """The column to predict."""
         assert self.schema.target is not None  # `read_rows` and `stream_rows` need it
         return self.schema.target
-
-    @property
-    @abstractmethod
-    def n_rows(self) -> int:
-        """Number of rows of the table."""
-
-    @property
-    @abstractmethod
-    def n_tested(self) -> int:
-        """Number of test rows."""
-
-    @property
-    @abstractmethod
-    def n_trained(self) -> int:
-        """Number of training rows."""
 
     @abstractmethod
     def inputs(self, *, tested: bool) -> pd.DataFrame:
@@ -86,21 +77,6 @@ class RowsInMemory(TableRows):
     table: pd.DataFrame
     values: NDArray[Any]
     tested: NDArray[np.bool_]
-
-    @property
-    def n_rows(self) -> int:
-        """See `TableRows`."""
-        return len(self.table)
-
-    @property
-    def n_tested(self) -> int:
-        """See `TableRows`."""
-        return int(self.tested.sum())
-
-    @property
-    def n_trained(self) -> int:
-        """See `TableRows`."""
-        return self.n_rows - self.n_tested
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
         """See `TableRows`."""
@@ -162,14 +138,18 @@ def read_rows(
     values = target_values(table[target], schema.target)
     classifies = schema.target.task == "classification"
     groups = values if classifies else np.zeros(len(table), dtype=np.intp)
+    tested = drawn(groups, test_size, seed=seed)
     return RowsInMemory(
         source=str(source) if isinstance(source, (str, Path)) else type(source).__name__,
         schema=schema,
+        n_rows=len(table),
+        n_tested=int(tested.sum()),
+        n_trained=int((~tested).sum()),
         test_size=test_size,
         seed=seed,
         table=table,
         values=values,
-        tested=drawn(groups, test_size, seed=seed),
+        tested=tested,
     )
 
 

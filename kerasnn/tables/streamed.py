@@ -8,7 +8,7 @@ second pass prepares all training rows and writes them as shards.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +32,7 @@ from kerasnn.datasets import (
     write_shards,
 )
 from kerasnn.datasets.cells.parsing import plain_numbers
-from kerasnn.datasets.files.csv_reader import numbers_where_possible
+from kerasnn.datasets.files.csv_reader import parse_numbers
 from kerasnn.datasets.files.table_files import is_csv, table_files
 from kerasnn.datasets.profiling.counting import ColumnCounts
 from kerasnn.datasets.profiling.profile import (
@@ -51,7 +51,8 @@ from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.rows import TableRows, check_test_size
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
-# The ranks of quantiles of so many rows are off by at most 0.8 % (rank_error).
+# The ranks of quantiles of so many rows are off by at most 0.8 %
+# (tests/test_sampling.py).
 MAX_SAMPLE_ROWS = 65_536
 MAX_TEST_ROWS = 50_000
 MAX_HELD_OUT_ROWS = 20_000
@@ -69,7 +70,6 @@ class StreamedRows(TableRows):
         held_out: [rows, columns] raw rows that choose the epoch.
         sample: [rows, columns] raw sample of the training rows.
         counts: of each column over the training rows.
-        n_table_rows: number of rows of the table.
         numeric_texts: columns of text that contain only numbers.
         fingerprint: of the files.
     """
@@ -78,24 +78,8 @@ class StreamedRows(TableRows):
     held_out: pd.DataFrame
     sample: pd.DataFrame
     counts: Mapping[str, ColumnCounts]
-    n_table_rows: int
     numeric_texts: frozenset[str]
     fingerprint: str
-
-    @property
-    def n_rows(self) -> int:
-        """See `TableRows`."""
-        return self.n_table_rows
-
-    @property
-    def n_tested(self) -> int:
-        """See `TableRows`."""
-        return len(self.test)
-
-    @property
-    def n_trained(self) -> int:
-        """See `TableRows`."""
-        return self.n_rows - len(self.test) - len(self.held_out)
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
         """Return [rows, columns] of the test, or of the sample of the training."""
@@ -187,7 +171,7 @@ class StreamedRows(TableRows):
         start = 0
         for chunk in bounded_chunks(Path(self.source)):
             try:
-                chunk = with_numbers(chunk, self.numeric_texts)
+                chunk = parse_numbers(chunk, self.numeric_texts)
                 checked = checked_table(chunk, self.schema)
                 targets = target_values(chunk[self.target.name], self.target)
             except InputError as error:
@@ -243,7 +227,7 @@ def stream_rows(
             f"{path}: has {profile.rows} rows; a table that is read from disk needs"
             f" {MIN_ROWS}. Read it into memory: stream=False"
         )
-    profile, numeric_texts = _parse_numbers(path, profile)
+    profile, numeric_texts = _with_numbers(path, profile)
     schema = _schema(path, profile, target, task, hints)
     test, held_out, sample = _divide(profile, test_size)
     unseen = pd.concat([test, held_out])
@@ -252,15 +236,17 @@ def stream_rows(
     return StreamedRows(
         source=str(source),
         schema=schema,
+        n_rows=profile.rows,
+        n_tested=len(test),
+        n_trained=profile.rows - len(unseen),
+        test_size=test_size,
+        seed=seed,
+        fingerprint=fingerprint,
         test=test,
         held_out=held_out,
         sample=sample,
         counts=counts,
-        n_table_rows=profile.rows,
         numeric_texts=numeric_texts,
-        test_size=test_size,
-        seed=seed,
-        fingerprint=fingerprint,
     )
 
 
@@ -300,13 +286,11 @@ def _divide(profile: TableProfile, test_size: float) -> list[pd.DataFrame]:
     ]
 
 
-def _parse_numbers(
-    path: Path, profile: TableProfile
-) -> tuple[TableProfile, frozenset[str]]:
+def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, frozenset[str]]:
     """Parse the columns of a CSV file that contain only numbers, and return their names."""
     if not is_csv(table_files(path)[0]):
         return profile, frozenset()
-    sample = numbers_where_possible(profile.sample.copy())
+    sample = parse_numbers(profile.sample, profile.sample.columns)
     numeric_texts = {
         name
         for name in sample.columns
@@ -331,16 +315,6 @@ def _are_numbers(texts: Mapping[str, int] | None) -> bool:
 def in_rows_from(start: int) -> str:
     """Return the part of a message that says where its row numbers start."""
     return f"in the rows from {start:,} on, counted from there: " if start else ""
-
-
-def with_numbers(chunk: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """Parse these columns of text as numbers if all cells are numbers."""
-    chunk = chunk.copy(deep=False)
-    for name in names:
-        found = plain_numbers(chunk[name].tolist())
-        if found is not None:
-            chunk[name] = found
-    return chunk
 
 
 @contextmanager

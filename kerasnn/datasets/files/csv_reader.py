@@ -1,14 +1,14 @@
 """CSV files, plain or gzipped, parsed strictly in blocks of rows.
 
 Python's `csv` splits the lines, because `pandas.read_csv` fills short lines and truncates
-long ones silently. Cells stay text; `numbers_where_possible` parses the columns that
-contain only numbers.
+long ones silently. Cells stay text; `parse_numbers` parses the columns that contain
+only numbers.
 """
 
 import csv
 import gzip
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import IO
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from kerasnn.datasets.cells.factorized import MISSING_TEXTS, factorize
-from kerasnn.datasets.cells.parsing import are_plain_numbers, numbers, plain_numbers
+from kerasnn.datasets.cells.factorized import MISSING_TEXTS
+from kerasnn.datasets.cells.parsing import plain_numbers
+from kerasnn.datasets.files.file_errors import file_errors
 from kerasnn.datasets.names import check_unique
 from kerasnn.errors import InputError
 
@@ -55,7 +55,7 @@ def open_records(path: Path, needed: str = "names of columns") -> Iterator[CsvRe
             message names file and line. The body of the `with` block raises it as well.
     """
     try:
-        with _opened(path) as file:
+        with file_errors(path), _opened(path) as file:
             delimiter = max(_DELIMITERS, key=file.readline().count)
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
@@ -65,14 +65,10 @@ def open_records(path: Path, needed: str = "names of columns") -> Iterator[CsvRe
             names = [name.strip() for name in header]
             records = ((reader.line_num, line) for line in reader if line)
             yield CsvRecords(names, _checked_lengths(path, names, records))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text: {error.reason}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: is not a whole gzip file: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except csv.Error as error:
         raise InputError(f"{path}: is not a CSV file: {error}") from None
 
@@ -103,26 +99,19 @@ def csv_blocks(path: Path, rows: int) -> Generator[pd.DataFrame, None, None]:
             yield _frame(block, names)
 
 
-def numbers_where_possible(table: pd.DataFrame) -> pd.DataFrame:
-    """Parse in place the columns of text that contain only plain numbers, as float64."""
-    for name in table.columns:
-        parsed = _as_numbers(table[name])
+def parse_numbers(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Return a table whose columns of plain numbers are float64 instead of text.
+
+    Args:
+        table: text, None where missing.
+        names: of the columns that may be numbers.
+    """
+    table = table.copy(deep=False)
+    for name in names:
+        parsed = plain_numbers(table[name].tolist())
         if parsed is not None:
             table[name] = parsed
     return table
-
-
-def _as_numbers(column: pd.Series) -> NDArray[np.float64] | None:
-    """Return the column as numbers; None if it has no values, or others."""
-    values = column.tolist() if column.dtype == object else []
-    if values and all(value is None or type(value) is str for value in values):
-        parsed = plain_numbers(values)  # faster if most values are distinct
-        if parsed is not None:
-            return parsed
-    factorized = factorize(column)
-    if factorized.values and are_plain_numbers(factorized):
-        return numbers(factorized)[0]
-    return None
 
 
 def _opened(path: Path) -> IO[str]:

@@ -11,7 +11,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from kerasnn.datasets.files.csv_reader import numbers_where_possible
+from kerasnn.datasets.files.csv_reader import parse_numbers
 from kerasnn.datasets.files.table_files import file_chunks, is_csv, table_files
 from kerasnn.datasets.names import check_unique
 from kerasnn.errors import InputError
@@ -40,7 +40,7 @@ def as_table(source: Any) -> pd.DataFrame:
         files = table_files(source)
         blocks = [block for _, block in file_chunks(files, _ROWS_AT_ONCE)]
         table = blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
-        return numbers_where_possible(table) if is_csv(files[0]) else table
+        return parse_numbers(table, table.columns) if is_csv(files[0]) else table
     elif isinstance(source, pd.DataFrame):
         table = source.reset_index(drop=True)
     elif isinstance(source, Mapping):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from kerasnn.datasets.files.csv_reader import csv_blocks
+from kerasnn.datasets.files.file_errors import file_errors
 from kerasnn.datasets.files.parquet_reader import parquet_blocks, parquet_types
 from kerasnn.errors import InputError, check_whole_number
 
@@ -43,12 +44,9 @@ def table_files(path: str | Path) -> list[Path]:
             raise InputError(f"{path}: there is no such file or folder")
         _check_known(path)
         return [path]
-    try:
-        found = sorted(
-            p for p in path.iterdir() if not p.name.startswith(_IGNORED_PREFIXES)
-        )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    with file_errors(path):
+        names = sorted(path.iterdir())
+    found = [p for p in names if not p.name.startswith(_IGNORED_PREFIXES)]
     if not found:
         raise InputError(f"{path}: the folder holds no .csv or .parquet file")
     for file in found:
@@ -131,14 +129,9 @@ def file_digest(file: Path) -> tuple[int, bytes]:
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").digest()
-            return opened.tell(), digest
-    except FileNotFoundError:
-        raise InputError(f"{file}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    with file_errors(file), file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").digest()
+        return opened.tell(), digest
 
 
 def _csv_types(file: Path) -> dict[str, str]:

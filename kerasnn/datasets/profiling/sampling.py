@@ -7,8 +7,6 @@ Source: bottom-k sampling; Cohen and Kaplan (2007), Summarizing data using botto
 sketches.
 """
 
-import math
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -58,18 +56,3 @@ class RowSample:
 
     def _joined(self) -> pd.DataFrame:
         return self._blocks[0] if len(self._blocks) == 1 else pd.concat(self._blocks)
-
-
-def rank_error(rows: int, *, doubt: float = 0.001) -> float:
-    """Return a bound of the error in the rank of a sample's quantiles.
-
-    Args:
-        rows: of the sample.
-        doubt: probability that the error of some quantile is larger.
-
-    Returns:
-        The error as a share of the table's rows.
-
-    Source: the inequality of Dvoretzky, Kiefer and Wolfowitz; Massart (1990).
-    """
-    return math.sqrt(math.log(2 / doubt) / (2 * rows))

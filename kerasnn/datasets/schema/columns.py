@@ -1,5 +1,7 @@
 """Descriptions of columns whose kind is known: ranges, levels, dates."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -20,43 +22,31 @@ def describe_column(
         InputError: the cells do not have this kind: not finite numbers, not dates, or more
             than two values of a boolean.
     """
-    return _BUILDERS[kind](name, column, reason)
+    facts = _FACTS[kind](name, column)
+    return Column(name, kind, reason, missing=column.missing, **facts)
 
 
-def _numeric(name: str, column: FactorizedColumn, reason: str) -> Column:
+def _numeric(name: str, column: FactorizedColumn) -> dict[str, Any]:
     values = check_numbers(name, column)
-    return Column(
-        name,
-        "numeric",
-        reason,
-        missing=column.missing,
-        low=float(np.nanmin(values)),
-        high=float(np.nanmax(values)),
-    )
+    return {"low": float(np.nanmin(values)), "high": float(np.nanmax(values))}
 
 
-def _levels(column: FactorizedColumn) -> dict[str, int]:
-    """Return the rows of each level, sorted by descending rows, then by level."""
-    codes, levels = pd.factorize(category_text(column))
-    counts = np.bincount(codes[codes >= 0], minlength=len(levels)).tolist()
-    found = zip(levels, counts, strict=True)
-    return dict(sorted(found, key=lambda level: (-level[1], level[0])))
+def _datetime(name: str, column: FactorizedColumn) -> dict[str, Any]:
+    values = check_dates(name, column)
+    values = values[~np.isnat(values)]
+    return {"first": str(values.min()), "last": str(values.max())}
 
 
-def _categorical(name: str, column: FactorizedColumn, reason: str) -> Column:
+def _categorical(name: str, column: FactorizedColumn) -> dict[str, Any]:
     levels = _levels(column)
-    return Column(
-        name,
-        "categorical",
-        reason,
-        missing=column.missing,
-        levels=tuple(levels)[:MAX_LEVELS],
-        counts=tuple(levels.values())[:MAX_LEVELS],
-        n_levels=len(levels),
-    )
+    return {
+        "levels": tuple(levels)[:MAX_LEVELS],
+        "counts": tuple(levels.values())[:MAX_LEVELS],
+        "n_levels": len(levels),
+    }
 
 
-def _boolean(name: str, column: FactorizedColumn, reason: str) -> Column:
+def _boolean(name: str, column: FactorizedColumn) -> dict[str, Any]:
     counts = _levels(column)
     levels = list(counts)
     if len(levels) > 2:
@@ -68,31 +58,22 @@ def _boolean(name: str, column: FactorizedColumn, reason: str) -> Column:
         order = ["False", "True"]
     else:
         order = sorted(levels, key=str.casefold)  # f t, false true, n y, no yes, 0 1
-    return Column(
-        name,
-        "boolean",
-        reason,
-        missing=column.missing,
-        levels=tuple(order),
-        counts=tuple(counts.get(level, 0) for level in order),
-        n_levels=len(levels),
-    )
+    return {
+        "levels": tuple(order),
+        "counts": tuple(counts.get(level, 0) for level in order),
+        "n_levels": len(levels),
+    }
 
 
-def _datetime(name: str, column: FactorizedColumn, reason: str) -> Column:
-    values = check_dates(name, column)
-    values = values[~np.isnat(values)]
-    return Column(
-        name,
-        "datetime",
-        reason,
-        missing=column.missing,
-        first=str(values.min()),
-        last=str(values.max()),
-    )
+def _levels(column: FactorizedColumn) -> dict[str, int]:
+    """Return the rows of each level, sorted by descending rows, then by level."""
+    codes, levels = pd.factorize(category_text(column))
+    counts = np.bincount(codes[codes >= 0], minlength=len(levels)).tolist()
+    found = zip(levels, counts, strict=True)
+    return dict(sorted(found, key=lambda level: (-level[1], level[0])))
 
 
-_BUILDERS = {
+_FACTS = {
     "numeric": _numeric,
     "categorical": _categorical,
     "boolean": _boolean,

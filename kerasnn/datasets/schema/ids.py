@@ -44,7 +44,7 @@ def id_reason(name: str, column: FactorizedColumn) -> str:
 
 
 def _is_id_name(name: str) -> bool:
-    """PassengerId, customer_id, ID, index, Unnamed: 0 (a DataFrame's index in a CSV)."""
+    """Return whether it is like PassengerId, customer_id, index or "Unnamed: 0"."""
     words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
     words = re.sub(r"[^a-z0-9]+", " ", words.casefold()).strip()
     if words == "unnamed 0" or words in _ROW_NAMES or not words:
