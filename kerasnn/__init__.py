@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     )
     from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
     from kerasnn.saving import export, load
-    from kerasnn.training.fit import evaluate, fit
+    from kerasnn.training.evaluate import evaluate
+    from kerasnn.training.fit import fit
     from kerasnn.training.keras_model import Model, Sequential
     from kerasnn.training.predict import predict
     from kerasnn.training.trainer import Trainer

@@ -23,7 +23,6 @@ from kerasnn.models import DigitsNetwork, MLPNetwork, SigmoidNetwork
 from kerasnn.training import History, Trainer, make_optimizer
 from kerasnn.training.callbacks.progress import EpochCallback
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
-from kerasnn.training.checkpoints.saver import Saver
 
 Array = NDArray[Any]
 
@@ -188,7 +187,7 @@ def train(
         seed=settings.seed,
         validation_data=(prepared.x_test, prepared.y_test) if lesson.held_out else None,
         on_epoch=on_epoch,
-        saver=Saver(checkpoints) if checkpoints else None,
+        checkpoints=checkpoints,
     )
     metrics = trainer.evaluate(prepared.x_test, prepared.y_test)
     return Outcome(lesson, settings, network, rows, history, metrics)

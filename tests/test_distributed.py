@@ -25,9 +25,9 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import ShuffledShards, write_shards
 from kerasnn.errors import InputError, WorkerLostError
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.distribution.sharding import ShardedFeed, batch_sizes, local_slice
 from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.feeds.chunks import Chunk
 from tests import distributed_jobs as jobs
 
 ROOT = Path(__file__).parents[1]
@@ -185,7 +185,7 @@ def test_the_shares_of_the_workers_are_the_batch(width, workers, first, count):
         [tf.constant(numbers.reshape(1, 12, width))],
         first,
         first + count,
-        begin=first,
+        first_step=first,
     )
     shares = [
         local_slice(call, SimpleNamespace(n_workers=workers, worker=i, replicas=workers))
@@ -222,10 +222,18 @@ def test_every_row_on_disk_is_one_workers_once_an_epoch(workers, batch_size, tmp
     epochs = [[list(feed.chunks(e, lambda: 1)) for feed in feeds] for e in range(2)]
     assert {feed.steps for feed in feeds} == {feeds[0].steps}
     for calls in epochs:
-        read = [c.share.rows[0].numpy()[c.share.numbers] for own in calls for c in own]
+        read = [
+            c.local_slice.rows[0].numpy()[c.local_slice.numbers]
+            for own in calls
+            for c in own
+        ]
         assert np.array_equal(np.sort(np.concatenate(read)), numbers)
-        totals = np.array([np.concatenate([c.share.totals for c in own]) for own in calls])
-        sizes = [np.concatenate([np.diff(c.share.bounds) for c in own]) for own in calls]
+        totals = np.array(
+            [np.concatenate([c.local_slice.totals for c in own]) for own in calls]
+        )
+        sizes = [
+            np.concatenate([np.diff(c.local_slice.bounds) for c in own]) for own in calls
+        ]
         assert np.array_equal(totals, [np.sum(sizes, axis=0)] * workers)
         cuts = [[call.stop for call in own] for own in calls]
         assert cuts == [cuts[0]] * workers
@@ -238,7 +246,9 @@ def test_an_epoch_on_disk_goes_on_in_its_middle(tmp_path):
 
         def rows(done, feed=feed):
             calls = feed.chunks(3, lambda: 1, by_batch=True, done=done)
-            return [c.share.rows[0].numpy()[c.share.numbers].tolist() for c in calls]
+            return [
+                c.local_slice.rows[0].numpy()[c.local_slice.numbers].tolist() for c in calls
+            ]
 
         assert rows(9) == rows(0)[9:]
 

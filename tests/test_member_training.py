@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
 from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.compiled.runner import Runner
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.member_adam import (
     BETA_1,
@@ -25,6 +24,7 @@ from kerasnn.training.member_adam import (
 )
 from kerasnn.training.member_plan import BatchShape, member_plan
 from kerasnn.training.members import MemberLearner, member_weights
+from kerasnn.training.runner import Runner
 
 # --- the optimizer ----------------------------------------------------------------
 

@@ -98,7 +98,7 @@ def test_the_global_seed_of_keras_decides_without_one():
 def test_how_far_a_call_goes_changes_no_bit(monkeypatch):
     results = []
     for seconds in (0.0, 1e9):  # a step a call; several epochs a call
-        monkeypatch.setattr("kerasnn.training.compiled.runner.SECONDS_PER_CALL", seconds)
+        monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", seconds)
         model = regressor()
         history = fit(model, epochs=6, batch_size=8, seed=1, validation_data=(X, Y))
         results.append((model, history))
@@ -583,7 +583,7 @@ def test_a_model_that_was_never_compiled_predicts():
 
 
 def test_the_bar_moves_within_a_long_epoch(monkeypatch, capsys):
-    monkeypatch.setattr("kerasnn.training.compiled.runner.SECONDS_PER_CALL", 0.0)
+    monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", 0.0)
     seen = []
     monkeypatch.setattr(
         keras.utils.Progbar, "update", lambda bar, now, *rest, **more: seen.append(now)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn import abandoned
+from kerasnn import partial_folders
 from kerasnn.datasets import Shards, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 
@@ -150,8 +150,8 @@ def test_arrays_may_have_any_names(tmp_path):
 
 
 def test_what_killed_writers_left_goes_when_the_next_one_writes(tmp_path):
-    mine = abandoned.mark(os.getpid())
-    gone = abandoned.mark(2**22 + 1)  # more than there can be
+    mine = partial_folders.name_prefix(os.getpid())
+    gone = partial_folders.name_prefix(2**22 + 1)  # more than there can be
     for name in (mine, gone, ".partial-elsewhere-1-"):
         (tmp_path / f"{name}x").mkdir()
     write_shards(blocks([5]), tmp_path / "s")

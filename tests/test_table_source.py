@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 import kerasnn
-from kerasnn import abandoned
+from kerasnn import partial_folders
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import NumberRows, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.models import SigmoidNetwork
-from kerasnn.training.feeds import table_source
+from kerasnn.training.paths import table_source
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(RNG.normal(size=(300, 3)).round(3), columns=["a", "b", "c"])
@@ -326,12 +326,12 @@ def test_the_temporary_folder_goes_however_the_call_ends(rows, temporary):
             seen.extend(path.name for path in temporary.iterdir())
             raise KeyboardInterrupt
 
-    gone = abandoned.mark(2**22 + 1, kind="kerasnn-rows")
+    gone = partial_folders.name_prefix(2**22 + 1, kind="kerasnn-rows")
     (temporary / f"{gone}of-a-killed-fit").mkdir()
     with pytest.raises(KeyboardInterrupt):
         kerasnn.fit(model(), rows, "price", callbacks=[Looking()], **FIT)
     assert len(seen) == 1
-    assert seen[0].startswith(abandoned.mark(os.getpid(), kind="kerasnn-rows"))
+    assert seen[0].startswith(partial_folders.name_prefix(os.getpid(), kind="kerasnn-rows"))
     assert list(temporary.glob("kerasnn*")) == []
 
 

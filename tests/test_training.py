@@ -269,7 +269,7 @@ def test_no_shape_depends_on_the_number_of_epochs():
 def test_how_epochs_are_grouped_into_calls_changes_no_bit(monkeypatch):
     results = []
     for seconds in (0.0, 1e9):  # one step a call; as many epochs as there is room for
-        monkeypatch.setattr("kerasnn.training.compiled.runner.SECONDS_PER_CALL", seconds)
+        monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", seconds)
         network = models.DigitsNetwork(8, (5,), 3)
         x, y = rows_for(network)
         history = Trainer(network).fit(x, y, epochs=7, batch_size=20)
@@ -451,9 +451,7 @@ def test_fit_prints_a_line_an_epoch_when_asked(capsys):
 def test_a_loss_that_is_not_finite_stops_with_epoch_and_last_value(
     iris, monkeypatch, seconds_per_call, kept, where
 ):
-    monkeypatch.setattr(
-        "kerasnn.training.compiled.runner.SECONDS_PER_CALL", seconds_per_call
-    )
+    monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", seconds_per_call)
 
     class Linear(models.MLPNetwork):
         activation = output_activation = staticmethod(tf.identity)

@@ -30,7 +30,7 @@ from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
 from kerasnn.training.distribution.checkpoints import make_checkpoints
-from kerasnn.training.distribution.runner import check_driver
+from kerasnn.training.distribution.runner import check_distributed_driver
 from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.member_dealing import ensemble_workers
 
@@ -169,7 +169,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Where the training is saved, and the driver, which a resumed one has already."""
         driver = checked_driver(self.driver)
         if workers is not None:
-            check_driver(driver)
+            check_distributed_driver(driver)
             workers.assert_same_on_all(
                 checkpoint=self.checkpoint is not None, resume=self.resume
             )

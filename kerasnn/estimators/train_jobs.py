@@ -25,13 +25,13 @@ from kerasnn.estimators.resume import JobsSaver, settings_of
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.compiled.runner import Runner
-from kerasnn.training.distribution.runner import check_driver
+from kerasnn.training.distribution.runner import check_distributed_driver
 from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.member_plan import member_plan
 from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.plan import epochs_planned
+from kerasnn.training.runner import Runner
 
 # XLA takes about two seconds of one core to compile a step. It saves what TensorFlow needs
 # to start the operations of a step one by one, and a fifth of the arithmetic.
@@ -172,7 +172,7 @@ class _Training:
         workers: WorkerGroup | None,
     ) -> None:
         if workers:
-            check_driver(driver)
+            check_distributed_driver(driver)
             workers.assert_same_on_all(**settings_of(jobs), time_limit=time_limit)
         self.workers = workers
         self.jobs = jobs

@@ -23,11 +23,11 @@ from kerasnn.estimators.resume import JobsSaver, settings_of
 from kerasnn.estimators.train_jobs import Progress, Trained
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.compiled.runner import Runner
 from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.feeds.chunks import Chunk
 from kerasnn.training.members import MemberLearner, member_weights
+from kerasnn.training.runner import Runner
 
 
 def train_on_disk(

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kerasnn.abandoned import folder_beside, remove
 from kerasnn.errors import InputError
 from kerasnn.manifest import read_manifest, versions
+from kerasnn.partial_folders import folder_beside, remove
 
 
 def check_writable(folder: str | Path) -> None:

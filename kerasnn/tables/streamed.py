@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.abandoned import ROWS, remove, temporary_folder
 from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.choices import Task
 from kerasnn.datasets import (
@@ -46,6 +45,7 @@ from kerasnn.datasets.schema.target import target_values
 from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
 from kerasnn.estimators.disk_job import TableOnDisk
+from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.rows import TableRows, check_test_size

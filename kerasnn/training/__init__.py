@@ -1,17 +1,26 @@
-"""How networks learn: the step, the plan of an epoch, the loop, and `fit`.
+"""Training: the step, the compiled loop around it, and `fit`, `evaluate`, `predict`.
 
-steps     one step, to be read: forward, loss, gradients, update
-learner   a `tf.Module` network with optimizer and metrics, driven like a `keras.Model`
-plan      which rows are in which batch, drawn on the host
-loop      the step over whole epochs, under one of three drivers
-trainer   `fit`, `evaluate` and `predict` around the loop
-workers      the workers under `tf.distribute`; `dealing`, `distributed`: their steps
+The road of a fit: `fit` checks the arguments and prepares the rows (`feeds`), the programs
+(`compiled`) and the place where they run (`distribution`); `epochs` runs chunks of steps
+and calls callbacks and hooks between them.
+
+steps         one step, to be read: forward, loss, gradients, update
+learner       a `tf.Module` network with optimizer and metrics, used like a `keras.Model`
+plan          which rows are in which batch of an epoch, drawn on the host
+compiled/     the step over many batches in one call, under one of three drivers
+feeds/        rows in memory, on disk or in a stream, cut into chunks
+callbacks/    Keras's callbacks, hooks of the loop, history, progress
+checkpoints/  saving a run and resuming it
+distribution/ this process alone, or the workers of a strategy
+runner        runs chunks; `epochs`: the epochs of a fit
+fit, evaluate, predict, trainer, keras_model: what users call
 """
 
 from kerasnn.training.callbacks.history import History
 from kerasnn.training.callbacks.progress import EpochLines, ProgressBar
 from kerasnn.training.distribution.workers import is_chief
-from kerasnn.training.fit import evaluate, fit
+from kerasnn.training.evaluate import evaluate
+from kerasnn.training.fit import fit
 from kerasnn.training.keras_model import CompiledEpochs, Model, Sequential
 from kerasnn.training.learner import Learner
 from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimizer

@@ -1,67 +1,41 @@
-"""The epochs of a fit, one after the other: calls of the loop, and callbacks between them.
+"""The epochs of a fit: compiled calls, with callbacks and hooks between them.
 
 Keras's order of events: metrics reset, on_epoch_begin, batches, validation, on_epoch_end.
-Where no callback needs to be called before the next epoch begins, several epochs run in
-one call, validation and all, and the callbacks hear of them afterwards.
+Where no callback must run before the next epoch begins, several epochs share one call,
+with their validation, and the callbacks run afterwards.
 """
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from keras import callbacks as keras_callbacks
 
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.callbacks.history import History
-from kerasnn.training.checkpoints.saver import Position, Saver
-from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.callbacks.loop_hook import Logs, LoopHook, Position
+from kerasnn.training.compiled.chunks import Budget, Chunk, Feed
 from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.feeds.chunks import Budget, Chunk, Feed
-
-# A test inside a call cannot be interrupted: not more steps than this.
-TEST_STEPS_INSIDE = 1024
-
-Logs = dict[str, Any]  # a float, or an array where a metric is one
-
-
-class Guard(Protocol):
-    """Looks at what each call of a fit has done."""
-
-    def before(self, epoch: int) -> None:
-        """Called before each call that begins with an epoch (from 0)."""
-
-    def after(self, epoch: int, logs: Logs) -> None:
-        """Called with the logs of each epoch, or part of an epoch, that a call has run."""
-
-
-class Validation(Protocol):
-    """The test after an epoch."""
-
-    def due(self, epoch: int) -> bool:
-        """Whether it is this epoch's turn (from 0)."""
-
-    def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
-        """Make it; the callbacks are those of the fit."""
+from kerasnn.training.runner import Runner
+from kerasnn.training.validation import Validation
 
 
 @dataclass
-class Fit:
-    """A fit under way.
+class FitRun:
+    """One fit, from on_train_begin to on_train_end.
 
     Attributes:
         runner: runs the training step.
-        feed: the rows.
+        feed: the training rows.
         callbacks: Keras's list.
-        history: notes how long calls take.
+        history: records how long calls take.
         epochs: number of the last epoch.
-        guard: looks at each call.
+        start: where the fit begins; a hook may set it from a checkpoint.
         execution: Keras's `steps_per_execution`.
-        validation: the test after an epoch, where it is not inside the call.
-        saver: saves it from time to time.
-        settings: that decide the result; what was saved with others is not gone on from.
+        validation: the test after an epoch, unless it runs inside the call.
+        hooks: run between calls.
     """
 
     runner: Runner
@@ -69,58 +43,73 @@ class Fit:
     callbacks: keras_callbacks.CallbackList
     history: History
     epochs: int
-    guard: Guard
+    start: Position = field(default_factory=Position)
     execution: int = 1
     validation: Validation | None = None
-    saver: Saver | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    hooks: Sequence[LoopHook] = field(default_factory=tuple)
 
-    def begin(self, initial_epoch: int) -> Position:
-        """Where to begin: at an epoch, or where what was saved stands; it is put back."""
-        begin = Position(epoch=initial_epoch)
-        if self.saver is None:
-            return begin
-        saved = self.saver.begin(self.runner, self.settings, self.callbacks)
-        if saved is None:
-            return begin
-        self.feed.seek(saved.data_position)
-        return saved
+    def run(self) -> None:
+        """Train."""
+        learner = self.runner.learner
+        learner.stop_training = False
+        self.feed.reset()
+        self.callbacks.on_train_begin()
+        epoch = keras_names.initial_epoch(learner)
+        if epoch:
+            self.start = Position(epoch)
+        for hook in self.hooks:
+            hook.on_fit_begin(self)
+        if self.start.finished and self.start.epoch >= self.epochs:
+            self.callbacks.on_train_end()
+            return
+        with contextlib.ExitStack() as contexts:
+            for hook in self.hooks:
+                contexts.enter_context(hook.context())
+            contexts.enter_context(self.runner.reports_lost_workers())
+            logs = self._run_epochs()
+            if learner.optimizer is not None and self.epochs > 0:
+                variables = list(learner.trainable_variables)
+                learner.optimizer.finalize_variable_values(variables)
+            self.callbacks.on_train_end(logs)
+            end = Position(self.epochs, 0, self.feed.position, finished=True)
+            for hook in self.hooks:
+                hook.on_fit_end(end)
 
-    def run(self, begin: Position) -> Logs | None:
-        """Run all epochs; the logs of the last one."""
+    def _run_epochs(self) -> Logs | None:
+        """Run all epochs; return the logs of the last one."""
         logs = None
         self._by_batch = hooks.needs_batch_hooks(self.callbacks, "train")
         in_call = self.validation is None or self.runner.inside is not None
         self._ahead = in_call and self.runner.resets_inside and not self._by_batch
-        epoch, done = begin.epoch, begin.step
+        epoch, done = self.start.epoch, self.start.step
         while epoch < self.epochs:
             count = 1 if done else self._epochs_ahead(epoch)
             if count > 1:
-                logs = self._several(range(epoch, epoch + count))
+                logs = self._run_several(range(epoch, epoch + count))
             else:
-                logs = self._one(epoch, done)
+                logs = self._run_one(epoch, done)
             epoch, done = epoch + count, 0
             if self.runner.learner.stop_training:
                 break
-            self._saved(epoch)
+            self._between_calls(epoch)
         return logs
 
     def _epochs_ahead(self, epoch: int) -> int:
-        """Epochs that the next call takes."""
+        """Number of epochs in the next call."""
         if not isinstance(self.feed, ArrayFeed) or not self._ahead:
             return 1
-        fit_in = self.runner.budget() // self.feed.plan.steps
-        return max(1, min(fit_in, self.feed.planned, self.epochs - epoch))
+        in_budget = self.runner.budget() // self.feed.plan.steps
+        return max(1, min(in_budget, self.feed.planned, self.epochs - epoch))
 
-    def _several(self, epochs: range) -> Logs:
-        """Whole epochs in one call, told of afterwards."""
+    def _run_several(self, epochs: range) -> Logs:
+        """Run whole epochs in one call, then their callbacks."""
         assert isinstance(self.feed, ArrayFeed)
-        all_logs, tests = self._timed(self.feed.whole(epochs), epochs=epochs)
+        all_logs, tests = self._run_chunk(self.feed.whole(epochs), epochs)
         seconds = self.history.seconds[-1] / len(epochs)
-        # Keras's list takes 40 us an epoch to tell its history, a step or two of training.
+        # Keras's list takes 40 us an epoch to call its History: a step or two of training.
         only_history = self.callbacks.callbacks == [self.history]
         for i, epoch in enumerate(epochs):
-            logs = all_logs[i] | _prefixed(tests[i] if tests else {})
+            logs = all_logs[i] | _with_val_prefix(tests[i] if tests else {})
             if only_history:
                 self.history.on_epoch_end(epoch, dict(sorted(logs.items())))
                 continue
@@ -130,107 +119,58 @@ class Fit:
             self.callbacks.on_epoch_end(epoch, logs)
         return logs
 
-    def _saved(self, epoch: int, step: int = 0) -> None:
-        """Save, if it is time; so many steps of this epoch are done."""
-        if self.saver is not None:
-            self.saver.after_call(Position(epoch, step, self.feed.position))
-
-    def _one(self, epoch: int, done: int) -> Logs:
-        """One epoch, of which some steps may be done, in as many calls as it takes."""
+    def _run_one(self, epoch: int, done: int) -> Logs:
+        """Run one epoch, of which `done` steps are complete."""
         if not self.runner.resets_inside and not done:
             self.runner.learner.reset_metrics()
         self.callbacks.on_epoch_begin(epoch)
         logs: Logs = {}
         tests: list[Logs] = []
         budget: Budget = (lambda: self.execution) if self._by_batch else self.runner.budget
-        epochs = range(epoch, epoch + 1)
         for chunk in self.feed.chunks(epoch, budget, by_batch=self._by_batch, done=done):
             if chunk.starts_execution:
-                begin = chunk.first_step
-                self.callbacks.on_train_batch_begin(begin)
-            (logs,), tests = self._timed(chunk, epochs=epochs)
+                first_step = chunk.first_step
+                self.callbacks.on_train_batch_begin(first_step)
+            (logs,), tests = self._run_chunk(chunk, range(epoch, epoch + 1))
             if chunk.ends_execution:
-                end = max(chunk.last_step, begin + self.execution - 1)
-                self.callbacks.on_train_batch_end(end, logs)
+                last_step = max(chunk.last_step, first_step + self.execution - 1)
+                self.callbacks.on_train_batch_end(last_step, logs)
             if self.runner.learner.stop_training:
                 break
-            # Of a stream of unknown length nobody knows whether this was the last call.
-            if (
-                chunk.ends_execution
-                and self.feed.steps
-                and chunk.last_step + 1 < self.feed.steps
-            ):
-                self._saved(epoch, chunk.last_step + 1)
+            # In a stream of unknown length this may have been the last chunk.
+            done = chunk.last_step + 1
+            if chunk.ends_execution and self.feed.steps and done < self.feed.steps:
+                self._between_calls(epoch, done)
         logs = dict(logs)
         if tests:
-            logs |= _prefixed(tests[0])
+            logs |= _with_val_prefix(tests[0])
         elif self.validation and self.validation.due(epoch):
-            logs |= _prefixed(self.validation.evaluate(self.callbacks))
+            logs |= _with_val_prefix(self.validation.evaluate(self.callbacks))
         self.callbacks.on_epoch_end(epoch, logs)
         return logs
 
-    def _timed(self, chunk: Chunk, epochs: range) -> tuple[list[Logs], list[Logs]]:
-        """Run a call between the looks of the guard, and note how long it took."""
+    def _run_chunk(self, chunk: Chunk, epochs: range) -> tuple[list[Logs], list[Logs]]:
+        """Run a chunk between the hooks, and record how long it took."""
         started = time.perf_counter()
         if chunk.first_step == 0:
-            self.guard.before(epochs[0])
+            for hook in self.hooks:
+                hook.before_call(epochs[0])
         logs, tests = self.runner.run(
             chunk, epochs=len(epochs), test=chunk.last_step + 1 == self.feed.steps
         )
         steps = len(epochs) * (chunk.stop - chunk.first)
         self.history.took(steps, time.perf_counter() - started)
         for i, epoch in enumerate(epochs):
-            self.guard.after(epoch, logs[i] | _prefixed(tests[i] if tests else {}))
+            epoch_logs = logs[i] | _with_val_prefix(tests[i] if tests else {})
+            for hook in self.hooks:
+                hook.after_epoch(epoch, epoch_logs)
         return logs, tests
 
-
-def run_fit(fit: Fit, initial_epoch: int) -> None:
-    """A fit from on_train_begin to on_train_end."""
-    learner = fit.runner.learner
-    learner.stop_training = False
-    fit.feed.reset()
-    fit.callbacks.on_train_begin()
-    initial_epoch = keras_names.initial_epoch(learner) or initial_epoch
-    begin = fit.begin(initial_epoch)
-    if begin.finished and begin.epoch >= fit.epochs:
-        fit.callbacks.on_train_end()
-        return
-    watching = fit.saver.checkpoints.watching() if fit.saver else contextlib.nullcontext()
-    with watching, fit.runner.reports_lost_workers():
-        logs = fit.run(begin)
-        if learner.optimizer is not None and fit.epochs > 0:
-            learner.optimizer.finalize_variable_values(list(learner.trainable_variables))
-        fit.callbacks.on_train_end(logs)
-        if fit.saver is not None:
-            fit.saver.save(Position(fit.epochs, 0, fit.feed.position, finished=True))
+    def _between_calls(self, epoch: int, step: int = 0) -> None:
+        position = Position(epoch, step, self.feed.position)
+        for hook in self.hooks:
+            hook.between_calls(position)
 
 
-def run_test(
-    runner: Runner, feed: Feed, callbacks: keras_callbacks.CallbackList, execution: int = 1
-) -> Logs:
-    """Evaluate on all rows of a feed; its metrics."""
-    learner = runner.learner
-    by_batch = hooks.needs_batch_hooks(callbacks, "test")
-    budget: Budget = (lambda: execution) if by_batch else runner.budget
-    learner.stop_evaluating = False
-    callbacks.on_test_begin()
-    if not runner.resets_inside:
-        learner.reset_metrics()
-    logs: Logs = {}
-    for chunk in feed.chunks(0, budget, by_batch=by_batch):
-        if chunk.starts_execution:
-            begin = chunk.first_step
-            callbacks.on_test_batch_begin(begin)
-        (logs,), _ = runner.run(chunk)
-        if chunk.ends_execution:
-            callbacks.on_test_batch_end(max(chunk.last_step, begin + execution - 1), logs)
-        if learner.stop_evaluating:
-            break
-    logs = dict(sorted(logs.items()))  # as Keras returns them
-    callbacks.on_test_end(logs)
-    return logs
-
-
-def _prefixed(logs: Logs) -> Logs:
-    """Names as they stand in the history after a test."""
+def _with_val_prefix(logs: Logs) -> Logs:
     return {f"val_{name}": value for name, value in logs.items()}

@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from kerasnn.training.fit import evaluate, fit
+from kerasnn.training.evaluate import evaluate
+from kerasnn.training.fit import fit
 from kerasnn.training.predict import predict
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.compiled.specs import BatchSpec
-from kerasnn.training.feeds.chunks import Chunk
 from kerasnn.training.feeds.row_source import Buffers, RowSource
 from kerasnn.training.feeds.shard_feed import ahead, shared_tensor
 from kerasnn.training.member_plan import BatchShape, spread

@@ -30,7 +30,7 @@ class BatchShape:
 
     @classmethod
     def of(cls, n_rows: int, batch_size: int) -> "BatchShape":
-        """BatchSpec of equal width, at most `batch_size`: no short one at the end."""
+        """Batches of equal width, at most `batch_size`: no short one at the end."""
         steps = -(-n_rows // batch_size)
         return cls(steps, -(-n_rows // steps))
 

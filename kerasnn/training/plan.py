@@ -42,7 +42,7 @@ class EpochPlan:
 
     @property
     def steps(self) -> int:
-        """BatchSpec of an epoch."""
+        """Batches of an epoch."""
         return len(self.sizes)
 
     def batches(self, epoch: int) -> list[RowOrder]:

@@ -11,25 +11,22 @@ import numpy as np
 import tensorflow as tf
 from keras import callbacks as keras_callbacks
 
-from kerasnn.choices import Driver, FitDriver
+from kerasnn.choices import Driver, FitDriver, Verbose
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import REFUSALS, programs_of, refusal
-from kerasnn.training.compiled.runner import GROWTH, SECONDS_PER_CALL
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
-from kerasnn.training.fallback import (
-    NeedsKerasError,
-    check_driver,
-    check_possible,
-    log_fallback,
-)
+from kerasnn.training.distribution.execution import execution_of
+from kerasnn.training.fallback import check_driver, check_loop_supports, log_fallback
 from kerasnn.training.feeds.keras_iterator import RAN_OUT, Executions, dense, keras_iterator
-from kerasnn.training.feeds.table_source import takes_tables
-from kerasnn.training.fit import Verbose, check_for_network
-from kerasnn.training.trainer import Trainer
+from kerasnn.training.paths.table_source import takes_tables
+from kerasnn.training.runner import GROWTH, SECONDS_PER_CALL
+from kerasnn.training.trainer import Trainer, check_network_arguments
 
-Chunk = tuple[int, int, Callable[[], Tensors]]  # first and last batch, and their outputs
+# First and last batch of a call, and a function that computes their outputs.
+_PredictCall = tuple[int, int, Callable[[], Tensors]]
 
 
 @takes_tables
@@ -43,35 +40,34 @@ def predict(
     *,
     driver: FitDriver = "auto",
 ) -> Any:
-    """What the model answers, as `model.predict` gives it.
+    """Compute the model's outputs, as `model.predict` does.
 
-    The arguments are those of `keras.Model.predict`, and `x` may be a path as for `fit`;
-    for `driver` see there ("auto" does without XLA here). With verbose="auto" a single
-    batch gets no progress bar.
+    The arguments are those of `keras.Model.predict`; `x` may be a path as for `fit`. For
+    `driver` see `fit`; "auto" does not use XLA here. With verbose="auto" a single batch
+    gets no progress bar.
 
     Returns:
-        NumPy arrays [rows, ...] in the structure of the model's outputs. For a `tf.Module`
-        network its named answers.
+        NumPy arrays [rows, ...] in the structure of the model's outputs; the named answers
+        of a `tf.Module` network.
 
     Raises:
         InputError: see `fit`.
-        ValueError: what Keras raises for other arguments.
+        ValueError: raised by Keras for other arguments.
     """
     check_driver(driver)
     if not isinstance(model, keras.Model):
-        check_for_network(steps=steps, callbacks=callbacks)
+        check_network_arguments(steps=steps, callbacks=callbacks)
         return Trainer(model, driver="graph").predict(x)
+    execution = execution_of(model)
     iterator = keras_iterator(
         model, (x, None, None), batch_size=batch_size, steps_per_epoch=steps
     )
     try:
-        check_possible(model, driver)
+        check_loop_supports(model, execution, driver)
         chosen = programs_of(model).choose("graph" if driver == "auto" else driver, None)
         prediction = Prediction(model, iterator, chosen)
-    except InputError:
-        raise
-    except Exception as error:  # Keras raises it again, or does what the loop cannot
-        log_fallback(model, driver, error)
+    except NeedsKerasError as error:
+        log_fallback(model, execution, driver, error)
         return keras.Model.predict(
             model,
             iterator.data_adapter,
@@ -103,23 +99,26 @@ class PredictStep:
     """A `predict_step` on flat tensors, traced once for any number of rows.
 
     Args:
-        model: whose step it is.
-        batches: of the rows.
-        driver: "eager" calls the step as it is.
+        model: the model.
+        batch_spec: shapes and types of the rows.
+        driver: "eager" calls the step without tracing.
 
     Raises:
         NeedsKerasError: an output is not a tensor with a row for each row.
     """
 
-    def __init__(self, model: keras.Model, batches: BatchSpec, driver: Driver) -> None:
+    def __init__(self, model: keras.Model, batch_spec: BatchSpec, driver: Driver) -> None:
         @tf.autograph.experimental.do_not_convert
         def on_batch(*tensors: tf.Tensor) -> Any:
-            data = batches.structure.pack(list(tensors))
+            data = batch_spec.structure.pack(list(tensors))
             return model.predict_step(data)
 
         options = {"jit_compile": True} if driver == "xla" else {}
         traced = tf.function(on_batch, **options)
-        traced = traced.get_concrete_function(*batches.row_specs())
+        try:
+            traced = traced.get_concrete_function(*batch_spec.row_specs())
+        except Exception as error:  # Keras raises it again, or traces what we cannot
+            raise NeedsKerasError(f"{type(error).__name__}: {error}") from error
         self.nest = traced.structured_outputs
         self.outputs = keras.tree.flatten(self.nest)
         for output in self.outputs:
@@ -130,23 +129,23 @@ class PredictStep:
         if driver != "eager":
             part = tf.TensorSpec([3], tf.int32)
             many = tf.function(self.many)
-            self.many = many.get_concrete_function(part, batches.row_specs())
+            self.many = many.get_concrete_function(part, batch_spec.row_specs())
 
     def __call__(self, batch: Tensors) -> Tensors:
-        """The flat outputs for a batch."""
+        """Return the flat outputs for a batch."""
         return keras.tree.flatten(self._call(*batch))
 
 
 def predict_many(step: PredictStep, part: tf.Tensor, rows: Tensors) -> Tensors:
-    """The outputs of several batches, one after the other.
+    """Compute the outputs of several batches, one after the other.
 
     Args:
-        step: on one batch.
+        step: the step on one batch.
         part: first batch, the batch after the last one, and rows of a batch; int32 [3].
         rows: flat tensors, each [rows, ...].
 
     Returns:
-        FlattenedGradients outputs, each [rows of these batches, ...].
+        Flat outputs, each [rows of these batches, ...].
     """
     first, stop, size = tf.unstack(part)
     n_rows = tf.shape(rows[0])[0]
@@ -169,12 +168,12 @@ def predict_many(step: PredictStep, part: tf.Tensor, rows: Tensors) -> Tensors:
 
 
 class Prediction:
-    """A prediction under way.
+    """One prediction.
 
     Args:
-        model: that answers.
+        model: the model.
         iterator: Keras's, over the rows.
-        driver: under which the step runs.
+        driver: the driver of the step.
     """
 
     def __init__(self, model: keras.Model, iterator: Executions, driver: Driver) -> None:
@@ -197,7 +196,7 @@ class Prediction:
                 self._step = self._step_for(look)
 
     def run(self, callbacks: keras_callbacks.CallbackList) -> Any:
-        """All answers, NumPy arrays in the structure of the model's outputs."""
+        """Return all outputs as NumPy arrays in the structure of the model's outputs."""
         execution = self._model.steps_per_execution
         by_batch = hooks.needs_batch_hooks(callbacks, "predict")
         calls = (
@@ -221,8 +220,8 @@ class Prediction:
             ]
         )
 
-    def _calls(self, count: int | None) -> Iterator[Chunk]:
-        """Calls over rows in memory, of `count` batches, or as long as people can wait."""
+    def _calls(self, count: int | None) -> Iterator[_PredictCall]:
+        """Yield calls over rows in memory, of `count` batches, or of a short time."""
         size = self._iterator.data_adapter.batch_size
         execution = self._model.steps_per_execution
         steps = -(-(self.steps or 0) // execution) * execution
@@ -244,14 +243,14 @@ class Prediction:
                 room *= GROWTH
             begin = end
 
-    def _stream(self) -> Iterator[Chunk]:
-        """Execution by execution."""
+    def _stream(self) -> Iterator[_PredictCall]:
+        """Yield one call for each execution of a stream."""
         self._iterator.reset()
         for begin, end, batches in self._iterator:
             yield begin, end, partial(self._execution, batches)
 
     def _execution(self, batches: list[Any]) -> Tensors:
-        """The outputs of an execution's batches, one after the other."""
+        """Compute the outputs of an execution's batches, one after the other."""
         parts: list[Tensors] = []
         for batch in batches:
             self._step = self._step_for(batch)

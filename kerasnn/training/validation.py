@@ -1,4 +1,4 @@
-"""Validation data in a fit: its rows, when they are looked at, and how."""
+"""Validation data in a fit: the rows, when they are evaluated, and how."""
 
 from typing import Any
 
@@ -7,27 +7,31 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training import keras_names
+from kerasnn.training.callbacks.loop_hook import Logs
+from kerasnn.training.compiled.chunks import Chunk, Feed
 from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.compiled.runner import Runner
-from kerasnn.training.distribution.runner import make_runner
-from kerasnn.training.distribution.sharding import sharded_feed
-from kerasnn.training.distribution.workers import workers_of
-from kerasnn.training.epochs import TEST_STEPS_INSIDE, Logs, run_test
+from kerasnn.training.distribution.execution import Execution
 from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.feeds.chunks import Feed
 from kerasnn.training.feeds.keras_iterator import keras_iterator
 from kerasnn.training.feeds.make_feed import make_feed
+from kerasnn.training.runner import Runner, run_test
+
+# A test inside a call cannot be interrupted, so it may not be longer than this.
+MAX_STEPS_INSIDE = 1024
 
 
-class HeldOut:
-    """Validation data, when it is looked at, and how.
+class Validation:
+    """Evaluates validation data after the epochs of a fit.
 
     Args:
-        model: whose training it is for.
+        model: the model in training.
         data: x, (x, y) or (x, y, sample_weight), or a stream of them.
-        batch_size: of the test; None for Keras's default.
-        steps: batches of a test; None for all.
-        freq: every so many epochs, or the numbers of the epochs (from 1).
+        batch_size: rows of a batch; None for Keras's default.
+        steps: number of batches; None for all.
+        freq: every n-th epoch, or the numbers of the epochs (from 1).
+
+    Attributes:
+        feed: the rows; None if the model's own `evaluate` takes them.
     """
 
     def __init__(
@@ -44,15 +48,13 @@ class HeldOut:
         self.batch_size = batch_size
         self.steps = steps
         self.freq = freq
-        self.feed: Feed | None = (
-            None  # of rows that the model's own `evaluate` does not take
-        )
+        self.feed: Feed | None = None
         self._adapter: keras_names.DataAdapter | None = None
-        self._execution = 1
+        self._execution_steps = 1
         self._runner: Runner | None = None
 
-    def prepare(self, driver: FitDriver, chosen: Driver) -> None:
-        """Look at the rows and trace the test, before anything has run."""
+    def prepare(self, execution: Execution, driver: FitDriver, chosen: Driver) -> None:
+        """Read the first rows and trace the test, before training starts."""
         if _overrides_evaluate(self.model):
             return
         iterator = keras_iterator(
@@ -62,24 +64,26 @@ class HeldOut:
             steps_per_epoch=self.steps,
         )
         self._adapter = iterator.data_adapter
-        self._execution = iterator.steps_per_execution
-        self.feed = sharded_feed(workers_of(self.model), make_feed(iterator))
-        self._runner = make_runner(
+        self._execution_steps = iterator.steps_per_execution
+        self.feed = execution.feed(make_feed(iterator))
+        self._runner = execution.runner(
             programs_of(self.model), "test_step", wanted=driver, driver=chosen
         )
 
     def for_keras(self) -> Any:
-        """The data for Keras's own fit: an adapter has perhaps looked at a generator."""
+        """The data for Keras's own fit; the adapter may hold a generator's first batch."""
         return self.data if self._adapter is None else self._adapter
 
-    def inside(self) -> ArrayFeed | None:
-        """The rows, if the test can be made inside a call of several epochs."""
+    def inside(self) -> Chunk | None:
+        """All rows as one chunk, if the test can run inside a call of several epochs."""
         if self.freq != 1 or self.steps or not isinstance(self.feed, ArrayFeed):
             return None
-        return self.feed if self.feed.plan.steps <= TEST_STEPS_INSIDE else None
+        if self.feed.plan.steps > MAX_STEPS_INSIDE:
+            return None
+        return self.feed.whole(range(1))
 
     def due(self, epoch: int) -> bool:
-        """Whether it is this epoch's turn (from 0).
+        """Whether to evaluate after this epoch (from 0).
 
         Raises:
             ValueError: `validation_freq` is neither a number nor a list.
@@ -93,7 +97,7 @@ class HeldOut:
         )
 
     def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
-        """The test after an epoch, by the model's own `evaluate` if it has one."""
+        """Evaluate, with the model's own `evaluate` if it overrides it."""
         if self.feed is None or self._runner is None:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self.data)
             return self.model.evaluate(
@@ -106,10 +110,9 @@ class HeldOut:
                 return_dict=True,
             )
         self.feed.reset()
-        return run_test(self._runner, self.feed, callbacks, self._execution)
+        return run_test(self._runner, self.feed, callbacks, self._execution_steps)
 
 
 def _overrides_evaluate(model: keras.Model) -> bool:
-    """Whether the user's model has an `evaluate` of its own."""
     own = getattr(model.evaluate, "__func__", model.evaluate)
     return own is not keras.Model.evaluate and not own.__module__.startswith("kerasnn.")

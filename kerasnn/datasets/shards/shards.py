@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.abandoned import folder_beside, remove
 from kerasnn.errors import InputError
+from kerasnn.partial_folders import folder_beside, remove
 
 ROWS_PER_SHARD = 65_536
 DESCRIPTION = "shards.json"

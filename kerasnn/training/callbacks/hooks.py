@@ -1,4 +1,4 @@
-"""What callbacks want to hear of: it decides how far the loop may run in one call."""
+"""Which hooks the callbacks override: it decides how many steps a call may run."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -6,15 +6,17 @@ from typing import Any, Literal
 import keras
 from keras import callbacks as keras_callbacks
 
+from kerasnn.choices import Verbose
 from kerasnn.training import keras_names
+from kerasnn.training.callbacks.history import History
 
 Kind = Literal["train", "test", "predict"]
 
 
 class DelayedCallback(keras_callbacks.Callback):
-    """A callback that may hear of several epochs at once, after the last of them.
+    """A callback that may be called for several epochs at once, after the last of them.
 
-    It only tells; what it does at the end of an epoch has no effect on the training.
+    It only reports: what it does at the end of an epoch does not affect the training.
     """
 
 
@@ -22,7 +24,7 @@ DELAYED = (DelayedCallback, keras_callbacks.History, keras_callbacks.ProgbarLogg
 
 
 def needs_batch_hooks(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bool:
-    """Whether a callback must be called before or after every batch."""
+    """Whether a callback overrides a hook of every batch."""
     names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
     if kind == "train":
         names += ["on_batch_begin", "on_batch_end"]
@@ -35,7 +37,7 @@ def needs_batch_hooks(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bo
 
 
 def accept_delayed_epochs(callbacks: Any) -> bool:
-    """Whether all may hear of an epoch after the next ones have run.
+    """Whether all callbacks may be called for an epoch after the next ones have run.
 
     Args:
         callbacks: as `Model.fit` takes them.
@@ -46,8 +48,27 @@ def accept_delayed_epochs(callbacks: Any) -> bool:
     return all(type(c) in DELAYED or isinstance(c, DelayedCallback) for c in given)
 
 
+def with_history(
+    learner: Any, callbacks: Any, *, verbose: Verbose, epochs: int, steps: int | None
+) -> tuple[History, keras_callbacks.CallbackList]:
+    """Return Keras's list, with our history in it unless the user has one."""
+    history = History()
+    if not isinstance(callbacks, keras_callbacks.CallbackList):
+        given = keras.tree.flatten(callbacks) if callbacks else []
+        has_history = any(isinstance(c, keras_callbacks.History) for c in given)
+        callbacks = keras_callbacks.CallbackList(
+            given if has_history else [*given, history],
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+            model=learner,
+        )
+    return history, callbacks
+
+
 def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
-    """Keras's own callbacks whose batch hooks do nothing with these settings."""
+    """Whether it is one of Keras's, whose batch hook does nothing with its settings."""
     if not hook.__module__.startswith("keras."):  # a subclass has its own
         return False
     if isinstance(callback, DELAYED):

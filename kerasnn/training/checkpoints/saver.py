@@ -1,23 +1,24 @@
-"""Saving a fit under way, so that it can go on after its process has died.
+"""Saves a fit while it runs, and restores it after its process has died.
 
-Owns what is saved (Variables, history, what callbacks remember, the place in the data),
-when, and how it is put back. The files are those of `kerasnn.checkpoints`.
+It decides what a checkpoint holds: Variables, history, the state of callbacks and the
+position in the data. `RunCheckpoints` decides when; the files are `kerasnn.checkpoints`'.
 
-A fit that goes on takes the same steps on the same batches as one that was never
-interrupted: weights and history are the same, bit for bit, where the data are.
+A resumed fit takes the same steps on the same batches as one that was never interrupted,
+so weights and history are equal bit for bit, provided that the data are the same.
 """
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 from keras import callbacks as keras_callbacks
 
 from kerasnn.checkpoints import Checkpoint
-from kerasnn.choices import Driver
 from kerasnn.errors import InputError, InterruptedFitError
+from kerasnn.training.callbacks.loop_hook import FitState, LoopHook, Position
 from kerasnn.training.callbacks.state import (
     CallbackState,
     changed_state,
@@ -31,90 +32,47 @@ from kerasnn.training.checkpoints.run_checkpoints import (
 )
 
 
-class Position(NamedTuple):
-    """Where a fit is.
-
-    Attributes:
-        epoch: the epoch that is under way or comes next, from 0.
-        step: steps of it that are done.
-        data_position: the place in data that do not begin anew with each epoch.
-        finished: whether the fit is over.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    data_position: tuple[int, ...] = ()
-    finished: bool = False
-
-
-class Drives(Protocol):
-    """What runs the steps."""
-
-    driver: Driver
-
-    @property
-    def learner(self) -> Any:
-        """Whose steps they are."""
-
-
-class Saver:
-    """Saves one fit, and puts it back.
+class Saver(LoopHook):
+    """Saves one fit, and restores it.
 
     Args:
-        checkpoints: the checkpoints of this run.
+        checkpoints: the checkpoints of the run.
+        settings: decide the result; a resumed fit must have the same.
     """
 
-    def __init__(self, checkpoints: RunCheckpoints) -> None:
+    def __init__(self, checkpoints: RunCheckpoints, settings: Mapping[str, Any]) -> None:
         self.checkpoints = checkpoints
+        self._settings = dict(settings)
 
-    @property
-    def position(self) -> Position | None:
-        """Where the checkpoint that was found stands."""
-        if self.checkpoints.found is None:
-            return None
-        epoch, step, data_position, finished = self.checkpoints.found.description[
-            "position"
-        ]
-        return Position(epoch, step, tuple(data_position), finished)
+    def context(self) -> contextlib.AbstractContextManager[Any]:
+        """Hold signals back until the fit can be saved."""
+        return self.checkpoints.watching()
 
-    def begin(
-        self,
-        runner: Drives,
-        settings: Mapping[str, Any],
-        callbacks: keras_callbacks.CallbackList,
-    ) -> Position | None:
-        """After on_train_begin: put back what was saved, if anything was.
-
-        Args:
-            runner: of the steps; all Variables of its learner have been made.
-            settings: that decide the result; a resumed fit must have the same.
-            callbacks: of the fit, a History among them.
-
-        Returns:
-            Where the fit stood; None if nothing was saved.
+    def on_fit_begin(self, fit: FitState) -> None:
+        """Restore the checkpoint that was found, and set where the fit begins.
 
         Raises:
             InputError: the checkpoint is of another network or of other settings.
         """
-        self._callbacks = callbacks
-        self._told = next(
-            c for c in callbacks.callbacks if isinstance(c, keras_callbacks.History)
-        )
-        self._settings = dict(settings)
-        self._runner = runner
-        self._variables = self.variables_of(runner)
-        self._fresh = [saveable_state(callback) for callback in self._remembering()]
-        if self.checkpoints.found is not None:
-            for name, value in settings.items():
-                self.checkpoints.setting(name, value)
-            self._put_back(self.checkpoints.found)
-        return self.position
+        self._callbacks = fit.callbacks.callbacks
+        self._runner = fit.runner
+        self._variables = self.variables_of(fit.runner.learner)
+        self._fresh = [saveable_state(callback) for callback in self._stateful_callbacks()]
+        found = self.checkpoints.found
+        if found is None:
+            return
+        for name, value in self._settings.items():
+            self.checkpoints.setting(name, value)
+        self._restore(found)
+        epoch, step, data, finished = found.description["position"]
+        fit.start = Position(epoch, step, tuple(data), finished)
+        fit.feed.seek(fit.start.data)
 
-    def after_call(self, position: Position) -> None:
-        """Save if it is time, or if somebody wants the process to end.
+    def between_calls(self, position: Position) -> None:
+        """Save if a checkpoint is due or a signal has come.
 
         Raises:
-            InterruptedFitError: somebody does; everything has been saved.
+            InterruptedFitError: a signal has come; everything has been saved.
             InputError: the checkpoint cannot be written.
         """
         if not self.checkpoints.due:
@@ -126,12 +84,16 @@ class Saver:
                 signal, path, epochs=position.epoch, steps=position.step
             )
 
-    def variables_of(self, runner: Drives) -> list[Any]:
-        """All that changes in training."""
-        return all_variables(runner.learner)
+    def variables_of(self, learner: Any) -> list[Any]:
+        """All Variables that change in training."""
+        return all_variables(learner)
+
+    def on_fit_end(self, position: Position) -> None:
+        """Save the finished fit."""
+        self.save(position)
 
     def save(self, position: Position) -> Path:
-        """Save now.
+        """Save now; return the path of the checkpoint.
 
         Raises:
             InputError: the checkpoint cannot be written.
@@ -139,32 +101,33 @@ class Saver:
         arrays = {
             f"variable/{i}": variable.numpy() for i, variable in enumerate(self._variables)
         }
-        memories = []
-        for i, callback in enumerate(self._remembering()):
-            memory = changed_state(callback, self._fresh[i])
-            memories.append({"class": type(callback).__name__, "memory": memory.plain})
-            arrays |= {f"callback/{i}/{name}": a for name, a in memory.arrays.items()}
+        states = []
+        for i, callback in enumerate(self._stateful_callbacks()):
+            state = changed_state(callback, self._fresh[i])
+            # "memory" is the key in files that exist.
+            states.append({"class": type(callback).__name__, "memory": state.plain})
+            arrays |= {f"callback/{i}/{name}": a for name, a in state.arrays.items()}
+        history = next(filter(_is_history, self._callbacks))
         return self.checkpoints.write(
             arrays,
             {
                 "position": list(position),
                 "settings": {**self._settings, "driver": self._runner.driver},
                 "variables": [name_of(variable) for variable in self._variables],
-                "history": {k: [*map(_as_json, v)] for k, v in self._told.history.items()},
-                "epochs": self._told.epoch,
-                "callbacks": memories,
+                "history": {k: [*map(_as_json, v)] for k, v in history.history.items()},
+                "epochs": history.epoch,
+                "callbacks": states,
             },
         )
 
-    def _remembering(self) -> list[Any]:
-        """The callbacks that may have state."""
-        told = (keras_callbacks.History, keras_callbacks.ProgbarLogger)
-        return [c for c in self._callbacks.callbacks if not isinstance(c, told)]
+    def _stateful_callbacks(self) -> list[Any]:
+        stateless = (keras_callbacks.History, keras_callbacks.ProgbarLogger)
+        return [c for c in self._callbacks if not isinstance(c, stateless)]
 
-    def _put_back(self, found: Checkpoint) -> None:
-        callbacks = self._remembering()
+    def _restore(self, found: Checkpoint) -> None:
+        callbacks = self._stateful_callbacks()
         saved = found.description
-        made_with = [memory["class"] for memory in saved["callbacks"]]
+        made_with = [state["class"] for state in saved["callbacks"]]
         given = [type(callback).__name__ for callback in callbacks]
         if made_with != given:
             raise InputError(
@@ -172,30 +135,24 @@ class Saver:
                 f" {', '.join(made_with) or 'none'}; got {', '.join(given) or 'none'}"
             )
         assign_saved(self._variables, found)
-        for history in self._callbacks.callbacks:
-            if isinstance(history, keras_callbacks.History):
-                history.epoch = list(saved["epochs"])
-                history.history = {
-                    name: [*map(_of_json, values)]
-                    for name, values in saved["history"].items()
-                }
+        for history in filter(_is_history, self._callbacks):
+            history.epoch = list(saved["epochs"])
+            history.history = {
+                name: [*map(_of_json, values)] for name, values in saved["history"].items()
+            }
         for i, callback in enumerate(callbacks):
             start = f"callback/{i}/"
-            restore_state(
-                callback,
-                CallbackState(
-                    saved["callbacks"][i]["memory"],
-                    {
-                        name.removeprefix(start): array
-                        for name, array in found.arrays.items()
-                        if name.startswith(start)
-                    },
-                ),
-            )
+            arrays = {
+                name.removeprefix(start): array
+                for name, array in found.arrays.items()
+                if name.startswith(start)
+            }
+            plain = saved["callbacks"][i]["memory"]
+            restore_state(callback, CallbackState(plain, arrays))
 
 
 def all_variables(learner: Any) -> list[Any]:
-    """All that changes in training, each once: weights, optimizer, metrics."""
+    """All Variables that change in training, each once: weights, optimizer, metrics."""
     if isinstance(learner, keras.Model):
         groups = [learner.variables, learner.optimizer.variables, learner.metrics_variables]
     else:
@@ -205,6 +162,10 @@ def all_variables(learner: Any) -> list[Any]:
             [v for mean in learner.means.values() for v in mean.variables],
         ]
     return list({id(v): v for group in groups for v in group}.values())
+
+
+def _is_history(callback: Any) -> bool:
+    return isinstance(callback, keras_callbacks.History)
 
 
 def _as_json(value: Any) -> Any:

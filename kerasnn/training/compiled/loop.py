@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasnn.choices import Driver
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.specs import DataStructure, Tensors
 
 Logs = dict[str, tf.Tensor]
@@ -71,7 +72,10 @@ class Step:
                 )
             return {k: tf.convert_to_tensor(v) for k, v in _flat_items(logs)}
 
-        traced = tf.function(on_batch).get_concrete_function(*batch)
+        try:
+            traced = tf.function(on_batch).get_concrete_function(*batch)
+        except Exception as error:  # Keras raises it again, or traces what we cannot
+            raise NeedsKerasError(f"{type(error).__name__}: {error}") from error
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced
         # Metrics of the user's own may do at a reset what no graph can: that is the host's.

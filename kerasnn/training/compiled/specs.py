@@ -1,4 +1,4 @@
-"""The structure of the data and the shapes of a batch, as the graph knows them."""
+"""The structure of the data, and the shapes and types of its batches."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,9 @@ Tensors = list[tf.Tensor]
 
 
 class DataStructure:
-    """How flat tensors make the nested data of a step; None stays where it is.
+    """The nested structure of the data of a step, packed from flat tensors.
+
+    None stays in its place.
 
     Args:
         data: x, (x, y) or (x, y, sample_weight), each a tensor or a nested structure.
@@ -22,11 +24,11 @@ class DataStructure:
 
     @staticmethod
     def flatten(data: Any) -> list[Any]:
-        """The leaves that are not None."""
+        """Return the leaves that are not None."""
         return [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
 
     def pack(self, leaves: Tensors) -> Any:
-        """The nested data of these leaves."""
+        """Return the nested data of these leaves."""
         given = iter(leaves)
         return keras.tree.pack_sequence_as(
             self.nest, [next(given) if here else None for here in self.present]
@@ -34,12 +36,12 @@ class DataStructure:
 
 
 class BatchSpec(NamedTuple):
-    """What rows look like to the graph: everything but how many there are.
+    """The signature of a batch: everything but the number of rows.
 
     Attributes:
-        structure: how the tensors make the data of a step.
-        tensors: shape without rows, and type, of each.
-        widths: rows of the batches in each block; None in all where they differ.
+        structure: of the data of a step.
+        tensors: shape without rows, and type, of each tensor.
+        widths: rows of the batches in each block; all None if they differ.
     """
 
     structure: DataStructure
@@ -48,10 +50,10 @@ class BatchSpec(NamedTuple):
 
     @classmethod
     def of(cls, data: Any, sizes: list[int | None]) -> "BatchSpec":
-        """Those of nested data, cut into batches of these sizes.
+        """Return the spec of nested data, cut into batches of these sizes.
 
-        Where batches differ in size the graph must not know any: Keras weights the losses
-        of several outputs by the size that the graph knows.
+        If sizes differ the graph must not know any: Keras weights the losses of several
+        outputs by the size that the graph knows.
         """
         tensors = tuple(
             (tuple(leaf.shape[1:]), tf.as_dtype(leaf.dtype))
@@ -67,17 +69,17 @@ class BatchSpec(NamedTuple):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Equal for batches that the same graph can take."""
+        """A key that is equal for batches of the same graph."""
         return repr(self.structure.nest), self.tensors, self.widths
 
     def batch_specs(self) -> list[tf.TensorSpec]:
-        """Of the tensors of one batch."""
+        """Return the specs of one batch."""
         return [tf.TensorSpec([self.widths[0], *s], dtype) for s, dtype in self.tensors]
 
     def row_specs(self) -> list[tf.TensorSpec]:
-        """Of the tensors of any number of rows."""
+        """Return the specs of any number of rows."""
         return [tf.TensorSpec([None, *shape], dtype) for shape, dtype in self.tensors]
 
     def block_specs(self) -> list[tf.TensorSpec]:
-        """Of the row numbers, for any number of epochs and steps."""
+        """Return the specs of the row numbers, for any number of epochs and steps."""
         return [tf.TensorSpec([None, None, width], tf.int32) for width in self.widths]

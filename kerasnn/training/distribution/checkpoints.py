@@ -1,6 +1,6 @@
-"""Saving a fit of several workers: the chief writes and reads, all go on from the same.
+"""Checkpoints of a fit of several workers: the chief reads and writes them.
 
-The other workers need no access to the folder: what the chief has read it sends them.
+The other workers need no access to the folder: the chief sends them what it has read.
 """
 
 import json
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.layers import raw_variables
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints, name_of
-from kerasnn.training.checkpoints.saver import Drives, Saver, all_variables
+from kerasnn.training.checkpoints.saver import Saver, all_variables
 from kerasnn.training.distribution.replicas import LocalValues, local_variables
 from kerasnn.training.distribution.workers import SingleProcess, WorkerGroup
 
 
 class ChiefFolder(CheckpointFolder):
-    """The checkpoints of the chief, to be asked by all workers at the same time.
+    """The checkpoint folder of the chief; all workers call it at the same time.
 
     Args:
         workers: the workers.
@@ -35,7 +35,7 @@ class ChiefFolder(CheckpointFolder):
         self._workers = workers
 
     def numbers(self) -> list[int]:
-        """Those that are there, the latest last."""
+        """The numbers of the checkpoints, the latest last."""
         numbers = super().numbers() if self._workers.is_chief else []
         return json.loads(self._workers.broadcast_from_chief(json.dumps(numbers).encode()))
 
@@ -48,14 +48,14 @@ class ChiefFolder(CheckpointFolder):
         """Have the chief write a checkpoint.
 
         Raises:
-            InputError: it cannot; raised in every worker.
+            InputError: it cannot; every worker raises it.
         """
         chiefs = CheckpointFolder(self.folder, keep=self.keep)
         self._workers.run_on_chief(lambda: str(chiefs.save(number, arrays, description)))
         return self.path(number)
 
     def newest(self) -> Checkpoint | None:
-        """The latest that is whole; None if there is none."""
+        """The latest complete checkpoint; None if there is none."""
         found, content = None, b""
         if self._workers.is_chief:
             found = CheckpointFolder(self.folder).newest()
@@ -74,11 +74,11 @@ class ChiefFolder(CheckpointFolder):
 
 
 class LocalVariable:
-    """A Variable of which each replica has its own value, as the saver sees it.
+    """A Variable with a value for each replica, as one array for the saver.
 
     Args:
         workers: the workers.
-        variable: of Keras, or a `tf.Variable`.
+        variable: a Keras Variable or a `tf.Variable`.
     """
 
     def __init__(self, workers: WorkerGroup, variable: Any) -> None:
@@ -89,25 +89,25 @@ class LocalVariable:
         self.dtype = raw[0].dtype
 
     def numpy(self) -> NDArray[Any]:
-        """Of all replicas, [replicas, ...]."""
+        """The values of all replicas, [replicas, ...]."""
         return self._values.values()[0]
 
     def assign(self, values: NDArray[Any]) -> None:
-        """Give each replica its own."""
+        """Assign each replica its value."""
         self._values.assign([np.asarray(values)])
 
 
 class DistributedCheckpoints(RunCheckpoints):
-    """The checkpoints of a run of several workers, which agree on when one is due.
+    """The checkpoints of a run of several workers, who agree on when one is due.
 
     Args:
         workers: the workers.
         folder: on the chief's machine.
-        every_seconds: between two of them, as the chief or another worker counts them.
-        resume: whether to go on from the newest one, if there is one.
+        every_seconds: time between two checkpoints, by any clock of the workers.
+        resume: whether to resume from the newest one, if there is one.
 
     Raises:
-        InputError: see `RunCheckpoints`; raised in every worker.
+        InputError: see `RunCheckpoints`; every worker raises it.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class DistributedCheckpoints(RunCheckpoints):
 
     @property
     def interrupted(self) -> Signals | None:
-        """The signal that a worker had received when it was last asked what is due."""
+        """The signal that a worker had received at the last question whether one is due."""
         return self._agreed
 
     @property
     def due(self) -> bool:
-        """Whether it is time in any worker, or one of them has received a signal."""
+        """Whether a checkpoint is due in any worker, or one has received a signal."""
         number, late = self._workers.all_reduce_max(
             [self._interrupts.received or 0, super().due]
         )
@@ -143,21 +143,27 @@ class DistributedCheckpoints(RunCheckpoints):
 
 
 class DistributedSaver(Saver):
-    """Saves one fit of several workers, and puts it back in all of them.
+    """Saves one fit of several workers, and restores it in all of them.
 
     Args:
         workers: the workers.
-        checkpoints: the checkpoints of this run.
+        checkpoints: the checkpoints of the run.
+        settings: decide the result; a resumed fit must have the same.
     """
 
-    def __init__(self, workers: WorkerGroup, checkpoints: RunCheckpoints) -> None:
-        super().__init__(checkpoints)
+    def __init__(
+        self,
+        workers: WorkerGroup,
+        checkpoints: RunCheckpoints,
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(checkpoints, settings)
         self._workers = workers
 
-    def variables_of(self, runner: Drives) -> list[Any]:
-        """All that changes in training."""
-        local = {id(variable) for variable in local_variables(runner.learner)}
-        variables = all_variables(runner.learner)
+    def variables_of(self, learner: Any) -> list[Any]:
+        """All Variables that change in training, those of each replica joined."""
+        local = {id(variable) for variable in local_variables(learner)}
+        variables = all_variables(learner)
         return [
             LocalVariable(self._workers, variable) if id(raw) in local else variable
             for variable, raw in zip(variables, raw_variables(variables), strict=True)
@@ -167,18 +173,9 @@ class DistributedSaver(Saver):
 def make_checkpoints(
     workers: SingleProcess | None, folder: str | Path, *, every_seconds: float, resume: bool
 ) -> RunCheckpoints:
-    """Those of a run of one process, or of several workers."""
+    """Return the checkpoints of a run of one process, or of several workers."""
     if not isinstance(workers, WorkerGroup):
         return RunCheckpoints(folder, every_seconds=every_seconds, resume=resume)
     return DistributedCheckpoints(
         workers, folder, every_seconds=every_seconds, resume=resume
-    )
-
-
-def make_saver(workers: SingleProcess, checkpoints: RunCheckpoints) -> Saver:
-    """The saver of a fit of one process, or of several workers."""
-    return (
-        DistributedSaver(workers, checkpoints)
-        if isinstance(workers, WorkerGroup)
-        else Saver(checkpoints)
     )

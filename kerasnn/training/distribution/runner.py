@@ -1,11 +1,11 @@
-"""One step on several devices or machines: gradients of shares, summed, applied by all.
+"""Data-parallel steps: gradients of each replica's rows, summed, and applied on all.
 
-The step is the learner's own `train_step`: on every replica it runs forward and backward
-over the rows that were dealt to it, with an optimizer that only notes the gradients. They
-are joined into one flat tensor, summed over all replicas in one collective, and given to
-the real optimizer, so that clipping and moments see the gradient of the whole batch. The
-loop over the steps stands outside of the replicas: inside of one, TensorFlow refuses a
-collective in a loop.
+The step is the learner's own `train_step`. On every replica it runs forward and backward
+over that replica's rows, with an optimizer that only records the gradients. These are
+joined into one flat tensor, summed over all replicas in one collective, and given to the
+real optimizer, so that clipping and moments see the gradient of the whole batch. The loop
+over the steps is outside of the replicas, because TensorFlow refuses a collective in a
+loop inside of one.
 """
 
 import contextlib
@@ -19,8 +19,9 @@ import tensorflow as tf
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
+from kerasnn.training.callbacks.loop_hook import Logs
+from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.compiled.programs import Programs
-from kerasnn.training.compiled.runner import GROWTH, SECONDS_PER_CALL, Runner
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 from kerasnn.training.distribution.gradients import (
     FlattenedGradients,
@@ -36,29 +37,27 @@ from kerasnn.training.distribution.replicas import (
     untrained_variables,
 )
 from kerasnn.training.distribution.sharding import LocalSlice, local_slice
-from kerasnn.training.distribution.workers import WorkerGroup, workers_of
-from kerasnn.training.epochs import Logs
-from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.feeds.chunks import Chunk
+from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.runner import GROWTH, SECONDS_PER_CALL, Runner
 
 
 class DistributedProgram:
-    """A training or test step over the steps of a call, on all replicas.
+    """A compiled loop over the steps of a chunk, on all replicas.
 
     Args:
         workers: the workers.
-        learner: what is trained; all its Variables have been made.
+        learner: the model or learner; all its Variables exist.
         name: "train_step" or "test_step".
-        batches: what its rows look like.
+        batch_spec: shapes and types of the batches.
     """
 
     def __init__(
-        self, workers: WorkerGroup, learner: Any, name: str, batches: BatchSpec
+        self, workers: WorkerGroup, learner: Any, name: str, batch_spec: BatchSpec
     ) -> None:
         self._workers = workers
         self._learner = learner
         self._step = getattr(learner, name)
-        self._structure = batches.structure
+        self._structure = batch_spec.structure
         self._trains = name == "train_step"
         self._optimizer = GradientRecorder(
             learner.optimizer,
@@ -68,11 +67,11 @@ class DistributedProgram:
         self._flat: FlattenedGradients | None = None
         self._variables: list[Any] = []
         numbers = tf.TensorSpec([None], tf.int32)
-        self._signature = [batches.row_specs(), numbers, numbers, numbers]
+        self._signature = [batch_spec.row_specs(), numbers, numbers, numbers]
         self._graphs: dict[bool, Any] = {}
 
     def __call__(self, share: LocalSlice) -> Logs:
-        """Run the steps of a share; the running metrics."""
+        """Run the steps of this worker's slice; return the running metrics."""
         graph = self._graph(share.some_empty)
         numbers = (share.numbers, share.bounds, share.totals)
         with self._workers.reports_lost_workers():
@@ -81,7 +80,7 @@ class DistributedProgram:
         return {name: float(v) if v.ndim == 0 else v for name, v in values.items()}
 
     def _graph(self, some_empty: bool) -> Any:
-        """The loop, for steps in which every replica has rows, or not."""
+        """Return the loop; `some_empty`: some replicas have no rows in some steps."""
         if some_empty not in self._graphs:
             one_step = self._train if self._trains else self._on_replicas
 
@@ -106,14 +105,14 @@ class DistributedProgram:
         return self._graphs[some_empty]
 
     def _metrics(self) -> Logs:
-        """The running metrics over all replicas, in the order in which Keras lists them."""
+        """Return the running metrics over all replicas, in Keras's order."""
         result = self._learner.get_metrics_result()
         return {name: tf.convert_to_tensor(value) for name, value in result.items()}
 
     def _train(
         self, rows: Tensors, numbers: tf.Tensor, total: tf.Tensor, some_empty: bool
     ) -> None:
-        """One step: gradients on the replicas, their sum, the update."""
+        """Run one step: gradients on the replicas, their sum, the update."""
         parts = self._on_replicas(rows, numbers, total, some_empty)
         sums = [self._workers.reduce_sum(part) for part in parts]
         assert self._flat is not None
@@ -122,14 +121,14 @@ class DistributedProgram:
     def _on_replicas(
         self, rows: Tensors, numbers: tf.Tensor, total: tf.Tensor, some_empty: bool
     ) -> Any:
-        """The step on each replica; the joined gradients of a training step."""
+        """Run the step on each replica; return the joined gradients of a training step."""
 
         def on_replica() -> list[tf.Tensor]:
             replica, n_rows = self._workers.local_replica_id, tf.size(numbers)
             begin = n_rows * replica // self._workers.local_replicas
             end = n_rows * (replica + 1) // self._workers.local_replicas
             empty = tf.cast(begin == end, tf.int32)
-            # No step can do without rows: a replica without any takes row 0 and forgets.
+            # A step needs rows: a replica without any takes row 0, without effect.
             mine = (
                 tf.pad(numbers[begin:end], [[0, empty]])
                 if some_empty
@@ -155,27 +154,28 @@ class DistributedProgram:
         return self._flat.join(list(gradients))
 
     def _check_logs(self, logs: Any) -> None:
-        """What a step of the user's own returns would be that of one replica only."""
+        """Check that a custom step returns metrics only: other logs differ by replica."""
         others = set(logs) - set(self._learner.get_metrics_result())
         if others:
             raise InputError(
-                f"on several workers a step can tell metrics only; {sorted(others)} of"
+                f"on several workers a step can return metrics only; {sorted(others)} of"
                 f" {type(self._learner).__name__} must be a keras.metrics.Mean or the like"
             )
 
 
 class DistributedRunner(Runner):
-    """Runs calls on all workers.
+    """Runs chunks on all workers.
 
     Args:
         workers: the workers.
-        programs: of the learner.
+        programs: the compiled loops of the learner.
         step: "train_step" or "test_step".
         wanted: the driver that was asked for.
-        inside: rows for a test after each epoch, inside the call.
+        driver: not used; several workers run the graph.
+        inside: all rows of a test that runs after each epoch, inside the call.
 
     Raises:
-        InputError: the driver or the model is not one for several workers.
+        InputError: several workers cannot use the driver or the model.
     """
 
     def __init__(
@@ -185,9 +185,10 @@ class DistributedRunner(Runner):
         step: str,
         *,
         wanted: FitDriver,
-        inside: ArrayFeed | None = None,
+        driver: Driver = "graph",
+        inside: Chunk | None = None,
     ) -> None:
-        check_driver(wanted)
+        check_distributed_driver(wanted)
         super().__init__(programs, step, wanted=wanted, driver="graph", inside=inside)
         self.workers = workers
         self._seconds_per_step: float | None = None
@@ -199,31 +200,31 @@ class DistributedRunner(Runner):
 
     @property
     def resets_inside(self) -> bool:
-        """The host resets the metrics."""
+        """Always False: the host resets the metrics."""
         return False
 
     def budget(self) -> int:
-        """Steps for the next call; the same in every worker."""
+        """Steps for the next call; equal on every worker."""
         if self._seconds_per_step is None:
             return 1
         in_time = int(SECONDS_PER_CALL / self._seconds_per_step)
         return max(1, min(in_time, GROWTH * self._largest))
 
-    def prepare(self, batches: BatchSpec) -> Any:
-        """Make the Variables, and the program."""
+    def prepare(self, batch_spec: BatchSpec) -> Any:
+        """Create the Variables and the program."""
         self.programs.follow()
         with self.workers.strategy.scope():
-            build(self.learner, batches)
+            build(self.learner, batch_spec)
         check_made_in_scope(self.learner, self.workers.strategy)
         check_losses(self.learner)
         network = getattr(self.learner, "network", self.learner)
         self.workers.assert_same_on_all(weights=[tuple(v.shape) for v in network.variables])
-        return self._program_of(self.step, batches)
+        return self._program_of(self.step, batch_spec)
 
     def run(
         self, chunk: Chunk, *, epochs: int = 1, test: bool = False
     ) -> tuple[list[Logs], list[Logs]]:
-        """Run a call; its logs, and those of the test after it."""
+        """Run a chunk; return its logs, and those of the test after it."""
         assert epochs == 1
         started = time.perf_counter()
         program = self._program_of(self.step, chunk.batch_spec)
@@ -240,16 +241,16 @@ class DistributedRunner(Runner):
             return [logs], []
         self.learner.reset_metrics()
         tested = self._program_of("test_step", self.inside.batch_spec)
-        return [logs], [tested(local_slice(self.inside.whole(range(1)), self.workers))]
+        return [logs], [tested(local_slice(self.inside, self.workers))]
 
-    def _program_of(self, step: str, batches: BatchSpec) -> DistributedProgram:
+    def _program_of(self, step: str, batch_spec: BatchSpec) -> DistributedProgram:
         return self.programs.cached(
-            ("workers", step, batches.key),
-            lambda: DistributedProgram(self.workers, self.learner, step, batches),
+            ("workers", step, batch_spec.key),
+            lambda: DistributedProgram(self.workers, self.learner, step, batch_spec),
         )
 
     def _average(self) -> None:
-        """What each replica has seen by itself (moving averages) becomes the mean."""
+        """Average the values that each replica computes by itself (moving averages)."""
         averaged = [
             variable
             for variable in untrained_variables(self.learner)
@@ -266,26 +267,11 @@ class DistributedRunner(Runner):
         )
 
 
-def check_driver(wanted: FitDriver) -> None:
-    """A driver that several workers have.
+def check_distributed_driver(wanted: FitDriver) -> None:
+    """Check that several workers can use a driver.
 
     Raises:
-        InputError: it is another one.
+        InputError: they cannot.
     """
     if wanted not in ("auto", "graph"):
         raise InputError(f"several workers train with driver='graph'; got {wanted!r}")
-
-
-def make_runner(
-    programs: Programs,
-    step: str,
-    *,
-    wanted: FitDriver,
-    driver: Driver,
-    inside: ArrayFeed | None = None,
-) -> Runner:
-    """What runs the steps of a learner, here or on all workers; see `Runner`."""
-    workers = workers_of(getattr(programs.learner, "network", programs.learner))
-    if not isinstance(workers, WorkerGroup):
-        return Runner(programs, step, wanted=wanted, driver=driver, inside=inside)
-    return DistributedRunner(workers, programs, step, wanted=wanted, inside=inside)

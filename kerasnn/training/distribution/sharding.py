@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
+from kerasnn.training.compiled.chunks import Budget, Chunk, Feed, FreshFeed
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.distribution.workers import SingleProcess, WorkerGroup
 from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.feeds.chunks import Budget, Chunk, Feed, FreshFeed
 from kerasnn.training.feeds.row_source import Leaves, RowSource, structure_of, whole_batches
 from kerasnn.training.feeds.shard_feed import (
     GROUPS_AHEAD,

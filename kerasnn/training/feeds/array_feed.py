@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnn.training.compiled.chunks import Budget, Chunk
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
-from kerasnn.training.feeds.chunks import Budget, Chunk
 from kerasnn.training.feeds.keras_iterator import RAN_OUT
 from kerasnn.training.plan import EpochPlan
 
@@ -19,10 +19,10 @@ class ArrayFeed:
     Args:
         data: x, (x, y) or (x, y, sample_weight) of tensors.
         plan: batches and row orders.
-        steps_per_epoch: batches of an epoch, if it is not one pass over the rows: the
-            position then persists over epochs, as Keras has it.
+        steps_per_epoch: batches of an epoch, if it is not one pass over the rows; the
+            position then continues across epochs, as in Keras.
         steps_per_execution: the steps of an epoch are rounded up to a multiple of it.
-        planned: epochs that one call has room for.
+        planned: maximum number of epochs of one call.
     """
 
     def __init__(
@@ -49,43 +49,43 @@ class ArrayFeed:
 
     @property
     def steps(self) -> int:
-        """BatchSpec of an epoch."""
+        """Number of batches of an epoch."""
         return self._steps_per_epoch or self.plan.steps
 
     def blocks(self, passes: range) -> Tensors:
-        """The row numbers of some passes; the last ones asked for are kept."""
+        """Return the row numbers of some passes; the last result is cached."""
         if self._blocks[0] != passes:
             blocks = self.plan.blocks(passes, self.planned)
             self._blocks = passes, [tf.constant(block) for block in blocks]
         return self._blocks[1]
 
     def whole(self, passes: range) -> Chunk:
-        """Whole epochs in one call; without `steps_per_epoch` an epoch is a pass."""
+        """Return whole passes as one chunk."""
         blocks = self.blocks(passes)
         return Chunk(self.batch_spec, self.rows, blocks, 0, self.plan.steps, first_step=0)
 
     def check_with(self, check: Callable[[Any], None]) -> None:
-        """Check the rows."""
+        """Check all rows now."""
         check(self.data)
 
     def reset(self) -> None:
-        """Back to the first row."""
+        """Return to the first row."""
         self._pass = self._step = 0
 
     @property
     def position(self) -> tuple[int, ...]:
-        """The pass and its step, where an epoch is not a pass."""
+        """The pass and its step, if an epoch is not a pass."""
         return () if self._steps_per_epoch is None else (self._pass, self._step)
 
     def seek(self, position: tuple[int, ...]) -> None:
-        """To the place that `position` told."""
+        """Seek to a position that `position` returned."""
         if position:
             self._pass, self._step = position
 
     def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Chunk]:
-        """The calls of one epoch."""
+        """Cut one epoch into chunks; see `Feed`."""
         if self._steps_per_epoch is None:
             self._pass, self._step = epoch, done
         wanted = -(-self.steps // self._execution) * self._execution
@@ -97,7 +97,7 @@ class ArrayFeed:
                         warnings.warn(RAN_OUT, stacklevel=2)
                     return
             count = min(budget(), wanted - done, self.plan.steps - self._step)
-            call = Chunk(
+            chunk = Chunk(
                 self.batch_spec,
                 self.rows,
                 self.blocks(range(self._pass, self._pass + 1)),
@@ -105,6 +105,6 @@ class ArrayFeed:
                 self._step + count,
                 first_step=done,
             )
-            self._step += count  # before the call is run: `position` tells what follows it
+            self._step += count  # before it runs: `position` is what follows
             done += count
-            yield call
+            yield chunk

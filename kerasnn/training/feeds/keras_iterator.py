@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasnn.training import keras_names
-from kerasnn.training.fallback import NeedsKerasError
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.feeds.row_source import RowSource, adapted
 from kerasnn.training.plan import EpochPlan
 
@@ -21,13 +21,13 @@ RAN_OUT = (
 
 
 class Executions(keras_names.EpochIterator):
-    """Keras's iterator, giving the batches of one execution at a time, as under TensorFlow.
+    """Keras's iterator, one execution at a time, as under TensorFlow.
 
-    It counts batches, remembers the position over epochs, and warns when data run out.
+    It counts batches, keeps the position across epochs, and warns when data run out.
     """
 
     def __next__(self) -> tuple[int, int, list[Any]]:
-        """First and last step of an execution, and its batches."""
+        """Return first and last step of an execution, and its batches."""
         first, last, iterator = next(self._epoch_iterator)
         batches = list(itertools.islice(iterator, self.steps_per_execution))
         if not batches:
@@ -40,10 +40,10 @@ class Executions(keras_names.EpochIterator):
 def keras_iterator(
     model: keras.Model, data: tuple[Any, Any, Any], **arguments: Any
 ) -> Executions:
-    """Keras's iterator over these rows.
+    """Return Keras's iterator over x, y and sample_weight.
 
     Raises:
-        InputError: rows from disk come with other rows.
+        InputError: rows from disk are combined with other arrays.
     """
     x, y, sample_weight = data
     if isinstance(x, RowSource):
@@ -65,7 +65,7 @@ def keras_iterator(
 
 
 class PlannedRows(keras_names.DataAdapter):
-    """Rows too large to be copied, as a stream of the batches of a plan.
+    """Rows too large to be copied, read as the batches of a plan.
 
     Args:
         data: nested NumPy arrays; memory maps are read batch by batch.
@@ -90,7 +90,7 @@ class PlannedRows(keras_names.DataAdapter):
 
     @property
     def num_batches(self) -> int:
-        """BatchSpec of an epoch."""
+        """Number of batches of an epoch."""
         return self.plan.steps
 
     @property
@@ -100,7 +100,11 @@ class PlannedRows(keras_names.DataAdapter):
 
 
 def dense(leaf: Any) -> Any:
-    """A leaf as a NumPy array or tensor."""
+    """Return a leaf as a NumPy array, a tensor, or the spec of one.
+
+    Raises:
+        NeedsKerasError: it is ragged, sparse, or holds objects.
+    """
     if leaf is None or isinstance(leaf, tf.Tensor):
         return leaf
     if isinstance(leaf, tf.TensorSpec) and (leaf.dtype.is_numeric or leaf.dtype.is_bool):

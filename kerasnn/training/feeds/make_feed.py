@@ -1,41 +1,41 @@
-"""Where the loop's rows come from: memory, or a stream of batches.
+"""Chooses the feed for the data of a fit: rows in memory, on disk, or a stream of batches.
 
-A feed cuts an epoch into calls of the compiled loop. In memory a call is any part of the
-epoch and moves nothing but row numbers; from a stream it is a stage, some batches of equal
-shape laid side by side.
+In memory a chunk is any part of an epoch, and only row numbers move. From a stream it is a
+stage: batches of equal shape, joined into one array.
 """
 
 import keras
 import numpy as np
 
 from kerasnn.training import keras_names
+from kerasnn.training.compiled.chunks import Feed
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.specs import DataStructure
-from kerasnn.training.fallback import NeedsKerasError
 from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.feeds.chunks import Feed
 from kerasnn.training.feeds.keras_iterator import Executions, PlannedRows, dense
 from kerasnn.training.feeds.row_source import RowsFromDisk
 from kerasnn.training.feeds.shard_feed import ShardFeed
 from kerasnn.training.feeds.stream_feed import StreamFeed
 from kerasnn.training.plan import epochs_planned, keras_plan
 
-# NumPy rows beyond this are not copied to a tensor but read batch by batch: a gather from
-# a table far larger than the cache is slow under XLA as well.
+# Larger NumPy arrays are not copied to a tensor but read batch by batch: a gather from an
+# array far larger than the cache is slow under XLA too.
 ROWS_BYTES = 2**28
 
 
 def make_feed(
     iterator: Executions, *, seed: int | None = None, several_epochs: bool = False
 ) -> Feed:
-    """The feed of Keras's iterator: rows in memory, or its batches.
+    """Return the feed for the data of Keras's iterator.
 
     Args:
-        iterator: not yet begun.
+        iterator: has not been read yet.
         seed: of the row orders. None draws one from NumPy's global generator.
-        several_epochs: whether a call may run several epochs.
+        several_epochs: whether one call may run several epochs.
 
     Raises:
-        NeedsKerasError: the rows cannot be gathered: ragged, sparse, objects, none.
+        NeedsKerasError: the rows cannot be gathered: they are ragged, sparse or objects,
+            or there are none.
     """
     adapter = iterator.data_adapter
     execution = iterator.steps_per_execution

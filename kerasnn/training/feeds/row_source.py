@@ -220,7 +220,7 @@ class RowsFromDisk(keras_names.DataAdapter):
 
     @property
     def num_batches(self) -> int:
-        """BatchSpec of an epoch."""
+        """Batches of an epoch."""
         return math.ceil(self.source.n_rows / self._batch_size)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.training.compiled.chunks import Budget, Chunk, FreshFeed
 from kerasnn.training.compiled.specs import BatchSpec
-from kerasnn.training.feeds.chunks import Budget, Chunk, FreshFeed
 from kerasnn.training.feeds.row_source import (
     Buffers,
     RowOrder,

@@ -9,25 +9,21 @@ import numpy as np
 import tensorflow as tf
 
 from kerasnn.training import keras_names
+from kerasnn.training.compiled.chunks import Budget, Chunk
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
-from kerasnn.training.fallback import NeedsKerasError
-from kerasnn.training.feeds.chunks import Budget, Chunk
 from kerasnn.training.feeds.keras_iterator import Executions, PlannedRows, dense
 
 STAGE_BATCHES = 32
-
-
-SECONDS_PER_STAGE = 0.25  # a slow producer is not waited for longer
-
-
 STAGE_BYTES = 2**25
+SECONDS_PER_STAGE = 0.25  # the longest wait for a slow producer
 
 
 class StreamFeed:
-    """BatchSpec that come one after the other: `tf.data`, generators, `PyDataset`, loaders.
+    """A stream of batches: `tf.data`, generators, `PyDataset`, loaders.
 
     Args:
-        iterator: which counts batches and warns when they run out.
+        iterator: counts batches, and warns when they run out.
     """
 
     def __init__(self, iterator: Executions) -> None:
@@ -44,39 +40,36 @@ class StreamFeed:
 
     @property
     def steps(self) -> int | None:
-        """BatchSpec of an epoch, if that is known."""
+        """Number of batches of an epoch, if it is known."""
         return self.iterator.num_batches
 
     def check_with(self, check: Callable[[Any], None]) -> None:
-        """Check each batch, when it comes."""
+        """Have each batch checked as it is read."""
         self._check = check
 
     def reset(self) -> None:
-        """Back to the beginning, where the data can be read again."""
+        """Return to the first batch, if the data can be read again."""
         self.iterator.reset()
 
     @property
     def position(self) -> tuple[int, ...]:
-        """The epochs that were drawn; () where any one of them can be drawn directly."""
+        """The number of epochs read; () if any epoch can be read directly."""
         return () if self._planned else (self._epochs_drawn,)
 
     def seek(self, position: tuple[int, ...]) -> None:
-        """To the place that `position` told: these epochs are drawn, and dropped.
-
-        What a pipeline shuffles depends on all that was drawn from it before.
-        """
+        """Read and drop epochs: a pipeline's shuffle depends on all reads before."""
         for _ in range(position[0] if position else 0):
             for _ in self._executions(0):
                 pass
 
     @property
     def _planned(self) -> bool:
-        """Whether each epoch can be drawn directly."""
+        """Whether any epoch can be read directly."""
         planned = isinstance(self.iterator.data_adapter, PlannedRows)
         return planned and self.iterator.steps_per_epoch is None
 
     def _executions(self, done: int) -> Iterator[list[Any]]:
-        """The batches of each execution of an epoch, after so many that are dropped."""
+        """Yield the batches of each execution of an epoch, after `done` batches."""
         iterator = iter(self.iterator)
         while (execution := next(iterator, None)) is not None:
             batches = execution[2]
@@ -89,7 +82,7 @@ class StreamFeed:
     def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Chunk]:
-        """The calls of one epoch."""
+        """Cut one epoch into chunks; see `Feed`."""
         if self._planned:
             self.iterator.data_adapter.epoch = epoch
         stage: list[Tensors] = []
@@ -128,7 +121,7 @@ class StreamFeed:
         starts_execution: bool,
         ends_execution: bool = True,
     ) -> Chunk:
-        """One call for batches of equal shape, in a stage that has room for more."""
+        """Return a chunk of batches of equal shape, padded to the size of a stage."""
         assert self.batch_spec is not None
         count, width = len(stage), len(stage[0][0])
         self._width = self._width or width
@@ -150,7 +143,7 @@ class StreamFeed:
         )
 
     def _arrays(self, batch: Any) -> Tensors:
-        """The leaves of a batch, in the types of the first one."""
+        """Return the leaves of a batch, cast to the types of the first batch."""
         leaves = [np.asarray(leaf) for leaf in DataStructure.flatten(batch)]
         if self.batch_spec is None:
             return leaves
@@ -158,7 +151,7 @@ class StreamFeed:
         return [leaf.astype(t, copy=False) for leaf, t in zip(leaves, types, strict=True)]
 
     def _room(self, batch: Tensors) -> int:
-        """BatchSpec of a stage."""
+        """Return the number of batches of a stage."""
         size = sum(leaf.nbytes for leaf in batch)
         return max(1, min(STAGE_BATCHES, STAGE_BYTES // max(1, size)))
 
@@ -169,7 +162,7 @@ class StreamFeed:
         return BatchSpec.of(batch, [adapter.batch_size if fixed else None])
 
     def _follow(self, batch: Any) -> None:
-        """Learn the shapes of a batch: what differs between batches is not fixed."""
+        """Update the spec from a batch: dimensions that differ become None."""
         seen = self._look(batch)
         if self.batch_spec is None:
             self.batch_spec = seen
@@ -178,10 +171,10 @@ class StreamFeed:
 
 
 def _common(one: BatchSpec, other: BatchSpec) -> BatchSpec:
-    """BatchSpec like both: a dimension in which they differ is None.
+    """Return a spec for both kinds of batches; dimensions that differ are None.
 
     Raises:
-        NeedsKerasError: they differ in more than that.
+        NeedsKerasError: the number of dimensions differs.
     """
     tensors = []
     pairs = zip(one.tensors, other.tensors, strict=True)

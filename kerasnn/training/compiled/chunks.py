@@ -1,4 +1,4 @@
-"""What feeds give to the epochs: calls of the compiled loop."""
+"""Chunks, the steps that one compiled call runs, and the protocol of feeds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,54 +40,58 @@ class Chunk:
 
 
 class Feed(Protocol):
-    """What the epochs are made of; `batches` is None until the first one is seen."""
+    """The rows of a run, cut into chunks."""
 
     @property
     def batch_spec(self) -> BatchSpec | None:
-        """What its batches look like."""
+        """Shapes and types of the batches; None until the first batch is known."""
 
     @property
     def steps(self) -> int | None:
-        """BatchSpec of an epoch, if that is known."""
+        """Number of batches of an epoch, if it is known."""
 
     def check_with(self, check: Callable[[Any], None]) -> None:
-        """Check x, (x, y) or (x, y, sample_weight): all rows, or each batch in turn."""
+        """Have x, (x, y) or (x, y, sample_weight) checked: all rows, or batch by batch."""
 
     def reset(self) -> None:
-        """Back to the beginning."""
+        """Return to the first row."""
 
     @property
     def position(self) -> tuple[int, ...]:
-        """The place in data that do not begin anew with each epoch; else ()."""
+        """Position in a stream that continues across epochs; () if every epoch restarts."""
 
     def seek(self, position: tuple[int, ...]) -> None:
-        """To the place that `position` told."""
+        """Seek to a position that `position` returned."""
 
     def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Chunk]:
-        """The calls of one epoch; `by_batch`: each takes one execution, drawn just then.
+        """Cut one epoch into chunks.
 
-        `done`: steps of it that were taken before.
+        Args:
+            epoch: its number, from 0.
+            budget: returns the number of steps for the next chunk.
+            by_batch: whether a chunk is one execution, read just before it runs.
+            done: steps of the epoch that are complete.
         """
 
 
 class FreshFeed:
-    """What feeds have in common whose every epoch begins anew, wherever that is."""
+    """Base of feeds whose every epoch restarts the data."""
 
     _check: Callable[[Any], None] | None = None
 
     def check_with(self, check: Callable[[Any], None]) -> None:
-        """Check the rows, when they come."""
+        """Have the rows checked as they are read."""
         self._check = check
 
     def reset(self) -> None:
-        """There is nothing to go back from."""
+        """Do nothing: an epoch is found by its number."""
 
     @property
     def position(self) -> tuple[int, ...]:
-        """Nothing that an epoch depends on."""
+        """Always ()."""
         return ()
 
     def seek(self, position: tuple[int, ...]) -> None:
-        """An epoch is found by its number."""
+        """Do nothing: an epoch is found by its number."""

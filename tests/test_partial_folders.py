@@ -6,29 +6,31 @@ import sys
 
 import pytest
 
-from kerasnn import abandoned
+from kerasnn import partial_folders
 
 GONE = 2**22 + 1  # more than a process's number can be
 
 
-@pytest.mark.parametrize("kind", [abandoned.PARTIAL, "other-kind"])
+@pytest.mark.parametrize("kind", [partial_folders.PARTIAL, "other-kind"])
 def test_only_what_dead_processes_of_this_machine_left_goes(tmp_path, kind):
     stays = [
-        f"{abandoned.mark(os.getpid(), kind=kind)}x",
-        f"{abandoned.mark(os.getppid(), kind=kind)}x",
-        f"{abandoned.mark(1, kind=kind)}x",
+        f"{partial_folders.name_prefix(os.getpid(), kind=kind)}x",
+        f"{partial_folders.name_prefix(os.getppid(), kind=kind)}x",
+        f"{partial_folders.name_prefix(1, kind=kind)}x",
         f"{kind}-another.machine-{GONE}-x",
-        f"{abandoned.mark(GONE, kind='unlike')}x",
+        f"{partial_folders.name_prefix(GONE, kind='unlike')}x",
         f"{kind}-mine",
     ]
-    goes = [f"{abandoned.mark(number, kind=kind)}x" for number in (GONE, 2**70)]
+    goes = [
+        f"{partial_folders.name_prefix(number, kind=kind)}x" for number in (GONE, 2**70)
+    ]
     for name in stays + goes:
         (tmp_path / name).mkdir()
         (tmp_path / name / "half").touch()
-    made = abandoned.folder_beside(tmp_path, kind=kind)
+    made = partial_folders.folder_beside(tmp_path, kind=kind)
     assert sorted(os.listdir(tmp_path)) == sorted([*stays, made.name])
-    assert made.name.startswith(abandoned.mark(os.getpid(), kind=kind))
-    abandoned.remove(made)
+    assert made.name.startswith(partial_folders.name_prefix(os.getpid(), kind=kind))
+    partial_folders.remove(made)
     assert sorted(os.listdir(tmp_path)) == sorted(stays)
 
 
@@ -36,8 +38,8 @@ def test_what_a_process_killed_while_it_wrote_left_goes(tmp_path):
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from kerasnn import abandoned\n"
-        "print(abandoned.folder_beside(Path(sys.argv[1])).name, flush=True)\n"
+        "from kerasnn import partial_folders\n"
+        "print(partial_folders.folder_beside(Path(sys.argv[1])).name, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run(
@@ -45,5 +47,5 @@ def test_what_a_process_killed_while_it_wrote_left_goes(tmp_path):
     )
     assert done.returncode == -9
     assert os.listdir(tmp_path) == [done.stdout.strip()]
-    made = abandoned.folder_beside(tmp_path)
+    made = partial_folders.folder_beside(tmp_path)
     assert os.listdir(tmp_path) == [made.name]

@@ -1,8 +1,7 @@
-"""What a process was writing when it was killed: known by its name, and removed.
+"""Temporary folders, renamed into place when complete; removes those of killed processes.
 
-Whatever must be whole or absent is written beside, under a name that says which process
-of which machine does so, and renamed at the end. What is left of a process that is no
-more can be removed by the next one.
+The name of a temporary folder contains the machine and the process that writes it. When a
+process has been killed the next one removes what it left.
 """
 
 import os
@@ -18,26 +17,24 @@ ROWS = "kerasnn-rows"  # rows on disk that only one call needs
 
 
 def folder_beside(folder: Path, *, kind: str = PARTIAL) -> Path:
-    """A new folder in this one, for what this process is about to write.
-
-    What processes of this machine left that were killed is removed before.
+    """Make a temporary folder, and remove those of killed processes of this machine.
 
     Args:
-        folder: is there.
-        kind: how the name begins.
+        folder: the parent folder; it exists.
+        kind: the start of the name.
 
     Raises:
         OSError: the folder cannot be written to.
     """
     _remove_abandoned(folder, kind)
-    return Path(tempfile.mkdtemp(prefix=mark(os.getpid(), kind=kind), dir=folder))
+    return Path(tempfile.mkdtemp(prefix=name_prefix(os.getpid(), kind=kind), dir=folder))
 
 
 def temporary_folder(kind: str) -> Path:
-    """A new folder for temporary files, which the environment's TMPDIR can name.
+    """Make a folder among the temporary files (TMPDIR).
 
     Args:
-        kind: how the name begins.
+        kind: the start of the name.
 
     Raises:
         InputError: it cannot be written to.
@@ -52,18 +49,18 @@ def temporary_folder(kind: str) -> Path:
         ) from None
 
 
-def mark(process: int, *, kind: str = PARTIAL) -> str:
-    """How the names of a process's half-written folders begin."""
+def name_prefix(process: int, *, kind: str = PARTIAL) -> str:
+    """Return the start of the names of a process's temporary folders."""
     return f"{kind}-{socket.gethostname()}-{process}-"
 
 
 def remove(folder: Path) -> None:
-    """Take away what `folder_beside` gave, with all that is in it."""
+    """Remove a folder and its contents."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_abandoned(folder: Path, kind: str) -> None:
-    start = mark(0, kind=kind).removesuffix("0-")
+    start = name_prefix(0, kind=kind).removesuffix("0-")
     for path in folder.glob(f"{start}*"):
         process = path.name.removeprefix(start).split("-")[0]
         if process.isdecimal() and not _runs(int(process)):
@@ -71,7 +68,7 @@ def _remove_abandoned(folder: Path, kind: str) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether there is such a process on this machine; True where that is not known."""
+    """Whether a process runs on this machine; True where that is unknown."""
     if os.name != "posix":
         return True  # there signal 0 is another's
     try:

@@ -1,0 +1,1 @@
+"""Paths in place of arrays: `fit`, `evaluate` and `predict` of files with tables."""
