@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets import Column, Schema, checked_table, input_names, raw_columns
-from kerasnn.datasets.names import check_names, shortened
+from kerasnn.datasets.names import check_names, list_names
 from kerasnn.errors import InputError
 from kerasnn.serving.client.signature import Signature, Tensor
 
@@ -144,7 +144,7 @@ def _check_count(width: int | None, present: Sequence[str]) -> None:
         raise InputError(
             f"the model takes {width} numbers a row, and its server does not tell their"
             f" names: the table must have these {width} columns alone, in the order of the"
-            f" training; it has {len(present)}: {shortened(present)}"
+            f" training; it has {len(present)}: {list_names(present)}"
         )
 
 
