@@ -24,14 +24,14 @@ from kerasnn import estimators, models, tables, training
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.ensembles import groups as member_groups
+from kerasnn.ensembles import train_on_disk
+from kerasnn.ensembles.compiled_learners import learner_of_shape
+from kerasnn.ensembles.groups import MemberGroups
 from kerasnn.errors import InputError
-from kerasnn.estimators import train_on_disk
-from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.tables import streamed
-from kerasnn.training import member_groups
 from kerasnn.training.distribution import checkpoints as distributed_checkpoints
 from kerasnn.training.distribution.checkpoints import ChiefFolder
-from kerasnn.training.member_groups import MemberGroups
 
 ROWS = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
 LABELS = (ROWS @ np.arange(6) > 0).astype(np.int32) + (ROWS[:, 0] > 1)

@@ -18,6 +18,7 @@ ROOMS = [
     {"preprocessing"},
     {"models"},
     {"training"},
+    {"ensembles"},
     {"saving"},
     {"estimators"},
     {"reports"},
@@ -39,6 +40,7 @@ FORBIDDEN = {
     "metrics": {"pandas", "kerasnn.datasets"},
     "models": {"pandas", "kerasnn.datasets"},
     "training": {"pandas", "kerasnn.datasets"},
+    "ensembles": {"pandas", "kerasnn.datasets", "kerasnn.preprocessing"},
     "remote": {"tensorflow", "keras", "sklearn"},
     # It starts fast, and serves any SavedModel.
     "serving": {"pandas", "keras", "sklearn", "matplotlib", "kerasnn.datasets"}

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import kerasnn
 from kerasnn import InputError, NetworkClassifier, NetworkRegressor, NonFiniteLossError
 from kerasnn.datasets import infer_schema
-from kerasnn.estimators import train_jobs
+from kerasnn.ensembles import train as train_jobs
 
 SMALL = {
     "members": 2,

@@ -9,12 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn.layers import raw_variables
-from kerasnn.models import TabularNetwork
-from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.compiled.runner import Runner
-from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.member_adam import (
+from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.optimizer import (
     BETA_1,
     BETA_2,
     EPSILON,
@@ -23,8 +19,12 @@ from kerasnn.training.member_adam import (
     cyclic_rate,
     flat_then_cosine,
 )
-from kerasnn.training.member_plan import BatchShape, member_plan
-from kerasnn.training.members import MemberLearner, member_weights
+from kerasnn.ensembles.plan import BatchShape, member_plan
+from kerasnn.layers import raw_variables
+from kerasnn.models import TabularNetwork
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.runner import Runner
+from kerasnn.training.feeds.array_feed import ArrayFeed
 
 # --- the optimizer ----------------------------------------------------------------
 
@@ -381,7 +381,7 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
     learner = MemberLearner(network, cycles=1, smoothing=0.0, drops=False)
     rows = np.array([np.arange(20), np.arange(20, 40), np.arange(10, 30)], np.int32)
     expected = network.member_outputs(x[rows], codes[rows])
-    monkeypatch.setattr("kerasnn.training.members.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("kerasnn.ensembles.learner.ROWS_AT_ONCE", 7)
     outputs = learner.outputs_for(tf.constant(x), tf.constant(codes), rows)
     assert outputs.shape == (3, 20, 3)
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)

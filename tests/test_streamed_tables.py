@@ -13,15 +13,15 @@ from kerasnn import tables
 from kerasnn.datasets import as_table, infer_schema, open_shards
 from kerasnn.datasets.shards import write_shards
 from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.ensembles import train_on_disk
+from kerasnn.ensembles.compiled_learners import learner_of_shape
+from kerasnn.ensembles.groups import MemberGroups
+from kerasnn.ensembles.train_on_disk import DiskJob
 from kerasnn.errors import InputError
-from kerasnn.estimators import train_on_disk
-from kerasnn.estimators.disk_job import DiskJob
-from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import load
 from kerasnn.tables import files, streamed, survey
 from kerasnn.tables.job import predictions
-from kerasnn.training.member_groups import MemberGroups
 from tests.deaths import Killed
 from tests.test_saver import same
 
@@ -363,7 +363,7 @@ def test_it_learns_measures_and_is_saved(small, target, tmp_path):
 def test_from_every_checkpoint_it_ends_at_the_same_bits(
     small, target, die_after, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kerasnn.training.member_groups.ROWS_PER_CALL", 1000)
+    monkeypatch.setattr("kerasnn.ensembles.groups.ROWS_PER_CALL", 1000)
     made().to_parquet(tmp_path / "rows.parquet")
     rows = read(tmp_path / "rows.parquet", target)
     whole = tables.fit(rows, **SETTINGS).estimator
@@ -389,7 +389,7 @@ def json_of_newest(folder):
 
 
 def test_its_time_may_be_up_in_the_middle_of_an_epoch(file, small, monkeypatch):
-    monkeypatch.setattr("kerasnn.training.member_groups.ROWS_PER_CALL", 1000)
+    monkeypatch.setattr("kerasnn.ensembles.groups.ROWS_PER_CALL", 1000)
     fitted = tables.fit(read(file), **{**SETTINGS, "epochs": 500}, time_limit=1e-3)
     assert fitted.estimator.n_epochs_ == fitted.estimator.best_epoch_ == 1
     assert tables.measure(fitted).metrics["log_loss"] < 1

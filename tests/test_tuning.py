@@ -13,8 +13,8 @@ import pytest
 
 import kerasnn
 from kerasnn import NetworkClassifier, NetworkRegressor
+from kerasnn.ensembles import compiled_learners as learners
 from kerasnn.errors import InputError
-from kerasnn.estimators import learners
 from kerasnn.tuning import default_space, journal
 from kerasnn.tuning.journal import quiet_optuna
 

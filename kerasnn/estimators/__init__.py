@@ -6,10 +6,10 @@ train_jobs   training ensembles side by side in one compiled loop
 held_out     what the rows say that a member did not learn from
 """
 
+from kerasnn.ensembles.recipe import Recipe, default_recipe
 from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.estimators.classifier import NetworkClassifier
 from kerasnn.estimators.cross_validation import cross_validate
-from kerasnn.estimators.recipe import Recipe, default_recipe
 from kerasnn.estimators.regressor import NetworkRegressor
 
 __all__ = [

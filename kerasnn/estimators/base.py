@@ -17,14 +17,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing, TabularTask
 from kerasnn.datasets import Schema, Target, as_table, checked_table, infer_schema
+from kerasnn.ensembles.overrides import checked_driver, checked_wishes
+from kerasnn.ensembles.recipe import disk_recipe, recipe_for
+from kerasnn.ensembles.sharding import ensemble_workers
+from kerasnn.ensembles.task import Job
+from kerasnn.ensembles.train import Progress, Trained, train_jobs
+from kerasnn.ensembles.train_on_disk import Learned, train_on_disk
 from kerasnn.errors import InputError
-from kerasnn.estimators.disk_job import Learned, PreparedTable, TableOnDisk
-from kerasnn.estimators.job import Job
-from kerasnn.estimators.recipe import disk_recipe, recipe_for
-from kerasnn.estimators.row_weights import row_weights
-from kerasnn.estimators.settings import checked_driver, checked_wishes
-from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
-from kerasnn.estimators.train_on_disk import train_on_disk
+from kerasnn.estimators.sample_weights import row_weights
+from kerasnn.estimators.table_on_disk import PreparedTable, TableOnDisk
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
@@ -32,7 +33,6 @@ from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN, RunChe
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 from kerasnn.training.distribution.runner import check_driver
 from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.member_dealing import ensemble_workers
 
 ROWS_AT_ONCE = 4096  # of a prediction
 

@@ -23,10 +23,11 @@ from kerasnn.choices import (
     TabularTask,
 )
 from kerasnn.datasets import Schema, Target, category_text
+from kerasnn.ensembles.train import Progress
+from kerasnn.ensembles.train_on_disk import Learned
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
-from kerasnn.estimators.disk_job import Learned, PreparedTable
-from kerasnn.estimators.train_jobs import Progress
+from kerasnn.estimators.table_on_disk import PreparedTable
 from kerasnn.models import TabularNetwork
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 

@@ -12,10 +12,10 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import BaseCrossValidator, check_cv
 
 from kerasnn.datasets import as_table
+from kerasnn.ensembles.overrides import checked_driver
+from kerasnn.ensembles.train import train_jobs
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
-from kerasnn.estimators.settings import checked_driver
-from kerasnn.estimators.train_jobs import train_jobs
 
 
 def cross_validate(

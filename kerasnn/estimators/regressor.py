@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_consistent_length
 
 from kerasnn.choices import TabularTask
 from kerasnn.datasets import Schema, Target
+from kerasnn.ensembles.train_on_disk import Learned
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
-from kerasnn.estimators.disk_job import Learned, PreparedTable
+from kerasnn.estimators.table_on_disk import PreparedTable
 from kerasnn.models import TabularNetwork
 
 LARGEST = 1e37  # of a target; float32 ends at 3.4e38

@@ -11,9 +11,10 @@ import tensorflow as tf
 from kerasnn import reports, saving
 from kerasnn.choices import FitDriver, NumericEmbedding, Task
 from kerasnn.datasets import checked_table
+from kerasnn.ensembles.sharding import ensemble_workers
+from kerasnn.ensembles.train import Progress
 from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
-from kerasnn.estimators.train_jobs import Progress
 from kerasnn.reports import Score
 from kerasnn.tables.files import are_large
 from kerasnn.tables.outcome import Fitted, Outcome
@@ -21,7 +22,6 @@ from kerasnn.tables.report import table_page
 from kerasnn.tables.rows import Array, Rows, read_rows, target_values
 from kerasnn.tables.streamed import StreamedRows, rows_folder, stream_rows
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
-from kerasnn.training.member_dealing import ensemble_workers
 
 
 def train_table(

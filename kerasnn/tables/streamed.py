@@ -36,7 +36,7 @@ from kerasnn.datasets.readings import plain_numbers
 from kerasnn.datasets.shards import ROWS_PER_SHARD
 from kerasnn.datasets.table_files import is_csv, table_files
 from kerasnn.errors import InputError
-from kerasnn.estimators.disk_job import TableOnDisk
+from kerasnn.estimators.table_on_disk import TableOnDisk
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.ranges import Moments, Ranges

@@ -12,9 +12,9 @@ from typing import Any
 from optuna.trial import Trial
 
 from kerasnn.choices import TabularTask
+from kerasnn.ensembles.overrides import WISHES
 from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkEstimator, default_recipe
-from kerasnn.estimators.settings import WISHES
 
 Settings = dict[str, Any]
 Suggest = Callable[[Trial], Mapping[str, Any]]

@@ -17,9 +17,9 @@ from sklearn.base import is_classifier
 
 from kerasnn.choices import TabularTask
 from kerasnn.datasets import as_table
+from kerasnn.ensembles.compiled_learners import keeping_learners
 from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.estimators import NetworkEstimator, default_recipe
-from kerasnn.estimators.learners import keeping_learners
 from kerasnn.manifest import data_fingerprint
 from kerasnn.tuning.journal import (
     OrderedSampler,

@@ -12,14 +12,10 @@ from numpy.typing import NDArray
 from kerasnn.choices import TabularTask
 from kerasnn.datasets import Schema, Shards, ShuffledShards, Target, checked_table
 from kerasnn.datasets.counting import ColumnCounts
-from kerasnn.estimators.job import Job
-from kerasnn.estimators.recipe import Recipe
+from kerasnn.ensembles.recipe import Recipe
+from kerasnn.ensembles.task import Job
+from kerasnn.ensembles.train_on_disk import DiskJob, Learned
 from kerasnn.preprocessing import Prepared, Preprocessor
-from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.member_groups import MemberGroups, Rows
-
-# From "y" of the shards to what a step takes: [rows] labels, or [rows, 1] standardised.
-Learned = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ class PreparedTable:
         task: TabularTask,
         recipe: Recipe,
         seed: int,
-    ) -> "DiskJob":
+    ) -> DiskJob:
         """The job of an ensemble."""
         n_rows = len(self.held_out.x)
         judged = Job(
@@ -129,40 +125,9 @@ class PreparedTable:
             seed=seed,
         )
         rows = ShuffledShards(self.shards, seed=seed)
-        return DiskJob(judged, rows, self.sample, learned, self.table.fingerprint)
-
-
-@dataclass(frozen=True)
-class DiskJob:
-    """What `train_on_disk` trains.
-
-    Attributes:
-        judged: the held-out rows, which tell how good the members are.
-        rows: to learn from, on disk.
-        sample: some of them, for the first weights.
-        learned: from targets as they lie there to what a step takes.
-        fingerprint: of the table.
-    """
-
-    judged: Job
-    rows: ShuffledShards
-    sample: Prepared
-    learned: Learned
-    fingerprint: str
-
-    def feed(self, workers: WorkerGroup | None = None) -> MemberGroups:
-        """The rows, for the loop; of a worker of a workers its own."""
-        return MemberGroups(
-            self.rows,
-            self.judged.member_seeds,
-            self.judged.recipe.batch_size,
-            self._rows_of,
-            place=(0, 1) if workers is None else (workers.worker, workers.n_workers),
+        return DiskJob(
+            judged, rows, self.sample.x, self.sample.codes, learned, self.table.fingerprint
         )
-
-    def _rows_of(self, data: tuple[Mapping[str, Any], NDArray[Any]]) -> Rows:
-        inputs, targets = data
-        return inputs["x"], inputs["codes"], self.learned(targets)
 
 
 def _with_ranges(schema: Schema, ranges: Mapping[str, list[Any]]) -> Schema:

@@ -14,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.ensembles.plan import BatchShape, spread
 from kerasnn.training.compiled.specs import BatchSpec
 from kerasnn.training.feeds.chunks import Chunk
 from kerasnn.training.feeds.row_source import Buffers, RowSource
 from kerasnn.training.feeds.shard_feed import ahead, shared_tensor
-from kerasnn.training.member_plan import BatchShape, spread
 
 ROWS_PER_CALL = 65_536  # of all members, about
 GROUPS_AHEAD = 1

@@ -8,10 +8,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasnn.ensembles.learner import MemberLearner
+from kerasnn.ensembles.sharding import AllRows, WorkerRows, ensemble_workers, rows_of
 from kerasnn.errors import InputError
 from kerasnn.models import TabularNetwork
-from kerasnn.training.member_dealing import AllRows, WorkerRows, ensemble_workers, rows_of
-from kerasnn.training.members import MemberLearner
 
 MEMBERS = 3
 

@@ -12,16 +12,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.choices import FitDriver
-from kerasnn.errors import NonFiniteLossError
-from kerasnn.estimators.held_out import (
+from kerasnn.ensembles.checkpoints import JobsSaver, settings_of
+from kerasnn.ensembles.compiled_learners import learner_of_shape
+from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.plan import member_plan
+from kerasnn.ensembles.task import Job
+from kerasnn.ensembles.validation import (
     HeldOutScore,
     held_out_answers,
     held_out_outputs,
     held_out_score,
 )
-from kerasnn.estimators.job import Job
-from kerasnn.estimators.learners import learner_of_shape
-from kerasnn.estimators.resume import JobsSaver, settings_of
+from kerasnn.errors import NonFiniteLossError
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.compiled.programs import programs_of
@@ -29,8 +31,6 @@ from kerasnn.training.compiled.runner import Runner
 from kerasnn.training.distribution.runner import check_driver
 from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.member_plan import member_plan
-from kerasnn.training.members import MemberLearner, member_weights
 from kerasnn.training.plan import epochs_planned
 
 # XLA takes about two seconds of one core to compile a step. It saves what TensorFlow needs

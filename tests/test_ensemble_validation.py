@@ -7,14 +7,14 @@ import pytest
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
-from kerasnn.estimators.held_out import (
+from kerasnn.ensembles.recipe import LARGE, SMALL, default_recipe
+from kerasnn.ensembles.task import Job, deal
+from kerasnn.ensembles.validation import (
     HeldOutScore,
     held_out_answers,
     held_out_outputs,
     held_out_score,
 )
-from kerasnn.estimators.job import Job, deal
-from kerasnn.estimators.recipe import LARGE, SMALL, default_recipe
 
 N = 4000
 

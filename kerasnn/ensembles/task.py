@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.choices import TabularTask
-from kerasnn.estimators.recipe import Recipe
+from kerasnn.ensembles.plan import BatchShape
+from kerasnn.ensembles.recipe import Recipe
 from kerasnn.models import TabularNetwork
-from kerasnn.training.member_plan import BatchShape
 
 RowNumbers = NDArray[np.int32]
 

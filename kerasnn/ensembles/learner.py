@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.ensembles.optimizer import MemberAdam, flat_then_cosine
+from kerasnn.ensembles.sharding import rows_of
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
 from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.member_adam import MemberAdam, flat_then_cosine
-from kerasnn.training.member_dealing import rows_of
 
 Data = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # x, codes, targets, weights
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
-from kerasnn.estimators.job import Job
+from kerasnn.ensembles.learner import MemberLearner
+from kerasnn.ensembles.task import Job
 from kerasnn.models import TabularNetwork
 from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.members import MemberLearner
 
 LEARNERS_KEPT = 4
 

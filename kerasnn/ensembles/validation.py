@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, log_softmax, logsumexp
 
 from kerasnn.choices import TabularTask
-from kerasnn.estimators.job import Job
+from kerasnn.ensembles.task import Job
 
 SHARPNESS_BOUNDS = (float(np.log(0.1)), float(np.log(4.0)))
 LIKELIHOOD_FLOOR = 1e-7  # a row that is wrong and sure costs no more than 16 nats

@@ -8,26 +8,66 @@ training can be saved, and its time be up, in the middle of an epoch.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.choices import FitDriver
+from kerasnn.ensembles.checkpoints import JobsSaver, settings_of
+from kerasnn.ensembles.compiled_learners import learner_of_shape
+from kerasnn.ensembles.groups import GroupSource, MemberGroups, Rows
+from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.task import Job
+from kerasnn.ensembles.train import Progress, Trained
+from kerasnn.ensembles.validation import held_out_outputs, held_out_score
 from kerasnn.errors import NonFiniteLossError
-from kerasnn.estimators.disk_job import DiskJob
-from kerasnn.estimators.held_out import held_out_outputs, held_out_score
-from kerasnn.estimators.learners import learner_of_shape
-from kerasnn.estimators.resume import JobsSaver, settings_of
-from kerasnn.estimators.train_jobs import Progress, Trained
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.compiled.runner import Runner
 from kerasnn.training.distribution.workers import WorkerGroup
 from kerasnn.training.feeds.chunks import Chunk
-from kerasnn.training.members import MemberLearner, member_weights
+
+# From "y" of the shards to what a step takes: [rows] labels, or [rows, 1] standardised.
+Learned = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class DiskJob:
+    """What `train_on_disk` trains.
+
+    Attributes:
+        judged: the held-out rows, which tell how good the members are.
+        rows: to learn from, on disk.
+        sample_x, sample_codes: some of them, for the first weights.
+        learned: from targets as they lie there to what a step takes.
+        fingerprint: of the table.
+    """
+
+    judged: Job
+    rows: GroupSource
+    sample_x: NDArray[np.float32]
+    sample_codes: NDArray[np.int32]
+    learned: Learned
+    fingerprint: str
+
+    def feed(self, workers: WorkerGroup | None = None) -> MemberGroups:
+        """The rows, for the loop; of a worker of a workers its own."""
+        return MemberGroups(
+            self.rows,
+            self.judged.member_seeds,
+            self.judged.recipe.batch_size,
+            self._rows_of,
+            place=(0, 1) if workers is None else (workers.worker, workers.n_workers),
+        )
+
+    def _rows_of(self, data: tuple[Mapping[str, Any], NDArray[Any]]) -> Rows:
+        inputs, targets = data
+        return inputs["x"], inputs["codes"], self.learned(targets)
 
 
 def train_on_disk(
@@ -126,9 +166,9 @@ class _DiskTraining:
     def _begin(self, learner: MemberLearner) -> Runner:
         """New weights, an optimizer that remembers nothing, and the loop."""
         seeds = self.job.judged.member_seeds
-        sample = [_some_rows(len(self.job.sample.x), seed) for seed in seeds]
+        sample = [_some_rows(len(self.job.sample_x), seed) for seed in seeds]
         learner.network.initialize(
-            self.job.sample.x[sample], self.job.sample.codes[sample], seeds
+            self.job.sample_x[sample], self.job.sample_codes[sample], seeds
         )
         learner.begin(
             seeds,

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from kerasnn.checkpoints import Checkpoint
 from kerasnn.choices import Driver
+from kerasnn.ensembles.learner import MemberLearner
+from kerasnn.ensembles.task import Job
+from kerasnn.ensembles.validation import HeldOutScore
 from kerasnn.errors import InterruptedFitError
-from kerasnn.estimators.held_out import HeldOutScore
-from kerasnn.estimators.job import Job
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training.checkpoints.run_checkpoints import (
@@ -23,10 +24,9 @@ from kerasnn.training.checkpoints.run_checkpoints import (
     assign_saved,
     name_of,
 )
-from kerasnn.training.members import MemberLearner
 
 if TYPE_CHECKING:
-    from kerasnn.estimators.train_jobs import Trained
+    from kerasnn.ensembles.train import Trained
 
 Arrays = dict[str, NDArray[Any]]
 
