@@ -1,74 +1,109 @@
-"""What was compiled for a shape of network, kept for the next fit of that shape."""
+"""A cache of compiled learners: the next fit of a network of the same shape reuses one."""
 
 import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
 from kerasnn.ensembles.learner import MemberLearner
-from kerasnn.ensembles.task import Job
+from kerasnn.ensembles.sharding import row_sharding
+from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.models import TabularNetwork
-from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
-LEARNERS_KEPT = 4
-
-_most = [LEARNERS_KEPT]  # of those that are kept, as each who asked for more has it
-_kept: OrderedDict[Any, MemberLearner] = OrderedDict()
-_lock = Lock()
+CACHE_SIZE = 4
 
 
-@contextlib.contextmanager
-def learner_of_shape(
-    job: Job, members: int, workers: WorkerGroup | None = None, *, own_batches: bool = False
-) -> Iterator[MemberLearner]:
-    """A learner for such a network; what was compiled for it before is used again.
-
-    It is nobody else's while it is in use: two threads that fit at once get two.
+class LearnerCache:
+    """The most recently used learners, by the shape of their network.
 
     Args:
-        job: of whose network.
-        members: of all jobs.
-        workers: workers that train it together; see `MemberLearner`.
-        own_batches: likewise.
+        size: largest number of learners.
     """
-    recipe = job.recipe
-    arguments = job.network_arguments(members)
-    own_batches = own_batches and workers is not None
-    settings = (recipe.cycles, recipe.smoothing, recipe.dropout > 0)
-    key = (repr(arguments), *settings, workers, own_batches)
-    with _lock:
-        learner = _kept.pop(key, None)
-    if learner is None:
-        learner = MemberLearner(
-            TabularNetwork(**arguments),
-            cycles=recipe.cycles,
-            smoothing=recipe.smoothing,
-            drops=recipe.dropout > 0,
-            workers=workers,
-            own_batches=own_batches,
-        )
-    try:
-        yield learner
-    finally:
-        with _lock:
-            _kept[key] = learner
-            _forget_oldest()
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._learners: OrderedDict[Any, MemberLearner] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def learners(self) -> list[MemberLearner]:
+        """The learners, the most recently used one last."""
+        return list(self._learners.values())
+
+    @contextlib.contextmanager
+    def borrow(
+        self,
+        task: EnsembleTask,
+        members: int,
+        workers: SingleProcess = ALONE,
+        *,
+        local_batches: bool = False,
+    ) -> Iterator[MemberLearner]:
+        """Take a learner out of the cache, or make a new one, and put it back afterwards.
+
+        Two threads that fit at the same time get two learners.
+
+        Args:
+            task: decides the shape of the network.
+            members: of all tasks that are trained together.
+            workers: see `MemberLearner`.
+            local_batches: see `MemberLearner`.
+        """
+        recipe = task.recipe
+        arguments = task.shape.arguments(recipe, members)
+        settings = (recipe.cycles, recipe.label_smoothing, recipe.dropout > 0)
+        sharding = type(row_sharding(workers, local_batches=local_batches))
+        key = (repr(arguments), *settings, workers, sharding)
+        with self._lock:
+            learner = self._learners.pop(key, None)
+        if learner is None:
+            learner = MemberLearner(
+                TabularNetwork(**arguments),
+                cycles=recipe.cycles,
+                label_smoothing=recipe.label_smoothing,
+                has_dropout=recipe.dropout > 0,
+                workers=workers,
+                local_batches=local_batches,
+            )
+        try:
+            yield learner
+        finally:
+            self._add({key: learner})
+
+    def take_all(self, other: "LearnerCache") -> None:
+        """Take the learners of another cache; the most recently used ones stay."""
+        with other._lock:
+            learners, other._learners = other._learners, OrderedDict()
+        self._add(learners)
+
+    def _add(self, learners: dict[Any, MemberLearner]) -> None:
+        with self._lock:
+            self._learners.update(learners)
+            while len(self._learners) > self.size:
+                self._learners.popitem(last=False)
+
+
+_shared = LearnerCache(CACHE_SIZE)
+_enlarged: ContextVar[LearnerCache | None] = ContextVar("enlarged_cache", default=None)
+
+
+def learner_cache() -> LearnerCache:
+    """Return the cache of the current context."""
+    cache = _enlarged.get()
+    return _shared if cache is None else cache
 
 
 @contextlib.contextmanager
-def keeping_learners(count: int) -> Iterator[None]:
-    """Inside this so many learners are kept, for fits of several shapes by turns."""
-    with _lock:
-        _most.append(count)
+def enlarged_cache(size: int) -> Iterator[LearnerCache]:
+    """Use a larger cache in this context, for fits of several shapes in turn."""
+    outer, cache = learner_cache(), LearnerCache(size)
+    cache.take_all(outer)
+    token = _enlarged.set(cache)
     try:
-        yield
+        yield cache
     finally:
-        with _lock:
-            _most.remove(count)
-            _forget_oldest()
-
-
-def _forget_oldest() -> None:
-    while len(_kept) > max(_most):
-        _kept.popitem(last=False)
+        _enlarged.reset(token)
+        outer.take_all(cache)

@@ -1,34 +1,45 @@
-"""The default recipe: every number that decides how a network for a table is trained.
+"""The default recipe: every setting that decides how a network for a table is trained.
 
-What was tried, and what each part gave, stands in docs/recipe.md.
+docs/recipe.md says what was tried, and what each part gave.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
 from kerasnn.errors import InputError
 
+Overrides = Mapping[str, Any]  # settings of a recipe that the user has set, by name
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an ensemble is made and trained.
+    """Settings of an ensemble and its training.
 
     Attributes:
-        members: networks; with folds a multiple of them.
-        folds: each member leaves one out, by which the epoch is chosen; 0: every member
-            learns from all rows, to the last epoch; 1: all leave the same rows out.
-        epochs, batch_size: of the training; batches are of equal size, at most so large.
-        learning_rate: the highest of the schedule.
+        members: networks of the ensemble; with folds a multiple of them.
+        folds: parts of the rows; each member leaves one out, which selects the epoch. 0:
+            every member learns from all rows, to the last epoch; 1: all members leave the
+            same rows out.
+        epochs: passes over the rows.
+        batch_size: largest number of rows in a batch; batches have equal size.
+        learning_rate: highest value of the schedule.
+        hidden_units: units of each hidden layer.
+        activation: of the hidden layers.
+        parametric_activation: whether each unit learns how much activation it applies.
+        embedding: of numbers.
+        scaled: whether each input of the first layer has a trained scale.
+        weight_sharing: between members.
         cycles: waves of the learning rate.
-        weight_decay, dropout: constant for half of the training, then down to zero.
-        smoothing: of the labels.
-        checks: how often the held-out rows are looked at.
-        calibrated: whether the sharpness of the probabilities is fitted to held-out rows.
-        standard_errors: an epoch that is worse than the best by less is as good; the last
-            of these is kept.
-        repeated_values: whether numbers that come back have a code each, as well.
+        weight_decay, dropout: constant for half of the training, then decreasing to zero.
+        label_smoothing: share of a label that is spread over all classes.
+        n_evaluations: evaluations of the validation rows in a training, about.
+        calibrate: whether the temperature of the probabilities is fitted.
+        standard_errors: an epoch counts as equal to the best one if it is worse by less
+            than this; the last one of equal epochs is kept.
+        frequent_value_codes: whether frequent values of a numeric column get codes too.
     """
 
     members: int
@@ -38,31 +49,32 @@ class Recipe:
     learning_rate: float
     hidden_units: tuple[int, ...]
     activation: Activation
-    curved: bool
+    parametric_activation: bool
     embedding: NumericEmbedding
     scaled: bool
-    sharing: Sharing
+    weight_sharing: Sharing
     cycles: int
     weight_decay: float
     dropout: float
-    smoothing: float
-    checks: int
-    calibrated: bool
+    label_smoothing: float
+    n_evaluations: int
+    calibrate: bool
     standard_errors: float
-    repeated_values: bool
+    frequent_value_codes: bool
 
     @property
     def repeats(self) -> int:
-        """How many times the rows are dealt into folds."""
+        """Number of times that the rows are divided into folds."""
         return self.members // self.folds if self.folds else 0
 
 
-SMALL, LARGE = 1_400, 10_000  # rows, from which other numbers have proved better
-ROWS_PASSED = 1_600_000  # by a member in all its epochs, about, of a large table
+SMALL, LARGE = 1_400, 10_000  # rows; other settings proved better beyond them
+ROWS_PASSED = 1_600_000  # rows that a member passes in all epochs, for a large table
+DISK_ROWS_PASSED = 16_000_000
 
 
 def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
-    """The recipe for so many rows."""
+    """Return the recipe for a number of training rows."""
     regression = task == "regression"
     small, large = n_rows < SMALL, n_rows >= LARGE
     return Recipe(
@@ -73,66 +85,58 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
         learning_rate=0.2 if regression else 0.04,
         hidden_units=(128, 128, 128) if small else (256, 256, 256),
         activation="mish" if regression and not small else "relu",
-        curved=regression and not small,
+        parametric_activation=regression and not small,
         embedding="periodic",
         scaled=True,
-        sharing="separate",
+        weight_sharing="separate",
         cycles=4,
         weight_decay=0.02,
         dropout=0.15,
-        smoothing=0.0 if small or large or regression else 0.1,
-        checks=32,
-        calibrated=True,
+        label_smoothing=0.0 if small or large or regression else 0.1,
+        n_evaluations=32,
+        calibrate=True,
         standard_errors=1.0 if small else 2.0,
-        repeated_values=large,
+        frequent_value_codes=large,
     )
 
 
-def with_wishes(recipe: Recipe, wishes: dict[str, Any]) -> Recipe:
-    """The recipe with what the user has set; "auto" leaves what it says."""
-    return dataclasses.replace(recipe, **{k: v for k, v in wishes.items() if v != "auto"})
-
-
-def recipe_for(task: TabularTask, n_rows: int, wishes: dict[str, Any]) -> Recipe:
-    """The default for so many rows in memory, with what the user has set.
+def memory_recipe(task: TabularTask, n_rows: int, overrides: Overrides) -> Recipe:
+    """Return the recipe for rows in memory, with the user's overrides.
 
     Raises:
-        InputError: there are more folds than rows, or members that are no multiple of them.
+        InputError: there are more folds than rows, or members are not a multiple of folds.
     """
     recipe = default_recipe(task, n_rows)
-    if "folds" in wishes and wishes["folds"] > n_rows:
+    if "folds" in overrides and overrides["folds"] > n_rows:
         raise InputError(
             f"folds must be at most the number of rows, {n_rows};"
-            f" got folds={wishes['folds']}"
+            f" got folds={overrides['folds']}"
         )
-    folds = wishes.get("folds", min(recipe.folds, n_rows))
-    members = wishes.get("members", recipe.members)
-    if "folds" not in wishes and "members" in wishes:
-        # As many folds as go into the members.
+    folds = overrides.get("folds", min(recipe.folds, n_rows))
+    members = overrides.get("members", recipe.members)
+    if "folds" not in overrides and "members" in overrides:
+        # The largest number of folds that divides the members.
         folds = max(f for f in range(folds + 1) if f != 1 and members % max(f, 1) == 0)
-    elif "members" not in wishes:
+    elif "members" not in overrides:
         members = max(members // folds, 1) * folds if folds else members
     if folds and members % folds:
         raise InputError(
             f"members must be a multiple of folds; got {members=} and {folds=}"
         )
-    return with_wishes(recipe, {**wishes, "folds": folds, "members": members})
+    return dataclasses.replace(recipe, **{**overrides, "folds": folds, "members": members})
 
 
-DISK_ROWS_PASSED = 16_000_000
-
-
-def disk_recipe(task: TabularTask, n_rows: int, wishes: dict[str, Any]) -> Recipe:
-    """The recipe for a table that is larger than memory, with what the user has set.
+def disk_recipe(task: TabularTask, n_rows: int, overrides: Overrides) -> Recipe:
+    """Return the recipe for rows on disk, with the user's overrides.
 
     Raises:
-        InputError: folds are asked for: such a table has one part that all leave out.
+        InputError: folds are set; all members leave out the same rows.
     """
-    if "folds" in wishes:
+    if "folds" in overrides:
         raise InputError(
             "folds must be 'auto' for a table that is read from disk: it has one part that"
-            f" no member learns from; got folds={wishes['folds']}"
+            f" no member learns from; got folds={overrides['folds']}"
         )
     usual = {"members": 4, "epochs": max(2, min(8, DISK_ROWS_PASSED // n_rows))}
     recipe = default_recipe(task, max(n_rows, LARGE))
-    return with_wishes(recipe, {**usual, **wishes, "folds": 1})
+    return dataclasses.replace(recipe, **{**usual, **overrides, "folds": 1})

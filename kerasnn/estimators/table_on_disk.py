@@ -1,4 +1,4 @@
-"""A table that is larger than memory: as it is given, prepared on disk, and as a job."""
+"""A table that is larger than memory: as it is given, and prepared as shards on disk."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -9,31 +9,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.choices import TabularTask
 from kerasnn.datasets import Schema, Shards, ShuffledShards, Target, checked_table
 from kerasnn.datasets.counting import ColumnCounts
 from kerasnn.ensembles.recipe import Recipe
-from kerasnn.ensembles.task import Job
-from kerasnn.ensembles.train_on_disk import DiskJob, Learned
+from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.preprocessing import Prepared, Preprocessor
 
 
 @dataclass(frozen=True)
 class TableOnDisk:
-    """A table that is read in blocks, as an estimator learns from it.
+    """A table that an estimator reads in blocks.
 
     Attributes:
-        schema: of all its rows, with the target.
-        sample: [rows, columns] raw rows to learn from, drawn at random.
-        counts: of each column, of all rows to learn from.
-        n_rows: rows to learn from.
-        held_out: [rows, columns] raw rows that no member learns from.
+        schema: of all rows, with the target.
+        sample: [rows, columns] raw training rows, drawn at random.
+        counts: of the values of each column in all training rows.
+        n_rows: number of training rows.
+        held_out: [rows, columns] raw validation rows.
         held_out_targets: [rows], like "y" of the shards.
-        write: from fitted preprocessing to shards of all rows to learn from: "x", "codes",
-            and "y", indices into the classes or numbers. Their notes have the "ranges" of
-            columns of numbers and dates, [least, greatest], and the "moments" of numbers
-            to be predicted, "mean", "deviation", "low" and "high".
-        fingerprint: of the table.
+        write: writes all training rows, prepared, as shards: "x", "codes", and "y", class
+            indices or numbers. Their notes hold "ranges" of numeric and date columns,
+            [low, high], and "moments" of numeric targets: "mean", "deviation", "low" and
+            "high".
+        fingerprint: identifies the table.
     """
 
     schema: Schema
@@ -47,21 +45,21 @@ class TableOnDisk:
 
     @property
     def target(self) -> Target:
-        """What is to be predicted."""
-        assert self.schema.target is not None  # whoever made it asked for it
+        """The column to predict."""
+        assert self.schema.target is not None  # the caller has set it
         return self.schema.target
 
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """The same with its rows as a network takes them, on disk.
+    """A table on disk, with its rows as a network takes them.
 
     Attributes:
         table: as it was given.
         schema: with the ranges of all rows.
         preprocessor: fitted to sample and counts.
-        shards: rows to learn from.
-        sample, held_out: prepared.
+        shards: training rows.
+        sample, held_out: prepared rows.
     """
 
     table: TableOnDisk
@@ -76,13 +74,13 @@ class PreparedTable:
         """Fit the preprocessing, and write the shards.
 
         Raises:
-            InputError: a row cannot be used, or the disk does not take the shards.
+            InputError: a row cannot be used, or the shards cannot be written.
         """
         sample = checked_table(table.sample, table.schema)
         preprocessor = Preprocessor.fit(
             sample,
             table.schema,
-            repeated_values=recipe.repeated_values,
+            repeated_values=recipe.frequent_value_codes,
             counts=table.counts,
         )
         held_out = preprocessor.prepare(checked_table(table.held_out, table.schema))
@@ -98,46 +96,38 @@ class PreparedTable:
 
     @property
     def moments(self) -> Mapping[str, float]:
-        """Of the numbers to be predicted, over all rows to learn from."""
+        """Moments of numeric targets, over all training rows."""
         return self.shards.notes["moments"]
 
-    def job(
-        self,
-        learned: Learned,
-        *,
-        n_out: int,
-        task: TabularTask,
-        recipe: Recipe,
-        seed: int,
-    ) -> DiskJob:
-        """The job of an ensemble."""
-        n_rows = len(self.held_out.x)
-        judged = Job(
+    def task(
+        self, transform: TargetTransform, shape: NetworkShape, recipe: Recipe, seed: int
+    ) -> DiskTask:
+        """Return the task of an ensemble that learns from the table."""
+        validation = EnsembleTask(
             x=self.held_out.x,
             codes=self.held_out.codes,
-            targets=learned(self.table.held_out_targets),
-            weights=np.ones(n_rows, np.float32),
-            n_numeric=self.preprocessor.n_numeric,
-            cardinalities=self.preprocessor.cardinalities,
-            n_out=n_out,
-            task=task,
+            targets=transform(self.table.held_out_targets),
+            weights=np.ones(len(self.held_out.x), np.float32),
+            shape=shape,
             recipe=recipe,
             seed=seed,
         )
-        rows = ShuffledShards(self.shards, seed=seed)
-        return DiskJob(
-            judged, rows, self.sample.x, self.sample.codes, learned, self.table.fingerprint
+        return DiskTask(
+            validation,
+            ShuffledShards(self.shards, seed=seed),
+            *self.sample,
+            transform,
+            self.table.fingerprint,
         )
 
 
 def _with_ranges(schema: Schema, ranges: Mapping[str, list[Any]]) -> Schema:
-    """The schema of a sample with what is known of all rows."""
+    """Return the schema of a sample with the ranges of all rows."""
     columns = []
     for column in schema.columns:
         if column.name in ranges:
-            low, high = ranges[column.name]
             ends = ("low", "high") if column.kind == "numeric" else ("first", "last")
-            known = dict(zip(ends, (low, high), strict=True))
+            known = dict(zip(ends, ranges[column.name], strict=True))
             column = dataclasses.replace(column, **known)
         columns.append(column)
     return dataclasses.replace(schema, columns=tuple(columns))

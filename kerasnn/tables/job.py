@@ -264,7 +264,7 @@ def _truth(fitted: Fitted, *, tested: bool) -> Array:
 
 def _left_out_scores(fitted: Fitted) -> dict[str, Score]:
     """On the training rows, each answered by the members that left it out."""
-    answers = fitted.estimator.held_out_
+    answers = fitted.estimator.oof_predictions_
     if answers is None:
         return {}
     truth, rows = _truth(fitted, tested=False), fitted.rows

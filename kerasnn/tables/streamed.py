@@ -42,7 +42,7 @@ from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.ranges import Moments, Ranges
 from kerasnn.tables.rows import check_test_size, target_values
 from kerasnn.tables.survey import Survey, chunks_of, schema_of, surveyed
-from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 # At the most. Quantiles of so many rows are off by at most 0.8 % of the rows (rank_error).
 TEST_ROWS = 50_000
@@ -119,7 +119,7 @@ class StreamedRows:
         return np.sort(np.concatenate([self.test.index, self.held_out.index]))
 
     def on_disk(
-        self, folder: Path, workers: WorkerGroup | None = None, *, shared: bool = False
+        self, folder: Path, workers: SingleProcess = ALONE, *, shared: bool = False
     ) -> TableOnDisk:
         """As an estimator learns from it; the shards will lie in this folder.
 
@@ -145,17 +145,17 @@ class StreamedRows:
         self,
         preprocessor: Preprocessor,
         folder: Path,
-        workers: WorkerGroup | None,
+        workers: SingleProcess,
         *,
         shared: bool,
     ) -> Shards:
-        n_workers = 1 if workers is None else workers.n_workers
-        most_rows = min(SHARD_ROWS, -(-self.n_trained // n_workers))  # for each a shard
+        # Each worker has a shard.
+        most_rows = min(SHARD_ROWS, -(-self.n_trained // workers.n_workers))
 
         def written() -> str:
             return str(self._shards(preprocessor, folder, most_rows).folder)
 
-        if workers is not None and shared:
+        if shared:
             workers.run_on_chief(written)
         return open_shards(written())
 
