@@ -12,12 +12,12 @@ import tensorflow as tf
 import kerasnn
 from kerasnn import InputError
 from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+from kerasnn.ensembles.optimizer import MemberAdam
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
 from kerasnn.models.member_draws import quantile_bins
 from kerasnn.models.tabular import ACTIVATIONS
 from kerasnn.models.tabular_heads import member_losses, probabilities
-from kerasnn.training.member_adam import MemberAdam
 
 MEMBERS, ROWS = 3, 40
 N_OUT = {"binary": 2, "multiclass": 3, "regression": 2}
