@@ -1,7 +1,7 @@
-"""What an export says of itself, and where it lies: readable without TensorFlow.
+"""The files of an export and its manifest; readable without TensorFlow.
 
-`<name>/1`, `<name>/2`, ... are the versions of a model; `assets.extra/kerasnn.json` in
-each is its manifest.
+`<name>/1`, `<name>/2`, ... are the versions of a model. Each has a manifest,
+`assets.extra/kerasnn.json`.
 """
 
 import difflib
@@ -17,29 +17,27 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
-FORMAT = 1
+WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+DEFAULT_SIGNATURE = "serving_default"
+EXAMPLES_INPUT = "inputs"  # the input of signatures that take tf.Examples
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
+_FORMAT = 1
 
 
 def versions(folder: Path) -> list[int]:
-    """The version numbers in a model's folder, smallest first."""
+    """Return the version numbers in a model's folder in ascending order."""
     if not folder.is_dir():
         return []
     return sorted(
-        int(p.name) for p in folder.iterdir() if is_version_name(p.name) and p.is_dir()
+        int(p.name) for p in folder.iterdir() if _is_version(p.name) and p.is_dir()
     )
 
 
-def is_version_name(name: str) -> bool:
-    """A whole number of at least 1, as it would be printed."""
-    return name.isascii() and name.isdecimal() and name == str(int(name)) != "0"
-
-
 def find_version(folder: Path) -> Path:
-    """The folder itself if it is a version, else the newest version in it.
+    """Return the folder itself if it is a version, else the newest version in it.
 
     Raises:
-        InputError: there is no such folder, or no version in it.
+        InputError: the folder does not exist, or has no version in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
@@ -55,10 +53,10 @@ def find_version(folder: Path) -> Path:
 
 
 def read_manifest(version_folder: Path) -> dict[str, Any]:
-    """The manifest of a version.
+    """Read the manifest of a version.
 
     Raises:
-        InputError: it has none that this version of kerasnn reads.
+        InputError: it is missing or damaged, or has an unknown format.
     """
     path = version_folder / MANIFEST
     try:
@@ -69,8 +67,8 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(f"{path}: is not a manifest of format {FORMAT}")
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+        raise InputError(f"{path}: is not a manifest of format {_FORMAT}")
     missing = [key for key in DESCRIBED if key not in manifest]
     if missing:
         raise InputError(f"{path}: is damaged: it has no {', '.join(missing)}")
@@ -78,10 +76,10 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """The manifest as JSON, with the number of its format; NumPy's numbers as numbers.
+    """Return the manifest as JSON with its format number.
 
     Raises:
-        InputError: something in it has no form in JSON.
+        InputError: a value cannot be written as JSON; NumPy's numbers can.
     """
 
     def number(value: object) -> Any:
@@ -89,17 +87,21 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
             return value.item()
         raise InputError(f"metadata must be JSON; got {value!r}")
 
-    content = {"format": FORMAT, **manifest}
+    content = {"format": _FORMAT, **manifest}
     return json.dumps(content, indent=2, ensure_ascii=False, default=number) + "\n"
 
 
 def data_fingerprint(*arrays: NDArray[Any]) -> str:
-    """SHA-256 over types, shapes and values: the same rows give the same text."""
+    """Return a SHA-256 digest of dtypes, shapes and values."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and name == str(int(name)) != "0"
 
 
 def _models_below(folder: Path) -> str:

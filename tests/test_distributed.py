@@ -312,8 +312,8 @@ def test_what_tensorflow_says_of_a_lost_worker_is_told_plainly(error, strategy):
     ):
         raise error
     assert str(raised.value) == (
-        "worker 0 of 1 cannot go on: another one has gone. Start all of them again; with"
-        " checkpoint= and resume=True they go on from the last checkpoint"
+        "worker 0 of 1 cannot continue: another worker has stopped. Start all of them"
+        " again; with checkpoint= and resume=True they resume from the last checkpoint"
     )
     assert raised.value.__cause__ is error
 
@@ -467,8 +467,8 @@ def test_a_worker_that_dies_ends_all_and_started_again_they_end_as_if_not(
     worker.kill()
     (_, told), _ = told_by([chief, worker])
     assert told.splitlines()[-1] == (
-        "Error: worker 0 of 2 cannot go on: another one has gone. Start all of them again;"
-        " with --checkpoint and --resume they go on from the last checkpoint"
+        "Error: worker 0 of 2 cannot continue: another worker has stopped. Start all of"
+        " them again; with --checkpoint and --resume they resume from the last checkpoint"
     )
     assert chief.returncode == 1
     epoch = CheckpointFolder(tmp_path / "saved").newest().description["position"][0]

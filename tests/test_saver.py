@@ -289,7 +289,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     assert told.splitlines()[-1] == (
         f"kerasnn.errors.InterruptedFitError: {number.name}: the training was stopped"
         f" after {epochs} epochs{within} and saved as {path}; the same call with"
-        " resume=True goes on from there"
+        " resume=True resumes it"
     )
 
 
