@@ -15,7 +15,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing, TabularTask
+from kerasnn.choices import (
+    Activation,
+    FitDriver,
+    NumericEmbedding,
+    TabularTask,
+    WeightSharing,
+)
 from kerasnn.datasets import Schema, Target, as_table, checked_table, infer_schema
 from kerasnn.ensembles.overrides import checked_driver, checked_overrides
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
@@ -59,7 +65,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         dropout: float | str = "auto",
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
-        weight_sharing: Sharing | str = "auto",
+        weight_sharing: WeightSharing | str = "auto",
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",

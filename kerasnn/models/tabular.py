@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
 from kerasnn.errors import InputError, check_choice, check_whole_number
 from kerasnn.layers import (
     dropout_keys,
@@ -57,7 +57,7 @@ class Block(NamedTuple):
     Attributes:
         kernel: [members, n_in, n_out], or [n_in, n_out] where it is shared.
         bias: [members, 1, n_out].
-        curvature: [members, 1, n_out], how much of the activation each unit takes: 0 is
+        activation_weight: [members, 1, n_out], how much of the activation each unit takes: 0 is
             linear; None at the head.
         scale_in, scale_out: [members, 1, n_in] and [members, 1, n_out], what a member has
             of its own where the kernel is shared (BatchEnsemble), else None.
@@ -65,7 +65,7 @@ class Block(NamedTuple):
 
     kernel: keras.Variable
     bias: keras.Variable
-    curvature: keras.Variable | None
+    activation_weight: keras.Variable | None
     scale_in: keras.Variable | None
     scale_out: keras.Variable | None
 
@@ -86,11 +86,11 @@ class TabularNetwork(keras.Model):
         task: "binary", "multiclass" or "regression".
         cardinalities: how many codes each column of `codes` has.
         members: networks side by side.
-        sharing: "separate", weights of its own for each member; "batch-ensemble", shared
+        weight_sharing: "separate", weights of its own for each member; "batch-ensemble", shared
             kernels of the hidden layers with scales of its own for each member.
         hidden_units: units of each hidden layer; () for none.
         activation: "relu", "selu", "mish", "silu" or "gelu".
-        curved: whether each unit learns how much of the activation it takes.
+        parametric_activation: whether each unit learns how much of the activation it takes.
         embedding: "periodic", "piecewise-linear" or "none".
         n_frequencies: waves of each number, for "periodic".
         embedding_units: units that these waves become.
@@ -111,10 +111,10 @@ class TabularNetwork(keras.Model):
         task: TabularTask,
         cardinalities: Sequence[int] = (),
         members: int = 1,
-        sharing: Sharing = "separate",
+        weight_sharing: WeightSharing = "separate",
         hidden_units: Sequence[int] = (256, 256, 256),
         activation: Activation = "selu",
-        curved: bool = True,
+        parametric_activation: bool = True,
         embedding: NumericEmbedding = "periodic",
         n_frequencies: int = 16,
         embedding_units: int = 3,
@@ -133,9 +133,11 @@ class TabularNetwork(keras.Model):
             check_whole_number("hidden_units", units, least=1) for units in hidden_units
         )
         self.task: TabularTask = check_choice("task", task, TabularTask)
-        self.sharing: Sharing = check_choice("sharing", sharing, Sharing)
+        self.weight_sharing: WeightSharing = check_choice(
+            "weight_sharing", weight_sharing, WeightSharing
+        )
         self.activation: Activation = check_choice("activation", activation, Activation)
-        self.curved = curved
+        self.parametric_activation = parametric_activation
         check_choice("embedding", embedding, NumericEmbedding)
         self.embedding: NumericEmbedding = embedding if n_numeric else "none"
         self.n_frequencies = n_frequencies
@@ -179,12 +181,12 @@ class TabularNetwork(keras.Model):
             for name in ("target_mean", "target_scale", "target_low", "target_high"):
                 setattr(self, name, self._kept(name, (self.n_out,)))
         else:
-            self.sharpness = self._kept("sharpness", ())
-            self.sharpness.assign(1.0)
+            self.inverse_temperature = self._kept("sharpness", ())
+            self.inverse_temperature.assign(1.0)
 
     def _block(self, i: int, n_in: int, n_out: int, *, hidden: bool) -> Block:
         members = self.members
-        shared = hidden and self.sharing == "batch-ensemble"
+        shared = hidden and self.weight_sharing == "batch-ensemble"
         kernel = (n_in, n_out) if shared else (members, n_in, n_out)
 
         def scales(name: str, units: int) -> keras.Variable | None:
@@ -195,10 +197,10 @@ class TabularNetwork(keras.Model):
         return Block(
             kernel=self._trained(f"kernel_{i}", kernel, 1.0),
             bias=self._trained(f"bias_{i}", (members, 1, n_out), SLOW, decays=False),
-            curvature=self._trained(
+            activation_weight=self._trained(
                 f"curvature_{i}", (members, 1, n_out), SLOW, decays=False
             )
-            if hidden and self.curved
+            if hidden and self.parametric_activation
             else None,
             scale_in=scales("scale_in", n_in),
             scale_out=scales("scale_out", n_out),
@@ -295,7 +297,7 @@ class TabularNetwork(keras.Model):
             member_lookup(codes[..., i], table) for i, table in enumerate(self.code_tables)
         ]
         z = tf.concat(parts, axis=-1) if len(parts) > 1 else x
-        return z * self.scale if self.scaled and self.sharing != "separate" else z
+        return z * self.scale if self.scaled and self.weight_sharing != "separate" else z
 
     def _kernel(self, block: Block) -> tf.Tensor:
         """The kernel of a layer; the first one's rows take up the scale of its inputs.
@@ -304,7 +306,7 @@ class TabularNetwork(keras.Model):
         rows: a step of a small network takes a fifth less. A shared kernel is left as it
         is, and its inputs are scaled.
         """
-        if self.scaled and self.sharing == "separate" and block is self.blocks[0]:
+        if self.scaled and self.weight_sharing == "separate" and block is self.blocks[0]:
             return tf.transpose(self.scale, [0, 2, 1]) * block.kernel
         return block.kernel
 
@@ -316,13 +318,15 @@ class TabularNetwork(keras.Model):
             z = z * block.scale_out
         activated = ACTIVATIONS[self.activation](z)
         return (
-            activated if block.curvature is None else z + block.curvature * (activated - z)
+            activated
+            if block.activation_weight is None
+            else z + block.activation_weight * (activated - z)
         )
 
     def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
         """Probabilities [members, batch, n_out] of outputs, or values as the target's."""
         if self.task != "regression":
-            return probabilities(self.task, outputs * self.sharpness)
+            return probabilities(self.task, outputs * self.inverse_temperature)
         values = outputs * self.target_scale + self.target_mean
         return tf.clip_by_value(values, self.target_low, self.target_high)
 
@@ -344,16 +348,16 @@ class TabularNetwork(keras.Model):
         return tf.broadcast_to(rows[tf.newaxis], shape)
 
     def losses_of_rows(
-        self, targets: tf.Tensor, outputs: tf.Tensor, smoothing: float = 0.0
+        self, targets: tf.Tensor, outputs: tf.Tensor, label_smoothing: float = 0.0
     ) -> tf.Tensor:
         """Cross-entropy or squared error of each row of each member, [members, batch].
 
         Args:
             targets: [members, batch] int32, or [members, batch, n_out] standardised.
             outputs: [members, batch, n_logits].
-            smoothing: of the labels.
+            label_smoothing: of the labels.
         """
-        return member_losses(self.task, targets, outputs, smoothing)
+        return member_losses(self.task, targets, outputs, label_smoothing)
 
     # ------------------------------------------------------------------ initial weights
 
@@ -410,8 +414,8 @@ class TabularNetwork(keras.Model):
             z = z * block.scale_in
         draw.normal(block.kernel, 1.0)
         block.bias.assign(tf.zeros_like(block.bias))
-        if block.curvature is not None:
-            block.curvature.assign(tf.ones_like(block.curvature))
+        if block.activation_weight is not None:
+            block.activation_weight.assign(tf.ones_like(block.activation_weight))
         before = member_dense(z, block.kernel, block.bias).numpy()
         # NumPy's: TensorFlow's sum over rows rounds by where in memory a member lies.
         axes = 1 if len(block.kernel.shape) == 3 else (0, 1)
@@ -428,8 +432,22 @@ class TabularNetwork(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this network again (without its trained weights)."""
         names = (
-            *("n_numeric", "n_in", "n_out", "task", "cardinalities", "members", "sharing"),
-            *("hidden_units", "activation", "curved", "embedding", "n_frequencies"),
+            *(
+                "n_numeric",
+                "n_in",
+                "n_out",
+                "task",
+                "cardinalities",
+                "members",
+                "weight_sharing",
+            ),
+            *(
+                "hidden_units",
+                "activation",
+                "parametric_activation",
+                "embedding",
+                "n_frequencies",
+            ),
             *("embedding_units", "bins", "code_units", "scaled", "name"),
         )
         return {name: getattr(self, name) for name in names}
