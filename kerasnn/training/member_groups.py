@@ -63,14 +63,14 @@ class MemberGroups:
         self._parts = [source.part(number, workers) for number in range(workers)]
         self.source = self._parts[worker]
         self.seeds = seeds
-        self.most_rows = max(part.most_rows for part in self._parts)
-        self.width = BatchShape.of(self.most_rows, max(batch_size // workers, 1)).width
+        self.max_rows = max(part.max_rows for part in self._parts)
+        self.width = BatchShape.of(self.max_rows, max(batch_size // workers, 1)).width
         self._rows_of = rows_of
         pieces, _ = next(iter(self.source.pieces(None)))
         row = [np.array(part[:1]) for part in rows_of(next(pieces))]
         row.append(np.ones(1, np.float32))  # how much it weighs
         # A row more than there are, which weighs nothing.
-        self._buffers = Buffers(row, self.most_rows + 1)
+        self._buffers = Buffers(row, self.max_rows + 1)
         self._batches = BatchSpec.of(tuple(row), [len(seeds) * self.width])
         self._reader = ThreadPoolExecutor(1, "kerasnn-read")
 
@@ -109,7 +109,7 @@ class MemberGroups:
     def _slots(self, epoch: int, number: int, size: int, steps: int) -> NDArray[np.int32]:
         """The rows of a group in batches: [steps, members * width] row numbers."""
         shape = BatchShape(steps, self.width)
-        rows, padding = np.arange(size, dtype=np.int32), self.most_rows
+        rows, padding = np.arange(size, dtype=np.int32), self.max_rows
         place = (epoch, number, self._worker)
         members = [spread(rows, (seed, *place), shape, padding) for seed in self.seeds]
         return np.concatenate(members, axis=1)

@@ -49,7 +49,7 @@ class TableProfile:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the sample contains all rows."""
+        """True if the sample contains all rows."""
         return len(self.sample) == self.rows
 
 

@@ -23,7 +23,7 @@ DESCRIPTION = "shards.json"
 
 _FORMAT = 1
 
-Block = Mapping[str, NDArray[Any]]  # by name [rows, ...]
+RowBlock = Mapping[str, NDArray[Any]]  # by name [rows, ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def open_shards(folder: str | Path) -> Shards:
 
 
 def write_shards(
-    blocks: Iterable[Block],
+    blocks: Iterable[RowBlock],
     folder: str | Path,
     *,
     rows_per_shard: int = ROWS_PER_SHARD,
@@ -187,10 +187,10 @@ class _Writer:
         self.rows_per_shard = rows_per_shard
         self.sizes: list[int] = []
         self.specs: dict[str, ArraySpec] = {}
-        self._parts: list[Block] = []
+        self._parts: list[RowBlock] = []
         self._rows = 0
 
-    def add(self, block: Block) -> None:
+    def add(self, block: RowBlock) -> None:
         """Add rows, and write the shards that are full."""
         specs = {
             n: ArraySpec(str(a.dtype.newbyteorder("=")), a.shape[1:])
