@@ -22,8 +22,7 @@ import tensorflow as tf
 import kerasnn
 from kerasnn import estimators, models, tables, training
 from kerasnn.checkpoints import CheckpointFolder
-from kerasnn.datasets.shards import write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets import ColumnHints, ShuffledShards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.estimators import train_on_disk
 from kerasnn.estimators.learners import learner_of_shape
@@ -324,12 +323,14 @@ def disk_fit(scope, folder, **settings):
     folder.mkdir(exist_ok=True)
     path = folder / f"rows-{os.getpid()}.csv"
     TABLE.assign(y=NUMBERS).to_csv(path, index=False)
-    rows = tables.stream_rows(path, target="y", categorical=["b"])
+    hints = ColumnHints(categorical=["b"])
+    rows = tables.stream_rows(path, target="y", hints=hints)
     settings = {"hidden_units": (16, 8), "members": 2, "batch_size": 20, **settings}
     settings |= {"learning_rate": 0.01, "driver": "graph"}
     strategy = getattr(scope, "__self__", None)
     with mock.patch.object(streamed, "SHARD_ROWS", 8):  # 8 or 9 a worker, in 3 groups
-        return tables.fit(rows, dropout=0.2, strategy=strategy, **settings).estimator
+        estimator = kerasnn.NetworkRegressor(dropout=0.2, **settings)
+        return tables.fit(rows, estimator, strategy=strategy).estimator
 
 
 def as_two_workers(job, **_):

@@ -8,8 +8,7 @@ import pytest
 
 from kerasnn.cli import main, serve
 from kerasnn.cli.serve_options import server_options
-from kerasnn.serving.options import ServerOptions, TlsFiles
-from kerasnn.serving.service import Limits
+from kerasnn.serving.options import Limits, ServerOptions, TlsFiles
 
 
 @pytest.fixture

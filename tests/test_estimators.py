@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kerasnn
 from kerasnn import InputError, NetworkClassifier, NetworkRegressor, NonFiniteLossError
-from kerasnn.datasets import infer_schema
+from kerasnn.datasets import ColumnHints, infer_schema
 from kerasnn.estimators import train_jobs
 
 SMALL = {
@@ -239,7 +239,7 @@ def test_unknown_categories_and_missing_values_are_answered(table, fitted):
 
 
 def test_a_schema_says_what_the_columns_are(table, pays):
-    schema = infer_schema(table, ignore=["income"], categorical=["age"])
+    schema = infer_schema(table, hints=ColumnHints(ignore=["income"], categorical=["age"]))
     one = classifier(epochs=2, schema=schema).fit(table, pays)
     assert list(one.schema_.names) == ["age", "town", "member"]
     assert {c.name: c.kind for c in one.schema_.columns}["age"] == "categorical"

@@ -124,4 +124,4 @@ def test_the_default_recipe_fits_together_for_any_number_of_rows(task, n_rows):
     assert recipe.members % recipe.folds == 0
     assert recipe.repeats == 2
     assert 8 <= recipe.epochs <= 96
-    assert recipe.repeated_values == (n_rows >= LARGE)
+    assert recipe.frequent_value_codes == (n_rows >= LARGE)

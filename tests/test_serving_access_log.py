@@ -8,7 +8,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from kerasnn.errors import InputError
 from kerasnn.serving.access_log import FACTS, AccessLog, logged_app
-from kerasnn.serving.grpc_access_log import CallLog
+from kerasnn.serving.grpc.access_log import CallLog
 
 
 def written(path, *lines, **settings):

@@ -5,11 +5,12 @@ import pytest
 import serving_models
 
 from kerasnn.serving.app import METRICS_TYPE, make_app
-from kerasnn.serving.inference import Inference
+from kerasnn.serving.inference.scheduler import Inference
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models import Models
-from kerasnn.serving.service import Limits, Service
-from kerasnn.serving.sources import ModelSource
+from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.sources import ModelSource
+from kerasnn.serving.options import Limits
+from kerasnn.serving.service import Service
 
 
 class Log:

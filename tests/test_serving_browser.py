@@ -26,11 +26,12 @@ from kerasnn import saving
 from kerasnn.datasets import Column, Schema, Target, checked_table
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.serving.app import make_app
-from kerasnn.serving.inference import Inference
+from kerasnn.serving.inference.scheduler import Inference
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models import Models
-from kerasnn.serving.service import Limits, Service
-from kerasnn.serving.sources import folder_sources
+from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.sources import folder_sources
+from kerasnn.serving.options import Limits
+from kerasnn.serving.service import Service
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

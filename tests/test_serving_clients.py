@@ -16,7 +16,7 @@ import pytest
 
 from kerasnn import NetworkClassifier, NetworkRegressor, datasets, lessons
 from kerasnn.cli import main
-from kerasnn.remote import RemoteModel
+from kerasnn.serving.client import RemoteModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -159,7 +159,7 @@ def test_the_examples_in_python_run(ports, saved_models, monkeypatch, capsys):
 
 
 def test_the_config_file_for_several_models_can_be_read():
-    from kerasnn.serving.sources import config_sources
+    from kerasnn.serving.models.sources import config_sources
 
     (text,) = re.findall(r"```proto\n(.*?)```", PAGE, re.DOTALL)
     sources = config_sources(text)

@@ -15,10 +15,10 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 
-from kerasnn.serving import graph as graph_module
-from kerasnn.serving.graph import Graph, make_call
-from kerasnn.serving.signatures import CLASSIFY, PREDICT, REGRESS
-from kerasnn.serving.statuses import Code, ServingError
+from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.saved_model import graph as graph_module
+from kerasnn.serving.saved_model.graph import Graph, make_call
+from kerasnn.serving.saved_model.signatures import CLASSIFY, PREDICT, REGRESS
 
 
 @pytest.fixture(scope="module")

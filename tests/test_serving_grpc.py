@@ -33,12 +33,13 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from kerasnn.serving.grpc_service import add_services
-from kerasnn.serving.inference import Batching, Inference
-from kerasnn.serving.models import Models
-from kerasnn.serving.service import Limits, Service
-from kerasnn.serving.sources import ModelSource
-from kerasnn.serving.statuses import Code
+from kerasnn.serving.errors import Code
+from kerasnn.serving.grpc.services import add_services
+from kerasnn.serving.inference.scheduler import Batching, Inference
+from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.sources import ModelSource
+from kerasnn.serving.options import Limits
+from kerasnn.serving.service import Service
 
 TIMEOUT = 20.0
 NAMES = ["half_plus_two", "classifier", "counter", "columns", "types", "slow", "dense"]

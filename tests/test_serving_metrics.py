@@ -2,9 +2,9 @@ import threading
 
 import pytest
 
+from kerasnn.serving.errors import Code
 from kerasnn.serving.metrics import Metrics, resident_memory_bytes
 from kerasnn.serving.prometheus import Counter, Histogram, Reading
-from kerasnn.serving.statuses import Code
 
 
 def samples(text):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kerasnn.errors import InputError
-from kerasnn.serving.sources import (
+from kerasnn.serving.models.sources import (
     ModelSource,
     config_sources,
     folder_sources,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from kerasnn.serving.statuses import Code, ServingError
-from kerasnn.serving.tensors import MOST_FILLED, array_of, dtype_name, write
+from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.saved_model.tensors import MOST_FILLED, array_of, dtype_name, write
 
 NUMBERS = [
     *(tf.float32, tf.float64, tf.half, tf.bfloat16, tf.complex64, tf.complex128),

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import kerasnn
 from kerasnn.checkpoints import CheckpointFolder
-from kerasnn.datasets.shards import write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets import ShuffledShards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.training.feeds.row_source import (
     Buffers,

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasnn import partial_folders
-from kerasnn.datasets.shards import Shards, open_shards, write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets import Shards, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 
 

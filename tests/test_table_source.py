@@ -165,7 +165,7 @@ def test_methods_take_paths_and_a_model_may_not_know_its_inputs(rows):
 def test_a_target_of_whole_numbers_stays_whole(
     tmp_path, cells, dtype, rows_at_once, monkeypatch
 ):
-    monkeypatch.setattr("kerasnn.datasets.number_rows._BLOCK", rows_at_once)
+    monkeypatch.setattr("kerasnn.datasets.shards.number_rows._BLOCK", rows_at_once)
     lines = [f"{i},{cell}" for i, cell in enumerate(cells)]
     (tmp_path / "t.csv").write_text("\n".join(["x,t", *lines]))
     rows = table_source._number_rows(model(1), tmp_path / "t.csv", "t")

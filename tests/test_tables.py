@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from kerasnn import InputError
-from kerasnn.datasets import as_table, checked_table, infer_schema, table_chunks
+from kerasnn.datasets import (
+    ColumnHints,
+    as_table,
+    checked_table,
+    infer_schema,
+    table_chunks,
+)
 
 
 def rows_of(table):
@@ -175,9 +181,9 @@ def test_a_csv_and_its_dataframe_are_the_same(tmp_path):
         }
     )
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    for asked in ({}, {"categorical": ["whole"]}):
-        schema = infer_schema(frame, **asked)
-        from_file = infer_schema(tmp_path / "rows.csv", **asked)
+    for hints in (None, ColumnHints(categorical=["whole"])):
+        schema = infer_schema(frame, hints=hints)
+        from_file = infer_schema(tmp_path / "rows.csv", hints=hints)
         assert [(c.name, c.kind, c.levels, c.low, c.first) for c in from_file.columns] == [
             (c.name, c.kind, c.levels, c.low, c.first) for c in schema.columns
         ]
@@ -248,7 +254,7 @@ def test_chunks_of_a_csv_are_its_rows(tmp_path, rows):
     file.write_text(CSV)
     chunks = list(table_chunks(file, rows))
     assert [len(chunk) for chunk in chunks] == {1: [1] * 3, 2: [2, 1]}.get(rows, [3])
-    schema = infer_schema(file, numeric=["m"])
+    schema = infer_schema(file, hints=ColumnHints(numeric=["m"]))
     together = pd.concat([checked_table(c, schema) for c in chunks], ignore_index=True)
     pd.testing.assert_frame_equal(together, checked_table(file, schema))
 

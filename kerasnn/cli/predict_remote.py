@@ -10,7 +10,7 @@ from kerasnn.errors import InputError, ServerError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kerasnn.remote import RemoteModel
+    from kerasnn.serving.client import RemoteModel
 
 MOST_CELLS = 100_000  # of a request: a megabyte or two
 
@@ -31,7 +31,7 @@ def remote_answers(
         InputError: there is no such model, or the file is not what it takes.
         ServerError: the server gives no answer, or an error.
     """
-    from kerasnn.remote import RemoteModel, Server
+    from kerasnn.serving.client import RemoteModel, Server
 
     with Server(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
         yield from _answered(RemoteModel(server, name), file, most_rows)

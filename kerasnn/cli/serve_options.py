@@ -95,8 +95,7 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         UsageError: options that do not go together.
         InputError: there is nothing to serve in the folder.
     """
-    from kerasnn.serving.options import ServerOptions
-    from kerasnn.serving.service import Limits
+    from kerasnn.serving.options import Limits, ServerOptions
 
     if given["rest_port"] is None and given["grpc_port"] is None:
         raise click.UsageError("--rest-port and --grpc-port must not both be off")

@@ -13,12 +13,18 @@ from kerasnn.choices import Driver, Task
 from kerasnn.cli.cluster import refuse_several
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
 from kerasnn.cli.parsing import Command, PositiveNumber, check_folds, columns_option
-from kerasnn.cli.train_table import KINDS, READING, check_usage, described, names_meant
+from kerasnn.cli.train_table import (
+    KINDS,
+    READING,
+    check_usage,
+    column_hints,
+    described,
+)
 from kerasnn.cli.wording import aligned, as_options
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
-    from kerasnn.tables import Rows
+    from kerasnn.tables import TableRows
     from kerasnn.tuning import Tuned
 
 SCORES = {"log_loss": "log loss", "rmse": "RMSE"}
@@ -112,12 +118,9 @@ def _tuned(file: Path, chosen: Mapping[str, Any], *, as_json: bool) -> "Tuned":
     """Read the table, try, and tell of each trial."""
     from kerasnn import tables, tuning
 
-    header = _header(file)
     reading: dict[str, Any] = {k: chosen[k] for k in READING if k in chosen}
-    for kind in ("ignore", *KINDS):
-        if kind in chosen:
-            reading[kind] = names_meant(chosen[kind], header)
-    rows = tables.read_rows(file, target=chosen["target"], **reading)
+    hints = column_hints(chosen, _header(file))
+    rows = tables.read_rows(file, target=chosen["target"], hints=hints, **reading)
     for line in described(rows):
         click.echo(line, err=as_json)
 
@@ -135,12 +138,11 @@ def _tuned(file: Path, chosen: Mapping[str, Any], *, as_json: bool) -> "Tuned":
     )
 
 
-def _estimator(rows: "Rows", chosen: Mapping[str, Any]) -> Any:
+def _estimator(rows: "TableRows", chosen: Mapping[str, Any]) -> Any:
     """The one that `kerasnn train` would train."""
-    from kerasnn.estimators import NetworkClassifier, NetworkRegressor
+    from kerasnn import tables
 
-    classifies = rows.target.task == "classification"
-    return (NetworkClassifier if classifies else NetworkRegressor)(
+    return tables.estimator_for(rows.target)(
         folds=chosen.get("folds", "auto"),
         members=chosen.get("members", "auto"),
         epochs=chosen.get("epochs", "auto"),

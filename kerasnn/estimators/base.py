@@ -192,14 +192,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         checked = checked_table(table, self.schema_)
         self.recipe_ = recipe_for(self._task, len(table), wishes)
         self.preprocessor_ = Preprocessor.fit(
-            checked, self.schema_, repeated_values=self.recipe_.repeated_values
+            checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         prepared = self.preprocessor_.prepare(checked)
         return Job(
             x=prepared.x,
             codes=prepared.codes,
             targets=targets,
-            weights=row_weights(sample_weight, self._class_weights(y), len(table)),
+            weights=row_weights(sample_weight, self._class_weights(targets), len(table)),
             n_numeric=self.preprocessor_.n_numeric,
             cardinalities=self.preprocessor_.cardinalities,
             n_out=self._n_out,
@@ -285,7 +285,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 f" got n_samples = {n_rows}"
             )
 
-    def _class_weights(self, y: ArrayLike) -> NDArray[np.float64] | float:
+    def _class_weights(self, targets: NDArray[Any]) -> NDArray[np.float64] | float:
         return 1.0
 
     # ------------------------------------------------------------------ answers

@@ -165,6 +165,10 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             raise InputError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        if isinstance(y, pd.Categorical) and self._are_target_classes(y.categories):
+            check_consistent_length(np.empty(n_rows), y)
+            self.classes_ = np.asarray(y.categories)
+            return y.codes.astype(np.int32)
         given: NDArray[Any] = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n_rows), given)
         _check_present(given)
@@ -176,6 +180,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 " rows; a classifier needs at least two"
             )
         return labels.astype(np.int32)
+
+    def _are_target_classes(self, categories: pd.Index) -> bool:
+        """Return whether these are the classes of the given schema, in its order."""
+        target = self.schema.target if isinstance(self.schema, Schema) else None
+        return target is not None and target.classes == tuple(
+            category_text(np.asarray(categories))
+        )
 
     def _described(self, schema: Schema, y: ArrayLike) -> Schema:
         """The schema with the target as it is here."""
@@ -205,10 +216,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         self.classes_ = np.array(prepared.table.target.classes, dtype=object)
         return lambda indices: indices.astype(np.int32)
 
-    def _class_weights(self, y: ArrayLike) -> NDArray[np.float64]:
-        y = np.asarray(y).reshape(-1)
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        return weights[np.searchsorted(self.classes_, y)]
+    def _class_weights(self, targets: NDArray[Any]) -> NDArray[np.float64]:
+        y, classes = self.classes_[targets], self.classes_
+        return compute_class_weight(self.class_weight, classes=classes, y=y)[targets]
 
     def _set_answers(self, network: TabularNetwork) -> None:
         network.sharpness.assign(self._score.sharpness if self._score else 1.0)

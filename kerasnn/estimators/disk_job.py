@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kerasnn.choices import TabularTask
 from kerasnn.datasets import Schema, Shards, ShuffledShards, Target, checked_table
-from kerasnn.datasets.counting import ColumnCounts
+from kerasnn.datasets.profiling.counting import ColumnCounts
 from kerasnn.estimators.job import Job
 from kerasnn.estimators.recipe import Recipe
 from kerasnn.preprocessing import Prepared, Preprocessor
@@ -86,7 +86,7 @@ class PreparedTable:
         preprocessor = Preprocessor.fit(
             sample,
             table.schema,
-            repeated_values=recipe.repeated_values,
+            frequent_value_codes=recipe.frequent_value_codes,
             counts=table.counts,
         )
         held_out = preprocessor.prepare(checked_table(table.held_out, table.schema))

@@ -28,7 +28,7 @@ class Recipe:
         calibrated: whether the sharpness of the probabilities is fitted to held-out rows.
         standard_errors: an epoch that is worse than the best by less is as good; the last
             of these is kept.
-        repeated_values: whether numbers that come back have a code each, as well.
+        frequent_value_codes: whether frequent values of numeric columns get codes too.
     """
 
     members: int
@@ -49,7 +49,7 @@ class Recipe:
     checks: int
     calibrated: bool
     standard_errors: float
-    repeated_values: bool
+    frequent_value_codes: bool
 
     @property
     def repeats(self) -> int:
@@ -84,7 +84,7 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
         checks=32,
         calibrated=True,
         standard_errors=1.0 if small else 2.0,
-        repeated_values=large,
+        frequent_value_codes=large,
     )
 
 

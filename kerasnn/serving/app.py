@@ -16,11 +16,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from kerasnn.serving.access_log import AccessLog, App, logged_app
-from kerasnn.serving.models import Models
+from kerasnn.serving.errors import Code
+from kerasnn.serving.models.registry import Models
 from kerasnn.serving.page import page_routes
-from kerasnn.serving.rest import RestApp
+from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.service import Service
-from kerasnn.serving.statuses import Code
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METRICS_PATHS = ("/metrics", "/monitoring/prometheus/metrics")

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kerasnn.serving.errors import Code
 from kerasnn.serving.prometheus import Counter, Histogram, Reading
-from kerasnn.serving.statuses import Code
 
 # As TensorFlow Serving's: from 10 microseconds to 25 minutes.
 LATENCY_LIMITS = tuple(10 * 1.8**i for i in range(33))

@@ -21,16 +21,16 @@ from typing import Any, NoReturn
 from kerasnn.errors import InputError
 from kerasnn.serving.access_log import AccessLog
 from kerasnn.serving.app import make_app
-from kerasnn.serving.config_file import ConfigFile
-from kerasnn.serving.grpc_server import GrpcServer
-from kerasnn.serving.inference import Batching, Inference
+from kerasnn.serving.grpc.server import GrpcServer
+from kerasnn.serving.inference.scheduler import Batching, Inference
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models import Models
+from kerasnn.serving.models.config_file import ConfigFile
+from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.sources import Sources, folder_sources
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import Ports, address
-from kerasnn.serving.rest_server import RestServer
+from kerasnn.serving.rest.server import RestServer
 from kerasnn.serving.service import Service
-from kerasnn.serving.sources import Sources, folder_sources
 from kerasnn.serving.tls import Tls
 
 # For what a finished server still has to put away: models that are loading, lines to write.
