@@ -226,7 +226,10 @@ def check_extra() -> None:
         InputError: it is not.
     """
     if any(importlib.util.find_spec(module) is None for module in NEEDED):
-        raise InputError("kerasnn serve needs the extra: pip install 'kerasnn[serve]'")
+        raise InputError(
+            "kerasnn serve needs packages that are not installed. In a checkout of"
+            ' kerasnn, run python -m pip install ".[serve]"'
+        )
 
 
 def log_to_standard_error() -> None:
