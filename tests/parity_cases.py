@@ -1,7 +1,7 @@
 """The catalogue of uses of `fit`: models, optimizers, inputs, arguments, callbacks.
 
-Every case is run by Keras and by kerasnn from equal weights. A case builds everything
-anew for each run, since models, generators and callbacks keep state.
+Every case is run by Keras and by kerasnn from equal weights. A case makes everything
+again for each run, since models, generators and callbacks keep state.
 """
 
 from collections.abc import Callable

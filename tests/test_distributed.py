@@ -41,7 +41,7 @@ DEVICES_DO = ("keras", "network")
 
 
 def free_ports(count):
-    """Return ports below those that Linux assigns to connections, so no other test gets them."""
+    """Return free ports below those that Linux assigns to connections by itself."""
     ports = []
     for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
         with socket.socket() as one, contextlib.suppress(OSError):
