@@ -95,7 +95,7 @@ OUTSIDE = words(
     "/ /v1 /v1/ /v1/models /v1/models/ /v2/models/dense /metrics /healthz /readyz"
     " /favicon.ico /monitoring/prometheus/metrics /../v1/models/dense"
     " /v1/models/dense/../dense //v1/models/dense /page/.."
-    " /page/../../serving/rest.py /page/%2e%2e/%2e%2e/rest.py /V1/MODELS/dense"
+    " /page/../../serving/server.py /page/%2e%2e/%2e%2e/server.py /V1/MODELS/dense"
     " /v1/models/dense/versions /v1/models/dense/labels /page/x /*"
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from kerasnn.serving.signatures import CLASSIFY, PREDICT, REGRESS
+from kerasnn.serving.saved_model.signatures import CLASSIFY, PREDICT, REGRESS
 
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 DTYPES = {

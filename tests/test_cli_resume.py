@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kerasnn
-from kerasnn import abandoned, saving
+from kerasnn import partial_folders, saving
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.cli import main
 
@@ -99,8 +99,8 @@ def test_what_was_exported_of_a_run_is_not_exported_again(tmp_path):
 
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path):
-    mine = abandoned.mark(os.getpid())
-    gone = abandoned.mark(2**22 + 1)  # more than there can be
+    mine = partial_folders.name_prefix(os.getpid())
+    gone = partial_folders.name_prefix(2**22 + 1)  # more than there can be
     for name in (mine, gone, ".partial-elsewhere-1-"):
         (tmp_path / f"{name}x").mkdir()
     kerasnn.export(kerasnn.models.SigmoidNetwork(), tmp_path)

@@ -18,6 +18,7 @@ from kerasnn import estimators, saving, tables
 from kerasnn.cli import main, predict
 from kerasnn.cli.bar import FitBar, told_on_terminal
 from kerasnn.cli.wording import in_options
+from kerasnn.datasets import ColumnHints
 
 SHORT = [
     *("--members", "2", "--folds", "2", "--epochs", "2", "--hidden-units", "8"),
@@ -78,17 +79,10 @@ def models(tmp_path_factory):
     """A classifier ("rich") and a regressor ("income") of these people."""
     folder = tmp_path_factory.mktemp("saved_models")
     for target, ignore in (("rich", ["income"]), ("income", ["rich"])):
-        outcome = tables.train_table(
-            people(),
-            target=target,
-            ignore=ignore,
-            members=2,
-            folds=2,
-            epochs=2,
-            hidden_units=(8,),
-            driver="graph",
-        )
-        tables.save(outcome, folder / target)
+        rows = tables.read_rows(people(), target=target, hints=ColumnHints(ignore=ignore))
+        settings = {"members": 2, "folds": 2, "epochs": 2, "hidden_units": (8,)}
+        estimator = tables.estimator_for(rows.target)(**settings, driver="graph")
+        tables.save(tables.measure(tables.fit(rows, estimator)), folder / target)
     return folder
 
 
@@ -420,7 +414,7 @@ def test_an_interrupted_training_ends_with_130_and_leaves_nothing(run, monkeypat
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(estimators.base, "train_jobs", interrupt)
+    monkeypatch.setattr(estimators.base, "train_ensembles", interrupt)
     write(people())
     code, _, err = run("train", "people.csv", "--target", "rich", *SHORT)
     assert (code, err) == (130, "\nInterrupted.\n")

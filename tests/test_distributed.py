@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 import kerasnn
 from kerasnn import models, training
 from kerasnn.checkpoints import CheckpointFolder
-from kerasnn.datasets.shards import write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets import ShuffledShards, write_shards
 from kerasnn.errors import InputError, WorkerLostError
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.compiled.chunks import Chunk

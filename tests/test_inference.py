@@ -7,13 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasnn import InputError
-from kerasnn.datasets import MOST_LEVELS, Column, LeftOut, checked_table, infer_schema
+from kerasnn.datasets import (
+    MAX_LEVELS,
+    Column,
+    ColumnHints,
+    LeftOut,
+    checked_table,
+    infer_schema,
+)
 
 
-def column(values, **wishes):
+def infer(table, target=None, task=None, **hints):
+    return infer_schema(table, target=target, task=task, hints=ColumnHints(**hints))
+
+
+def column(values, **given):
     """What is found of a column `a`, or why it is left out."""
     table = {"a": values, "other": [1.5] * (len(values) - 1) + [2.5]}
-    schema = infer_schema(table, **wishes)
+    schema = infer(table, **given)
     found = {c.name: c for c in (*schema.columns, *schema.left_out)}
     return found["a"]
 
@@ -68,7 +79,7 @@ def test_the_kind_of_typed_columns(values, kind):
 
 
 def test_what_is_known_of_each_kind():
-    schema = infer_schema(
+    schema = infer(
         {
             "n": [3, None, -1.5, 2, 2],
             "c": ["b", "a", "c", "b", None],
@@ -141,7 +152,7 @@ NAMES_30 = [f"name {i}" for i in range(30)]
     ],
 )
 def test_what_carries_nothing_is_left_out_with_the_reason(name, values, reason):
-    schema = infer_schema({name: values, "other": [1.5] * (len(values) - 1) + [2.5]})
+    schema = infer({name: values, "other": [1.5] * (len(values) - 1) + [2.5]})
     assert schema.left_out == (LeftOut(name, reason),)
     assert schema.names == ("other",)
 
@@ -150,12 +161,12 @@ def test_what_carries_nothing_is_left_out_with_the_reason(name, values, reason):
     "name", ["id", "customer_id", "ID code", "userID", "index", "Unnamed: 0", "Row number"]
 )
 def test_names_of_ids_are_known(name):
-    assert infer_schema({name: range(30), "x": [1.5] * 29 + [2]}).names == ("x",)
+    assert infer({name: range(30), "x": [1.5] * 29 + [2]}).names == ("x",)
 
 
 @pytest.mark.parametrize("name", ["width", "idea", "humidity", "row_length", "paid"])
 def test_other_names_are_no_ids(name):
-    assert name in infer_schema({name: range(30), "x": [1.5] * 29 + [2]}).names
+    assert name in infer({name: range(30), "x": [1.5] * 29 + [2]}).names
 
 
 @pytest.mark.parametrize(
@@ -176,7 +187,7 @@ def test_columns_that_differ_in_each_row_without_being_ids_stay(values):
 
 def test_whoever_names_a_column_keeps_it():
     table = {"id": range(200), "name": [f"n{i}" for i in range(200)]}
-    schema = infer_schema(table, numeric=["id"], categorical="name")
+    schema = infer(table, numeric=["id"], categorical="name")
     assert [(c.name, c.kind, c.reason) for c in schema.columns] == [
         ("id", "numeric", "as asked"),
         ("name", "categorical", "as asked"),
@@ -185,7 +196,7 @@ def test_whoever_names_a_column_keeps_it():
 
 
 @pytest.mark.parametrize(
-    ("values", "wishes", "levels"),
+    ("values", "given", "levels"),
     [
         ([3, 1, 3, None], {"categorical": ["a"]}, ("3", "1")),
         ([3.5, "x", True], {"categorical": ["a"]}, ("3.5", "True", "x")),
@@ -194,29 +205,29 @@ def test_whoever_names_a_column_keeps_it():
         (["x", None], {"boolean": ["a"]}, ("x",)),
     ],
 )
-def test_a_kind_that_is_asked_for_is_given(values, wishes, levels):
-    found = column(values, **wishes)
-    assert (found.kind, found.levels) == (next(iter(wishes)), levels)
+def test_a_kind_that_is_asked_for_is_given(values, given, levels):
+    found = column(values, **given)
+    assert (found.kind, found.levels) == (next(iter(given)), levels)
 
 
 def test_text_is_read_as_the_numbers_and_dates_that_are_asked_for():
     table = {"n": ["007", "08"], "d": ["2020-01-02", None]}
-    schema = infer_schema(table, numeric=["n"], datetime=["d"])
+    schema = infer(table, numeric=["n"], datetime=["d"])
     assert (schema.columns[0].low, schema.columns[0].high) == (7.0, 8.0)
     assert schema.columns[1].first == "2020-01-02T00:00:00"
 
 
 def test_ignored_columns_are_not_looked_at():
-    schema = infer_schema({"a": [[1], [2]], "b": [1, 2]}, ignore=["a"])
+    schema = infer({"a": [[1], [2]], "b": [1, 2]}, ignore=["a"])
     assert schema.left_out == (LeftOut("a", "as asked"),)
 
 
 def test_the_target_is_no_column():
-    schema = infer_schema({"y": ["a", "b"] * 2, "x": [1, 2, 3, 4]}, target="y")
+    schema = infer({"y": ["a", "b"] * 2, "x": [1, 2, 3, 4]}, target="y")
     assert schema.names == ("x",)
     assert schema.left_out == ()
     assert (schema.target.name, schema.target.classes) == ("y", ("a", "b"))
-    by_task = infer_schema({"y": [0, 1] * 2, "x": range(4)}, target="y", task="regression")
+    by_task = infer({"y": [0, 1] * 2, "x": range(4)}, target="y", task="regression")
     assert by_task.target.task == "regression"
 
 
@@ -224,7 +235,7 @@ def test_the_levels_of_a_column_of_a_million_levels_are_cut():
     texts = np.array([f"u{i:06}" for i in range(1_000_000)], dtype=object)
     texts[:3] = "often"
     table = {"user": texts, "x": np.arange(1_000_000) % 7}
-    left_out = infer_schema(table).left_out
+    left_out = infer(table).left_out
     assert left_out == (
         LeftOut(
             "user",
@@ -232,9 +243,9 @@ def test_the_levels_of_a_column_of_a_million_levels_are_cut():
             " categorical=['user'] keeps it",
         ),
     )
-    user = infer_schema(table, categorical=["user"]).columns[0]
+    user = infer(table, categorical=["user"]).columns[0]
     assert user.n_levels == 999_998
-    assert len(user.levels) == len(user.counts) == MOST_LEVELS == 1000
+    assert len(user.levels) == len(user.counts) == MAX_LEVELS == 1000
     assert user.levels[:3] == ("often", "u000003", "u000004")
     assert user.counts[:2] == (3, 1)
 
@@ -251,7 +262,7 @@ def test_the_rows_that_gave_a_schema_fit_it(values):
     table = pd.DataFrame(
         {"a": values, "b": [str(v) for v in values], "c": range(len(values))}
     )
-    schema = infer_schema(table, categorical=["c"])
+    schema = infer(table, categorical=["c"])
     checked = checked_table(table, schema)
     for found in schema.columns:
         assert checked[found.name].isna().sum() == found.missing
@@ -259,9 +270,9 @@ def test_the_rows_that_gave_a_schema_fit_it(values):
             assert checked[found.name].min() == found.low
 
 
-def message_of(table, **wishes):
+def message_of(table, **given):
     with pytest.raises(InputError) as caught:
-        infer_schema(table, **wishes)
+        infer(table, **given)
     return str(caught.value)
 
 
@@ -269,7 +280,7 @@ NUMBERS_40 = [str(i * 1.5) for i in range(40)]
 
 
 @pytest.mark.parametrize(
-    ("values", "wishes", "message"),
+    ("values", "given", "message"),
     [
         (
             [1, 2.5, None, "x"],
@@ -329,12 +340,12 @@ NUMBERS_40 = [str(i * 1.5) for i in range(40)]
         ),
     ],
 )
-def test_a_column_that_cannot_be_used_is_told(values, wishes, message):
-    assert message_of({"a": values, "other": range(len(values))}, **wishes) == message
+def test_a_column_that_cannot_be_used_is_told(values, given, message):
+    assert message_of({"a": values, "other": range(len(values))}, **given) == message
 
 
 @pytest.mark.parametrize(
-    ("table", "wishes", "message"),
+    ("table", "given", "message"),
     [
         (
             {"age": [1, 2], "sex": ["f", "m"]},
@@ -381,5 +392,5 @@ def test_a_column_that_cannot_be_used_is_told(values, wishes, message):
         ),
     ],
 )
-def test_a_table_that_cannot_be_used_is_told(table, wishes, message):
-    assert message_of(table, **wishes) == message
+def test_a_table_that_cannot_be_used_is_told(table, given, message):
+    assert message_of(table, **given) == message

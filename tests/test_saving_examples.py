@@ -105,7 +105,7 @@ def test_a_value_known_by_heart_is_met_by_an_example(tmp_path):
     values = np.concatenate([np.zeros(900), np.resize([0.1, 0.3, 7.0, 1e-3], 100)])
     schema = Schema((Column("x", "numeric"),), target=Target("y", "regression"))
     preprocessor = Preprocessor.fit(
-        pd.DataFrame({"x": values}), schema, repeated_values=True
+        pd.DataFrame({"x": values}), schema, frequent_value_codes=True
     )
     assert preprocessor.cardinalities
 
@@ -141,7 +141,7 @@ def test_numbers_that_32_bits_do_not_hold_are_exported(numbers, tmp_path):
     column = Column("x", "numeric", low=float(numbers.min()), high=float(numbers.max()))
     schema = Schema((column,), target=Target("y", "regression"))
     preprocessor = Preprocessor.fit(
-        pd.DataFrame({"x": numbers}), schema, repeated_values=True
+        pd.DataFrame({"x": numbers}), schema, frequent_value_codes=True
     )
 
     def answers(x, codes):

@@ -16,7 +16,7 @@ import pytest
 
 from kerasnn import NetworkClassifier, NetworkRegressor, datasets, lessons
 from kerasnn.cli import main
-from kerasnn.remote import RemoteModel
+from kerasnn.serving.client import RemoteModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -159,10 +159,10 @@ def test_the_examples_in_python_run(ports, saved_models, monkeypatch, capsys):
 
 
 def test_the_config_file_for_several_models_can_be_read():
-    from kerasnn.serving.sources import config_sources
+    from kerasnn.serving.models.sources import parse_config
 
     (text,) = re.findall(r"```proto\n(.*?)```", PAGE, re.DOTALL)
-    sources = config_sources(text)
+    sources = parse_config(text)
     assert {name: str(source.folder) for name, source in sources.items()} == {
         "digits": "/models/digits",
         "shop": "/models/shop",

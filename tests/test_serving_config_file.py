@@ -1,7 +1,7 @@
 import pytest
 
 from kerasnn.errors import InputError
-from kerasnn.serving.config_file import ConfigFile
+from kerasnn.serving.models.config_file import ConfigFile
 
 
 def config(*names):

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnn.serving.examples import classify, examples_signature, regress
-from kerasnn.serving.service import Limits
-from kerasnn.serving.signatures import read_signatures
-from kerasnn.serving.statuses import Code, ServingError
+from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.examples import classify, regress
+from kerasnn.serving.options import Limits
+from kerasnn.serving.saved_model.examples import find_examples_signature
+from kerasnn.serving.saved_model.signatures import read_signatures
 
 FLOAT, STRING = tf.float32, tf.string
 LIMITS = Limits()
@@ -243,9 +244,9 @@ def test_a_signature_is_found_by_name_and_by_default():
     version = version_of(
         serving_default=definition({"a": FLOAT}, {}), other=definition({"b": FLOAT}, {})
     )
-    assert examples_signature(version, "").key == "serving_default"
-    assert examples_signature(version, "other").key == "other"
+    assert find_examples_signature(version.graph, "").key == "serving_default"
+    assert find_examples_signature(version.graph, "other").key == "other"
     with pytest.raises(ServingError) as caught:
-        examples_signature(version, "wrong")
+        find_examples_signature(version.graph, "wrong")
     assert caught.value.code == Code.INVALID_ARGUMENT
     assert caught.value.message == "No signature was found with the name: wrong"

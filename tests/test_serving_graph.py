@@ -15,10 +15,10 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 
-from kerasnn.serving import graph as graph_module
-from kerasnn.serving.graph import Graph, make_call
-from kerasnn.serving.signatures import CLASSIFY, PREDICT, REGRESS
-from kerasnn.serving.statuses import Code, ServingError
+from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.saved_model import graph as graph_module
+from kerasnn.serving.saved_model.graph import Graph, make_call
+from kerasnn.serving.saved_model.signatures import CLASSIFY, PREDICT, REGRESS
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_whatever_the_order_of_a_client_there_is_one_call(tmp_path, calls):
 
 
 def test_no_more_than_a_number_of_calls_are_kept(tmp_path, calls, monkeypatch):
-    monkeypatch.setattr(graph_module, "_MOST_CALLS", 2)
+    monkeypatch.setattr(graph_module, "_MAX_CALLS", 2)
     graph = Graph(serving_models.make_columns(tmp_path))
     inputs = {"age": floats(1), "city": np.array([b"a"], object), "count": np.array([1])}
     for output in ("label", "score", "raw_bytes", "raw_bytes", "label"):

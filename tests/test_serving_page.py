@@ -12,13 +12,14 @@ import serving_models
 from starlette.applications import Starlette
 
 from kerasnn.manifest import manifest_text
-from kerasnn.serving.inference import Inference
+from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models import Models
+from kerasnn.serving.models.registry import ModelRegistry
+from kerasnn.serving.models.sources import ModelSource
+from kerasnn.serving.options import Limits
 from kerasnn.serving.page import model_facts, page_routes
 from kerasnn.serving.page.routes import PAGE_POLICY, REPORT_POLICY, STATIC
-from kerasnn.serving.service import Limits, Service
-from kerasnn.serving.sources import ModelSource
+from kerasnn.serving.service import Service
 
 ROOT = Path(__file__).parents[1]
 ODD = "half / plus: two? <b>ü%2F"
@@ -51,9 +52,9 @@ def get(folder):
         for name in ("digits", "columns", "counter", "broken")
     }
     sources[ODD] = ModelSource(folder / "odd")
-    models = Models(sources)
+    models = ModelRegistry(sources)
     models.refresh()
-    service = Service(models, Inference(batching=None), Metrics(), Limits())
+    service = Service(models, Scheduler(batching=None), Metrics(), Limits())
     transport = httpx.ASGITransport(Starlette(routes=page_routes(service)))
 
     async def asked(path, method):

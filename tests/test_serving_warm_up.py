@@ -8,10 +8,10 @@ from google.protobuf import text_format
 from serving_models import example, predict_log, write_warm_up
 from tensorflow_serving.apis import prediction_log_pb2
 
-from kerasnn.serving import warm_up as warm_up_module
-from kerasnn.serving.graph import Graph
-from kerasnn.serving.statuses import Code, ServingError
-from kerasnn.serving.warm_up import prepare, warm_up
+from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.models import warm_up as warm_up_module
+from kerasnn.serving.models.warm_up import prepare, warm_up
+from kerasnn.serving.saved_model.graph import Graph
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_without_a_file_nothing_is_run(loaded):
 def test_what_is_prepared_need_not_be_made(loaded, monkeypatch):
     _, graph, _ = loaded(serving_models.make_half_plus_two)
     prepare(graph)
-    monkeypatch.setattr("kerasnn.serving.graph.make_call", None)
+    monkeypatch.setattr("kerasnn.serving.saved_model.graph.make_call", None)
     for key, x in (
         ("serving_default", {"x": np.ones(1, np.float32)}),
         ("classify_x_to_y", {"inputs": np.array([example(x=1.0)], object)}),
@@ -137,8 +137,8 @@ def test_the_default_signature_needs_no_name(loaded):
 
 
 def test_a_thousand_requests_are_played_and_no_more(loaded, monkeypatch):
-    assert warm_up_module.MOST_RECORDS == 1000
-    monkeypatch.setattr(warm_up_module, "MOST_RECORDS", 3)
+    assert warm_up_module.MAX_RECORDS == 1000
+    monkeypatch.setattr(warm_up_module, "MAX_RECORDS", 3)
     folder, graph, _ = loaded(serving_models.make_half_plus_two)
     log = predict_log("half_plus_two", x=np.array([1.0], np.float32))
     write_warm_up(folder, *[log] * 3)

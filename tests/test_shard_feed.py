@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import kerasnn
 from kerasnn.checkpoints import CheckpointFolder
-from kerasnn.datasets.shards import write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets import ShuffledShards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.training.feeds.row_source import (
     Buffers,
@@ -247,7 +246,7 @@ def test_batches_are_the_rows_of_the_groups_in_their_order(source):
 class Foreign:
     """Rows of the other byte order, one group of two pieces."""
 
-    n_rows = most_rows = 5
+    n_rows = max_rows = 5
 
     def pieces(self, epoch, *, first=0):
         rows = np.arange(10, dtype=">f4").reshape(5, 2)

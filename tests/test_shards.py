@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn import abandoned
-from kerasnn.datasets.shards import Shards, open_shards, write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn import partial_folders
+from kerasnn.datasets import Shards, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 
 
@@ -57,7 +56,7 @@ def test_an_epoch_is_a_permutation_and_can_be_entered_anywhere(
     first = data.draw(st.integers(0, len(y) - 1))
     _, rest = order_of(shuffled, epoch, first)
     np.testing.assert_array_equal(rest, y[first:])
-    assert max(len(d[1]) for d, _ in shuffled.groups(epoch)) <= shuffled.most_rows
+    assert max(len(d[1]) for d, _ in shuffled.groups(epoch)) <= shuffled.max_rows
 
 
 def order_of(shuffled, epoch, first=0):
@@ -151,8 +150,8 @@ def test_arrays_may_have_any_names(tmp_path):
 
 
 def test_what_killed_writers_left_goes_when_the_next_one_writes(tmp_path):
-    mine = abandoned.mark(os.getpid())
-    gone = abandoned.mark(2**22 + 1)  # more than there can be
+    mine = partial_folders.name_prefix(os.getpid())
+    gone = partial_folders.name_prefix(2**22 + 1)  # more than there can be
     for name in (mine, gone, ".partial-elsewhere-1-"):
         (tmp_path / f"{name}x").mkdir()
     write_shards(blocks([5]), tmp_path / "s")

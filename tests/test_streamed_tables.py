@@ -10,18 +10,26 @@ import pytest
 import tensorflow as tf
 
 from kerasnn import tables
-from kerasnn.datasets import as_table, infer_schema, open_shards
-from kerasnn.datasets.shards import write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
+from kerasnn.datasets import (
+    ColumnHints,
+    ShuffledShards,
+    as_table,
+    infer_schema,
+    open_shards,
+    write_shards,
+)
+from kerasnn.datasets.profiling import profile
+from kerasnn.ensembles.chunk_sources import DiskChunks
+from kerasnn.ensembles.compiled_learners import learner_cache
+from kerasnn.ensembles.groups import MemberGroups
+from kerasnn.ensembles.task import DiskTask
+from kerasnn.ensembles.train import RunOptions, Training, train_on_disk
 from kerasnn.errors import InputError
-from kerasnn.estimators import train_on_disk
-from kerasnn.estimators.disk_job import DiskJob
-from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import load
-from kerasnn.tables import files, streamed, survey
-from kerasnn.tables.job import predictions
-from kerasnn.training.member_groups import MemberGroups
+from kerasnn.tables import files, streamed
+from kerasnn.tables.measurement import predict_rows
+from kerasnn.training.distribution.workers import ALONE
 from tests.deaths import Killed
 from tests.test_saver import same
 
@@ -72,16 +80,21 @@ def file(table, tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """A table of some thousand rows is one that is larger than memory."""
-    monkeypatch.setattr(survey, "ROWS_AT_ONCE", 700)
-    monkeypatch.setattr(streamed, "TEST_ROWS", 300)
-    monkeypatch.setattr(streamed, "HELD_OUT_ROWS", 200)
-    monkeypatch.setattr(streamed, "SAMPLE_ROWS", 800)
+    monkeypatch.setattr(profile, "MAX_CHUNK_ROWS", 700)
+    monkeypatch.setattr(streamed, "MAX_TEST_ROWS", 300)
+    monkeypatch.setattr(streamed, "MAX_HELD_OUT_ROWS", 200)
+    monkeypatch.setattr(streamed, "MAX_SAMPLE_ROWS", 800)
     monkeypatch.setattr(streamed, "SHARD_ROWS", 256)
 
 
-def read(path, target="label", **wishes):
+def read(path, target="label", seed=0, **hints):
     other = {"label": "price", "price": "label"}[target]
-    return tables.stream_rows(path, target=target, ignore=[other], **wishes)
+    hints = ColumnHints(ignore=[other], **hints)
+    return tables.stream_rows(path, target=target, hints=hints, seed=seed)
+
+
+def fit(rows, **settings):
+    return tables.fit(rows, tables.estimator_for(rows.target)(**settings))
 
 
 def shards_of(rows, folder):
@@ -100,7 +113,9 @@ def shards_of(rows, folder):
 
 def test_a_table_that_is_all_in_the_sample_has_the_schema_that_it_has_in_memory(path):
     found = read(path).schema
-    expected = infer_schema(as_table(path), target="label", ignore=["price"])
+    expected = infer_schema(
+        as_table(path), target="label", hints=ColumnHints(ignore=["price"])
+    )
     assert found.left_out[0].reason.startswith("row numbers")
     assert found.names == tuple(n for n in expected.names if n != "position")
     assert found.columns == tuple(c for c in expected.columns if c.name != "position")
@@ -110,7 +125,9 @@ def test_a_table_that_is_all_in_the_sample_has_the_schema_that_it_has_in_memory(
 def test_counts_and_ranges_are_those_of_all_rows(path, small, table, tmp_path):
     rows = read(path)
     assert len(rows.sample) == 800
-    expected = infer_schema(as_table(path), target="label", ignore=["price", "position"])
+    expected = infer_schema(
+        as_table(path), target="label", hints=ColumnHints(ignore=["price", "position"])
+    )
     learned = table.drop(index=rows.unseen)
     for column in expected.columns:
         found = rows.schema.column(column.name)
@@ -281,22 +298,23 @@ def test_an_epoch_that_goes_on_has_the_same_batches(groups, done):
 
 
 def test_the_training_is_its_steps_taken_one_by_one(file, small, monkeypatch):
-    jobs = []
-    whole = train_on_disk.train_on_disk
+    tasks = []
 
-    def spy(job, **arguments):
-        jobs.append(job)
-        return whole(job, **arguments)
+    def spy(task, options):
+        tasks.append(task)
+        return train_on_disk(task, options)
 
     monkeypatch.setattr("kerasnn.estimators.base.train_on_disk", spy)
-    fitted = tables.fit(read(file), **SETTINGS, dropout=0.1)
+    fitted = fit(read(file), **SETTINGS, dropout=0.1)
     trained = fitted.estimator
-    (job,) = jobs
+    (task,) = tasks
     # The shards are gone; their rows are prepared anew, and taken in plain Python.
-    job = rewritten(job, read(file), trained.preprocessor_)
-    recipe, judged, feed = job.judged.recipe, job.judged, job.feed()
-    with learner_of_shape(judged, recipe.members) as learner:
-        train_on_disk._DiskTraining(job, "eager", None, None, None)._begin(learner)
+    task = rewritten(task, read(file), trained.preprocessor_)
+    validation, feed = task.validation, task.feed()
+    recipe = validation.recipe
+    with learner_cache().borrow(validation, recipe.members) as learner:
+        source = DiskChunks(task, ALONE)
+        Training(source, RunOptions(driver="eager")).prepare(learner)
         for epoch in range(recipe.epochs):
             for call in feed.chunks(epoch):
                 for slots in call.blocks[0][0, : call.stop]:
@@ -308,13 +326,13 @@ def test_the_training_is_its_steps_taken_one_by_one(file, small, monkeypatch):
     assert trained.best_epoch_ == trained.n_epochs_ == 2
 
 
-def rewritten(job: DiskJob, rows, preprocessor):
+def rewritten(task: DiskTask, rows, preprocessor):
     with streamed.rows_folder(None) as folder:
         shards = rows.on_disk(folder).write(preprocessor)
         read_back = [shards.shard(i) for i in range(len(shards.sizes))]
         held = [{k: np.array(v) for k, v in shard.items()} for shard in read_back]
-    kept = dataclasses.replace(job.rows, shards=_InMemory(shards, held))
-    return dataclasses.replace(job, rows=kept)
+    kept = dataclasses.replace(task.rows, shards=_InMemory(shards, held))
+    return dataclasses.replace(task, rows=kept)
 
 
 class _InMemory:
@@ -330,9 +348,9 @@ class _InMemory:
 
 @pytest.mark.parametrize("target", ["label", "price"])
 def test_the_blocks_in_which_it_is_read_do_not_matter(file, small, target, monkeypatch):
-    one = tables.fit(read(file, target), **SETTINGS)
-    monkeypatch.setattr(survey, "ROWS_AT_ONCE", 131)
-    other = tables.fit(read(file, target), **SETTINGS)
+    one = fit(read(file, target), **SETTINGS)
+    monkeypatch.setattr(profile, "MAX_CHUNK_ROWS", 131)
+    other = fit(read(file, target), **SETTINGS)
     assert same(one.estimator._kept_weights, other.estimator._kept_weights)
     assert one.estimator.history_ == other.estimator.history_
 
@@ -341,7 +359,7 @@ def test_the_blocks_in_which_it_is_read_do_not_matter(file, small, target, monke
 def test_it_learns_measures_and_is_saved(small, target, tmp_path):
     made(6000).to_parquet(tmp_path / "rows.parquet")
     rows = read(tmp_path / "rows.parquet", target)
-    fitted = tables.fit(rows, members=2, epochs=12, hidden_units=(32, 32), driver="graph")
+    fitted = fit(rows, members=2, epochs=12, hidden_units=(32, 32), driver="graph")
     outcome = tables.measure(fitted)
     if target == "label":
         assert outcome.metrics["auc"] > 0.85
@@ -351,7 +369,7 @@ def test_it_learns_measures_and_is_saved(small, target, tmp_path):
     saved = load(version)
     answers = saved.predict(rows.test)
     served = answers["probabilities" if target == "label" else "value"]
-    inside = predictions(outcome.fitted.estimator, rows.test)
+    inside = predict_rows(outcome.fitted.estimator, rows.test)
     np.testing.assert_allclose(served, inside, rtol=1e-4, atol=1e-5)
     assert saved.manifest["data"]["train_rows"] == rows.n_trained
     assert "learned from 5,500 rows" in (
@@ -363,19 +381,19 @@ def test_it_learns_measures_and_is_saved(small, target, tmp_path):
 def test_from_every_checkpoint_it_ends_at_the_same_bits(
     small, target, die_after, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kerasnn.training.member_groups.ROWS_PER_CALL", 1000)
+    monkeypatch.setattr("kerasnn.ensembles.groups.ROWS_PER_CHUNK", 1000)
     made().to_parquet(tmp_path / "rows.parquet")
     rows = read(tmp_path / "rows.parquet", target)
-    whole = tables.fit(rows, **SETTINGS).estimator
+    whole = fit(rows, **SETTINGS).estimator
     middle = 0
     for deaths in (1, 2, 4, 7, 11, 16):
         folder = tmp_path / str(deaths)
         die_after(deaths)
         with pytest.raises(Killed):
-            tables.fit(rows, **SETTINGS, checkpoint=folder, checkpoint_every=1e-9)
+            fit(rows, **SETTINGS, checkpoint=folder, checkpoint_every=1e-9)
         die_after(-1)
         middle += json_of_newest(folder)[3] > 0
-        again = tables.fit(rows, **SETTINGS, checkpoint=folder, resume=True).estimator
+        again = fit(rows, **SETTINGS, checkpoint=folder, resume=True).estimator
         assert same(again._kept_weights, whole._kept_weights)
         assert again.history_ == whole.history_
         assert again.best_epoch_ == whole.best_epoch_
@@ -389,8 +407,8 @@ def json_of_newest(folder):
 
 
 def test_its_time_may_be_up_in_the_middle_of_an_epoch(file, small, monkeypatch):
-    monkeypatch.setattr("kerasnn.training.member_groups.ROWS_PER_CALL", 1000)
-    fitted = tables.fit(read(file), **{**SETTINGS, "epochs": 500}, time_limit=1e-3)
+    monkeypatch.setattr("kerasnn.ensembles.groups.ROWS_PER_CHUNK", 1000)
+    fitted = fit(read(file), **{**SETTINGS, "epochs": 500}, time_limit=1e-3)
     assert fitted.estimator.n_epochs_ == fitted.estimator.best_epoch_ == 1
     assert tables.measure(fitted).metrics["log_loss"] < 1
 
@@ -400,7 +418,7 @@ def test_its_time_may_be_up_in_the_middle_of_an_epoch(file, small, monkeypatch):
 
 def message(path, **wishes):
     with pytest.raises(InputError) as raised:
-        tables.fit(read(path, **wishes), **SETTINGS)
+        fit(read(path, **wishes), **SETTINGS)
     return str(raised.value)
 
 
@@ -448,8 +466,8 @@ def test_a_row_of_the_sample_is_not_told_as_one_of_the_table(small, tmp_path):
 def test_rows_that_were_written_for_another_target_are_not_used(small, tmp_path):
     file = tmp_path / "rows.parquet"
     made().to_parquet(file)
-    shards_of(tables.stream_rows(file, target="label", ignore=["price"]), tmp_path / "rows")
-    other = tables.stream_rows(file, target="price", ignore=["label"])
+    shards_of(read(file, "label"), tmp_path / "rows")
+    other = read(file, "price")
     with pytest.raises(InputError, match=r"of other settings \(target differ\)"):
         shards_of(other, tmp_path / "rows")
 
@@ -487,7 +505,7 @@ def test_a_class_of_one_row_is_refused_whoever_drew_it(small, seed, tmp_path):
 
 def test_folds_are_not_for_a_table_on_disk(file, small):
     with pytest.raises(InputError) as raised:
-        tables.fit(read(file), **SETTINGS, folds=2)
+        fit(read(file), **SETTINGS, folds=2)
     assert str(raised.value) == (
         "folds must be 'auto' for a table that is read from disk: it has one part that no"
         " member learns from; got folds=2"
@@ -508,7 +526,7 @@ def test_a_table_that_changes_meanwhile_is_noticed(small, tmp_path):
     rows = read(file)
     made(2990).to_parquet(file)
     with pytest.raises(InputError) as raised:
-        tables.fit(rows, **SETTINGS)
+        fit(rows, **SETTINGS)
     assert str(raised.value) == (
         f"{file}: had 3,000 rows when it was read first, and 2,990 now; leave it alone"
         " while it is read"
@@ -519,10 +537,10 @@ def test_a_run_on_another_table_is_not_gone_on_with(small, tmp_path):
     file = tmp_path / "rows.parquet"
     made().to_parquet(file)
     saving = {"checkpoint": tmp_path / "saves", "checkpoint_every": 1e-9}
-    tables.fit(read(file), **SETTINGS, **saving)
+    fit(read(file), **SETTINGS, **saving)
     made(seed=1).to_parquet(file)
     with pytest.raises(InputError) as raised:
-        tables.fit(read(file), **SETTINGS, **saving, resume=True)
+        fit(read(file), **SETTINGS, **saving, resume=True)
     assert str(raised.value).startswith(
         f"{tmp_path / 'saves' / 'rows'}: holds rows of another table or of other settings"
     )
@@ -536,9 +554,9 @@ def test_a_full_disk_tells_of_another_one_and_nothing_is_left(
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kerasnn.datasets.shards.np.save", full)
+    monkeypatch.setattr("kerasnn.datasets.shards.shards.np.save", full)
     with pytest.raises(InputError) as raised:
-        tables.fit(read(file), **SETTINGS)
+        fit(read(file), **SETTINGS)
     folder, told = str(raised.value).split(": ", 1)
     assert folder.startswith(str(tmp_path / "kerasnn-rows-"))
     assert told == (
@@ -551,7 +569,7 @@ def test_a_full_disk_tells_of_another_one_and_nothing_is_left(
 def test_without_checkpoints_no_rows_stay_on_disk(file, small, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    tables.fit(read(file), **SETTINGS)
+    fit(read(file), **SETTINGS)
     assert list(tmp_path.glob("kerasnn*")) == []  # TensorFlow has files of its own there
 
 
@@ -561,7 +579,7 @@ def test_without_checkpoints_no_rows_stay_on_disk(file, small, tmp_path, monkeyp
 def test_a_large_table_is_evaluated_in_parts_with_the_same_scores(
     file, small, tmp_path, monkeypatch
 ):
-    outcome = tables.measure(tables.fit(read(file), **SETTINGS))
+    outcome = tables.measure(fit(read(file), **SETTINGS))
     saved = load(tables.save(outcome, tmp_path / "net"))
     whole = tables.evaluate(saved, file)
     monkeypatch.setattr(files, "STREAMED_FROM_BYTES", 0)

@@ -57,12 +57,12 @@ def test_what_does_not_belong_into_a_folder_is_told(tmp_path):
     assert error_of(folder) == (
         f"{folder / 'b.xlsx'}: is of an unknown kind; files end in .csv, .csv.gz, .tsv or"
         " .parquet, and a folder holds files of one kind (names that begin with _ are"
-        " passed over)"
+        " ignored)"
     )
     (folder / "b.xlsx").unlink()
     (folder / "more").mkdir()
     assert error_of(folder) == (
-        f"{folder / 'more'}: is a folder; the files of a table lie in one folder"
+        f"{folder / 'more'}: is a folder; the files of a table must be in one folder"
     )
     assert error_of(tmp_path / "none") == (
         f"{tmp_path / 'none'}: there is no such file or folder"
@@ -73,7 +73,7 @@ def test_what_does_not_belong_into_a_folder_is_told(tmp_path):
     ("second", "problem"),
     [
         ("n\n3\n", "has no column 't', which {first} has"),
-        ("n,t,more\n3,y,1\n", "has a column 'more', which {first} has not"),
+        ("n,t,more\n3,y,1\n", "has a column 'more', which {first} does not have"),
     ],
     ids=["fewer", "more"],
 )

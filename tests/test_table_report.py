@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerasnn import reports
-from kerasnn.datasets.schema import Column, LeftOut, Schema, Target
+from kerasnn.datasets import Column, LeftOut, Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.reports import Importance, Score, TableResult
 from kerasnn.reports.texts import number_text, score_cell, share_text

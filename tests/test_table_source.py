@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import kerasnn
-from kerasnn import abandoned
+from kerasnn import partial_folders
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import NumberRows, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
@@ -165,7 +165,7 @@ def test_methods_take_paths_and_a_model_may_not_know_its_inputs(rows):
 def test_a_target_of_integers_stays_integer(
     tmp_path, cells, dtype, rows_at_once, monkeypatch
 ):
-    monkeypatch.setattr("kerasnn.datasets.number_rows._BLOCK", rows_at_once)
+    monkeypatch.setattr("kerasnn.datasets.shards.number_rows._BLOCK", rows_at_once)
     lines = [f"{i},{cell}" for i, cell in enumerate(cells)]
     (tmp_path / "t.csv").write_text("\n".join(["x,t", *lines]))
     rows = table_source._number_rows(model(1), tmp_path / "t.csv", "t")
@@ -326,12 +326,12 @@ def test_the_temporary_folder_is_removed_however_the_call_ends(rows, temporary):
             seen.extend(path.name for path in temporary.iterdir())
             raise KeyboardInterrupt
 
-    gone = abandoned.mark(2**22 + 1, kind="kerasnn-rows")
+    gone = partial_folders.name_prefix(2**22 + 1, kind="kerasnn-rows")
     (temporary / f"{gone}of-a-killed-fit").mkdir()
     with pytest.raises(KeyboardInterrupt):
         kerasnn.fit(model(), rows, "price", callbacks=[Looking()], **FIT)
     assert len(seen) == 1
-    assert seen[0].startswith(abandoned.mark(os.getpid(), kind="kerasnn-rows"))
+    assert seen[0].startswith(partial_folders.name_prefix(os.getpid(), kind="kerasnn-rows"))
     assert list(temporary.glob("kerasnn*")) == []
 
 

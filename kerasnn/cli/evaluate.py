@@ -56,7 +56,6 @@ def _evaluate_lesson(network: "SavedNetwork", source: str, as_json: bool) -> Non
 
 def _evaluate_table(network: "SavedTable", path: Path, as_json: bool) -> None:
     from kerasnn import tables
-    from kerasnn.tables.job import intervals
 
     found = tables.evaluate(network, path)
     if as_json:
@@ -66,7 +65,7 @@ def _evaluate_table(network: "SavedTable", path: Path, as_json: bool) -> None:
                 str(path),
                 rows=found.rows,
                 metrics={name: score.value for name, score in found.scores.items()},
-                intervals=intervals(found.scores),
+                intervals=tables.score_intervals(found.scores),
                 trained_on=found.learned,
             )
         )

@@ -36,7 +36,7 @@ class Saves(NamedTuple):
         )
 
     def arguments(self) -> dict[str, Any]:
-        """The same as arguments of `tables.fit`."""
+        """The same as parameters of an estimator."""
         return {
             "checkpoint": self.folder,
             "checkpoint_every": self.every_seconds,

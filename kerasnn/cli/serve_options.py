@@ -32,7 +32,7 @@ def option(heading: str, *names: str, **settings: Any) -> Any:
     return click.option(*names, cls=HeadedOption, heading=heading, **settings)
 
 
-class Port(click.ParamType):
+class PortType(click.ParamType):
     """A port; 0 for any free one, `off` for none."""
 
     name = "port"
@@ -53,7 +53,7 @@ class Port(click.ParamType):
         return int(text)
 
 
-class Versions(click.ParamType):
+class VersionsType(click.ParamType):
     """Which versions of a model: `latest`, `all`, or a number."""
 
     name = "versions"
@@ -70,7 +70,7 @@ class Versions(click.ParamType):
         return int(text)
 
 
-class Seconds(click.FloatRange):
+class SecondsType(click.FloatRange):
     """A length of time, which is never infinite."""
 
     name = "seconds"
@@ -95,8 +95,7 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         UsageError: options that do not go together.
         InputError: there is nothing to serve in the folder.
     """
-    from kerasnn.serving.options import ServerOptions
-    from kerasnn.serving.service import Limits
+    from kerasnn.serving.options import Limits, ServerOptions
 
     if given["rest_port"] is None and given["grpc_port"] is None:
         raise click.UsageError("--rest-port and --grpc-port must not both be off")

@@ -14,11 +14,12 @@ from kerasnn.cli.saves import Saves
 from kerasnn.cli.wording import aligned, as_options, score_rows, shortened
 
 if TYPE_CHECKING:
-    from kerasnn.datasets import Schema, Target
-    from kerasnn.tables import Fitted, Outcome, Rows, StreamedRows
+    from kerasnn.datasets import ColumnHints, Schema, Target
+    from kerasnn.tables import FittedTable, Measurement, TableRows
 
 KINDS = ("numeric", "categorical", "boolean", "datetime")
 READING = ("task", "test_size", "seed")
+OF_THE_ROWS = ("target", "stream", "ignore", *KINDS, *READING)
 LEFT_OUT_SHOWN = 12
 CLASSES_SHOWN = 6
 
@@ -47,28 +48,23 @@ def train_file(
     workers = Workers()
     # Before the work, not after it.
     workers.by_chief(lambda: saving.check_writable(folder))
-    wishes: dict[str, Any] = {
-        k: names_meant(chosen[k], header) for k in ("ignore", *KINDS) if k in chosen
-    }
     reading = {k: chosen[k] for k in READING if k in chosen}
     stream = chosen.get("stream")
-    read = (*wishes, *reading, "target", "stream")
-    fitting = {k: v for k, v in chosen.items() if k not in read}
+    settings = {k: v for k, v in chosen.items() if k not in OF_THE_ROWS}
     with as_options():
         large = tables.are_large(path) if stream is None else stream
         rows_of = tables.stream_rows if large else tables.read_rows
         with told_on_terminal("Reading ..."):
-            rows = rows_of(path, target=chosen["target"], **wishes, **reading)
+            rows = rows_of(
+                path, target=chosen["target"], hints=column_hints(chosen, header), **reading
+            )
         for line in described(rows) if workers.writes else []:
             click.echo(line, err=as_json)
         with FitBar(shown=workers.writes) as bar:
-            fitted = tables.fit(
-                rows,
-                progress=bar,
-                strategy=workers.strategy,
-                **fitting,
-                **saves.arguments(),
+            estimator = tables.estimator_for(rows.target)(
+                progress=bar, **settings, **saves.arguments()
             )
+            fitted = tables.fit(rows, estimator, strategy=workers.strategy)
         if not workers.writes:
             _wait_for_chief(workers, fitted, as_json=as_json)
             saves.remove_rows()
@@ -85,7 +81,7 @@ def train_file(
         _print(outcome, written)
 
 
-def _wait_for_chief(workers: Workers, fitted: "Fitted", *, as_json: bool) -> None:
+def _wait_for_chief(workers: Workers, fitted: "FittedTable", *, as_json: bool) -> None:
     """Until it has saved, or said that it cannot; one line of what this worker did."""
     folder = workers.by_chief(lambda: "")
     rows, epochs = fitted.rows, fitted.estimator.n_epochs_
@@ -122,7 +118,15 @@ def names_meant(given: Iterable[str], header: Sequence[str]) -> list[str]:
     )
 
 
-def described(rows: "Rows | StreamedRows") -> list[str]:
+def column_hints(chosen: Mapping[str, Any], header: Sequence[str]) -> "ColumnHints":
+    """Return what the options say about columns."""
+    from kerasnn.datasets import ColumnHints
+
+    kinds = ("ignore", *KINDS)
+    return ColumnHints(**{k: names_meant(chosen[k], header) for k in kinds if k in chosen})
+
+
+def described(rows: "TableRows") -> list[str]:
     """What was inferred, in a few lines."""
     schema, target = rows.schema, rows.target
     by_kind = {k: [c.name for c in schema.columns if c.kind == k] for k in KINDS}
@@ -172,8 +176,8 @@ def _left_out(schema: "Schema") -> list[str]:
     ]
 
 
-def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
-    from kerasnn.tables.job import intervals
+def _as_json(outcome: "Measurement", folder: Path) -> dict[str, Any]:
+    from kerasnn.tables import score_intervals
 
     fitted, rows = outcome.fitted, outcome.fitted.rows
     return {
@@ -188,7 +192,7 @@ def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
         "rows": {"train": rows.n_trained, "test": rows.n_tested},
         "measured_on": outcome.measured_on,
         "metrics": outcome.metrics,
-        "intervals": intervals(outcome.scores),
+        "intervals": score_intervals(outcome.scores),
         "baselines": {
             name: {score: s.value for score, s in scores.items()}
             for name, scores in outcome.baseline_scores.items()
@@ -200,7 +204,7 @@ def _as_json(outcome: "Outcome", folder: Path) -> dict[str, Any]:
     }
 
 
-def _print(outcome: "Outcome", folder: Path) -> None:
+def _print(outcome: "Measurement", folder: Path) -> None:
     fitted, recipe = outcome.fitted, outcome.fitted.estimator.recipe_
     members = "1 network" if recipe.members == 1 else f"{recipe.members} networks"
     click.echo(
@@ -213,7 +217,7 @@ def _print(outcome: "Outcome", folder: Path) -> None:
     click.echo(f"Report   {folder / 'assets.extra' / 'report.html'}")
 
 
-def _metric_lines(outcome: "Outcome") -> list[str]:
+def _metric_lines(outcome: "Measurement") -> list[str]:
     if not outcome.scores:
         return ["No rows were kept for a test, and no member left any out: no metrics"]
     if outcome.tested:

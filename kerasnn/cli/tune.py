@@ -13,12 +13,18 @@ from kerasnn.choices import Driver, Task
 from kerasnn.cli.cluster import refuse_several
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
 from kerasnn.cli.parsing import Command, PositiveNumber, check_folds, columns_option
-from kerasnn.cli.train_table import KINDS, READING, check_usage, described, names_meant
+from kerasnn.cli.train_table import (
+    KINDS,
+    READING,
+    check_usage,
+    column_hints,
+    described,
+)
 from kerasnn.cli.wording import aligned, as_options
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
-    from kerasnn.tables import Rows
+    from kerasnn.tables import TableRows
     from kerasnn.tuning import Tuned
 
 SCORES = {"log_loss": "log loss", "rmse": "RMSE"}
@@ -83,13 +89,16 @@ def tune(file: Path, as_json: bool, **given: Any) -> None:
     default settings. It prints the best, and the `kerasnn train` command that uses them:
     the test rows of that command were seen by no trial.
 
-    It needs the extra: pip install 'kerasnn[tune]'.
+    It needs Optuna; in a checkout of kerasnn: python -m pip install ".[tune]".
     """
     chosen = {key: value for key, value in given.items() if value not in (None, ())}
     refuse_several(file)
     check_usage(file, _header(file), chosen)
     if importlib.util.find_spec("optuna") is None:
-        raise InputError("kerasnn tune needs the extra: pip install 'kerasnn[tune]'")
+        raise InputError(
+            "kerasnn tune needs Optuna. Install it, or, in a checkout of kerasnn, run"
+            ' python -m pip install ".[tune]"'
+        )
     with quiet_tensorflow(), as_options():
         tuned = _tuned(file, chosen, as_json=as_json)
     command = _train_command(file, chosen, tuned.best_params)
@@ -109,12 +118,9 @@ def _tuned(file: Path, chosen: Mapping[str, Any], *, as_json: bool) -> "Tuned":
     """Read the table, try, and tell of each trial."""
     from kerasnn import tables, tuning
 
-    header = _header(file)
     reading: dict[str, Any] = {k: chosen[k] for k in READING if k in chosen}
-    for kind in ("ignore", *KINDS):
-        if kind in chosen:
-            reading[kind] = names_meant(chosen[kind], header)
-    rows = tables.read_rows(file, target=chosen["target"], **reading)
+    hints = column_hints(chosen, _header(file))
+    rows = tables.read_rows(file, target=chosen["target"], hints=hints, **reading)
     for line in described(rows):
         click.echo(line, err=as_json)
 
@@ -132,12 +138,11 @@ def _tuned(file: Path, chosen: Mapping[str, Any], *, as_json: bool) -> "Tuned":
     )
 
 
-def _estimator(rows: "Rows", chosen: Mapping[str, Any]) -> Any:
+def _estimator(rows: "TableRows", chosen: Mapping[str, Any]) -> Any:
     """The one that `kerasnn train` would train."""
-    from kerasnn.estimators import NetworkClassifier, NetworkRegressor
+    from kerasnn import tables
 
-    classifies = rows.target.task == "classification"
-    return (NetworkClassifier if classifies else NetworkRegressor)(
+    return tables.estimator_for(rows.target)(
         folds=chosen.get("folds", "auto"),
         members=chosen.get("members", "auto"),
         epochs=chosen.get("epochs", "auto"),

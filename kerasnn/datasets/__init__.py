@@ -1,40 +1,48 @@
-"""Where rows come from, and what they are.
+"""Tables and their columns; no TensorFlow.
 
-Tables of any origin become DataFrames (`as_table`), a `Schema` says what their columns are
-(`infer_schema`), and later rows are held to it (`checked_table`). The lessons' real data
-and CSV files of numbers are here as well, and rows on disk for what is larger than memory
-(`write_shards`, `ShuffledShards`). It knows nothing of TensorFlow.
+`as_table` reads a table of any origin, `infer_schema` finds what its columns are, and
+`checked_table` checks later rows against that schema. Tables larger than memory become
+shards on disk (`write_shards`, `ShuffledShards`). The lessons' data is here as well.
+
+The rooms, each of which imports only from those before it
+(`tests/test_architecture.py`):
+
+names      names of columns, and errors about them
+cells      the cells of one column: distinct values, texts, numbers, dates
+files      files, arrays and frames -> a DataFrame
+schema     kinds of columns and the target: inferred, kept as JSON, checked
+profiling  statistics of a table that is read once: samples, counts, ranges
+shards     blocks of rows on disk, shuffled
+iris, digits
 """
 
-from kerasnn.datasets.cells import MISSING_TEXTS, WHOLE_AS_FLOAT, category_text
-from kerasnn.datasets.checking import checked_table
-from kerasnn.datasets.csv_file import read_numbers
+from kerasnn.datasets.cells.factorized import MISSING_TEXTS, WHOLE_AS_FLOAT
+from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
-from kerasnn.datasets.inference import infer_schema
-from kerasnn.datasets.inputs import input_names, raw_columns
+from kerasnn.datasets.files.csv_numbers import read_numbers
+from kerasnn.datasets.files.frames import as_table
+from kerasnn.datasets.files.table_files import column_names, table_chunks, table_files
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
-from kerasnn.datasets.number_rows import (
-    InputArray,
-    NumberRows,
-    check_columns,
-    column_names,
-)
-from kerasnn.datasets.schema import MOST_LEVELS, Column, LeftOut, Schema, Target
-from kerasnn.datasets.shards import Shards, open_shards, write_shards
-from kerasnn.datasets.shuffling import ShuffledShards
-from kerasnn.datasets.table_files import table_files
-from kerasnn.datasets.tables import as_table, table_chunks
-from kerasnn.datasets.target import infer_target
+from kerasnn.datasets.schema.checking import checked_table
+from kerasnn.datasets.schema.hints import ColumnHints
+from kerasnn.datasets.schema.inference import infer_schema
+from kerasnn.datasets.schema.inputs import input_names, raw_columns
+from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
+from kerasnn.datasets.schema.target import infer_target
+from kerasnn.datasets.shards.number_rows import InputArray, NumberRows, check_columns
+from kerasnn.datasets.shards.shards import Shards, open_shards, write_shards
+from kerasnn.datasets.shards.shuffling import ShuffledShards
 
 __all__ = [
     "DIGITS_COLUMNS",
     "IRIS_COLUMNS",
     "IRIS_TARGET",
+    "MAX_LEVELS",
     "MISSING_TEXTS",
-    "MOST_LEVELS",
     "N_CLASSES",
     "WHOLE_AS_FLOAT",
     "Column",
+    "ColumnHints",
     "InputArray",
     "LeftOut",
     "NumberRows",

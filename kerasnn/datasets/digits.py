@@ -7,15 +7,17 @@ DIGITS_COLUMNS = tuple(f"pixel_{i}_{j}" for i in range(8) for j in range(8))
 N_CLASSES = 10
 PIXEL_MAXIMUM = 16.0
 
-Rows = tuple[NDArray[np.float32], NDArray[np.generic]]
+_LabelledRows = tuple[NDArray[np.float32], NDArray[np.generic]]
 
 
-def digits(*, scaled: bool = True, one_hot: bool = False) -> tuple[Rows, Rows]:
-    """The digits, split 80/20 as in the lesson (`random_state=1`).
+def digits(
+    *, scaled: bool = True, one_hot: bool = False
+) -> tuple[_LabelledRows, _LabelledRows]:
+    """Return the digits, split 80/20 as in the lesson (`random_state=1`).
 
     Args:
-        scaled: pixels in [0, 1]; False leaves them in 0..16, as the lesson does.
-        one_hot: labels as one-hot rows, as the lesson does; False gives integers.
+        scaled: pixels in [0, 1]; False gives 0..16, as in the lesson.
+        one_hot: labels as one-hot rows, as in the lesson; False gives integers.
 
     Returns:
         (x_train, y_train), (x_test, y_test):
@@ -24,8 +26,8 @@ def digits(*, scaled: bool = True, one_hot: bool = False) -> tuple[Rows, Rows]:
 
     Source: UCI, Optical Recognition of Handwritten Digits (1998).
     """
-    # Here: scikit-learn takes most of a second to import, and `kerasnn predict --server`
-    # only reads files.
+    # Imported here because scikit-learn takes most of a second, which
+    # `kerasnn predict --server` does not need.
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

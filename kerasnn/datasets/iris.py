@@ -1,4 +1,4 @@
-"""Iris as the lesson has it: two measurements, and a label of -1 or 1."""
+"""IRIS as in the lesson: two measurements, and a label of -1 or 1."""
 
 from importlib.resources import files
 
@@ -11,10 +11,10 @@ IRIS_TARGET = "Y"  # -1 for Iris setosa, 1 for the other two
 
 
 def iris_perceptron() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The 150 rows of the first lesson.
+    """Return the 150 rows of the first lesson.
 
-    It is the UCI edition of iris: its row 37 reads 4.9, 3.1 where scikit-learn's reads
-    4.9, 3.6, and the lesson's numbers depend on it.
+    This is the UCI edition of iris: its row 37 is 4.9, 3.1 where scikit-learn's is
+    4.9, 3.6. The lesson's numbers depend on it.
 
     Returns:
         x: [150, 2] float64, the columns `IRIS_COLUMNS`.

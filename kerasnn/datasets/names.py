@@ -1,4 +1,4 @@
-"""Names of columns in messages: what is there, and what was probably meant."""
+"""Names of columns: errors about missing and duplicate ones."""
 
 import difflib
 from collections import Counter
@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 
 from kerasnn.errors import InputError
 
+MAX_NAMED = 6  # missing columns that a message names
+
 
 def check_names(
-    wanted: Iterable[str],  # names that must be there
+    wanted: Iterable[str],
     present: Iterable[str],
     *,
-    by: str = "",  # who asks for them, e.g. "categorical"
+    by: str = "",  # the argument that names the columns, such as "categorical"
 ) -> None:
-    """Every wanted column is there.
+    """Check that a table has certain columns.
 
     Raises:
-        InputError: one or more are not; the message says which were probably meant.
+        InputError: a column is missing; the message suggests similar names.
     """
     present = list(present)
     known = set(present)
@@ -24,16 +26,20 @@ def check_names(
     if not absent:
         return
     asked = f" that {by} names" if by else ""
+    more = len(absent) - MAX_NAMED
     raise InputError(
         f"the table has no column{'s' if len(absent) > 1 else ''}"
-        f" {', '.join(_with_hint(name, present) for name in absent[:6])}"
-        f"{f' and {len(absent) - 6} more' if len(absent) > 6 else ''}{asked};"
-        f" it has {shortened(present)}"
+        f" {', '.join(_with_hint(name, present) for name in absent[:MAX_NAMED])}"
+        f"{f' and {more} more' if more > 0 else ''}{asked}; it has {list_names(present)}"
     )
 
 
-def check_different(whole: str, names: Sequence[str]) -> None:
-    """No two columns have one name; `whole` is what has them, "the table has".
+def check_unique(owner: str, names: Sequence[str]) -> None:
+    """Check that no two columns have the same name.
+
+    Args:
+        owner: subject and verb of the message, such as "the table has".
+        names: of the columns.
 
     Raises:
         InputError: two or more have.
@@ -41,13 +47,13 @@ def check_different(whole: str, names: Sequence[str]) -> None:
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
         raise InputError(
-            f"{whole} {count} columns named {name!r}; each needs a name of its own"
+            f"{owner} {count} columns named {name!r}; each needs a name of its own"
         )
 
 
-def shortened(names: Sequence[str], most: int = 8) -> str:
-    """The names in a row, the middle left out where there are many."""
-    if len(names) <= most:
+def list_names(names: Sequence[str], maximum: int = 8) -> str:
+    """Return the names with commas between them, without the middle of a long list."""
+    if len(names) <= maximum:
         return ", ".join(names) or "no columns"
     return f"{', '.join(names[:3])}, ... {names[-1]} ({len(names)} columns)"
 

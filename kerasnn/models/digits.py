@@ -3,14 +3,16 @@
 import keras
 import tensorflow as tf
 
-from kerasnn.choices import Initializer
 from kerasnn.models.heads import CLASSIFICATION
 from kerasnn.models.mlp import MLPNetwork
 from kerasnn.models.mlp_model import MLPModel
+from kerasnn.models.mlp_settings import Defaults
+
+DIGITS = Defaults(64, (30,), 10, use_bias=True, initializer="glorot")
 
 
 class DigitsNetwork(MLPNetwork):
-    """ReLU units and one logit for each class; the defaults are 64-30-10.
+    """ReLU units and one logit for each class; by default 64-30-10, Glorot weights, biases.
 
     The arguments are those of `MLPNetwork`.
     """
@@ -18,29 +20,7 @@ class DigitsNetwork(MLPNetwork):
     activation = staticmethod(tf.nn.relu)
     output_activation = staticmethod(tf.identity)
     head = CLASSIFICATION
-
-    def __init__(
-        self,
-        n_in: int = 64,
-        hidden_units: tuple[int, ...] = (30,),
-        n_out: int = 10,
-        *,
-        use_bias: bool = True,
-        initializer: Initializer = "glorot",
-        seed: int = 0,
-        dtype: str = "float32",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            n_in,
-            hidden_units,
-            n_out,
-            use_bias=use_bias,
-            initializer=initializer,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-        )
+    defaults = DIGITS
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")
@@ -50,26 +30,4 @@ class DigitsModel(MLPModel):
     activation = staticmethod(tf.nn.relu)
     output_activation = staticmethod(tf.identity)
     head = CLASSIFICATION
-
-    def __init__(
-        self,
-        n_in: int = 64,
-        hidden_units: tuple[int, ...] = (30,),
-        n_out: int = 10,
-        *,
-        use_bias: bool = True,
-        initializer: Initializer = "glorot",
-        seed: int = 0,
-        dtype: str = "float32",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            n_in,
-            hidden_units,
-            n_out,
-            use_bias=use_bias,
-            initializer=initializer,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-        )
+    defaults = DIGITS

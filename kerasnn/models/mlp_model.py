@@ -1,74 +1,69 @@
-"""Dense layers in a row, as a `keras.Model` with the same explicit Variables."""
+"""A multilayer perceptron as a `keras.Model` with the same explicit Variables."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasnn.choices import Initializer
+from kerasnn.errors import check_whole_number
 from kerasnn.layers import dense
-from kerasnn.models.heads import Head
-from kerasnn.models.mlp import (
-    Activation,
-    checked_seed,
-    checked_sizes,
-    mlp_config,
-    mlp_initial_weights,
-)
+from kerasnn.models.mlp_settings import MLPSettings
 
 Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
 
 
-class MLPModel(keras.Model):
+class MLPModel(MLPSettings, keras.Model):
     """The Keras twin of `MLPNetwork`: the same weights from the same seed.
 
     Its Variables come from `add_weight`: Keras 3 neither trains nor saves a raw
     `tf.Variable` of a `keras.Model`. Compile it like any Keras model, with a loss
-    `from_logits=True` for a classifier. Keras computes a loss in float32 unless it is told
-    otherwise: a float64 model wants, for instance, `MeanSquaredError(dtype="float64")`.
+    `from_logits=True` for a classifier. Keras computes losses in float32 by default: a
+    float64 model needs, for instance, `MeanSquaredError(dtype="float64")`.
 
     Args:
         n_in: features of a row.
         hidden_units: units of each hidden layer; () for none.
         n_out: outputs; classes for a classifier.
-        use_bias: False leaves every bias out.
+        use_bias: False omits every bias.
         initializer: "ones", "normal", "glorot" or "he"; see `layers.initial_weights`.
         seed: the same seed gives the same weights.
         dtype: "float32" or "float64".
+        name: of the network.
     """
-
-    activation: ClassVar[Activation]
-    output_activation: ClassVar[Activation]
-    head: ClassVar[Head]
 
     def __init__(
         self,
-        n_in: int,
-        hidden_units: tuple[int, ...],
-        n_out: int,
+        n_in: int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        n_out: int | None = None,
         *,
-        use_bias: bool,
-        initializer: Initializer,
-        seed: int,
-        dtype: str,
-        name: str | None,
+        use_bias: bool | None = None,
+        initializer: Initializer | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+        name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.n_in, *units, self.n_out = checked_sizes(n_in, hidden_units, n_out)
-        self.hidden_units = tuple(units)
-        self.use_bias = use_bias
-        self.initializer: Initializer = initializer
-        self.seed = checked_seed(seed)
-        weights = mlp_initial_weights(self)
+        self._configure(
+            seed,
+            n_in=n_in,
+            hidden_units=hidden_units,
+            n_out=n_out,
+            use_bias=use_bias,
+            initializer=initializer,
+        )
+        weights = self._initial_weights()
         self.kernels = [
             self._variable(f"kernel_{number}", kernel)
             for number, (kernel, _) in enumerate(weights)
         ]
         self.biases = [
             self._variable(f"bias_{number}", bias)
-            for number, (_, bias) in enumerate(weights if use_bias else [])
+            for number, (_, bias) in enumerate(weights if self.use_bias else [])
         ]
-        self.built = True  # every Variable is there; no input is needed to make them
+        self.built = True  # all Variables exist; no input is needed to create them
 
     def _variable(self, name: str, value: tf.Tensor) -> keras.Variable:
         return self.add_weight(
@@ -77,15 +72,15 @@ class MLPModel(keras.Model):
 
     def initialize(self, seed: int) -> None:
         """Assign new initial weights, those of a model made with this seed."""
-        self.seed = checked_seed(seed)
-        weights = mlp_initial_weights(self)
+        self.seed = check_whole_number("seed", seed, least=0)
+        weights = self._initial_weights()
         for variable, (kernel, _) in zip(self.kernels, weights, strict=True):
             variable.assign(kernel)
         for variable, (_, bias) in zip(self.biases, weights, strict=False):
             variable.assign(bias)  # there are none without biases
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Outputs [batch, n_out] of rows x [batch, n_in]."""
+        """Compute outputs [batch, n_out] of rows x [batch, n_in]."""
         x = tf.cast(x, self.compute_dtype)
         biases = self.biases if self.use_bias else [None] * len(self.kernels)
         *hidden, output = zip(self.kernels, biases, strict=True)
@@ -94,7 +89,7 @@ class MLPModel(keras.Model):
         return type(self).output_activation(dense(x, *output))
 
     def train_step(self, data: Data) -> dict[str, tf.Tensor]:
-        """Forward, loss, gradients, update, metrics: one step on one batch.
+        """Train on one batch: forward, loss, gradients, update, metrics.
 
         Returns:
             The running mean of each metric since `reset_metrics`.
@@ -113,5 +108,5 @@ class MLPModel(keras.Model):
         return self.compute_metrics(x, y, outputs, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this model again (without its trained weights)."""
-        return {**mlp_config(self), "name": self.name}
+        """Return the arguments that make this model again, without its weights."""
+        return {**super().get_config(), "name": self.name}

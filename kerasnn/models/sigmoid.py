@@ -3,14 +3,16 @@
 import keras
 import tensorflow as tf
 
-from kerasnn.choices import Initializer
 from kerasnn.models.heads import REGRESSION
 from kerasnn.models.mlp import MLPNetwork
 from kerasnn.models.mlp_model import MLPModel
+from kerasnn.models.mlp_settings import Defaults
+
+SIGMOID = Defaults(2, (3,), 1, use_bias=False, initializer="ones")
 
 
 class SigmoidNetwork(MLPNetwork):
-    """Sigmoid units and outputs in (0, 1); the defaults are the lesson's 2-3-1.
+    """Sigmoid units and outputs in (0, 1); by default 2-3-1, weights all one, no biases.
 
     The arguments are those of `MLPNetwork`.
     """
@@ -18,29 +20,7 @@ class SigmoidNetwork(MLPNetwork):
     activation = staticmethod(tf.sigmoid)
     output_activation = staticmethod(tf.sigmoid)
     head = REGRESSION
-
-    def __init__(
-        self,
-        n_in: int = 2,
-        hidden_units: tuple[int, ...] = (3,),
-        n_out: int = 1,
-        *,
-        use_bias: bool = False,
-        initializer: Initializer = "ones",
-        seed: int = 0,
-        dtype: str = "float32",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            n_in,
-            hidden_units,
-            n_out,
-            use_bias=use_bias,
-            initializer=initializer,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-        )
+    defaults = SIGMOID
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")
@@ -50,26 +30,4 @@ class SigmoidModel(MLPModel):
     activation = staticmethod(tf.sigmoid)
     output_activation = staticmethod(tf.sigmoid)
     head = REGRESSION
-
-    def __init__(
-        self,
-        n_in: int = 2,
-        hidden_units: tuple[int, ...] = (3,),
-        n_out: int = 1,
-        *,
-        use_bias: bool = False,
-        initializer: Initializer = "ones",
-        seed: int = 0,
-        dtype: str = "float32",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            n_in,
-            hidden_units,
-            n_out,
-            use_bias=use_bias,
-            initializer=initializer,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-        )
+    defaults = SIGMOID

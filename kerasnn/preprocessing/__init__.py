@@ -1,10 +1,12 @@
-"""From checked rows to what a network takes: fitted on training rows, run in the graph.
+"""Preprocessing: fitted on training rows, run in NumPy and in the TensorFlow graph.
 
-A table with its schema goes in; `x` [rows, n_in] float32 and `codes` [rows, n_embedded]
-int32 come out. Each step stands here twice: in NumPy, to read and to train with, and in
-TensorFlow (`graph`), to be served. The two agree to the bit.
+Input is a checked table with its schema, output is `x` [rows, n_in] float32 and `codes`
+[rows, n_embedded] int32. Each step exists twice: in NumPy, to be read and for training,
+and in TensorFlow (`graph`), for serving. Both give the same bits.
 """
 
-from kerasnn.preprocessing.preprocessor import Prepared, Preprocessor
+from kerasnn.preprocessing.features import Prepared
+from kerasnn.preprocessing.levels import LevelOptions
+from kerasnn.preprocessing.preprocessor import Preprocessor
 
-__all__ = ["Prepared", "Preprocessor"]
+__all__ = ["LevelOptions", "Prepared", "Preprocessor"]

@@ -1,13 +1,12 @@
-"""Dates taken apart into numbers; `graph_dates` reads the same numbers from text."""
+"""Dates as numeric features; `graph_dates` parses the same numbers from text."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# In this order; each is a feature of its own.
-PARTS = ("days", "day of year", "day of month", "weekday", "hour")
+DATE_PARTS = ("days", "day of year", "day of month", "weekday", "hour")
 SECONDS_A_DAY = 86_400
-# Products with these, not quotients, for TensorFlow would turn the one into the other.
+# Factors, because TensorFlow replaces a division by a constant with a product.
 DAYS_A_SECOND = 1.0 / SECONDS_A_DAY
 HOURS_A_SECOND = 1.0 / 3_600
 FIRST_WEEKDAY = 3  # 1970 began on a Thursday; Monday is 0
@@ -15,13 +14,13 @@ FIRST, END = np.datetime64("0001-01-01", "s"), np.datetime64("10000-01-01", "s")
 
 
 def are_known(dates: pd.Series) -> NDArray[np.bool_]:
-    """Which dates [rows] are there, and of the years 1 to 9999, as text in a graph is."""
+    """Return [rows] whether a date is present and in the years 1 to 9999, as in a graph."""
     values = dates.to_numpy("datetime64[s]")
     return (values >= FIRST) & (values < END)  # NaT is neither
 
 
 def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
-    """The parts of dates, NaN where they are not known.
+    """Return the parts of dates, NaN where they are unknown.
 
     Args:
         dates: [rows] datetime64[s].
@@ -46,16 +45,16 @@ def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
 
 
 def varying_parts(dates: pd.Series) -> tuple[str, ...]:
-    """The parts that say something in training rows.
+    """Return the parts of dates that carry information in training rows.
 
-    A part with one value says nothing, and the day of the year, in dates of one year, only
-    what the days since 1970 say.
+    A part with one value carries none. In dates of one year the day of the year repeats the
+    days since 1970.
     """
     parts = date_parts(dates)
     years = dates[are_known(dates)].dt.year.nunique()
     return tuple(
         name
-        for name in PARTS
+        for name in DATE_PARTS
         if len(np.unique(parts[name][~np.isnan(parts[name])])) > 1
         and (name != "day of year" or years > 1)
     )

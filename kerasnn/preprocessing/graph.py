@@ -1,66 +1,58 @@
-"""Preprocessing in the TensorFlow graph: raw named columns to what a network takes.
+"""Preprocessing in the TensorFlow graph: raw named columns to x and codes.
 
-What `Preprocessor.prepare` does to a checked table, done to tensors, with the same bits:
-tests/test_preprocessing_graph.py holds them together. Here the raw texts are read as
-`datasets` reads them.
+It repeats `Preprocessor.prepare` on tensors, with the same bits
+(tests/test_preprocessing_graph.py), and parses raw texts as `datasets` does.
 """
 
-from typing import TYPE_CHECKING
-
-import numpy as np
 import tensorflow as tf
 
 from kerasnn.datasets import MISSING_TEXTS, WHOLE_AS_FLOAT
+from kerasnn.preprocessing.features import Features
+from kerasnn.preprocessing.frequent_values import FrequentValues
 from kerasnn.preprocessing.graph_dates import graph_date_parts
 from kerasnn.preprocessing.levels import MISSING, Levels
-from kerasnn.preprocessing.repeated import RepeatedValues
 from kerasnn.preprocessing.scaling import (
     CLIP,
-    FARTHEST,
-    LARGEST,
-    NEAREST,
-    SMALLEST,
+    MAX_INPUT,
+    MAX_SCALED,
+    MIN_INPUT,
+    MIN_SCALED,
     LinearScaling,
-    QuantileScaling,
-    slopes,
 )
 
-if TYPE_CHECKING:
-    from kerasnn.preprocessing.preprocessor import Preprocessor
-
-# What Python's `str.strip` takes away; `tf.strings.strip` knows ASCII's blanks only.
+# The blanks of Python's `str.strip`; `tf.strings.strip` removes ASCII blanks only.
 _BLANKS = r"[\t-\r\x1c-\x1f\x{85}\pZ]+"
 _OUTER_BLANKS = rf"\A{_BLANKS}|{_BLANKS}\z"
 
 
 class PreprocessingGraph(tf.Module):
-    """A fitted `Preprocessor` as a function of tensors, with its lookup tables.
+    """Fitted preprocessing as a function of tensors, with its lookup tables.
 
     Args:
-        preprocessor: what it does.
+        features: the fitted values.
     """
 
-    def __init__(self, preprocessor: "Preprocessor") -> None:
+    def __init__(self, features: Features) -> None:
         super().__init__()
-        self._fitted = preprocessor
+        self._features = features
         with tf.init_scope():
-            self.in_x_tables = [_lookup(levels) for levels in preprocessor.in_x]
-            self.embedded_tables = [_lookup(levels) for levels in preprocessor.embedded]
+            self.in_x_tables = [_lookup(levels) for levels in features.in_x]
+            self.embedded_tables = [_lookup(levels) for levels in features.embedded]
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """X [rows, n_in] float32 and codes [rows, n_embedded] int32.
+        """Return x [rows, n_in] float32 and codes [rows, n_embedded] int32.
 
         Args:
-            inputs: the raw columns, as `Preprocessor.input_specs` says.
+            inputs: raw columns, see `Features.input_specs`.
         """
         texts = {
             name: tf.strings.regex_replace(inputs[name], _OUTER_BLANKS, "")
-            for name, kind in self._fitted.kinds.items()
+            for name, kind in self._features.kinds.items()
             if kind != "numeric"
         }
         numbers = self._numbers(inputs, texts)
-        missing = [tf.math.is_nan(numbers[column, ""]) for column in self._fitted.missing]
-        rows = tf.shape(inputs[self._fitted.names[0]])[0]
+        missing = [tf.math.is_nan(numbers[column, ""]) for column in self._features.missing]
+        rows = tf.shape(inputs[self._features.names[0]])[0]
         x = [
             self._scaled(numbers, rows),
             *(tf.cast(where, tf.float32)[:, None] for where in missing),
@@ -71,9 +63,9 @@ class PreprocessingGraph(tf.Module):
     def _numbers(
         self, inputs: dict[str, tf.Tensor], texts: dict[str, tf.Tensor]
     ) -> dict[tuple[str, str], tf.Tensor]:
-        """Each number [rows] float64 by column and part; of a date also the part ""."""
+        """Return [rows] float64 by column and part; the part "" of dates is days."""
         numbers = {}
-        for name, kind in self._fitted.kinds.items():
+        for name, kind in self._features.kinds.items():
             if kind == "numeric":
                 numbers[name, ""] = inputs[name]
             elif kind == "datetime":
@@ -85,26 +77,22 @@ class PreprocessingGraph(tf.Module):
     def _scaled(
         self, numbers: dict[tuple[str, str], tf.Tensor], rows: tf.Tensor
     ) -> tf.Tensor:
-        """[rows, n_numeric] float32."""
-        columns = [numbers[n.column, n.part] for n in self._fitted.numbers]
+        """Return [rows, n_numeric] float32."""
+        columns = [numbers[n.column, n.part] for n in self._features.numbers]
         if not columns:
             return tf.zeros([rows, 0], tf.float32)
         values = tf.stack(columns, axis=1)
         missing = tf.math.is_nan(values)
-        values = _tamed(tf.where(missing, tf.zeros_like(values), values))
-        scaling = self._fitted.scaling
-        if isinstance(scaling, LinearScaling):
-            scaled = _linear(values, scaling)
-        else:
-            scaled = _by_quantiles(values, scaling)
-        zero = missing | (tf.abs(scaled) < NEAREST)
+        values = _clip_inputs(tf.where(missing, tf.zeros_like(values), values))
+        scaled = _linear(values, self._features.scaling)
+        zero = missing | (tf.abs(scaled) < MIN_SCALED)
         return tf.cast(tf.where(zero, tf.zeros_like(scaled), scaled), tf.float32)
 
     def _levels_in_x(self, texts: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-        """[rows, n] float32 of each column of few levels."""
+        """Return [rows, n] float32 for each column of few levels."""
         return [
             tf.gather(levels.rows_of_x, table.lookup(_whole(texts[levels.column])))
-            for levels, table in zip(self._fitted.in_x, self.in_x_tables, strict=True)
+            for levels, table in zip(self._features.in_x, self.in_x_tables, strict=True)
         ]
 
     def _codes(
@@ -113,32 +101,31 @@ class PreprocessingGraph(tf.Module):
         numbers: dict[tuple[str, str], tf.Tensor],
         rows: tf.Tensor,
     ) -> tf.Tensor:
-        """[rows, n_embedded] int32."""
+        """Return [rows, n_embedded] int32."""
         codes = [
             table.lookup(_whole(texts[levels.column]))
             for levels, table in zip(
-                self._fitted.embedded, self.embedded_tables, strict=True
+                self._features.embedded, self.embedded_tables, strict=True
             )
         ]
         codes += [
-            _repeated_codes(numbers[repeated.column, ""], repeated)
-            for repeated in self._fitted.repeated
+            _frequent_value_codes(numbers[frequent.column, ""], frequent)
+            for frequent in self._features.frequent
         ]
         return tf.stack(codes, axis=1) if codes else tf.zeros([rows, 0], tf.int32)
 
 
-def _repeated_codes(values: tf.Tensor, repeated: RepeatedValues) -> tf.Tensor:
-    """As `RepeatedValues.codes`."""
-    known = tf.constant(repeated.values, tf.float64)
+def _frequent_value_codes(values: tf.Tensor, frequent: FrequentValues) -> tf.Tensor:
+    known = tf.constant(frequent.values, tf.float64)
     missing = tf.math.is_nan(values)
-    values = _tamed(tf.where(missing, tf.zeros_like(values), values))
-    places = tf.minimum(tf.searchsorted(known, values), len(repeated.values) - 1)
+    values = _clip_inputs(tf.where(missing, tf.zeros_like(values), values))
+    places = tf.minimum(tf.searchsorted(known, values), len(frequent.values) - 1)
     found = (tf.gather(known, places) == values) & ~missing
     return tf.where(found, places + 1, tf.zeros_like(places))
 
 
 def _lookup(levels: Levels) -> tf.lookup.StaticHashTable:
-    """From text to code; every way to write a missing value to the code of missing."""
+    """Return a table from texts to codes, in which all `MISSING_TEXTS` are equal."""
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
     if MISSING in codes:
         codes |= dict.fromkeys(MISSING_TEXTS, codes[MISSING])
@@ -149,48 +136,24 @@ def _lookup(levels: Levels) -> tf.lookup.StaticHashTable:
 
 
 def _whole(text: tf.Tensor) -> tf.Tensor:
-    """The text "3" of "3.0", as `category_text` gives it."""
+    """Replace "3.0" by "3", as `category_text` does."""
     return tf.strings.regex_replace(text, WHOLE_AS_FLOAT, r"\1")
 
 
-def _tamed(values: tf.Tensor) -> tf.Tensor:
-    """As `scaling.tamed`; without NaN."""
-    values = tf.clip_by_value(values, -LARGEST, LARGEST)
-    return tf.where(tf.abs(values) < SMALLEST, tf.zeros_like(values), values)
+def _clip_inputs(values: tf.Tensor) -> tf.Tensor:
+    """Repeat `scaling.clip_inputs`, for values without NaN."""
+    values = tf.clip_by_value(values, -MAX_INPUT, MAX_INPUT)
+    return tf.where(tf.abs(values) < MIN_INPUT, tf.zeros_like(values), values)
 
 
 def _linear(values: tf.Tensor, scaling: LinearScaling) -> tf.Tensor:
-    """As `LinearScaling.apply`, in float64."""
+    """Repeat `LinearScaling.apply`, in float64."""
     scaled = (values - scaling.centers) * scaling.factors
-    scaled = tf.clip_by_value(scaled, -FARTHEST, FARTHEST)
-    return smooth_clip(scaled) if scaling.clipped else scaled
+    scaled = tf.clip_by_value(scaled, -MAX_SCALED, MAX_SCALED)
+    return graph_smooth_clip(scaled) if scaling.clipped else scaled
 
 
-def smooth_clip(scaled: tf.Tensor) -> tf.Tensor:
-    """As `scaling.smooth_clip`."""
+def graph_smooth_clip(scaled: tf.Tensor) -> tf.Tensor:
+    """Repeat `scaling.smooth_clip`."""
     square = scaled * scaled
     return tf.sign(scaled) * tf.sqrt(square / (1.0 + square * (1.0 / CLIP**2)))
-
-
-def _by_quantiles(values: tf.Tensor, scaling: QuantileScaling) -> tf.Tensor:
-    """As `QuantileScaling.apply`, in float64, all features at once."""
-    most = max(map(len, scaling.knots))
-    pairs = list(zip(scaling.knots, scaling.scores, strict=True))
-
-    def padded(rows: list[np.ndarray], value: float) -> np.ndarray:
-        return np.array(
-            [np.pad(r, (0, most - len(r)), constant_values=value) for r in rows]
-        )
-
-    knots = padded([k for k, _ in pairs], np.inf)  # [features, most]; none is below a value
-    scores = padded([s for _, s in pairs], 0.0)
-    rises = padded([slopes(k, s) for k, s in pairs], 0.0)
-    first = np.array([k[0] for k, _ in pairs])
-    last = np.array([k[-1] for k, _ in pairs])
-    x = tf.transpose(tf.minimum(tf.maximum(values, first), last))
-    below = tf.searchsorted(knots, x, side="right") - 1
-
-    def at(table: np.ndarray) -> tf.Tensor:
-        return tf.gather(table, below, batch_dims=1)
-
-    return tf.transpose(at(scores) + (x - at(knots)) * at(rises))

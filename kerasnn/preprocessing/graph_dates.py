@@ -1,4 +1,4 @@
-"""Dates read from text in the TensorFlow graph, as `dates` takes them apart."""
+"""Parts of dates, parsed from text in the TensorFlow graph."""
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ from kerasnn.preprocessing.dates import (
     SECONDS_A_DAY,
 )
 
-# ISO 8601 as `datasets` reads it: the fields, then sign, hours and minutes of a zone.
+# ISO 8601 as in `datasets`: the fields, then sign, hours and minutes of a zone.
 _ISO = (
     r"^([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
@@ -19,7 +19,7 @@ _FIRST_DAY = 719_468  # 1970-01-01, counted from 0000-03-01
 
 
 def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The parts of `dates.date_parts`, NaN where the text is no date.
+    """Return the parts of `dates.date_parts`, NaN where the text is not a date.
 
     Args:
         text: [rows] string without outer blanks.
@@ -31,7 +31,7 @@ def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
     days = seconds // SECONDS_A_DAY
     second = tf.cast(seconds - days * SECONDS_A_DAY, tf.float64)
     year, _, day = _calendar(days)
-    known &= (year >= 1) & (year <= 9999)  # a zone may lead out of them
+    known &= (year >= 1) & (year <= 9999)  # a zone may shift a date out of them
     parts = {
         "days": tf.cast(days, tf.float64) + second * DAYS_A_SECOND,
         "day of year": tf.cast(days - _days(year, 1, 1) + 1, tf.float64),
@@ -44,7 +44,7 @@ def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _read(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Seconds since 1970 in UTC, int64, and whether the text is a date at all."""
+    """Return seconds since 1970 in UTC, int64, and whether the text is a date."""
     matches = tf.strings.regex_full_match(text, _ISO)
     text = tf.where(matches, text, "1970-01-01")
 
@@ -56,7 +56,7 @@ def _read(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     zone = field(8) * 3_600 + field(9) * 60
     west = tf.strings.regex_replace(text, _ISO, r"\7") == "-"
     days = _days(year, month, day)
-    # 30 February and month 13 do not come back as they went.
+    # 30 February and month 13 change in the round trip through days.
     same = zip(_calendar(days), (year, month, day), strict=True)
     for there, here in same:
         matches &= there == here
@@ -67,10 +67,10 @@ def _read(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
-    """Days since 1970 in the Gregorian calendar.
+    """Return days since 1970 in the Gregorian calendar.
 
-    Years are counted from March, so that the leap day is the last of them; from there the
-    months begin on day (306 m + 5) // 10.
+    Years are counted from March, so that the leap day is the last day of a year; month m
+    then begins on day (306 m + 5) // 10.
     """
     month = tf.convert_to_tensor(month, tf.int64)
     year = tf.where(month > 2, year, year - 1)
@@ -79,7 +79,7 @@ def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
 
 
 def _calendar(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Year, month and day of `_days`."""
+    """Return year, month and day; the inverse of `_days`."""
     from_march = days + _FIRST_DAY
     year = (10_000 * from_march + 14_780) // 3_652_425  # or the one before
     year = tf.where(_year_begins(year) > from_march, year - 1, year)
@@ -90,5 +90,5 @@ def _calendar(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 
 def _year_begins(year: tf.Tensor) -> tf.Tensor:
-    """Days from March of the year 0 to March of this one."""
+    """Return days from March of year 0 to March of a year."""
     return 365 * year + year // 4 - year // 100 + year // 400

@@ -1,4 +1,4 @@
-"""The levels of categorical columns: which are kept, and how they reach the network."""
+"""Levels of categorical columns: which are kept, and their form in the network's input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,48 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets.counting import ColumnCounts
-from kerasnn.datasets.schema import Column
+from kerasnn.datasets import Column
+from kerasnn.datasets.profiling.counting import ColumnCounts
+from kerasnn.errors import check_whole_number
 
-MISSING = ""  # no level's text is empty, so this stands for a missing value
+MISSING = ""  # stands for a missing value, since no level is empty
 # "sign": -1 for the first of two levels, 1 for the second; "one-hot": a column of 0 and 1
-# for each; "codes": a whole number, for an embedding. Nothing else is 0 in all of them.
+# for each; "codes": whole numbers, for an embedding. Unknown levels are 0 in all of them.
 Form = Literal["sign", "one-hot", "codes"]
 
 
 @dataclass(frozen=True)
+class LevelOptions:
+    """Which levels are kept.
+
+    Attributes:
+        one_hot_levels: columns with more levels get codes, for an embedding.
+        min_count: levels in fewer rows count as unknown; missing values in fewer rows are
+            not a feature.
+        max_levels: maximum levels of a column; the most frequent are kept.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    one_hot_levels: int = 8
+    min_count: int = 3
+    max_levels: int = 1000
+
+    def __post_init__(self) -> None:
+        check_whole_number("one_hot_levels", self.one_hot_levels, least=2)
+        check_whole_number("min_count", self.min_count, least=1)
+        check_whole_number("max_levels", self.max_levels, least=1)
+
+
+@dataclass(frozen=True)
 class Levels:
-    """The levels of one column that are kept, of which code 1 is the first.
+    """The levels of one column that are kept, with codes from 1.
 
     Attributes:
         column: its name.
-        texts: of the levels; `MISSING` among them where missing values count as a level.
-        form: how they reach the network.
+        texts: of the levels; contains `MISSING` if missing values are a level.
+        form: of the levels in the network's input.
     """
 
     column: str
@@ -32,15 +57,14 @@ class Levels:
     form: Form
 
     def codes(self, values: pd.Series) -> NDArray[np.int32]:
-        """[rows], from texts or None: 1 and up for the levels kept, 0 for all else."""
+        """Return [rows] codes of texts or None: 0 for unknown levels."""
         known = pd.Index(self.texts, dtype=object)
-        return (known.get_indexer(pd.Index(_texts(values), dtype=object)) + 1).astype(
-            np.int32
-        )
+        indices = known.get_indexer(pd.Index(_texts(values), dtype=object))
+        return (indices + 1).astype(np.int32)
 
     @property
     def feature_names(self) -> list[str]:
-        """Of the columns of x; none for codes."""
+        """Names of the columns of x; empty for codes."""
         if self.form == "codes":
             return []
         shown = self.texts[1:] if self.form == "sign" else self.texts
@@ -51,7 +75,7 @@ class Levels:
 
     @property
     def rows_of_x(self) -> NDArray[np.float32]:
-        """What each code becomes in x, [n_levels + 1, n]; for signs and one-hot."""
+        """The columns of x for each code, [n_levels + 1, n]; for signs and one-hot."""
         if self.form == "sign":
             return np.array([[0.0], [-1.0], [1.0]], np.float32)
         return np.eye(len(self.texts) + 1, dtype=np.float32)[:, 1:]
@@ -60,33 +84,29 @@ class Levels:
 def fit_levels(
     values: pd.Series,
     column: Column,
+    options: LevelOptions,
     counts: ColumnCounts | None = None,
-    *,
-    one_hot_levels: int,
-    min_count: int,
-    most: int,
 ) -> Levels | None:
-    """The levels to keep, from training rows; None if the column then says nothing.
+    """Return the levels to keep, from training rows; None if the column has no information.
 
     Args:
         values: [rows] text or None.
         column: its schema.
-        counts: of all rows, where `values` are a sample of them.
-        one_hot_levels: a column of more than these gets codes.
-        min_count: rarer levels are as unknown ones; missing values are a level here.
-        most: at most so many, the most frequent.
+        options: which levels are kept; missing values are a level here.
+        counts: of all rows, if `values` are a sample of them.
     """
     if column.kind == "boolean":
-        return _as_form(column.name, column.levels, one_hot_levels)
-    found = _counted(values, counts)
+        return _with_form(column.name, column.levels, options)
+    found = _count(values, counts)
     if len(found) < 2:
         return None
-    ranked = sorted((-n, text) for text, n in found.items() if n >= min_count)
-    return _as_form(column.name, [text for _, text in ranked[:most]], one_hot_levels)
+    ranked = sorted((-n, text) for text, n in found.items() if n >= options.min_count)
+    texts = [text for _, text in ranked[: options.max_levels]]
+    return _with_form(column.name, texts, options)
 
 
-def _counted(values: pd.Series, counts: ColumnCounts | None) -> dict[str, int]:
-    """Rows of each text, `MISSING` among them."""
+def _count(values: pd.Series, counts: ColumnCounts | None) -> dict[str, int]:
+    """Return the rows of each text, and of `MISSING`."""
     if counts is None or counts.texts is None:
         found = pd.Series(_texts(values)).value_counts()
         return {str(text): int(n) for text, n in found.items()}
@@ -98,10 +118,10 @@ def _texts(values: pd.Series) -> NDArray[np.object_]:
     return values.to_numpy(object, na_value=MISSING)
 
 
-def _as_form(name: str, texts: Sequence[str], one_hot_levels: int) -> Levels | None:
+def _with_form(name: str, texts: Sequence[str], options: LevelOptions) -> Levels | None:
     if not texts:
         return None
     if len(texts) == 2:
         return Levels(name, tuple(texts), "sign")
-    few = len(texts) <= one_hot_levels
+    few = len(texts) <= options.one_hot_levels
     return Levels(name, tuple(texts), "one-hot" if few else "codes")

@@ -1,6 +1,6 @@
 """The schema for a person: what was inferred of each column, what was left out."""
 
-from kerasnn.datasets.schema import Column, Schema, Target
+from kerasnn.datasets import Column, Schema, Target
 from kerasnn.reports.page import Cell, Section, Table
 from kerasnn.reports.texts import counted, share_text
 

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.choices import Task
-from kerasnn.datasets.schema import Schema, Target
+from kerasnn.datasets import Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.reports.columns import schema_sections
 from kerasnn.reports.importance import Importance

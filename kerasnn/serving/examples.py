@@ -1,47 +1,35 @@
-"""Classify and Regress: what TensorFlow Serving asks of rows that are tf.Examples.
+"""Classify and Regress: one call of a graph for rows that are tf.Examples.
 
-A signature is fit for them by its form alone, whatever its method name. REST and gRPC
-both end here; how examples come to the server, and how answers leave it, is left to them.
+REST and gRPC both end here.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.core.framework import types_pb2
 
+from kerasnn.serving.errors import invalid
+from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.saved_model.examples import (
+    CLASSES_OUTPUT,
+    EXAMPLES_INPUT,
+    SCORES_OUTPUT,
+    VALUES_OUTPUT,
+    Classes,
+    as_classes,
+    as_values,
+    classify_outputs,
+    regress_outputs,
+)
+from kerasnn.serving.saved_model.signatures import Signature
+from kerasnn.serving.saved_model.tensors import dtype_name
 from kerasnn.serving.service import Service
-from kerasnn.serving.signatures import DEFAULT_SIGNATURE, Signature
-from kerasnn.serving.statuses import invalid
-from kerasnn.serving.tensors import dtype_name
-
-if TYPE_CHECKING:
-    from kerasnn.serving.models import ModelVersion
-
-INPUTS = "inputs"
-CLASSES = "classes"
-SCORES = "scores"
-OUTPUTS = "outputs"
-
-
-@dataclass(frozen=True)
-class Classes:
-    """What a classification says of each example; at least one of both is there.
-
-    Attributes:
-        labels: [n, k] object of bytes, or None.
-        scores: [n, k] float32, or None.
-    """
-
-    labels: NDArray[Any] | None
-    scores: NDArray[np.float32] | None
 
 
 async def classify(
     service: Service,
-    version: "ModelVersion",
+    version: ModelVersion,
     signature: Signature,
     examples: NDArray[Any],
     *,
@@ -60,88 +48,31 @@ async def classify(
         ServingError: INVALID_ARGUMENT if the signature or what it gave has not the form
             of a classification, or there are no examples; what `Inference.run` raises.
     """
-    outputs = classify_outputs(version, signature)
+    outputs = classify_outputs(version.graph, signature)
     check_examples(service, signature, examples)
     results = await service.inference.run(
-        version, signature, {INPUTS: examples}, outputs, deadline=deadline
+        version, signature, {EXAMPLES_INPUT: examples}, outputs, deadline=deadline
     )
-    return as_classes(results.get(CLASSES), results.get(SCORES), len(examples))
+    return as_classes(
+        results.get(CLASSES_OUTPUT), results.get(SCORES_OUTPUT), len(examples)
+    )
 
 
 async def regress(
     service: Service,
-    version: "ModelVersion",
+    version: ModelVersion,
     signature: Signature,
     examples: NDArray[Any],
     *,
     deadline: float,
 ) -> NDArray[np.float32]:
     """The value of each example, [n] float32; arguments and errors as for `classify`."""
-    outputs = regress_outputs(version, signature)
+    outputs = regress_outputs(version.graph, signature)
     check_examples(service, signature, examples)
     results = await service.inference.run(
-        version, signature, {INPUTS: examples}, outputs, deadline=deadline
+        version, signature, {EXAMPLES_INPUT: examples}, outputs, deadline=deadline
     )
-    return as_values(results[OUTPUTS], len(examples))
-
-
-def examples_signature(version: "ModelVersion", name: str) -> Signature:
-    """The signature that a Classify or Regress request names; "" means the default.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT if there is none of that name.
-    """
-    name = name or DEFAULT_SIGNATURE
-    signature = version.graph.signatures.get(name)
-    if signature is None:
-        raise invalid(f"No signature was found with the name: {name}")
-    return signature
-
-
-def classify_outputs(version: "ModelVersion", signature: Signature) -> list[str]:
-    """Which outputs a classification fetches.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT if the signature has not the form of one.
-    """
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
-    if len(signature.outputs) not in (1, 2):
-        raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
-    if INPUTS not in signature.inputs:
-        raise invalid(
-            "No classification inputs found in SignatureDef:"
-            f" {_definition(version, signature)}"
-        )
-    outputs = [alias for alias in (CLASSES, SCORES) if alias in signature.outputs]
-    if not outputs:
-        raise invalid(
-            "Expected classification signature outputs to contain at least one of"
-            f' "{CLASSES}" or "{SCORES}". Signature was: {_definition(version, signature)}'
-        )
-    return outputs
-
-
-def regress_outputs(version: "ModelVersion", signature: Signature) -> list[str]:
-    """Which outputs a regression fetches.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT if the signature has not the form of one.
-    """
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
-    if len(signature.outputs) != 1:
-        raise invalid("Expected one output Tensor.")
-    for alias, infos, side in (
-        (INPUTS, signature.inputs, "inputs"),
-        (OUTPUTS, signature.outputs, "outputs"),
-    ):
-        if alias not in infos:
-            raise invalid(
-                f"No regression {side} found in SignatureDef:"
-                f" {_definition(version, signature)}"
-            )
-    return [OUTPUTS]
+    return as_values(results[VALUES_OUTPUT], len(examples))
 
 
 def check_examples(service: Service, signature: Signature, examples: NDArray[Any]) -> None:
@@ -158,87 +89,7 @@ def check_examples(service: Service, signature: Signature, examples: NDArray[Any
             f"a request must have at most {service.limits.rows} examples (--max-rows);"
             f" got {len(examples)}; send several requests"
         )
-    dtype = signature.inputs[INPUTS].dtype
+    dtype = signature.inputs[EXAMPLES_INPUT].dtype
     if dtype != tf.string:
         name = dtype_name(dtype.as_datatype_enum)
         raise invalid(f"Expects arg[0] to be {name} but string is provided")
-
-
-def as_classes(
-    labels: NDArray[Any] | None, scores: NDArray[Any] | None, n_examples: int
-) -> Classes:
-    """What a graph gave, once it has the form of a classification.
-
-    Args:
-        labels: what came out as "classes", if the signature has it.
-        scores: what came out as "scores", if the signature has it.
-        n_examples: that went in.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT that says what does not fit.
-    """
-    for name, array, dtype in (
-        (CLASSES, labels, types_pb2.DT_STRING),
-        (SCORES, scores, types_pb2.DT_FLOAT),
-    ):
-        if array is not None:
-            _check_classes(name, array, dtype, n_examples)
-    if labels is not None and scores is not None and labels.shape != scores.shape:
-        raise invalid(
-            "Tensors class and score should match in dim_size(1)."
-            f" Got {labels.shape[1]} vs. {scores.shape[1]}"
-        )
-    return Classes(labels, scores)
-
-
-def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
-    """What a graph gave, [n] float32, once it has the form of a regression.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT that says what does not fit.
-    """
-    if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
-        raise invalid(
-            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]"
-            f" but got {_shape(values)}"
-        )
-    if len(values) != n_examples:
-        raise invalid(
-            "Input batch size did not match output batch size:"
-            f" {n_examples} vs. {len(values)}"
-        )
-    if _dtype(values) != types_pb2.DT_FLOAT:
-        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {_dtype_name(values)}")
-    return values.reshape(-1)
-
-
-def _check_classes(name: str, array: NDArray[Any], dtype: int, n_examples: int) -> None:
-    if array.ndim != 2:
-        raise invalid(
-            f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}"
-        )
-    if _dtype(array) != dtype:
-        raise invalid(
-            f"Expected {name} Tensor of {types_pb2.DataType.Name(dtype)}."
-            f" Got: {_dtype_name(array)}"
-        )
-    if len(array) != n_examples:
-        raise invalid(
-            f"Expected {name} output batch size of {n_examples}. Got: {len(array)}"
-        )
-
-
-def _definition(version: "ModelVersion", signature: Signature) -> str:
-    return str(version.graph.signature_defs[signature.key])
-
-
-def _dtype(array: NDArray[Any]) -> int:
-    return int(tf.as_dtype(array.dtype).as_datatype_enum)
-
-
-def _dtype_name(array: NDArray[Any]) -> str:
-    return types_pb2.DataType.Name(_dtype(array))
-
-
-def _shape(array: NDArray[Any]) -> str:
-    return "[" + ",".join(map(str, array.shape)) + "]"

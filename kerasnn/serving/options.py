@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kerasnn.serving.service import Limits
-
 STANDARD_ERROR = "-"
 
 
@@ -21,6 +19,27 @@ class TlsFiles:
     certificate: Path
     key: Path
     client_authority: Path | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one request, or all that wait, may ask for.
+
+    Attributes:
+        body_bytes: of a REST request, also after it was unpacked.
+        message_bytes: of a gRPC request or answer; TensorFlow Serving's own bound.
+        rows: of a request: items of a list, examples, or the first dimension of a tensor.
+        nesting: of lists and objects in JSON.
+        waiting: requests that are computed or wait for it, over all models.
+        timeout_seconds: for a request that names no deadline of its own.
+    """
+
+    body_bytes: int = 100 * 2**20
+    message_bytes: int = 2**31 - 1
+    rows: int = 1_000_000
+    nesting: int = 100
+    waiting: int = 1000
+    timeout_seconds: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,40 @@
-"""A table as a whole job: rows, network, test, report, export, evaluation.
+"""From a table to a measured and saved network: `kerasnn train FILE` in Python.
 
-rows     which rows are learned from and which are kept for the test
-streamed the same of a table that is larger than memory
-job      training, measuring, saving
-evaluation how good what was saved is
-outcome  what has come of it
-report   the page that tells of it
+    rows = tables.read_rows("adult.csv", target="income")
+    fitted = tables.fit(rows, tables.estimator_for(rows.target)(members=4))
+    tables.save(tables.measure(fitted), "saved_models/adult")
+
+rows         rows of training and test, in memory
+streamed     the same for a table that is larger than memory
+fitting      the training
+measurement  scores on test rows, beside simple models
+report       the HTML page of a network
+exporting    a network with its report, saved
+evaluation   scores of a saved network on another table
 """
 
-from kerasnn.tables.evaluation import evaluate
+from kerasnn.tables.evaluation import Evaluation, evaluate
+from kerasnn.tables.exporting import save
 from kerasnn.tables.files import are_large
-from kerasnn.tables.job import fit, measure, save, train_table
-from kerasnn.tables.outcome import Evaluation, Fitted, Outcome
-from kerasnn.tables.rows import Rows, read_rows, target_values
+from kerasnn.tables.fitting import FittedTable, estimator_for, fit
+from kerasnn.tables.measurement import Measurement, measure, score_intervals
+from kerasnn.tables.rows import RowsInMemory, TableRows, read_rows
 from kerasnn.tables.streamed import StreamedRows, stream_rows
 
 __all__ = [
     "Evaluation",
-    "Fitted",
-    "Outcome",
-    "Rows",
+    "FittedTable",
+    "Measurement",
+    "RowsInMemory",
     "StreamedRows",
+    "TableRows",
     "are_large",
+    "estimator_for",
     "evaluate",
     "fit",
     "measure",
     "read_rows",
     "save",
+    "score_intervals",
     "stream_rows",
-    "target_values",
-    "train_table",
 ]

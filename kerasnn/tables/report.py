@@ -1,4 +1,4 @@
-"""The page that tells how good a network for a table is, and what it is."""
+"""The HTML page with the scores and the columns of a network for a table."""
 
 from typing import Any
 
@@ -10,27 +10,28 @@ from kerasnn import reports
 from kerasnn.reports.columns import schema_sections
 from kerasnn.reports.table_figures import member_curves
 from kerasnn.reports.texts import NAMES, counted, number_text, score_cell
-from kerasnn.tables.outcome import Fitted, Outcome
+from kerasnn.tables.fitting import FittedTable
+from kerasnn.tables.measurement import Measurement
 
 
-def table_page(outcome: Outcome, *, title: str) -> str:
-    """One self-contained HTML page."""
-    fitted = outcome.fitted
-    if not outcome.tested:
-        return _page_without_test(outcome, title)
+def table_page(measured: Measurement, *, title: str) -> str:
+    """Return one self-contained HTML page."""
+    fitted = measured.fitted
+    if not measured.tested:
+        return _page_without_test(measured, title)
     return reports.table_report(
         reports.TableResult(
             title=title,
             schema=fitted.schema,
-            truth=outcome.truth,
-            predicted=outcome.predicted,
+            truth=measured.truth,
+            predicted=measured.predicted,
             rows_trained=fitted.rows.n_trained,
             seconds=fitted.seconds,
-            baselines=outcome.baselines,
+            baselines=measured.baselines,
             history=_curves(fitted),
             epochs=fitted.estimator.history_["epoch"],
             best_epoch=fitted.estimator.best_epoch_,
-            importance=outcome.importance,
+            importance=measured.importance,
             settings=fitted.settings,
             data=_data(fitted),
             versions=_versions(),
@@ -39,13 +40,12 @@ def table_page(outcome: Outcome, *, title: str) -> str:
     )
 
 
-def _page_without_test(outcome: Outcome, title: str) -> str:
-    """Without test rows there are no figures of them."""
-    fitted = outcome.fitted
-    told = (
+def _page_without_test(measured: Measurement, title: str) -> str:
+    fitted = measured.fitted
+    message = (
         "no rows were kept for a test. The scores are of these rows, each answered by the"
         " members that left it out; they have chosen the epoch and are a little too good."
-        if outcome.scores
+        if measured.scores
         else "no rows were kept for a test, so nothing tells how good it is on new ones."
     )
     return reports.report_html(
@@ -53,8 +53,8 @@ def _page_without_test(outcome: Outcome, title: str) -> str:
         f"Predicts {fitted.rows.target.name} from"
         f" {counted(len(fitted.schema.columns), 'column')}. It learned from"
         f" {counted(fitted.rows.n_trained, 'row')} in {number_text(fitted.seconds)} s;"
-        f" {told}",
-        numbers={NAMES[name]: score_cell(s) for name, s in outcome.scores.items()},
+        f" {message}",
+        numbers={NAMES[name]: score_cell(s) for name, s in measured.scores.items()},
         tables={
             "Settings": {k.replace("_", " "): _text(v) for k, v in fitted.settings.items()},
             "Data": _data(fitted),
@@ -64,7 +64,7 @@ def _page_without_test(outcome: Outcome, title: str) -> str:
     )
 
 
-def _curve_section(fitted: Fitted) -> reports.Section:
+def _curve_section(fitted: FittedTable) -> reports.Section:
     figure = member_curves(
         _curves(fitted),
         epochs=fitted.estimator.history_["epoch"],
@@ -72,7 +72,7 @@ def _curve_section(fitted: Fitted) -> reports.Section:
     )
     held_out = (
         " Held-out rows: the same rows, each by the members that left it out."
-        if fitted.estimator.held_out_ is not None
+        if fitted.estimator.oof_predictions_ is not None
         else ""
     )
     return reports.Section(
@@ -82,14 +82,14 @@ def _curve_section(fitted: Fitted) -> reports.Section:
     )
 
 
-def _curves(fitted: Fitted) -> dict[str, Any]:
-    """The losses of every member, and that on the rows that they left out."""
+def _curves(fitted: FittedTable) -> dict[str, Any]:
+    """Return the losses of every member, and the loss on left-out rows."""
     history = fitted.estimator.history_
     curves = {"loss": history["member_loss"]}
     return curves | {k: v for k, v in history.items() if k == "val_loss"}
 
 
-def _data(fitted: Fitted) -> dict[str, str]:
+def _data(fitted: FittedTable) -> dict[str, str]:
     return {"source": fitted.rows.source, "fingerprint": fitted.rows.fingerprint}
 
 

@@ -1,5 +1,6 @@
-"""The rows of a table with their schema, and which of them are kept for the test."""
+"""The rows of a table with their schema, divided into training and test."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,85 +12,101 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.choices import Task
-from kerasnn.datasets import Schema, Target, as_table, category_text, infer_schema
-from kerasnn.datasets.checking import check_numbers
+from kerasnn.datasets import (
+    ColumnHints,
+    Schema,
+    Target,
+    as_table,
+    category_text,
+    infer_schema,
+)
+from kerasnn.datasets.schema.target import target_values
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
 
-Array = NDArray[Any]
-
-MOST_TEST_SIZE = 0.5  # so that every class keeps a row to learn from
-CLASSES_SHOWN = 10
+MAX_TEST_SIZE = 0.5  # so that every class keeps a row of training
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A table, what its columns are, and which of its rows are never learned from.
+@dataclass(frozen=True, kw_only=True)
+class TableRows(ABC):
+    """A table with its schema, and a division of its rows into training and test.
 
     Attributes:
-        source: where it is from, for a person.
-        table: [rows, columns], raw.
-        schema: of all its rows, with the target.
-        tested: [rows] whether a row is kept for the test.
-        test_size: the share of the rows that was asked for.
-        seed: that the rows were drawn with.
+        source: name of the table, for the user.
+        schema: of all rows, with the target.
+        n_rows: number of rows.
+        n_tested: number of test rows.
+        n_trained: number of training rows.
+        test_size: share of test rows that was asked for.
+        seed: with which the test rows were drawn.
     """
 
     source: str
-    table: pd.DataFrame
     schema: Schema
-    tested: NDArray[np.bool_]
+    n_rows: int
+    n_tested: int
+    n_trained: int
     test_size: float
     seed: int
 
     @property
     def target(self) -> Target:
-        """What is to be predicted."""
-        assert self.schema.target is not None  # `read_rows` asks for it
+        """The column to predict."""
+        assert self.schema.target is not None  # `read_rows` and `stream_rows` need it
         return self.schema.target
 
-    @property
-    def columns(self) -> list[str]:
-        """Those that the network takes."""
-        return list(self.schema.names)
+    @abstractmethod
+    def inputs(self, *, tested: bool) -> pd.DataFrame:
+        """Return [rows, columns] of test or training, the columns of the schema."""
 
-    @property
-    def n_rows(self) -> int:
-        """Of the table."""
-        return len(self.table)
+    @abstractmethod
+    def targets(self, *, tested: bool) -> NDArray[Any]:
+        """Return [rows] class indices or float64, of the same rows."""
 
-    @property
-    def n_tested(self) -> int:
-        """Rows that are kept for the test."""
-        return int(self.tested.sum())
 
-    @property
-    def n_trained(self) -> int:
-        """Rows that are learned from."""
-        return self.n_rows - self.n_tested
+@dataclass(frozen=True, kw_only=True)
+class RowsInMemory(TableRows):
+    """A table in memory.
+
+    Attributes:
+        table: [rows, columns], raw.
+        values: [rows] targets, class indices or float64.
+        tested: [rows] whether a row is a test row.
+    """
+
+    table: pd.DataFrame
+    values: NDArray[Any]
+    tested: NDArray[np.bool_]
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
-        """[rows, columns] of the test, or of the training."""
-        rows = self.table.loc[self.tested == tested, self.columns]
+        """See `TableRows`."""
+        rows = self.table.loc[self.tested == tested, [*self.schema.names]]
         return rows.reset_index(drop=True)
 
-    def targets(self, *, tested: bool) -> pd.Series:
-        """[rows] the raw targets of the same rows."""
-        return self.table.loc[self.tested == tested, self.target.name]
+    def targets(self, *, tested: bool) -> NDArray[Any]:
+        """See `TableRows`."""
+        return self.values[self.tested == tested]
 
-    def labels(self, *, tested: bool) -> Array:
-        """[rows] the targets, as the estimators take them: numbers or texts."""
-        column = self.targets(tested=tested)
-        if column.dtype.kind in "iuf":
-            return column.to_numpy()
+    def labels(self, *, tested: bool) -> NDArray[Any] | pd.Categorical:
+        """Return [rows] targets as estimators take them: numbers, or a Categorical.
+
+        The categories are the classes, as numbers if the column is numeric.
+        """
+        column = self.table[self.target.name]
+        numeric = column.dtype.kind in "iuf"
         if self.target.task == "regression":
-            return check_numbers(self.target.name, column)
-        return category_text(column)
+            values = column.to_numpy() if numeric else self.values
+            return values[self.tested == tested]
+        classes = np.array(self.target.classes, dtype=object)
+        if numeric:
+            classes = classes.astype(str).astype(column.to_numpy().dtype)
+        categories = pd.Index(classes, dtype=classes.dtype)
+        return pd.Categorical.from_codes(self.targets(tested=tested), categories)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the columns that are used and the target; see `fingerprint`."""
-        return fingerprint(self.table, [*self.columns, self.target.name])
+        """Fingerprint of the columns that are used and of the target."""
+        return table_fingerprint(self.table, [*self.schema.names, self.target.name])
 
 
 def read_rows(
@@ -97,72 +114,65 @@ def read_rows(
     *,
     target: str,
     task: Task | None = None,
+    hints: ColumnHints | None = None,
     test_size: float = 0.2,
-    ignore: Iterable[str] = (),
-    categorical: Iterable[str] = (),
-    numeric: Iterable[str] = (),
-    boolean: Iterable[str] = (),
-    datetime: Iterable[str] = (),
     seed: int = 0,
-) -> Rows:
-    """Read a table, find out what its columns are, and draw the rows of the test.
+) -> RowsInMemory:
+    """Read a table, infer its schema, and draw the test rows.
 
     Args:
-        source: anything that `datasets.as_table` takes.
-        target: the column to be predicted.
-        task: "classification" or "regression"; None finds it in the target.
-        test_size: share of the rows that are kept for the test, of each class alike; 0:
-            none.
-        ignore: names of columns to leave out.
-        categorical: names of columns that are of this kind, whatever they look like.
-        numeric: likewise.
-        boolean: likewise.
-        datetime: likewise.
-        seed: decides which rows are kept for the test.
+        source: anything that `datasets.as_table` accepts.
+        target: the column to predict.
+        task: "classification" or "regression"; None infers it from the target.
+        hints: kinds of columns that the user knows, and columns to ignore.
+        test_size: share of test rows, the same in each class; 0 for none.
+        seed: decides which rows are test rows.
 
     Raises:
         InputError: the table, a column or the target cannot be used.
     """
     check_test_size(test_size)
     table = as_table(source)
-    schema = infer_schema(
-        table,
-        target=target,
-        task=task,
-        ignore=ignore,
-        categorical=categorical,
-        numeric=numeric,
-        boolean=boolean,
-        datetime=datetime,
-    )
+    schema = infer_schema(table, target=target, task=task, hints=hints)
     assert schema.target is not None
-    groups = np.zeros(len(table), dtype=np.intp)
-    if schema.target.task == "classification":
-        groups = target_values(table[target], schema.target)
-    name = str(source) if isinstance(source, (str, Path)) else type(source).__name__
-    return Rows(name, table, schema, drawn(groups, test_size, seed=seed), test_size, seed)
+    values = target_values(table[target], schema.target)
+    classifies = schema.target.task == "classification"
+    groups = values if classifies else np.zeros(len(table), dtype=np.intp)
+    tested = drawn(groups, test_size, seed=seed)
+    return RowsInMemory(
+        source=str(source) if isinstance(source, (str, Path)) else type(source).__name__,
+        schema=schema,
+        n_rows=len(table),
+        n_tested=int(tested.sum()),
+        n_trained=int((~tested).sum()),
+        test_size=test_size,
+        seed=seed,
+        table=table,
+        values=values,
+        tested=tested,
+    )
 
 
 def check_test_size(test_size: float) -> None:
-    """It is a share that leaves every class a row.
+    """Check that a share of test rows leaves every class a training row.
 
     Raises:
-        InputError: it is not.
+        InputError: it does not.
     """
-    if isinstance(test_size, bool) or not 0 <= test_size <= MOST_TEST_SIZE:
+    if isinstance(test_size, bool) or not 0 <= test_size <= MAX_TEST_SIZE:
         raise InputError(
-            f"test_size must be a number from 0 to {MOST_TEST_SIZE}; got {test_size!r}"
+            f"test_size must be a number from 0 to {MAX_TEST_SIZE}; got {test_size!r}"
         )
 
 
-def drawn(groups: Array, share: float, *, seed: int) -> NDArray[np.bool_]:
-    """Rows drawn at random, from each group as many as its size says, to one.
+def drawn(groups: NDArray[Any], share: float, *, seed: int) -> NDArray[np.bool_]:
+    """Draw rows at random, from each group in proportion to its size, to within one row.
 
-    A group of two rows or more is never drawn wholly.
+    A group of two rows or more is never drawn completely.
 
     Args:
         groups: [rows] integers.
-        share: of the rows that are drawn, at most a half; one row at least, unless 0.
+        share: of the rows that are drawn, at most 0.5; at least one row, unless it is 0.
         seed: decides which.
 
     Returns:
@@ -175,14 +185,14 @@ def drawn(groups: Array, share: float, *, seed: int) -> NDArray[np.bool_]:
     rng = np.random.default_rng(seed)
     order = np.lexsort((rng.random(n_rows), groups))
     n_drawn = min(max(round(n_rows * share), 1), n_rows // 2)
-    # At equal distances, two rows or more, along the rows in the order of their groups.
+    # At equal distances of two rows or more, in rows that are sorted by group.
     places = (np.arange(n_drawn) + rng.random()) * (n_rows / max(n_drawn, 1))
     chosen[order[places.astype(np.intp)]] = True
     return chosen
 
 
-def fingerprint(table: pd.DataFrame, names: Iterable[str]) -> str:
-    """The same rows in the same order, however they are stored, give the same text.
+def table_fingerprint(table: pd.DataFrame, names: Iterable[str]) -> str:
+    """Return a text that is equal for the same rows in the same order, in any storage.
 
     Args:
         table: raw.
@@ -191,40 +201,3 @@ def fingerprint(table: pd.DataFrame, names: Iterable[str]) -> str:
     names = list(names)
     hashes = [pd.util.hash_array(category_text(table[name])) for name in names]
     return data_fingerprint(np.array(names, dtype=np.str_), *hashes)
-
-
-def target_values(column: pd.Series, target: Target) -> Array:
-    """The targets of rows as scores need them.
-
-    Args:
-        column: [rows], raw.
-        target: as it was in training.
-
-    Returns:
-        [rows] indices into the target's classes, or [rows] float64.
-
-    Raises:
-        InputError: a value is missing, no number or infinite, or a class is not known.
-    """
-    texts = category_text(column)
-    missing = pd.isna(texts)
-    if missing.any():
-        raise InputError(
-            f"the target {target.name!r} is missing in {missing.sum():,} of"
-            f" {len(column):,} rows, first in row {missing.argmax()}. Fill it in, or leave"
-            " these rows out"
-        )
-    if target.task == "regression":
-        return check_numbers(target.name, column)
-    found = pd.Index(target.classes, dtype=object).get_indexer(
-        pd.Index(texts, dtype=object)
-    )
-    if (found < 0).any():
-        row = int(np.argmax(found < 0))
-        shown = ", ".join(map(repr, target.classes[:CLASSES_SHOWN]))
-        more = ", ..." if len(target.classes) > CLASSES_SHOWN else ""
-        raise InputError(
-            f"the target {target.name!r}, row {row}: {texts[row]!r} is not"
-            f" one of the classes that the network knows: {shown}{more}"
-        )
-    return found

@@ -1,14 +1,14 @@
-"""The rows of a table that is larger than memory, and which of them are kept for what.
+"""The rows of a table that is larger than memory, divided into training and test.
 
-The table is read twice. The first time (`survey`) a sample is drawn and all rows are
-counted. The first rows of the sample, which is in random order, are kept for the test, the
-next are held out to choose the epoch, and the rest stand for the rows to learn from where
-quantiles are needed. The second time all rows to learn from are prepared and written as
-shards.
+The table is read twice. The first pass (`profile_table`) draws a sample in random order
+and counts all rows. The first rows of the sample become test rows, the next are held out to
+choose the epoch, and the rest represent the training rows where quantiles are needed. The
+second pass prepares all training rows and writes them as shards.
 """
 
+import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.abandoned import ROWS, remove, temporary_folder
 from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.choices import Task
 from kerasnn.datasets import (
+    ColumnHints,
     Schema,
     Shards,
     Target,
@@ -30,105 +30,83 @@ from kerasnn.datasets import (
     open_shards,
     write_shards,
 )
-from kerasnn.datasets.counting import ColumnCounts
-from kerasnn.datasets.csv_table import numbers_where_possible
-from kerasnn.datasets.readings import plain_numbers
-from kerasnn.datasets.shards import ROWS_PER_SHARD
-from kerasnn.datasets.table_files import is_csv, table_files
+from kerasnn.datasets.cells.parsing import plain_numbers
+from kerasnn.datasets.files.csv_reader import parse_numbers
+from kerasnn.datasets.files.table_files import is_csv, table_files
+from kerasnn.datasets.profiling.counting import ColumnCounts
+from kerasnn.datasets.profiling.profile import (
+    TableProfile,
+    bounded_chunks,
+    profile_table,
+    profiled_schema,
+)
+from kerasnn.datasets.profiling.ranges import Moments, Ranges
+from kerasnn.datasets.schema.target import target_values
+from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
-from kerasnn.estimators.disk_job import TableOnDisk
+from kerasnn.estimators.table_on_disk import TableOnDisk
+from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
-from kerasnn.tables.ranges import Moments, Ranges
-from kerasnn.tables.rows import check_test_size, target_values
-from kerasnn.tables.survey import Survey, chunks_of, schema_of, surveyed
-from kerasnn.training.distribution.workers import WorkerGroup
+from kerasnn.tables.rows import TableRows, check_test_size
+from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
-# At the most. Quantiles of so many rows are off by at most 0.8 % of the rows (rank_error).
-TEST_ROWS = 50_000
-HELD_OUT_ROWS = 20_000
-SAMPLE_ROWS = 65_536
+# The ranks of quantiles of so many rows are off by at most 0.8 %
+# (tests/test_sampling.py).
+MAX_SAMPLE_ROWS = 65_536
+MAX_TEST_ROWS = 50_000
+MAX_HELD_OUT_ROWS = 20_000
 HELD_OUT_SHARE = 0.1
 MIN_ROWS = 100
 SHARD_ROWS = ROWS_PER_SHARD
 
 
-@dataclass(frozen=True)
-class StreamedRows:
-    """A table on disk, what its columns are, and which rows are never learned from.
+@dataclass(frozen=True, kw_only=True)
+class StreamedRows(TableRows):
+    """A table on disk.
 
     Attributes:
-        source: where it is from, for a person.
-        schema: of all its rows, with the target.
-        test: [rows, columns] raw rows of the test, in the order of the table.
+        test: [rows, columns] raw test rows, in the order of the table.
         held_out: [rows, columns] raw rows that choose the epoch.
-        sample: [rows, columns] raw rows of those to learn from.
-        counts: of each column, of the rows to learn from.
-        n_rows: of the whole table.
-        of_numbers: columns of text that are numbers.
-        test_size: the share of the rows that was asked for.
-        seed: that the rows were drawn with.
+        sample: [rows, columns] raw sample of the training rows.
+        counts: of each column over the training rows.
+        numeric_texts: columns of text that contain only numbers.
         fingerprint: of the files.
     """
 
-    source: str
-    schema: Schema
     test: pd.DataFrame
     held_out: pd.DataFrame
     sample: pd.DataFrame
     counts: Mapping[str, ColumnCounts]
-    n_rows: int
-    of_numbers: frozenset[str]
-    test_size: float
-    seed: int
+    numeric_texts: frozenset[str]
     fingerprint: str
 
-    @property
-    def target(self) -> Target:
-        """What is to be predicted."""
-        assert self.schema.target is not None  # `stream_rows` asks for it
-        return self.schema.target
-
-    @property
-    def columns(self) -> list[str]:
-        """Those that the network takes."""
-        return list(self.schema.names)
-
-    @property
-    def n_tested(self) -> int:
-        """Rows that are kept for the test."""
-        return len(self.test)
-
-    @property
-    def n_trained(self) -> int:
-        """Rows that are learned from."""
-        return self.n_rows - len(self.test) - len(self.held_out)
-
     def inputs(self, *, tested: bool) -> pd.DataFrame:
-        """[rows, columns] of the test, or of the sample of the training."""
+        """Return [rows, columns] of the test, or of the sample of the training."""
         rows = self.test if tested else self.sample
-        return rows[self.columns].reset_index(drop=True)
+        return rows[[*self.schema.names]].reset_index(drop=True)
 
-    def targets(self, *, tested: bool) -> pd.Series:
-        """[rows] the raw targets of the same rows."""
-        return (self.test if tested else self.sample)[self.target.name]
+    def targets(self, *, tested: bool) -> NDArray[Any]:
+        """Return [rows] class indices or float64, of the same rows."""
+        rows = self.test if tested else self.sample
+        return target_values(rows[self.target.name], self.target)
 
     @cached_property
     def unseen(self) -> NDArray[np.int64]:
-        """The numbers of the rows that are not learned from, rising."""
+        """The ascending numbers of the test rows and the held-out rows."""
         return np.sort(np.concatenate([self.test.index, self.held_out.index]))
 
     def on_disk(
-        self, folder: Path, workers: WorkerGroup | None = None, *, shared: bool = False
+        self, folder: Path, workers: SingleProcess = ALONE, *, shared: bool = False
     ) -> TableOnDisk:
-        """As an estimator learns from it; the shards will lie in this folder.
+        """Return the table as an estimator takes it.
 
-        Shards that are there already are used if they are of the same table and settings.
+        Shards in the folder are used if they are of the same table and settings.
 
         Args:
             folder: of the shards.
-            workers: workers that train together.
-            shared: whether they have this folder in common; the chief writes it then.
+            workers: that train together.
+            shared: whether all workers see the same folder; the chief writes it then.
         """
         return TableOnDisk(
             schema=self.schema,
@@ -137,29 +115,27 @@ class StreamedRows:
             n_rows=self.n_trained,
             held_out=self.held_out,
             held_out_targets=target_values(self.held_out[self.target.name], self.target),
-            write=lambda fitted: self._written(fitted, folder, workers, shared=shared),
+            write=lambda fitted: self._write(fitted, folder, workers, shared=shared),
             fingerprint=self.fingerprint,
         )
 
-    def _written(
+    def _write(
         self,
         preprocessor: Preprocessor,
         folder: Path,
-        workers: WorkerGroup | None,
+        workers: SingleProcess,
         *,
         shared: bool,
     ) -> Shards:
-        n_workers = 1 if workers is None else workers.n_workers
-        most_rows = min(SHARD_ROWS, -(-self.n_trained // n_workers))  # for each a shard
+        # At least one shard for each worker.
+        shard_rows = min(SHARD_ROWS, -(-self.n_trained // workers.n_workers))
+        if shared:
+            workers.run_on_chief(
+                lambda: str(self._shards(preprocessor, folder, shard_rows).folder)
+            )
+        return self._shards(preprocessor, folder, shard_rows)
 
-        def written() -> str:
-            return str(self._shards(preprocessor, folder, most_rows).folder)
-
-        if workers is not None and shared:
-            workers.run_on_chief(written)
-        return open_shards(written())
-
-    def _shards(self, preprocessor: Preprocessor, folder: Path, most_rows: int) -> Shards:
+    def _shards(self, preprocessor: Preprocessor, folder: Path, shard_rows: int) -> Shards:
         target = self.target
         known = {
             "fingerprint": self.fingerprint,
@@ -185,17 +161,17 @@ class StreamedRows:
                 moments.add(targets)
                 prepared = preprocessor.prepare(table)
                 yield {"x": prepared.x, "codes": prepared.codes, "y": targets}
-            # Known once all rows have passed; the notes are written after them.
+            # Known after all rows; the notes are written later.
             notes.update(ranges=ranges.found(), moments=moments.found())
 
-        return write_shards(blocks(), folder, rows_per_shard=most_rows, notes=notes)
+        return write_shards(blocks(), folder, rows_per_shard=shard_rows, notes=notes)
 
     def _training_rows(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any]]]:
-        """Checked rows to learn from, so many at a time, and their targets."""
+        """Yield checked training rows and their targets, in chunks."""
         start = 0
-        for chunk in chunks_of(Path(self.source)):
+        for chunk in bounded_chunks(Path(self.source)):
             try:
-                chunk = as_numbers(chunk, self.of_numbers)
+                chunk = parse_numbers(chunk, self.numeric_texts)
                 checked = checked_table(chunk, self.schema)
                 targets = target_values(chunk[self.target.name], self.target)
             except InputError as error:
@@ -220,82 +196,62 @@ def stream_rows(
     *,
     target: str,
     task: Task | None = None,
+    hints: ColumnHints | None = None,
     test_size: float = 0.2,
-    ignore: Iterable[str] = (),
-    categorical: Iterable[str] = (),
-    numeric: Iterable[str] = (),
-    boolean: Iterable[str] = (),
-    datetime: Iterable[str] = (),
     seed: int = 0,
 ) -> StreamedRows:
-    """Read a table once, and draw the rows of the test; what `read_rows` does in memory.
+    """Read a table once, infer its schema, and draw the test rows, as `read_rows`.
 
     Args:
         source: path of a CSV or Parquet file, or of a folder of them.
-        target: as for `read_rows`, and so are the others.
-        task: likewise.
-        test_size: likewise; `TEST_ROWS` rows at the most, drawn uniformly.
-        ignore: likewise.
-        categorical: likewise.
-        numeric: likewise.
-        boolean: likewise.
-        datetime: likewise.
-        seed: likewise.
+        target: see `read_rows`.
+        task: see `read_rows`.
+        hints: see `read_rows`.
+        test_size: see `read_rows`; at most `MAX_TEST_ROWS` rows, drawn uniformly.
+        seed: see `read_rows`.
 
     Raises:
-        InputError: the table, a column or the target cannot be used, or it is small.
+        InputError: the table, a column or the target cannot be used, or the table is small.
     """
     check_test_size(test_size)
-    path = Path(source)
-    wishes = {
-        wish: [names] if isinstance(names, str) else list(names)
-        for wish, names in {
-            "ignore": ignore,
-            "categorical": categorical,
-            "numeric": numeric,
-            "boolean": boolean,
-            "datetime": datetime,
-        }.items()
-    }
+    path, hints = Path(source), hints or ColumnHints()
     fingerprint = files_fingerprint(path)
-    survey = surveyed(
+    profile = profile_table(
         path,
-        most=TEST_ROWS + HELD_OUT_ROWS + SAMPLE_ROWS,
-        texts=[target, *wishes["categorical"], *wishes["boolean"]],
+        sample_rows=MAX_TEST_ROWS + MAX_HELD_OUT_ROWS + MAX_SAMPLE_ROWS,
+        texts=[target, *hints.categorical, *hints.boolean],
         seed=seed,
     )
-    _check_rows(path, survey)
-    survey, of_numbers = _with_numbers(path, survey)
-    schema = _schema(path, survey, target, task=task, **wishes)
-    test, held_out, sample = _divided(survey, test_size)
+    if profile.rows < MIN_ROWS:
+        raise InputError(
+            f"{path}: has {profile.rows} rows; a table that is read from disk needs"
+            f" {MIN_ROWS}. Read it into memory: stream=False"
+        )
+    profile, numeric_texts = _with_numbers(path, profile)
+    schema = _schema(path, profile, target, task, hints)
+    test, held_out, sample = _divide(profile, test_size)
     unseen = pd.concat([test, held_out])
-    counts = {n: c.without(unseen[n]) for n, c in survey.counts.items()}
+    counts = {n: c.without(unseen[n]) for n, c in profile.counts.items()}
     _check_classes(schema.target, counts[target])
     return StreamedRows(
         source=str(source),
         schema=schema,
+        n_rows=profile.rows,
+        n_tested=len(test),
+        n_trained=profile.rows - len(unseen),
+        test_size=test_size,
+        seed=seed,
+        fingerprint=fingerprint,
         test=test,
         held_out=held_out,
         sample=sample,
         counts=counts,
-        n_rows=survey.rows,
-        of_numbers=of_numbers,
-        test_size=test_size,
-        seed=seed,
-        fingerprint=fingerprint,
+        numeric_texts=numeric_texts,
     )
 
 
-def _check_rows(path: Path, survey: Survey) -> None:
-    if survey.rows < MIN_ROWS:
-        raise InputError(
-            f"{path}: has {survey.rows} rows; a table that is read from disk needs"
-            f" {MIN_ROWS}. Read it into memory: stream=False"
-        )
-
-
 def _check_classes(target: Target | None, counts: ColumnCounts) -> None:
-    """Every class has a row to learn from."""
+    """Check that every class has a training row."""
     if target is None or counts.texts is None:
         return
     none = [text for text in target.classes if text not in counts.texts]
@@ -306,71 +262,64 @@ def _check_classes(target: Target | None, counts: ColumnCounts) -> None:
         )
 
 
-def _schema(path: Path, survey: Survey, target: str, **wishes: Any) -> Schema:
-    """The schema; rows that an error names are those of the sample, and it says so."""
+def _schema(
+    path: Path, profile: TableProfile, target: str, task: Task | None, hints: ColumnHints
+) -> Schema:
+    """Return the schema; errors say that their row numbers are those of the sample."""
     try:
-        return schema_of(survey, target, **wishes)
+        return profiled_schema(profile, target, task=task, hints=hints)
     except InputError as error:
-        if survey.whole or not re.search(r"\brow \d", str(error)):
+        if profile.is_complete or not re.search(r"\brow \d", str(error)):
             raise
-        drawn = f"in the {len(survey.sample):,} rows drawn from it, counted among them"
+        drawn = f"in the {len(profile.sample):,} rows drawn from it, counted among them"
         raise InputError(f"{path}: {drawn}: {error}") from None
 
 
-def _divided(survey: Survey, test_size: float) -> list[pd.DataFrame]:
-    """The sample, as rows of the test, held-out ones and ones to learn from."""
-    n_tested = min(round(survey.rows * test_size), TEST_ROWS)
-    n_held_out = min(round(survey.rows * HELD_OUT_SHARE), HELD_OUT_ROWS)
+def _divide(profile: TableProfile, test_size: float) -> list[pd.DataFrame]:
+    """Split the sample into test rows, held-out rows and training rows."""
+    n_tested = min(round(profile.rows * test_size), MAX_TEST_ROWS)
+    n_held_out = min(round(profile.rows * HELD_OUT_SHARE), MAX_HELD_OUT_ROWS)
     ends = [n_tested, n_tested + n_held_out]
     return [
-        survey.sample.iloc[start:stop].sort_index()
+        profile.sample.iloc[start:stop].sort_index()
         for start, stop in zip([0, *ends], [*ends, None], strict=True)
     ]
 
 
-def _with_numbers(path: Path, survey: Survey) -> tuple[Survey, frozenset[str]]:
-    """The sample with numbers where a column of a CSV file holds nothing else."""
+def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, frozenset[str]]:
+    """Parse the columns of a CSV file that contain only numbers, and return their names."""
     if not is_csv(table_files(path)[0]):
-        return survey, frozenset()
-    sample = numbers_where_possible(survey.sample.copy())
-    of_numbers = {
+        return profile, frozenset()
+    sample = parse_numbers(profile.sample, profile.sample.columns)
+    numeric_texts = {
         name
         for name in sample.columns
-        if sample[name].dtype != survey.sample[name].dtype
-        and _are_numbers(survey.counts[name].texts)
+        if sample[name].dtype != profile.sample[name].dtype
+        and _are_numbers(profile.counts[name].texts)
     }
-    for name in set(sample.columns) - of_numbers:
-        sample[name] = survey.sample[name]  # in all rows, not only in those drawn
+    for name in set(sample.columns) - numeric_texts:
+        sample[name] = profile.sample[name]  # only the drawn rows are numbers
     counts = {
-        name: counts.of_numbers() if name in of_numbers else counts
-        for name, counts in survey.counts.items()
+        name: counts.of_numbers() if name in numeric_texts else counts
+        for name, counts in profile.counts.items()
     }
-    return Survey(survey.rows, sample, counts), frozenset(of_numbers)
+    parsed = dataclasses.replace(profile, sample=sample, counts=counts)
+    return parsed, frozenset(numeric_texts)
 
 
 def _are_numbers(texts: Mapping[str, int] | None) -> bool:
-    """Whether all texts are plain numbers; where there are too many nobody knows."""
+    """Return whether all counted texts are plain numbers; True if they were too many."""
     return texts is None or plain_numbers(list(texts)) is not None
 
 
 def in_rows_from(start: int) -> str:
-    """Where a message's row numbers begin to count."""
+    """Return the part of a message that says where its row numbers start."""
     return f"in the rows from {start:,} on, counted from there: " if start else ""
-
-
-def as_numbers(chunk: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """The rows with these columns as numbers, where nothing in them is none."""
-    chunk = chunk.copy(deep=False)
-    for name in names:
-        found = plain_numbers(chunk[name].tolist())
-        if found is not None:
-            chunk[name] = found
-    return chunk
 
 
 @contextmanager
 def rows_folder(checkpoint: str | Path | None) -> Iterator[Path]:
-    """Where shards lie: beside checkpoints, to be found again, or for the time being."""
+    """Context manager for the folder of shards: beside checkpoints, else temporary."""
     if checkpoint is not None:
         yield Path(checkpoint) / ROWS_FOLDER
         return

@@ -3,21 +3,20 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import MANIFEST, read_manifest
-from kerasnn.serving.signatures import DEFAULT_SIGNATURE, Signature, TensorInfo
-from kerasnn.serving.statuses import Code, ServingError
-
-if TYPE_CHECKING:
-    from kerasnn.serving.models import Models, ModelVersion
+from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.models.registry import ModelRegistry
+from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature, TensorInfo
 
 REPORT = "report.html"
 _INIT_OP = "__saved_model_init_op"
 
 
-def all_models(models: "Models") -> dict[str, Any]:
+def all_models(models: ModelRegistry) -> dict[str, Any]:
     """The models and the states of their versions, the newest first."""
     return {
         "models": [
@@ -27,7 +26,7 @@ def all_models(models: "Models") -> dict[str, Any]:
     }
 
 
-def one_version(version: "ModelVersion") -> dict[str, Any]:
+def one_version(version: ModelVersion) -> dict[str, Any]:
     """What a version takes and gives, and what its export says of itself.
 
     `manifest` is None for a SavedModel of others. Version numbers are text: those above
@@ -77,7 +76,7 @@ def json_text(content: Any) -> bytes:
     return json.dumps(_finite(content), allow_nan=False).encode()
 
 
-def _statuses(models: "Models", name: str) -> list[dict[str, str]]:
+def _statuses(models: ModelRegistry, name: str) -> list[dict[str, str]]:
     try:
         statuses = models.statuses(name)
     except ServingError as error:
@@ -95,7 +94,7 @@ def _statuses(models: "Models", name: str) -> list[dict[str, str]]:
     ]
 
 
-def _signatures(version: "ModelVersion") -> list[dict[str, Any]]:
+def _signatures(version: ModelVersion) -> list[dict[str, Any]]:
     """The default one first."""
     signatures = [s for key, s in version.graph.signatures.items() if key != _INIT_OP]
     signatures.sort(key=lambda s: (s.key != DEFAULT_SIGNATURE, s.key))

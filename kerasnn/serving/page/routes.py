@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
+from kerasnn.serving.errors import HTTP_STATUS, Code, ServingError
 from kerasnn.serving.page.model_facts import (
     REPORT,
     all_models,
@@ -22,7 +23,6 @@ from kerasnn.serving.page.model_facts import (
     shown_files,
 )
 from kerasnn.serving.service import Service
-from kerasnn.serving.statuses import HTTP_STATUS, Code, ServingError
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {

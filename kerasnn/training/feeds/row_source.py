@@ -35,7 +35,7 @@ class RowSource(Protocol):
         """Number of rows of an epoch."""
 
     @property
-    def most_rows(self) -> int:
+    def max_rows(self) -> int:
         """Number of rows of the largest group."""
 
     def pieces(
@@ -82,7 +82,7 @@ class Buffers:
     @classmethod
     def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
         """Return buffers for any group of a source, and the rest of the one before."""
-        n_rows = min(source.most_rows, source.n_rows) + batch_size
+        n_rows = min(source.max_rows, source.n_rows) + batch_size
         return cls(DataStructure.flatten(row), n_rows)
 
     @property

@@ -1,0 +1,1 @@
+"""The cells of one column: distinct values, texts, numbers, dates."""

@@ -1,0 +1,176 @@
+"""A column as its distinct values and a code for each row, whatever the column's dtype.
+
+A CSV file, a DataFrame and an array with the same content give the same values.
+"""
+
+import datetime as dt
+import numbers as number_types
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from kerasnn.errors import InputError
+
+# Texts of a missing value; blanks around them are ignored.
+MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-")
+# Whole numbers as pandas writes them once a value is missing; the group is their text.
+WHOLE_AS_FLOAT = r"^(-?(?:0|[1-9][0-9]*))\.0$"
+
+Content = Literal["nothing", "numbers", "booleans", "text", "dates", "mixed"]
+
+_MISSING = frozenset(MISSING_TEXTS)
+
+
+@dataclass(frozen=True)
+class FactorizedColumn:
+    """The distinct values of a column, and the code of each row.
+
+    Attributes:
+        codes: [rows], positions in `values`; -1 for missing values.
+        values: distinct values in order of appearance, without missing ones; text without
+            outer blanks.
+        content: their type; "mixed" if there are several.
+    """
+
+    codes: NDArray[np.intp]
+    values: list[Any]
+    content: Content
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Rows of each value, [len(values)]."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
+
+    @property
+    def missing(self) -> int:
+        """Number of missing values."""
+        return int((self.codes < 0).sum())
+
+    @property
+    def distinct(self) -> "FactorizedColumn":
+        """A column that has each value once."""
+        return FactorizedColumn(np.arange(len(self.values)), self.values, self.content)
+
+    def take(self, values: list[Any], missing: Any, dtype: Any) -> NDArray[Any]:
+        """Return one of these values for each row, [rows].
+
+        Args:
+            values: one for each of `self.values`.
+            missing: the value of rows with code -1.
+            dtype: of the result.
+        """
+        array = np.empty(len(values) + 1, dtype=dtype)
+        array[:-1] = values
+        array[-1] = missing  # code -1
+        return array[self.codes]
+
+    def first_row(self, position: int) -> int:
+        """Return the first row of the value at a position; -1 means a missing value."""
+        return int(np.argmax(self.codes == position))
+
+    def other_type(self) -> int:
+        """Return the position of the first value that differs in type from the first."""
+        contents = map(_content_of, self.values)
+        first = next(contents)
+        return next(i for i, content in enumerate(contents, 1) if content != first)
+
+    def mixture(self, one: int, other: int) -> str:
+        """Describe two values of different types, for a message."""
+        texts = [
+            f"row {self.first_row(i)} is {python_value(self.values[i])!r}"
+            for i in (one, other)
+        ]
+        return f"values of two types: {texts[0]}, {texts[1]}"
+
+
+def factorize(values: ArrayLike | pd.Series | FactorizedColumn) -> FactorizedColumn:
+    """Return the distinct values of a column and the code of each row.
+
+    Args:
+        values: [rows], of any dtype; a factorized column is returned as it is.
+
+    Raises:
+        InputError: a cell is neither a number, nor text, a boolean or a date.
+    """
+    if isinstance(values, FactorizedColumn):
+        return values
+    series = as_series(values)
+    if series.dtype == object and not _can_factorize(series):
+        codes, found = _factorized_by_type(series)
+    else:
+        codes, index = pd.factorize(series)
+        # Iterated, not `tolist`: a float32 must keep its short text, 0.1.
+        found = list(index if isinstance(index, pd.Index) else np.asarray(index))
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iuf":
+        return FactorizedColumn(codes, found, "numbers" if found else "nothing")
+    kinds = {_content_of(value, series.name) for value in found}
+    if "text" in kinds:
+        codes, found = _stripped(codes, found)
+        kinds = {_content_of(value) for value in found}
+    content: Content = kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "nothing"
+    return FactorizedColumn(codes, found, content)
+
+
+def python_value(value: Any) -> Any:
+    """Return a NumPy scalar as a Python value, for messages: 1.5, not np.float64(1.5)."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def as_series(values: ArrayLike | pd.Series) -> pd.Series:
+    """Return a column as a Series with unchanged cells."""
+    if isinstance(values, pd.Series):
+        return values
+    if isinstance(values, np.ndarray):
+        # NumPy's own text dtypes have no missing values and odd factorizing.
+        return pd.Series(values.astype(object) if values.dtype.kind in "US" else values)
+    return pd.Series(list(values), dtype=object)  # type: ignore[arg-type]
+
+
+def _can_factorize(series: pd.Series) -> bool:
+    """Return whether `pd.factorize` is safe: to it True, 1 and 1.0 are equal."""
+    inferred = pd.api.types.infer_dtype(series, skipna=True)
+    return not inferred.startswith("mixed") or inferred == "mixed-integer-float"
+
+
+def _factorized_by_type(series: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
+    positions: dict[tuple[Any, Any], int] = {}
+    codes = np.full(len(series), -1, dtype=np.intp)
+    present = series.dropna()
+    for row, value in zip(np.flatnonzero(series.notna()), present, strict=True):
+        key = (_content_of(value, series.name), value)
+        codes[row] = positions.setdefault(key, len(positions))
+    return codes, [value for _, value in positions]
+
+
+def _content_of(value: object, column: object = None) -> Content:
+    if isinstance(value, (str, bytes)):
+        return "text"
+    if isinstance(value, (bool, np.bool_)):
+        return "booleans"
+    if isinstance(value, (number_types.Real, Decimal)):
+        return "numbers"
+    if isinstance(value, (dt.date, np.datetime64)):
+        return "dates"
+    raise InputError(
+        f"{'a column' if column is None else f'column {column!r}'} holds {value!r}, of type"
+        f" {type(value).__name__}; cells are numbers, text, booleans or dates"
+    )
+
+
+def _stripped(
+    codes: NDArray[np.intp], values: list[Any]
+) -> tuple[NDArray[np.intp], list[Any]]:
+    """Strip outer blanks of texts, and remove texts of missing values."""
+    positions: dict[Any, int] = {}
+    moved = np.full(len(values) + 1, -1, dtype=np.intp)  # the last entry is for code -1
+    for old, value in enumerate(values):
+        text = value.decode() if isinstance(value, bytes) else value
+        text = text.strip() if isinstance(text, str) else text
+        key = (_content_of(text), text)
+        if not (isinstance(text, str) and text in _MISSING):
+            moved[old] = positions.setdefault(key, len(positions))
+    return moved[codes], [value for _, value in positions]

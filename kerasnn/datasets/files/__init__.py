@@ -1,0 +1,1 @@
+"""Files, arrays and frames of any origin, read as DataFrames."""

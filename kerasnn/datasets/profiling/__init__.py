@@ -1,0 +1,1 @@
+"""Statistics of a table that is read once: samples, counts, ranges."""

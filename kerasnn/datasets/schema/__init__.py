@@ -1,0 +1,1 @@
+"""Kinds of columns and the target: inferred, kept as JSON, checked."""

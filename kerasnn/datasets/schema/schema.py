@@ -1,0 +1,161 @@
+"""The schema of a table: kinds, levels and ranges of its columns, as readable JSON.
+
+`inference` finds a schema in rows, and `checking` checks other rows against it.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from kerasnn.choices import ColumnKind, Task
+from kerasnn.errors import InputError
+
+MAX_LEVELS = 1000  # kept of a categorical column, the most frequent ones
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that the network uses.
+
+    Attributes:
+        name: as in the table.
+        kind: "numeric", "categorical", "boolean" or "datetime".
+        reason: why it has this kind, for the user.
+        missing: number of missing values.
+        low, high: numeric: minimum and maximum of the finite values.
+        first, last: datetime: the earliest and the latest, as ISO 8601.
+        levels: categorical: the texts of its levels, by descending frequency, then sorted,
+            at most `MAX_LEVELS`; boolean: the texts of false and true.
+        counts: rows of each of these levels.
+        n_levels: number of levels before the limit.
+    """
+
+    name: str
+    kind: ColumnKind
+    reason: str = ""
+    missing: int = 0
+    low: float | None = None
+    high: float | None = None
+    first: str | None = None
+    last: str | None = None
+    levels: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    n_levels: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ColumnKind):
+            raise ValueError(
+                f"column {self.name!r} is of kind {self.kind!r}, not of"
+                f" {', '.join(get_args(ColumnKind))}"
+            )
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A column that the network does not use, and the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict.
+
+    Attributes:
+        name: of the column.
+        task: "classification" or "regression".
+        reason: why it has this task, for the user.
+        classes: classification: the texts of the classes, in the order of the outputs.
+        counts: rows of each class.
+        low, high: regression: minimum and maximum.
+    """
+
+    name: str
+    task: Task
+    reason: str = ""
+    classes: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table.
+
+    Attributes:
+        columns: those that are used, in the order of the network's inputs.
+        left_out: those that are not used.
+        target: the column to predict, if it is known.
+        rows: number of rows in which the schema was found.
+    """
+
+    columns: tuple[Column, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    target: Target | None = None
+    rows: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns that are used."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """Return the column of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, without default values."""
+        return {"format": _FORMAT, **_plain(self)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Schema":
+        """Return the schema that `to_dict` wrote.
+
+        Raises:
+            InputError: it is not a schema of this format.
+        """
+        try:
+            if content["format"] != _FORMAT:
+                raise ValueError(f"its format is {content['format']!r}, not {_FORMAT}")
+            target = content.get("target")
+            return cls(
+                columns=tuple(_restored(Column, c) for c in content["columns"]),
+                left_out=tuple(LeftOut(**c) for c in content.get("left_out", ())),
+                target=None if target is None else _restored(Target, target),
+                rows=content.get("rows", 0),
+            )
+        except KeyError as error:
+            raise InputError(
+                f"this is not a schema of kerasnn: it has no {error}"
+            ) from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(f"this is not a schema of kerasnn: {error}") from None
+
+    def to_json(self) -> str:
+        """Return the schema as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = [
+            (f.name, getattr(value, f.name), f.default) for f in dataclasses.fields(value)
+        ]
+        return {name: _plain(v) for name, v, default in fields if v != default}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _restored(kind: type, content: dict[str, Any]) -> Any:
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

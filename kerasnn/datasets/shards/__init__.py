@@ -1,0 +1,1 @@
+"""Blocks of rows on disk, and the shuffled order in which they are read."""

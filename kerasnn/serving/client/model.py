@@ -1,0 +1,194 @@
+"""A model on a server, asked with the rows of a table."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from kerasnn.datasets import as_table
+from kerasnn.errors import InputError, ServerError
+from kerasnn.serving.client.connection import RestClient
+from kerasnn.serving.client.input_mapping import (
+    InputMapping,
+    mapping_from_manifest,
+    mapping_from_signature,
+)
+from kerasnn.serving.client.outputs import read_outputs
+from kerasnn.serving.client.signature import DEFAULT, RemoteSignature, parse_signatures
+
+_NAME = re.compile(r"([^/:]+)(?:/(?:versions/)?([0-9]+)|/labels/([^/:]+))?")
+
+
+class RemoteModel:
+    """One version of a model that a server has.
+
+    Args:
+        server: that has it.
+        name: "digits" for its newest version, which is held on to; "digits/3" or
+            "digits/versions/3"; or "digits/labels/stable".
+
+    Attributes:
+        name: of the model alone.
+        version: as text; "" where the server does not tell.
+        signature: its `serving_default`.
+        manifest: what kerasnn's export says of itself, where the server tells it: `kerasnn
+            serve` does, TensorFlow Serving does not.
+
+    Raises:
+        InputError: the name is not of these forms, or the server has no such model.
+        ServerError: the server gives no answer, or one of another form.
+    """
+
+    def __init__(self, server: RestClient, name: str) -> None:
+        self._server = server
+        self.name, path = _path(name)
+        metadata = self._metadata(path)
+        self.version = _version(metadata)
+        self._path = f"/v1/models/{quote(self.name, safe='')}"
+        if self.version:
+            self._path += f"/versions/{self.version}"
+        self._signatures = parse_signatures(metadata)
+        self.signature = self._default()
+        self.manifest = self._told_manifest()
+
+    @cached_property
+    def classes(self) -> tuple[str, ...] | None:
+        """The texts of the classes, in the order of the probabilities.
+
+        From the manifest; where the server tells none, from what the signature `classify`
+        answers to an empty example. None where neither names them.
+        """
+        if self.manifest is not None:
+            return tuple(self.manifest["classes"]) if "schema" in self.manifest else None
+        probabilities = self.signature.outputs.get("probabilities")
+        if probabilities is None or "classify" not in self._signatures:
+            return None
+        question = {"signature_name": "classify", "examples": [{}]}
+        try:
+            (pairs,) = self._server.post(f"{self._path}:classify", question)["results"]
+            labels = tuple(str(label) for label, _ in pairs)
+        except (ServerError, KeyError, TypeError, ValueError):
+            return None
+        return labels if probabilities.shape == (-1, len(set(labels))) else None
+
+    def input_mapping(self, columns: Sequence[str]) -> InputMapping:
+        """How the rows of tables with these columns become the inputs of the model.
+
+        Raises:
+            InputError: a column is not there, or the inputs are no columns of a table.
+        """
+        if self.manifest is not None:
+            return mapping_from_manifest(self.signature, self.manifest)
+        return mapping_from_signature(self.signature, columns)
+
+    def predict(
+        self, table: Any, input_mapping: InputMapping | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The named answers for the rows of a table, in one request.
+
+        Args:
+            table: anything that `datasets.as_table` takes, with at least one row.
+            input_mapping: from `intake`, where many tables of one kind are asked.
+
+        Returns:
+            [rows, ...] for each output of the model, of the model's types.
+
+        Raises:
+            InputError: the table is not what the model takes.
+            ServerError: the server gives no answer, or an error.
+        """
+        rows: pd.DataFrame = as_table(table)
+        if input_mapping is None:
+            input_mapping = self.input_mapping(list(rows.columns))
+        answer = self._answer(input_mapping.values(rows))
+        return read_outputs(answer, self.signature.outputs, len(rows))
+
+    def _answer(self, inputs: Mapping[str, Any]) -> Any:
+        try:
+            return self._server.post(f"{self._path}:predict", {"inputs": inputs})
+        except ServerError as error:
+            if error.status != 404:
+                raise
+            raise ServerError(
+                f"{error}. Version {self.version} of {self.name!r} was there when this"
+                " began; ask again to be answered by another",
+                status=404,
+            ) from None
+
+    def _metadata(self, path: str) -> Any:
+        try:
+            return self._server.get(f"{path}/metadata")
+        except ServerError as error:
+            if error.status not in (400, 404):
+                raise
+            raise InputError(f"{error}{self._hint()}") from None
+
+    def _default(self) -> RemoteSignature:
+        if DEFAULT not in self._signatures:
+            raise InputError(
+                f"the model {self.name!r} has no signature {DEFAULT!r}; it has"
+                f" {', '.join(sorted(self._signatures)) or 'none'}"
+            )
+        return self._signatures[DEFAULT]
+
+    def _told_manifest(self) -> Mapping[str, Any] | None:
+        """What `kerasnn serve` tells for its page; None from other servers."""
+        path = f"/page/models/{quote(self.name, safe='')}"
+        if self.version:
+            path += f"/{self.version}"
+        try:
+            manifest = self._server.get(path)["manifest"]
+            known = self.signature.inputs.keys() <= manifest["inputs"].keys()
+        except ServerError as error:
+            if error.status is None:  # it is gone
+                raise
+            return None
+        except (KeyError, TypeError, AttributeError):
+            return None
+        return manifest if known else None
+
+    def _hint(self) -> str:
+        """What `kerasnn serve` has instead; nothing from other servers."""
+        try:
+            models = self._server.get("/page/models")["models"]
+            versions = {str(one["name"]): _available(one["versions"]) for one in models}
+        except (ServerError, KeyError, TypeError):
+            return ""
+        if self.name in versions:
+            return f". Its versions there: {', '.join(versions[self.name]) or 'none'}"
+        near = difflib.get_close_matches(self.name, versions, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else "."
+        return f"{meant} It has {', '.join(versions) or 'no models'}"
+
+
+def _available(versions: Any) -> list[str]:
+    return [one["version"] for one in versions if one["state"] == "AVAILABLE"]
+
+
+def _path(name: str) -> tuple[str, str]:
+    """The model's name alone, and where it lies on the server."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(
+            "a model on a server is named NAME, NAME/VERSION or NAME/labels/LABEL, such as"
+            f" digits, digits/3 or digits/labels/stable; got {name!r}"
+        )
+    model, version, label = match.groups()
+    path = f"/v1/models/{quote(model, safe='')}"
+    if version is not None:
+        path += f"/versions/{version}"
+    elif label is not None:
+        path += f"/labels/{quote(label, safe='')}"
+    return model, path
+
+
+def _version(metadata: Any) -> str:
+    try:
+        return str(metadata["model_spec"]["version"])
+    except (KeyError, TypeError):
+        return ""

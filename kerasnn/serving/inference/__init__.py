@@ -1,0 +1,1 @@
+"""Calls of graphs for requests: queues, batches and threads."""

@@ -1,0 +1,309 @@
+"""Running graphs for the requests of an event loop: in threads, and together.
+
+Requests that wait at the same time for the same outputs of the same signature, with rows
+of the same shapes, are computed in one call, so that many clients do not cost many calls.
+Nobody waits for company by default: a request that comes alone is computed alone. Where
+requests come one at a time, calls that are known to take less than handing them to a
+thread are made in the event loop (`pace`).
+
+Owns the bound on how many requests wait, and how long each may. What the arrays mean is
+left to REST and gRPC.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from kerasnn.serving.errors import Code, ServingError, as_serving_error
+from kerasnn.serving.inference.batch_queue import Batch, BatchQueue, Request
+from kerasnn.serving.inference.latency import CallLatencies, CallLatency
+from kerasnn.serving.inference.workers import WorkerThreads
+from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.saved_model.signatures import NamedArrays, Signature
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class BatchingOptions:
+    """How requests are computed together.
+
+    Attributes:
+        rows: the most in one call; a single request may have more, and then runs alone.
+        wait_microseconds: how long a request waits for others; 0: only for those that
+            came in the same turn of the event loop, or while the graph was busy.
+    """
+
+    rows: int = 1000
+    wait_microseconds: int = 0
+
+
+class Scheduler:
+    """The threads that run graphs, and who waits for them.
+
+    Belongs to one event loop: all but the graphs' calls happens in it.
+
+    Args:
+        threads: graph calls at the same time.
+        batching: None: every request is computed by itself.
+        waiting: the most requests that wait or are computed; more are turned away.
+        metrics: told of every call.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        batching: BatchingOptions | None = None,
+        waiting: int = 1000,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._workers = WorkerThreads(threads or os.cpu_count() or 1)
+        self._batching = batching
+        self._most = waiting
+        self._metrics = metrics
+        self._queues: dict[object, BatchQueue] = {}
+        self._ready: deque[BatchQueue] = deque()
+        self._running = 0
+        self._latencies = CallLatencies()
+        self._count = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait or are computed now."""
+        return self._count
+
+    def start(self) -> None:
+        """Start the threads; called in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._workers.start()
+
+    async def stop(self) -> None:
+        """End the threads, each after the call that it is in."""
+        await self._loop.run_in_executor(None, self._workers.stop)
+
+    async def run(
+        self,
+        version: ModelVersion,
+        signature: Signature,
+        inputs: NamedArrays,
+        outputs: Sequence[str] | None = None,
+        *,
+        deadline: float,
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs of a signature.
+
+        Args:
+            version: is held until the graph has answered, even if nobody waits any more.
+            signature: of that version.
+            inputs: every input of the signature by alias.
+            outputs: aliases; all by default.
+            deadline: on the event loop's clock, in seconds.
+
+        Raises:
+            ServingError: RESOURCE_EXHAUSTED if too many wait, DEADLINE_EXCEEDED, or the
+                error of the operation that failed.
+        """
+        self._check_room()
+        names = tuple(signature.outputs) if outputs is None else tuple(outputs)
+        request = Request(inputs, self._loop.create_future())
+        queue = self._queue(version, signature, names, request)
+        return await self._answer(request, queue, deadline)
+
+    async def run_blocking(
+        self, version: ModelVersion, function: Callable[[], _Result], *, deadline: float
+    ) -> _Result:
+        """What a function returns that runs a graph itself, in one of the threads.
+
+        Raises:
+            ServingError: as `run`.
+        """
+        self._check_room()
+        request = Request({}, self._loop.create_future())
+        queue = BatchQueue(version, lambda _: function(), max_rows=1)
+        return await self._answer(request, queue, deadline)
+
+    def _check_room(self) -> None:
+        if self._count >= self._most:
+            raise ServingError(
+                Code.RESOURCE_EXHAUSTED,
+                f"{self._count} requests wait already, the most that --max-waiting allows;"
+                " try again",
+                retry_after_seconds=1,
+            )
+
+    def _queue(
+        self,
+        version: ModelVersion,
+        signature: Signature,
+        outputs: tuple[str, ...],
+        request: Request,
+    ) -> BatchQueue:
+        """Where the request waits: with those it can be computed with, or alone."""
+
+        def run(inputs: NamedArrays) -> dict[str, NDArray[Any]]:
+            return version.graph.run(signature, inputs, outputs)
+
+        batching = self._batching
+        if batching is None or not signature.row_wise or not request.rows:
+            return BatchQueue(version, run, max_rows=1)
+        key = (version, signature.key, outputs, request.kind)
+        queue = self._queues.get(key)
+        if queue is None:
+            latency = self._latency(version, key, request)
+            queue = BatchQueue(
+                version, run, max_rows=batching.rows, key=key, latency=latency
+            )
+            self._queues[key] = queue
+        return queue
+
+    def _latency(
+        self, version: ModelVersion, key: Hashable, request: Request
+    ) -> CallLatency | None:
+        """How long such calls take; None if that cannot be known.
+
+        A loop may run longer with other numbers, an operation on text with longer ones.
+        """
+        numeric = all(array.dtype != object for array in request.inputs.values())
+        return self._latencies.of(key) if numeric and version.graph.is_steady else None
+
+    async def _answer(self, request: Request, queue: BatchQueue, deadline: float) -> Any:
+        self._count += 1
+        queue.add(request)
+        timer = self._loop.call_at(deadline, self._expire, request, queue)
+        self._schedule(queue)
+        try:
+            return await request.future
+        except asyncio.CancelledError:  # the client is gone
+            self._give_up(request, queue)
+            raise
+        finally:
+            timer.cancel()
+
+    def _schedule(self, queue: BatchQueue) -> None:
+        """See to it that what waits in a group gets a thread."""
+        wait = self._batching.wait_microseconds if self._batching else 0
+        if queue.offered:
+            return
+        if queue.timer is not None:
+            if queue.waiting_rows < queue.max_rows:
+                return
+            queue.timer.cancel()
+        if queue.key is None or queue.waiting_rows >= queue.max_rows:
+            self._offer(queue)
+        elif wait:
+            queue.timer = self._loop.call_later(wait / 1e6, self._offer, queue)
+        else:  # at the end of this turn of the loop
+            queue.offered = True
+            self._loop.call_soon(self._offer, queue)
+
+    def _offer(self, queue: BatchQueue) -> None:
+        queue.offered, queue.timer = True, None
+        self._ready.append(queue)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Let the groups have their calls in turn; only now it is decided who joins."""
+        for _ in range(len(self._ready)):
+            queue = self._ready.popleft()
+            if queue.waiting and self._runs_here(queue):
+                self._run_here(queue)
+            if queue.waiting and self._running < self._workers.count:
+                self._run_in_thread(queue)
+            queue.offered = bool(queue.waiting)
+            if queue.offered:
+                self._ready.append(queue)
+            else:
+                self._drop_if_idle(queue)
+
+    def _runs_here(self, queue: BatchQueue) -> bool:
+        """Whether a group is one request, whose call is known to be quick."""
+        if queue.latency is None or len(queue.waiting) > 1:
+            return False
+        return queue.latency.is_fast(queue.waiting_rows)
+
+    def _run_here(self, queue: BatchQueue) -> None:
+        batch = queue.take()
+        results, seconds = self._results(queue, batch)
+        self._settle(queue, batch, results, seconds)
+
+    def _run_in_thread(self, queue: BatchQueue) -> None:
+        batch = queue.take()
+        queue.running += 1
+        self._running += 1
+        queue.version.hold()
+        self._workers.put(partial(self._compute, queue, batch))
+
+    def _compute(self, queue: BatchQueue, batch: Batch) -> None:
+        """In a thread: the call, and back to the event loop with what came of it."""
+        results, seconds = self._results(queue, batch)
+        self._loop.call_soon_threadsafe(self._finish, queue, batch, results, seconds)
+
+    def _results(self, queue: BatchQueue, batch: Batch) -> tuple[Sequence[Any], float]:
+        """What the call gave to each request, and how long it took, in seconds."""
+        start = perf_counter()
+        try:
+            results = batch.results(queue.run)
+        except BaseException as error:
+            results = [error] * len(batch.requests)
+        seconds = perf_counter() - start
+        if self._metrics is not None:
+            self._metrics.observe_runtime(
+                model=queue.version.name,
+                seconds=seconds,
+                rows=batch.rows,
+                requests=len(batch.requests),
+            )
+        return results, seconds
+
+    def _finish(
+        self, queue: BatchQueue, batch: Batch, results: Sequence[Any], seconds: float
+    ) -> None:
+        """A thread is free again."""
+        queue.running -= 1
+        self._running -= 1
+        queue.version.release()
+        self._settle(queue, batch, results, seconds)
+        self._fill()
+        self._drop_if_idle(queue)
+
+    def _settle(
+        self, queue: BatchQueue, batch: Batch, results: Sequence[Any], seconds: float
+    ) -> None:
+        """Give each request what came of it."""
+        if queue.latency is not None:
+            queue.latency.observe(batch.rows, seconds, requests=len(batch.requests))
+        self._count -= len(batch.requests)
+        for request, result in zip(batch.requests, results, strict=True):
+            if request.future.done():
+                continue  # nobody waits any more
+            if isinstance(result, BaseException):
+                request.future.set_exception(as_serving_error(result))
+            else:
+                request.future.set_result(result)
+
+    def _drop_if_idle(self, queue: BatchQueue) -> None:
+        if not (queue.waiting or queue.running or queue.offered or queue.timer):
+            self._queues.pop(queue.key, None)
+
+    def _expire(self, request: Request, queue: BatchQueue) -> None:
+        if not request.future.done():
+            self._give_up(request, queue)
+            request.future.set_exception(
+                ServingError(
+                    Code.DEADLINE_EXCEEDED, "the time for this request is over (timeout)"
+                )
+            )
+
+    def _give_up(self, request: Request, queue: BatchQueue) -> None:
+        """Take a request out of those that wait; one that is computed ends by itself."""
+        if queue.discard(request):
+            self._count -= 1

@@ -1,0 +1,50 @@
+"""Threads that take one call after the other."""
+
+import logging
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+_log = logging.getLogger("kerasnn.serving")
+
+
+class WorkerThreads:
+    """A fixed number of threads.
+
+    Unlike an executor's, a call here makes no future: who puts it sees to its answer.
+
+    Args:
+        count: of threads.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=self._work, name=f"kerasnn-graph-{i}", daemon=True)
+            for i in range(count)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, call: Callable[[], object]) -> None:
+        """Have a thread make a call, after those that were put before."""
+        self._calls.put(call)
+
+    def stop(self) -> None:
+        """End the threads when all calls are done that were put; waits for it."""
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                call()
+            except Exception:
+                _log.exception("a call in a thread failed")

@@ -1,0 +1,1 @@
+"""Which models are served: their folders and versions, loaded, swapped and unloaded."""

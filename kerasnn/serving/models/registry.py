@@ -1,0 +1,341 @@
+"""The models that are served: loaded, warmed, swapped, unloaded.
+
+A version is published when it has answered its warm-up requests; only then the ones
+before it are taken out, and each is unloaded when its last request is done. A version
+that does not load is named in the log and in its status, and those before it stay; it is
+tried again when something in its folder has changed.
+
+Looks at the disk and loads in whatever thread calls `refresh`; requests only take and
+give back versions, under a lock that nobody holds for long.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from kerasnn.serving.errors import Code, ServingError, as_serving_error
+from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models.model_version import (
+    ModelVersion,
+    VersionStatus,
+    collect_graphs,
+    folder_fingerprint,
+)
+from kerasnn.serving.models.sources import ModelSource, Sources, version_folders
+from kerasnn.serving.models.versions import (
+    Versions,
+    label_error,
+    no_versions_error,
+    not_found_error,
+)
+from kerasnn.serving.models.warm_up import prepare, warm_up
+from kerasnn.serving.saved_model.graph import Graph
+
+_log = logging.getLogger("kerasnn.serving")
+
+
+class ModelRegistry:
+    """All models, and who uses them.
+
+    Args:
+        sources: by name; a function is asked anew at each look.
+        trusted: names of models whose graphs may hold operations that are refused.
+        warm_up: whether warm-up requests are played.
+        metrics: told how long they took.
+    """
+
+    def __init__(
+        self,
+        sources: Sources | Callable[[], Sources],
+        *,
+        trusted: Collection[str] = (),
+        warm_up: bool = True,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._sources = sources
+        self._trusted = frozenset(trusted)
+        self._warms_up = warm_up
+        self._metrics = metrics
+        self._models: dict[str, Versions] = {}
+        self._lock = threading.Lock()  # of what requests see; held for microseconds
+        self._refreshing = threading.Lock()  # held while models are loaded
+        self._complaints: dict[str, str] = {}
+        self._looked = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- requests -------------------------------------------------------------------
+
+    def use(self, name: str, version: int | None = None, label: str | None = None) -> "Use":
+        """A context in which a version stays loaded; the latest by default.
+
+        Raises:
+            ServingError: on entry: there is none, with TensorFlow Serving's text.
+        """
+        return Use(self, name, version, label)
+
+    def take(self, name: str, version: int | None, label: str | None) -> ModelVersion:
+        """A version, to be released."""
+        with self._lock:
+            versions = self._models.get(name)
+            if versions is None:
+                raise (
+                    not_found_error(name, version) if label is None else label_error(label)
+                )
+            found = versions.find(version, label)
+            found.hold()
+        return found
+
+    def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
+        """The states of a model's versions, the newest first.
+
+        Raises:
+            ServingError: NOT_FOUND, there is no such model or version.
+        """
+        with self._lock:
+            versions = self._models.get(name)
+            if versions is None:
+                raise no_versions_error(name)
+            return versions.statuses(version)
+
+    def names(self) -> list[str]:
+        """Of the models that are configured or were found, sorted."""
+        with self._lock:
+            return sorted(name for name, v in self._models.items() if v.source is not None)
+
+    def labels(self, name: str) -> dict[str, int]:
+        """The labels of a model's versions."""
+        with self._lock:
+            return dict(self._models[name].labels) if name in self._models else {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model was looked at, and has a version that answers or failed."""
+        with self._lock:
+            return self._looked and all(
+                versions.settled
+                for versions in self._models.values()
+                if versions.source is not None
+            )
+
+    # --- life -----------------------------------------------------------------------
+
+    def start(self, poll_seconds: float) -> None:
+        """Look at the disk now, and then every so many seconds, in a thread.
+
+        Args:
+            poll_seconds: 0: never again.
+        """
+
+        def look() -> None:
+            while True:
+                try:
+                    self.refresh()
+                except Exception:
+                    _log.exception("the models could not be looked at")
+                if not poll_seconds or self._stop.wait(poll_seconds):
+                    return
+
+        self._thread = threading.Thread(target=look, name="kerasnn-models", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and unload everything that nobody uses any more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        with self._refreshing:
+            for versions in self._models.values():
+                self._unload(versions, list(versions.available.values()))
+
+    def refresh(self) -> None:
+        """One look at the disk: load what is new, then unload what is not wanted."""
+        with self._refreshing:
+            try:
+                sources = self._sources() if callable(self._sources) else self._sources
+            except OSError as error:
+                self._complain("the models", error)
+                return
+            self._complaints.pop("the models", None)
+            self._serve(sources)
+
+    def reload(self, sources: Sources) -> None:
+        """Serve these models from now on, and no others; waits until they are available.
+
+        Raises:
+            ServingError: FAILED_PRECONDITION, a label is for a version that is not
+                available; nothing is changed. UNKNOWN, a model has no version that loads.
+        """
+        with self._refreshing:
+            self._check_labels(sources)
+            self._sources = sources
+            self._serve(sources)
+        self._check_available(sources)
+
+    def _serve(self, sources: Sources) -> None:
+        """Bring the models to what their sources say."""
+        with self._lock:
+            for name, source in sources.items():
+                self._models.setdefault(name, Versions(name, source)).source = source
+            for name, versions in list(self._models.items()):
+                if name not in sources:
+                    versions.source = None
+                    if not versions.known:
+                        del self._models[name]
+                versions.set_labels()
+        changed = False
+        for name, versions in self._models.items():
+            try:
+                changed |= self._refresh_model(versions)
+                self._complaints.pop(f"model {name}", None)
+            except OSError as error:
+                self._complain(f"model {name}", error)
+        self._looked = True
+        if changed:
+            collect_graphs()
+
+    def _refresh_model(self, versions: Versions) -> bool:
+        """Load, swap, unload; whether a graph was given up."""
+        source = versions.source
+        there = {} if source is None else version_folders(source.folder)
+        wanted = {} if source is None else source.wanted(there)
+        with self._lock:
+            versions.forget_missing(there)
+        failed = [self._load_if_new(versions, n, path) for n, path in wanted.items()]
+        if wanted and source is not None and not source.versions:
+            # None of the wanted loads: an older one is better than none.
+            for number, path in there.items():
+                if versions.available:
+                    break
+                failed.append(self._load_if_new(versions, number, path))
+        # The old ones go when one of the wanted has come.
+        if wanted and not any(number in versions.available for number in wanted):
+            return any(failed)
+        old = [v for n, v in versions.available.items() if n not in wanted]
+        return self._unload(versions, old) or any(failed)
+
+    def _load_if_new(self, versions: Versions, number: int, folder: Path) -> bool:
+        """Load a version that is not, unless it has failed as it lies; whether it fails."""
+        known = versions.known.get(number)
+        if self._stop.is_set() or number in versions.available:
+            return False
+        if (
+            known is not None
+            and known.failed
+            and known.fingerprint == folder_fingerprint(folder)
+        ):
+            return False
+        version = ModelVersion(versions.name, number, folder)
+        with self._lock:
+            versions.known[number] = version
+        try:
+            graph = self._loaded(version)
+        except Exception as error:
+            failure = as_serving_error(error)
+            version.fail(failure)
+            _log.warning(
+                "model %s version %d does not load: %s",
+                version.name,
+                number,
+                failure.message,
+            )
+            return True
+        with self._lock:
+            version.publish(graph)
+            versions.add(version)
+        _log.info("model %s version %d is available", version.name, number)
+        return False
+
+    def _loaded(self, version: ModelVersion) -> Graph:
+        """The graph of a version when it has answered its first requests."""
+        graph = Graph(version.folder, trusted=version.name in self._trusted)
+        try:
+            prepare(graph)
+            if self._warms_up:
+                start = time.perf_counter()
+                played = warm_up(graph, version.folder)
+                seconds = time.perf_counter() - start
+                if played and self._metrics is not None:
+                    self._metrics.observe_warm_up(model=version.name, seconds=seconds)
+        except BaseException:
+            graph.close()
+            raise
+        return graph
+
+    def _unload(self, versions: Versions, old: Collection[ModelVersion]) -> bool:
+        """Take versions out, and unload those that nobody uses; whether there were any."""
+        with self._lock:
+            for version in old:
+                versions.remove(version)
+        for version in old:
+            _log.info("model %s version %d is taken out", version.name, version.number)
+            version.unload_if_unused()  # else its last user does it
+        return bool(old)
+
+    # --- what may go wrong ------------------------------------------------------------
+
+    def _check_labels(self, sources: Sources) -> None:
+        """Labels are for available versions only, so that none leads nowhere."""
+        for name, source in sources.items():
+            available: Mapping[int, ModelVersion] = {}
+            if name in self._models:
+                available = self._models[name].available
+            for label, number in source.labels.items():
+                if number not in available:
+                    raise ServingError(
+                        Code.FAILED_PRECONDITION,
+                        f"Request to assign label {label} to version {number} of model"
+                        f" {name}, which is not currently available for inference",
+                    )
+
+    def _check_available(self, sources: Sources) -> None:
+        """Raise if a model has no version that answers, with the reason of its newest."""
+        with self._lock:
+            missing = {
+                name: self._why_not(name, source)
+                for name, source in sources.items()
+                if name in self._models and not self._models[name].available
+            }
+        if missing:
+            whys = "".join(f"{{{why}}}, " for why in missing.values())
+            raise ServingError(
+                Code.UNKNOWN,
+                f"{len(missing)} servable(s) did not become available: {{{whys}}}",
+            )
+
+    def _why_not(self, name: str, source: ModelSource) -> str:
+        failed = [v for v in self._models[name].known.values() if v.failed]
+        if not failed:
+            return f"{{name: {name}}} due to error: no version in {source.folder}"
+        status = max(failed, key=lambda version: version.number).status
+        return (
+            f"{{name: {name} version: {status.version}}} due to error:"
+            f" {status.code.name}: {status.message}"
+        )
+
+    def _complain(self, what: str, error: OSError) -> None:
+        """Tell once that a disk does not answer; what is served stays."""
+        if self._complaints.get(what) != str(error):
+            self._complaints[what] = str(error)
+            _log.warning("%s cannot be looked at, and stay as they are: %s", what, error)
+
+
+class Use:
+    """A context that holds a version; a generator would take twice as long."""
+
+    __slots__ = ("_label", "_models", "_name", "_used", "_version")
+
+    def __init__(
+        self, models: ModelRegistry, name: str, version: int | None, label: str | None
+    ) -> None:
+        self._models = models
+        self._name, self._version, self._label = name, version, label
+
+    def __enter__(self) -> ModelVersion:
+        self._used = self._models.take(self._name, self._version, self._label)
+        return self._used
+
+    def __exit__(self, *_: object) -> None:
+        self._used.release()

@@ -1,0 +1,127 @@
+"""Requests that a version answers before it is published, so that no client is first.
+
+They lie in `assets.extra/tf_serving_warmup_requests`, a TFRecord file of PredictionLogs,
+as TensorFlow Serving has it. Without the file the calls are made ready, and not run.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import prediction_log_pb2
+
+from kerasnn.serving.errors import Code, ServingError, invalid, name_set
+from kerasnn.serving.saved_model.examples import EXAMPLES_INPUT, serialized_examples
+from kerasnn.serving.saved_model.graph import Graph
+from kerasnn.serving.saved_model.signatures import (
+    DEFAULT_SIGNATURE,
+    INIT_SIGNATURE,
+    Signature,
+)
+from kerasnn.serving.saved_model.tensors import array_from_proto
+
+WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+MAX_RECORDS = 1000
+_MAX_ROWS = 1_000_000  # of one request
+
+
+def prepare(graph: Graph) -> None:
+    """Make the calls of all signatures, without running them.
+
+    A signature that names what is not in the graph is left: its requests are told.
+    """
+    for key, signature in graph.signatures.items():
+        if key != INIT_SIGNATURE:
+            with contextlib.suppress(ServingError):
+                graph.prepare(signature)
+
+
+def warm_up(graph: Graph, folder: Path) -> int:
+    """Play the requests of a version's file; how many there were, 0 without a file.
+
+    Raises:
+        ServingError: one of them fails, or the file cannot be read.
+    """
+    path = folder / WARM_UP_FILE
+    count = 0
+    for record in _records(path):
+        count += 1
+        if count > MAX_RECORDS:
+            raise invalid(
+                f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}"
+            )
+        try:
+            _play(graph, prediction_log_pb2.PredictionLog.FromString(record))
+        except DecodeError:
+            raise invalid(f"Failed to parse warmup record {count} from {path}") from None
+        except ServingError as error:
+            raise ServingError(
+                error.code, f"warmup record {count} of {path}: {error.message}"
+            ) from None
+    return count
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    """The records of a TFRecord file; none if it is not there."""
+    if not path.exists():
+        return
+    try:
+        yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    except tf.errors.OpError as error:
+        raise ServingError(
+            Code.DATA_LOSS, f"{path} cannot be read: {error.message}"
+        ) from None
+
+
+def _play(graph: Graph, log: Any) -> None:
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        _play_predict(graph, log.predict_log.request)
+    elif kind in ("classify_log", "regress_log"):
+        request = getattr(log, kind).request
+        _play_examples(graph, [request.model_spec], request.input)
+    elif kind == "multi_inference_log":
+        request = log.multi_inference_log.request
+        _play_examples(graph, [task.model_spec for task in request.tasks], request.input)
+    elif kind is not None:  # as TensorFlow Serving does, an empty one counts as played
+        raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+
+
+def _play_predict(graph: Graph, request: Any) -> None:
+    signature = _signature(graph, request.model_spec)
+    inputs = {
+        alias: array_from_proto(alias, tensor, max_rows=_MAX_ROWS)
+        for alias, tensor in request.inputs.items()
+    }
+    if inputs.keys() != signature.inputs.keys():
+        raise invalid(
+            f"the inputs of the signature {signature.key} are {name_set(signature.inputs)};"
+            f" got {name_set(inputs)}"
+        )
+    graph.run(signature, inputs, tuple(signature.outputs))
+
+
+def _play_examples(graph: Graph, specs: Sequence[Any], given: Any) -> None:
+    """All signatures in one call, as MultiInference does."""
+    examples = serialized_examples(given)
+    feeds, fetches = {}, set()
+    for spec in specs:
+        signature = _signature(graph, spec)
+        if EXAMPLES_INPUT not in signature.inputs or len(signature.inputs) > 1:
+            raise invalid(
+                f"the signature {signature.key} must have the one input {EXAMPLES_INPUT}"
+                f" to take tf.Examples; got {name_set(signature.inputs)}"
+            )
+        feeds[signature.inputs[EXAMPLES_INPUT].tensor] = examples
+        fetches |= {info.tensor for info in signature.outputs.values()}
+    graph.run_tensors(feeds, sorted(fetches))
+
+
+def _signature(graph: Graph, spec: Any) -> Signature:
+    name = spec.signature_name or DEFAULT_SIGNATURE
+    if name not in graph.signatures:
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    return graph.signatures[name]

@@ -1,0 +1,282 @@
+"""TensorFlow Serving's REST interface: every path under `/v1/`.
+
+A plain ASGI application, since paths are matched as they were sent, and what a request
+costs beyond its graph is most of the time that a small network takes.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import orjson
+from google.protobuf import json_format
+from tensorflow_serving.apis import get_model_metadata_pb2
+
+from kerasnn.serving.errors import (
+    HTTP_STATUS,
+    Code,
+    ServingError,
+    as_serving_error,
+    invalid,
+)
+from kerasnn.serving.examples import classify, regress
+from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.rest import response
+from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
+from kerasnn.serving.rest.parser import read_object, signature_name
+from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
+from kerasnn.serving.rest.request_examples import read_examples
+from kerasnn.serving.rest.request_inputs import is_row_form, read_inputs
+from kerasnn.serving.saved_model.examples import find_examples_signature
+from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+from kerasnn.serving.service import Service
+
+_log = logging.getLogger("kerasnn.serving")
+_FACTS = "kerasnn.request"  # in the scope; see `access_log`
+_APIS = {
+    "predict": "Predict",
+    "classify": "Classify",
+    "regress": "Regress",
+    METADATA: "GetModelMetadata",
+    STATUS: "GetModelStatus",
+}
+_TYPE = (b"content-type", b"application/json")
+_CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"Content-Type"),
+)
+_ORIGIN = re.compile(rb"https?://", re.IGNORECASE)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class RestApp:
+    """The ASGI application.
+
+    Args:
+        service: whose models answer.
+        cors: whether pages of other origins may ask.
+    """
+
+    def __init__(self, service: Service, *, cors: bool = False) -> None:
+        self._service = service
+        self._extra: Headers = list(_CORS) if cors else []
+        self._answers: dict[str, Callable[..., Awaitable[bytes]]] = {
+            "predict": self._predict,
+            "classify": self._of_examples,
+            "regress": self._of_examples,
+        }
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        start = perf_counter()
+        facts = scope.get(_FACTS)
+        facts = {} if facts is None else facts
+        route: Route | None = None
+        headers: Headers = [_TYPE, *self._extra]
+        code = Code.OK
+        try:
+            route = self._route(scope)
+            content = await self._answer(route, scope, receive, facts)
+            status = 200
+        except ClientDisconnectedError:
+            return
+        except BodyTooLargeError:
+            code, status = Code.RESOURCE_EXHAUSTED, 413
+            content = response.error_json(
+                f"a body may have at most {self._service.limits.body_bytes} bytes"
+                " (--max-body-bytes)"
+            )
+            headers.append((b"connection", b"close"))  # the rest is not read
+        except Exception as error:
+            failure = self._failure(error)
+            code, status = failure.code, HTTP_STATUS[failure.code]
+            content = response.error_json(failure.message) if failure.message else b""
+            if failure.retry_after_seconds is not None:
+                seconds = str(failure.retry_after_seconds).encode()
+                headers.append((b"retry-after", seconds))
+        self._record(route, code, perf_counter() - start, facts)
+        headers.append((b"content-length", str(len(content)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    # ------------------------------------------------------------------ questions
+
+    def _route(self, scope: Any) -> Route | None:
+        """What is asked; None for a browser's question whether it may ask.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, the request is malformed.
+        """
+        method, target = scope["method"], scope["raw_path"]
+        if scope["query_string"]:
+            target = target + b"?" + scope["query_string"]
+        if method == "OPTIONS":
+            origin = dict(scope["headers"]).get(b"origin", b"")
+            if _ORIGIN.search(origin) is None:
+                raise ServingError(
+                    Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight"
+                )
+            return None
+        route = parse_route(method, target)
+        if route is None:
+            told = target.decode("utf-8", "replace")
+            raise invalid(f"Malformed request: {method} {told}")
+        if route.too_large:
+            raise invalid("")  # the one error without a body
+        return route
+
+    async def _answer(
+        self, route: Route | None, scope: Any, receive: Any, facts: dict[str, Any]
+    ) -> bytes:
+        if route is None:
+            return b""
+        if route.what in self._answers:
+            body = await read_body(scope, receive, self._service.limits.body_bytes)
+            document = read_object(body)
+            name = signature_name(document)
+            deadline = (
+                asyncio.get_running_loop().time() + self._service.limits.timeout_seconds
+            )
+            answer = self._answers[route.what]
+            return await answer(route, document, name, deadline, facts)
+        if not route.model:
+            raise invalid("Missing model name in request.")
+        return (
+            self._metadata(route, facts) if route.what == METADATA else self._status(route)
+        )
+
+    async def _predict(
+        self,
+        route: Route,
+        document: dict[str, Any],
+        name: str,
+        deadline: float,
+        facts: dict[str, Any],
+    ) -> bytes:
+        service = self._service
+        with self._used(route, facts) as version:
+            signature = _signature(version, name or DEFAULT_SIGNATURE)
+            inputs = read_inputs(document, signature, service.limits)
+            outputs = await service.inference.run(
+                version, signature, inputs, deadline=deadline
+            )
+        write = (
+            response.predictions_json if is_row_form(document) else response.columns_json
+        )
+        facts["rows"] = max((len(a) for a in inputs.values() if a.ndim), default=1)
+        return write(outputs)
+
+    async def _of_examples(
+        self,
+        route: Route,
+        document: dict[str, Any],
+        name: str,
+        deadline: float,
+        facts: dict[str, Any],
+    ) -> bytes:
+        """Classify and Regress."""
+        service = self._service
+        examples = read_examples(document, service.limits)
+        facts["rows"] = len(examples)
+        with self._used(route, facts) as version:
+            signature = find_examples_signature(version.graph, name)
+            if route.what == "classify":
+                classes = await classify(
+                    service, version, signature, examples, deadline=deadline
+                )
+                return response.classifications_json(classes)
+            values = await regress(service, version, signature, examples, deadline=deadline)
+            return response.regressions_json(values)
+
+    @contextmanager
+    def _used(self, route: Route, facts: dict[str, Any]) -> Iterator[ModelVersion]:
+        """The version that is asked, held until the context ends.
+
+        Raises:
+            ServingError: there is none.
+        """
+        models = self._service.models
+        with models.use(route.model, route.version, route.label) as version:
+            facts["version"] = version.number
+            yield version
+
+    def _status(self, route: Route) -> bytes:
+        """The states of the versions; as in TensorFlow Serving no label is looked at."""
+        statuses = self._service.models.statuses(route.model, route.version)
+        return orjson.dumps(
+            {
+                "model_version_status": [
+                    {
+                        "version": str(status.version),
+                        "state": status.state,
+                        "status": {
+                            "error_code": status.code.name,
+                            "error_message": status.message,
+                        },
+                    }
+                    for status in statuses
+                ]
+            },
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+
+    def _metadata(self, route: Route, facts: dict[str, Any]) -> bytes:
+        with self._used(route, facts) as version:
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            for key, definition in version.graph.signature_defs.items():
+                signatures.signature_def[key].CopyFrom(definition)
+            number = version.number
+        listed = json_format.MessageToDict(
+            signatures,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        )
+        return orjson.dumps(
+            {
+                "model_spec": {
+                    "name": route.model,
+                    "signature_name": "",
+                    "version": str(number),
+                },
+                "metadata": {"signature_def": listed},
+            },
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+
+    # ------------------------------------------------------------------ ends
+
+    def _failure(self, error: Exception) -> ServingError:
+        failure = as_serving_error(error)
+        if failure.code is Code.INTERNAL:
+            _log.error("a REST request failed", exc_info=error)
+        return failure
+
+    def _record(
+        self, route: Route | None, code: Code, seconds: float, facts: dict[str, Any]
+    ) -> None:
+        if route is None:
+            facts["code"] = code.name
+            return
+        known = code is Code.OK or route.model in self._service.models.names()
+        facts["model"] = route.model
+        facts["code"] = code.name
+        self._service.metrics.observe_request(
+            model=route.model if known else "",
+            api=_APIS[route.what],
+            entrypoint="REST",
+            status=code,
+            seconds=seconds,
+        )
+
+
+def _signature(version: ModelVersion, name: str) -> Signature:
+    signature = version.graph.signatures.get(name)
+    if signature is None:
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    return signature

@@ -1,0 +1,138 @@
+"""What uvicorn leaves open: clients that are too slow, heads without end, too many sockets.
+
+uvicorn closes a connection that is idle between two requests. One that never finishes its
+first request, sends a body byte by byte, or does not read its answer, stays for ever.
+Here the connections are looked at once a second, which costs a request nothing.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_CONNECTIONS = 10_000
+OPEN_FILES = 65_536  # asked of the system
+OTHER_FILES = 200  # that are not connections: models that are loaded, gRPC, the log
+MAX_HEAD_BYTES = 2**19  # uvloop reads 256 KB at once, and a short body may be among them
+_LOOK_SECONDS = 1.0
+_REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+
+class Connection(HttpToolsProtocol):
+    """A REST client's connection, with a bound on what comes before a body.
+
+    Attributes:
+        maximum: so many connections are open at the same time; more are closed at once.
+        head_bytes: of a request that has not got to its body yet.
+    """
+
+    maximum = MAX_CONNECTIONS
+    head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take it, or close it if there are too many."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.connections) > self.maximum:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless the head of a request has no end."""
+        cycle = self.cycle
+        super().data_received(data)
+        if self.cycle is not cycle or (cycle is not None and cycle.more_body):
+            self.head_bytes = 0
+            return
+        self.head_bytes += len(data)
+        if self.head_bytes > MAX_HEAD_BYTES:
+            self.refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes")
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answer with an error if nothing was answered yet, and close."""
+        if self.transport.is_closing():
+            return
+        answered = self.cycle is not None and self.cycle.response_started
+        if not answered or self.cycle.response_complete:
+            self.transport.write(_response(status, message))
+        self.transport.close()
+
+    @property
+    def waits_for(self) -> object:
+        """What the server waits for on the client's side; None: nothing.
+
+        If it is the same again later, there was no progress.
+        """
+        cycle = self.cycle
+        if self.transport.is_closing() or self.flow.write_paused:
+            return "reading", self.transport.get_write_buffer_size()
+        if cycle is None or cycle.response_complete:
+            # Between two requests uvicorn's own timer runs.
+            return None if self.timeout_keep_alive_task else ("head", cycle)
+        return ("body", cycle) if cycle.more_body else None
+
+
+class SlowClients:
+    """Closes the connections whose clients take too long.
+
+    Args:
+        seconds: for a request to arrive, and for any progress of its answer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: dict[Connection, tuple[object, float]] = {}
+
+    async def watch(self, connections: Collection[Any]) -> None:
+        """Look at the connections until the task is cancelled.
+
+        Args:
+            connections: uvicorn's own set, which changes.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(_LOOK_SECONDS, self._seconds / 2))
+            self.look(list(connections), loop.time())
+
+    def look(self, connections: Collection[Connection], now: float) -> None:
+        """Close those that the server has waited for too long."""
+        seen = {}
+        for connection in connections:
+            what = connection.waits_for
+            if what is None:
+                continue
+            known, since = self._seen.get(connection, (None, now))
+            seen[connection] = (what, since if known == what else now)
+            if known == what and now - since >= self._seconds:
+                self._close(connection, what)
+        self._seen = seen
+
+    def _close(self, connection: Connection, what: object) -> None:
+        never_asked = connection.cycle is None and not connection.head_bytes
+        if never_asked or (isinstance(what, tuple) and what[0] == "reading"):
+            connection.transport.abort()
+        else:
+            connection.refuse(
+                408, f"The request did not arrive within {self._seconds:g} seconds"
+            )
+
+
+def max_connections() -> int:
+    """As many as the system gives files for, after it was asked for more of them."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return MAX_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    maximum = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < maximum:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, hard))
+    return min(MAX_CONNECTIONS, max(maximum - OTHER_FILES, 1))
+
+
+def _response(status: int, message: str) -> bytes:
+    body = json.dumps({"error": message}).encode()
+    return (
+        b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+        b"connection: close\r\n\r\n%s" % (status, _REASONS[status], len(body), body)
+    )

@@ -1,0 +1,98 @@
+"""REST's listener: uvicorn with what it lacks, started and stopped by `server`."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from kerasnn.serving.access_log import App
+from kerasnn.serving.rest.connections import Connection, SlowClients, max_connections
+
+KEEP_ALIVE_SECONDS = 75  # more than the 60 s of the usual load balancers
+
+
+class RestServer:
+    """An ASGI application on a bound socket.
+
+    Args:
+        app: answers.
+        bound: the socket.
+        tls: None: plain HTTP.
+        timeout_seconds: for a request to arrive.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        bound: socket.socket,
+        *,
+        tls: ssl.SSLContext | None,
+        timeout_seconds: float,
+    ) -> None:
+        class Bounded(Connection):
+            maximum = max_connections()
+
+        config = uvicorn.Config(
+            app,
+            http=Bounded,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="error",  # else a line for each client that does not speak HTTP
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            ssl_context_factory=None if tls is None else lambda *_: tls,
+        )
+        self._uvicorn = _Uvicorn(config)
+        self._bound = bound
+        self._slow_clients = SlowClients(timeout_seconds)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port was taken meanwhile.
+        """
+        self._serving = asyncio.create_task(self._uvicorn.serve([self._bound]))
+        listening = asyncio.create_task(self._uvicorn.listening.wait())
+        await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self._serving.done():
+            self._serving.result()
+        self._watching = asyncio.create_task(
+            self._slow_clients.watch(self._uvicorn.server_state.connections)
+        )
+
+    async def stop(self) -> None:
+        """Take no more requests, and wait until those that run are answered."""
+        self._uvicorn.should_exit = True
+        await self._serving
+        self._watching.cancel()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its signals.
+
+    Attributes:
+        listening: set when it does.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them to `server`, which stops gRPC as well."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.listening.set()

@@ -1,0 +1,196 @@
+"""Classify and Regress: which signatures and outputs have their form.
+
+A signature's form decides, whatever its method name. The messages are TensorFlow
+Serving's.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.core.framework import types_pb2
+
+from kerasnn.serving.errors import invalid
+from kerasnn.serving.saved_model.graph import Graph
+from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+
+EXAMPLES_INPUT = "inputs"
+CLASSES_OUTPUT = "classes"
+SCORES_OUTPUT = "scores"
+VALUES_OUTPUT = "outputs"
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a classification says of each example; at least one of both is there.
+
+    Attributes:
+        labels: [n, k] object of bytes, or None.
+        scores: [n, k] float32, or None.
+    """
+
+    labels: NDArray[Any] | None
+    scores: NDArray[np.float32] | None
+
+
+def find_examples_signature(graph: Graph, name: str) -> Signature:
+    """The signature that a Classify or Regress request names; "" means the default.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if there is none of that name.
+    """
+    name = name or DEFAULT_SIGNATURE
+    signature = graph.signatures.get(name)
+    if signature is None:
+        raise invalid(f"No signature was found with the name: {name}")
+    return signature
+
+
+def classify_outputs(graph: Graph, signature: Signature) -> list[str]:
+    """Which outputs a classification fetches.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if the signature has not the form of one.
+    """
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) not in (1, 2):
+        raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
+    if EXAMPLES_INPUT not in signature.inputs:
+        raise invalid(
+            "No classification inputs found in SignatureDef:"
+            f" {_definition(graph, signature)}"
+        )
+    outputs = [
+        alias for alias in (CLASSES_OUTPUT, SCORES_OUTPUT) if alias in signature.outputs
+    ]
+    if not outputs:
+        raise invalid(
+            "Expected classification signature outputs to contain at least one of"
+            f' "{CLASSES_OUTPUT}" or "{SCORES_OUTPUT}". Signature was:'
+            f" {_definition(graph, signature)}"
+        )
+    return outputs
+
+
+def regress_outputs(graph: Graph, signature: Signature) -> list[str]:
+    """Which outputs a regression fetches.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if the signature has not the form of one.
+    """
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) != 1:
+        raise invalid("Expected one output Tensor.")
+    for alias, infos, side in (
+        (EXAMPLES_INPUT, signature.inputs, "inputs"),
+        (VALUES_OUTPUT, signature.outputs, "outputs"),
+    ):
+        if alias not in infos:
+            raise invalid(
+                f"No regression {side} found in SignatureDef:"
+                f" {_definition(graph, signature)}"
+            )
+    return [VALUES_OUTPUT]
+
+
+def serialized_examples(given: Any) -> NDArray[Any]:
+    """The serialized examples of an Input, [n] object of bytes; none if it is not set.
+
+    A context goes before each: of a feature in both, the example's is read last and wins.
+    """
+    kind = given.WhichOneof("kind")
+    if kind == "example_list":
+        context = b""
+        examples = given.example_list.examples
+    elif kind == "example_list_with_context":
+        context = given.example_list_with_context.context.SerializeToString()
+        examples = given.example_list_with_context.examples
+    else:
+        return np.empty(0, object)
+    array = np.empty(len(examples), object)
+    array[:] = [context + example.SerializeToString() for example in examples]
+    return array
+
+
+def as_classes(
+    labels: NDArray[Any] | None, scores: NDArray[Any] | None, n_examples: int
+) -> Classes:
+    """What a graph gave, once it has the form of a classification.
+
+    Args:
+        labels: what came out as "classes", if the signature has it.
+        scores: what came out as "scores", if the signature has it.
+        n_examples: that went in.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT that says what does not fit.
+    """
+    for name, array, dtype in (
+        (CLASSES_OUTPUT, labels, types_pb2.DT_STRING),
+        (SCORES_OUTPUT, scores, types_pb2.DT_FLOAT),
+    ):
+        if array is not None:
+            _check_classes(name, array, dtype, n_examples)
+    if labels is not None and scores is not None and labels.shape != scores.shape:
+        raise invalid(
+            "Tensors class and score should match in dim_size(1)."
+            f" Got {labels.shape[1]} vs. {scores.shape[1]}"
+        )
+    return Classes(labels, scores)
+
+
+def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
+    """What a graph gave, [n] float32, once it has the form of a regression.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT that says what does not fit.
+    """
+    if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
+        raise invalid(
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]"
+            f" but got {_shape(values)}"
+        )
+    if len(values) != n_examples:
+        raise invalid(
+            "Input batch size did not match output batch size:"
+            f" {n_examples} vs. {len(values)}"
+        )
+    if _dtype(values) != types_pb2.DT_FLOAT:
+        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {_dtype_name(values)}")
+    return values.reshape(-1)
+
+
+def _check_classes(name: str, array: NDArray[Any], dtype: int, n_examples: int) -> None:
+    if array.ndim != 2:
+        raise invalid(
+            f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}"
+        )
+    if _dtype(array) != dtype:
+        raise invalid(
+            f"Expected {name} Tensor of {types_pb2.DataType.Name(dtype)}."
+            f" Got: {_dtype_name(array)}"
+        )
+    if len(array) != n_examples:
+        raise invalid(
+            f"Expected {name} output batch size of {n_examples}. Got: {len(array)}"
+        )
+
+
+def _definition(graph: Graph, signature: Signature) -> str:
+    return str(graph.signature_defs[signature.key])
+
+
+def _dtype(array: NDArray[Any]) -> int:
+    return int(tf.as_dtype(array.dtype).as_datatype_enum)
+
+
+def _dtype_name(array: NDArray[Any]) -> str:
+    return types_pb2.DataType.Name(_dtype(array))
+
+
+def _shape(array: NDArray[Any]) -> str:
+    return "[" + ",".join(map(str, array.shape)) + "]"

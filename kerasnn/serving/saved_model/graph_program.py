@@ -1,0 +1,230 @@
+"""A SavedModel's graph as a program: what leads where, also through its functions."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from tensorflow.core.framework import types_pb2
+
+from kerasnn.serving.saved_model.signatures import INIT_SIGNATURE
+
+# How many inputs come before those that are handed on to the functions of a node. Not
+# While: its body makes the arguments of its next turn.
+_OWN_INPUTS = {
+    "PartitionedCall": 0,
+    "StatefulPartitionedCall": 0,
+    "If": 1,
+    "StatelessIf": 1,
+    "Case": 1,
+    "StatelessCase": 1,
+}
+# Parts of the names of operations that loop, or wait.
+_UNSTEADY = (
+    *("While", "NextIteration", "Scan", "Sleep", "Send", "Recv", "Collective", "Rpc"),
+    *("Queue", "Barrier", "Stage", "Mutex", "Accumulator", "Iterator", "Dataset", "Py"),
+)
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+
+
+class GraphProgram:
+    """The nodes of a graph, and of the functions in its library.
+
+    Args:
+        meta_graph: the MetaGraphDef.
+
+    Attributes:
+        nodes: of the graph, by name.
+        functions: FunctionDefs by name.
+    """
+
+    def __init__(self, meta_graph: Any) -> None:
+        self._meta_graph = meta_graph
+        graph = meta_graph.graph_def
+        self.nodes = {node.name: node for node in graph.node}
+        self.functions = {f.signature.name: f for f in graph.library.function}
+
+    def places(self) -> Iterator[tuple[str | None, Any]]:
+        """Every node, with the name of the function that it stands in, if it does."""
+        for node in self.nodes.values():
+            yield None, node
+        for name, function in self.functions.items():
+            for node in function.node_def:
+                yield name, node
+
+    def request_ends(self) -> Iterator[str]:
+        """The tensors that a request can ask for."""
+        for key, signature in self._meta_graph.signature_def.items():
+            if key != INIT_SIGNATURE:
+                yield from (info.name for info in signature.outputs.values())
+
+    def load_ends(self) -> Iterator[str]:
+        """The operations that loading runs: the saver's, and those of initialization."""
+        if self._meta_graph.saver_def.restore_op_name:
+            yield self._meta_graph.saver_def.restore_op_name
+        for name in _INIT_COLLECTIONS:
+            yield from self._meta_graph.collection_def[name].node_list.value
+        if INIT_SIGNATURE in self._meta_graph.signature_def:
+            signature = self._meta_graph.signature_def[INIT_SIGNATURE]
+            yield from (info.name for info in signature.outputs.values())
+
+    def fed_by_requests(self) -> set[str]:
+        """The nodes whose values a request can set."""
+        signatures = self._meta_graph.signature_def.values()
+        return {_node(i.name) for s in signatures for i in s.inputs.values()}
+
+    def reached(self, ends: Iterable[str]) -> Iterator[tuple[str | None, Any]]:
+        """Each node that leads to these tensors, as in `places`.
+
+        All nodes of a function count as soon as it is called.
+        """
+        waiting = [_node(name) for name in ends]
+        seen: set[str] = set()
+        called: list[str] = []
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self.nodes:
+                continue
+            seen.add(name)
+            node = self.nodes[name]
+            yield None, node
+            waiting += [_node(tensor) for tensor in node.input]
+            called += functions_of(node)
+        yield from self._called(called)
+
+    def _called(self, waiting: list[str]) -> Iterator[tuple[str | None, Any]]:
+        seen: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self.functions:
+                continue
+            seen.add(name)
+            for node in self.functions[name].node_def:
+                yield name, node
+                waiting += functions_of(node)
+
+    def origins(self, function: str | None, tensor: str) -> set[str]:
+        """Where the values of a tensor come from: the nodes of the graph that make them.
+
+        Followed through identities, through arguments of functions to every call, and
+        through variables of strings to everything that is ever written into them: an
+        asset's path takes that way.
+
+        Args:
+            function: that the tensor stands in; None: the graph.
+            tensor: such as "Const:0", in a function "argument" or "node:output:0".
+
+        Returns:
+            Names of nodes; a name that is no node's, such as "", if it cannot be told.
+        """
+        found: set[str] = set()
+        waiting, seen = [(function, _node(tensor))], set()
+        while waiting:
+            place = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            before = self._before(*place)
+            if before is None:
+                found.add(place[1] if place[0] is None else "")
+            elif not before:
+                found.add("")
+            waiting += before or ()
+        return found
+
+    def _before(
+        self, function: str | None, name: str
+    ) -> list[tuple[str | None, str]] | None:
+        """What hands a value on to a node or argument; None: it makes its own."""
+        if function is not None and name in _arguments(self.functions[function]):
+            return list(self._callers(function, name))
+        node = self._named(function, name)
+        if node is not None and node.op == "Identity":
+            return [(function, _node(node.input[0]))]
+        if node is not None and node.op == "ReadVariableOp" and _is_text(node):
+            return self._written(self.origins(function, node.input[0]))
+        return None
+
+    def _written(self, handles: set[str]) -> list[tuple[str | None, str]]:
+        """What is written anywhere into variables of strings."""
+        variables = {self._variable(handle) for handle in handles}
+        if "" in variables:
+            return []
+        written = []
+        for function, node in self.places():
+            if node.op == "AssignVariableOp" and _is_text(node):
+                into = {self._variable(h) for h in self.origins(function, node.input[0])}
+                if into & (variables | {""}):  # what cannot be told may be this one
+                    written.append((function, _node(node.input[1])))
+        return written
+
+    def _variable(self, handle: str) -> str:
+        """What names a variable: two handles can be of the same."""
+        node = self.nodes.get(handle)
+        if node is None or node.op != "VarHandleOp":
+            return ""
+        shared = node.attr["shared_name"].s.decode("utf-8", "replace")
+        return shared or handle
+
+    def _named(self, function: str | None, name: str) -> Any:
+        if function is None:
+            return self.nodes.get(name)
+        inner = self.functions[function].node_def
+        return next((node for node in inner if node.name == name), None)
+
+    def _callers(self, function: str, argument: str) -> Iterator[tuple[str | None, str]]:
+        """What each call of a function gives as an argument, and where."""
+        place = _arguments(self.functions[function]).index(argument)
+        for where, node in self._calls.get(function, ()):
+            own = 0 if node.op == function else _OWN_INPUTS.get(node.op)
+            if own is None or own + place >= len(node.input):
+                yield None, ""  # who knows what it hands on
+            else:
+                yield where, _node(node.input[own + place])
+
+    @cached_property
+    def _calls(self) -> dict[str, list[tuple[str | None, Any]]]:
+        """The nodes that call each function, as in `places`."""
+        calls: dict[str, list[tuple[str | None, Any]]] = {}
+        for where, node in self.places():
+            for name in functions_of(node):
+                if name in self.functions:
+                    calls.setdefault(name, []).append((where, node))
+        return calls
+
+
+def is_steady(meta_graph: Any) -> bool:
+    """Whether how long a graph runs depends on nothing but the sizes of its inputs.
+
+    Not if it, or a function of it, may turn in a loop, or wait for something.
+    """
+    return not any(
+        part in node.op
+        for _, node in GraphProgram(meta_graph).places()
+        for part in _UNSTEADY
+    )
+
+
+def functions_of(node: Any) -> list[str]:
+    """The functions that a node calls, by name or in its attributes."""
+    names = [node.op]
+    waiting = list(node.attr.values())
+    while waiting:
+        attribute = waiting.pop()
+        for function in (attribute.func, *attribute.list.func):
+            if function.name:
+                names.append(function.name)
+                waiting += function.attr.values()
+    return names
+
+
+def _is_text(node: Any) -> bool:
+    return bool(node.attr["dtype"].type == types_pb2.DT_STRING)
+
+
+def _arguments(function: Any) -> list[str]:
+    return [argument.name for argument in function.signature.input_arg]
+
+
+def _node(tensor: str) -> str:
+    """The name of the node that makes a tensor, or is meant by "^name"."""
+    return tensor.removeprefix("^").split(":")[0]

@@ -1,0 +1,118 @@
+"""Which graphs are not served: those that reach files, other machines, or Python.
+
+A SavedModel is a program. Before it is loaded, which already runs a part of it, its graph
+and functions are looked through. Two things are allowed that reach files: its own saver,
+where only loading leads to it, and lookup tables that loading fills from its own assets.
+
+Names lie: an asset or a variables file may be a link to elsewhere. Whoever can write into
+the folder decides what is read, so that is not looked at. An operation that TensorFlow
+does not know, of a library of its own, fails when the graph is loaded.
+"""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from kerasnn.serving.saved_model.graph_program import GraphProgram
+from kerasnn.serving.saved_model.unsafe_ops import (
+    RESTORE_OPS,
+    SAVE_OPS,
+    TABLE_OPS,
+    UNSAFE_OPS,
+)
+
+_REASONS = {op: reason for reason, ops in UNSAFE_OPS.items() for op in ops}
+_NO_ASSET = "reads a file that is no asset of the model"
+_NOT_ITS_OWN = "reads files that are not the model's own variables"
+
+
+def find_unsafe_ops(meta_graph: Any) -> list[str]:
+    """Why a MetaGraphDef may not be served: its operations, each with the reason."""
+    program = GraphProgram(meta_graph)
+    found = {
+        f"{node.op} ({_name(function, node)}) {reason}"
+        for function, node, reason in (
+            *_anywhere(program),
+            *_of_requests(program),
+            *_load_error(program, meta_graph),
+        )
+    }
+    return sorted(found)
+
+
+Found = Iterator[tuple[str | None, Any, str]]  # function, node, reason
+
+
+def _anywhere(program: GraphProgram) -> Found:
+    """What is refused wherever it stands."""
+    for function, node in program.places():
+        reason = _REASONS.get(node.op) or _reason_of_attributes(node)
+        if reason is not None:
+            yield function, node, reason
+
+
+def _reason_of_attributes(node: Any) -> str | None:
+    if node.op == "PrintV2" and _text(node, "output_stream").startswith("file:"):
+        return "writes files"
+    if node.op == "FixedUnigramCandidateSampler" and _text(node, "vocab_file"):
+        return "reads files"
+    if node.op in ("DecodeProtoV2", "EncodeProto"):
+        source = _text(node, "descriptor_source")
+        # The descriptions that are built in, and those in the attribute itself.
+        if source and not source.startswith(("local://", "bytes://")):
+            return "reads files"
+    return None
+
+
+def _of_requests(program: GraphProgram) -> Found:
+    """What may run when the model is loaded, and not for a request."""
+    for function, node in program.reached(program.request_ends()):
+        if node.op in SAVE_OPS:
+            yield function, node, "writes files, and a signature leads to it"
+        elif node.op in RESTORE_OPS | TABLE_OPS:
+            # Only loading gives such a table the path of the asset where it lies now.
+            yield function, node, "reads files, and a signature leads to it"
+
+
+def _load_error(program: GraphProgram, meta_graph: Any) -> Found:
+    """What loading runs and may not, and tables that are not filled from assets."""
+    fed = program.fed_by_requests()
+    assets = {_node(a.tensor_info.name) for a in meta_graph.asset_file_def if _stays(a)}
+    variables = {_node(meta_graph.saver_def.filename_tensor_name)}
+    for function, node in program.reached(program.load_ends()):
+        if node.op in SAVE_OPS:
+            yield function, node, "writes files when the model is loaded"
+        elif node.op in RESTORE_OPS and not _from(
+            program, function, node, 0, variables - fed
+        ):
+            yield function, node, _NOT_ITS_OWN
+    for function, node in program.places():
+        if node.op in TABLE_OPS and not _from(program, function, node, 1, assets - fed):
+            yield function, node, _NO_ASSET
+
+
+def _from(
+    program: GraphProgram, function: str | None, node: Any, place: int, allowed: set[str]
+) -> bool:
+    """Whether an input of a node comes from certain nodes of the graph alone."""
+    if place >= len(node.input):
+        return False
+    return program.origins(function, node.input[place]) <= allowed
+
+
+def _stays(asset: Any) -> bool:
+    """Whether an asset lies in the folder of assets."""
+    path = PurePosixPath(asset.filename)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _name(function: str | None, node: Any) -> str:
+    return node.name if function is None else f"{function}/{node.name}"
+
+
+def _node(tensor: str) -> str:
+    return tensor.split(":")[0]
+
+
+def _text(node: Any, attribute: str) -> str:
+    return node.attr[attribute].s.decode("utf-8", "replace")

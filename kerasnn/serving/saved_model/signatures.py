@@ -1,0 +1,92 @@
+"""What a signature of a SavedModel takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+from numpy.typing import NDArray
+
+PREDICT = "tensorflow/serving/predict"
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+DEFAULT_SIGNATURE = "serving_default"
+
+# Of an input. TensorFlow's binding to Python ends the process, by a segmentation fault,
+# when an array of strings that is fed or fetched has more than 32; a graph may add some.
+MAX_DIMENSIONS = 24
+INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
+
+NamedArrays = Mapping[str, NDArray[Any]]  # of a signature's inputs or outputs, by alias
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a signature.
+
+    Attributes:
+        alias: the name that clients use.
+        tensor: the name in the graph, such as "serving_default_x:0".
+        dtype: of its values; a string is bytes.
+        shape: sizes, -1 where any; None where even the rank is open.
+    """
+
+    alias: str
+    tensor: str
+    dtype: tf.DType
+    shape: tuple[int, ...] | None
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the first dimension is declared as open: a row for each request's row."""
+        return bool(self.shape) and self.shape[0] == -1  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function of a SavedModel, by the names of its inputs and outputs.
+
+    Attributes:
+        key: its name, such as "serving_default".
+        method_name: such as "tensorflow/serving/predict".
+        inputs: by alias.
+        outputs: by alias.
+    """
+
+    key: str
+    method_name: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+
+    @property
+    def row_wise(self) -> bool:
+        """Whether every input and output is declared to have rows."""
+        infos = [*self.inputs.values(), *self.outputs.values()]
+        return bool(self.inputs) and all(info.has_rows for info in infos)
+
+
+def read_signatures(meta_graph: Any) -> dict[str, Signature]:
+    """The signatures of a MetaGraphDef by their keys; the init op is among them."""
+    return {
+        key: Signature(
+            key,
+            definition.method_name,
+            _infos(definition.inputs),
+            _infos(definition.outputs),
+        )
+        for key, definition in meta_graph.signature_def.items()
+    }
+
+
+def _infos(infos: Any) -> dict[str, TensorInfo]:
+    return {
+        alias: TensorInfo(alias, info.name, tf.as_dtype(info.dtype), _sizes(info))
+        for alias, info in infos.items()
+        if info.dtype  # the init op's "output" is an operation
+    }
+
+
+def _sizes(info: Any) -> tuple[int, ...] | None:
+    if info.tensor_shape.unknown_rank:
+        return None
+    return tuple(int(dim.size) for dim in info.tensor_shape.dim)

@@ -1,0 +1,53 @@
+"""A network for a table, saved with its scores and its report."""
+
+from pathlib import Path
+
+from kerasnn import saving
+from kerasnn.tables.measurement import Measurement, score_intervals
+from kerasnn.tables.report import table_page
+
+
+def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -> Path:
+    """Export a network with its report, and return the new version's folder.
+
+    Args:
+        measured: the network.
+        folder: of the model.
+        run: name of the training; if the folder has a version of this run, no other is
+            written.
+
+    Raises:
+        InputError: the folder cannot be written; nothing is left behind.
+        ExportError: the export gives other answers than the network.
+    """
+    exported = run and saving.version_of_run(folder, run)
+    if exported:
+        return exported
+    fitted, rows = measured.fitted, measured.fitted.rows
+    page = table_page(measured, title=Path(folder).name)
+    return fitted.estimator.export(
+        folder,
+        metadata={
+            **({"run": run} if run else {}),
+            "metrics": measured.metrics,
+            "intervals": score_intervals(measured.scores),
+            "measured_on": measured.measured_on,
+            "baselines": {
+                name: {score: s.value for score, s in scores.items()}
+                for name, scores in measured.baseline_scores.items()
+            },
+            "settings": fitted.settings,
+            "data": {
+                "source": rows.source,
+                "train_rows": rows.n_trained,
+                "test_rows": rows.n_tested,
+                "fingerprint": rows.fingerprint,
+            },
+            "training": {
+                "seconds": round(fitted.seconds, 3),
+                "epochs": fitted.estimator.n_epochs_,
+                "kept_epoch": fitted.estimator.best_epoch_,
+            },
+        },
+        files={"report.html": page.encode()},
+    )

@@ -1,0 +1,125 @@
+"""Scores of a trained network on rows that it never saw, beside simple models."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasnn import reports
+from kerasnn.datasets import checked_table
+from kerasnn.estimators import NetworkClassifier, NetworkRegressor
+from kerasnn.reports import Importance, Score
+from kerasnn.tables.fitting import FittedTable
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A trained network with its scores.
+
+    Attributes:
+        fitted: the network and its rows.
+        truth: [test rows] class indices, or float64.
+        predicted: [test rows, n_classes] probabilities, or [test rows].
+        baselines: predictions of simple models, by name; empty without test rows.
+        scores: of the network, with intervals, on the rows that `measured_on` names.
+        baseline_scores: of the simple models.
+        importance: of each column; empty without test rows.
+    """
+
+    fitted: FittedTable
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
+    baselines: dict[str, NDArray[Any]]
+    scores: dict[str, Score]
+    baseline_scores: dict[str, dict[str, Score]]
+    importance: list[Importance]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The scores without their intervals."""
+        return {name: score.value for name, score in self.scores.items()}
+
+    @property
+    def tested(self) -> bool:
+        """True if there are test rows."""
+        return len(self.truth) > 0
+
+    @property
+    def measured_on(self) -> str:
+        """The rows of the scores."""
+        if self.tested:
+            return "test rows, never learned from"
+        # They chose the epoch, so the scores are slightly too good.
+        return "training rows, each by the members that left it out" if self.scores else ""
+
+
+def measure(fitted: FittedTable) -> Measurement:
+    """Score a network and simple models on the test rows, and rank its columns."""
+    rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
+    if not rows.n_tested:
+        none = np.empty(0)
+        return Measurement(fitted, none, none, {}, _left_out_scores(fitted), {}, [])
+    table, truth = rows.inputs(tested=True), rows.targets(tested=True)
+    predicted = predict_rows(fitted.estimator, table)
+    baselines = _baselines(fitted)
+    return Measurement(
+        fitted=fitted,
+        truth=truth,
+        predicted=predicted,
+        baselines=baselines,
+        scores=reports.score_predictions(task, truth, predicted, seed=seed),
+        baseline_scores={
+            name: reports.score_predictions(task, truth, values, seed=seed)
+            for name, values in baselines.items()
+        },
+        importance=reports.permutation_importance(
+            lambda shuffled: predict_rows(fitted.estimator, shuffled),
+            table,
+            truth,
+            task=task,
+            seed=seed,
+        ),
+    )
+
+
+def predict_rows(
+    estimator: NetworkClassifier | NetworkRegressor, table: Any
+) -> NDArray[np.float64]:
+    """Return [rows, n_classes] probabilities, or [rows] values."""
+    if isinstance(estimator, NetworkClassifier):
+        return estimator.predict_proba(table)
+    return estimator.predict(table)
+
+
+def score_intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
+    """Return the 95 % interval of each score, as JSON values."""
+    return {name: [score.low, score.high] for name, score in scores.items()}
+
+
+def _left_out_scores(fitted: FittedTable) -> dict[str, Score]:
+    """Return scores on the training rows, by the members that left each row out."""
+    answers, rows = fitted.estimator.oof_predictions_, fitted.rows
+    if answers is None:
+        return {}
+    truth = rows.targets(tested=False)
+    return reports.score_predictions(rows.target.task, truth, answers, seed=rows.seed)
+
+
+def _baselines(fitted: FittedTable) -> dict[str, NDArray[Any]]:
+    """Return the predictions of simple models for the test rows."""
+    rows, preprocessor = fitted.rows, fitted.estimator.preprocessor_
+    train, test = (
+        preprocessor.prepare(checked_table(rows.inputs(tested=tested), fitted.schema))
+        for tested in (False, True)
+    )
+    return reports.baseline_predictions(
+        rows.target.task,
+        train.x,
+        rows.targets(tested=False),
+        test.x,
+        n_classes=len(rows.target.classes),
+        codes_train=train.codes,
+        codes_test=test.codes,
+        seed=rows.seed,
+    )

@@ -1,0 +1,58 @@
+"""Bytes that are no message are the client's mistake, not the server's."""
+
+import asyncio
+
+import grpc
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from kerasnn.serving.grpc.decoding import DecodingServer
+
+
+async def shout(request, context):
+    return StringValue(value=request.value.upper())
+
+
+def register(server):
+    """As generated code does."""
+    handler = grpc.unary_unary_rpc_method_handler(
+        shout, StringValue.FromString, StringValue.SerializeToString
+    )
+    handlers = {"Shout": handler}
+    generic = grpc.method_handlers_generic_handler("test.Shouting", handlers)
+    server.add_generic_rpc_handlers((generic,))
+    server.add_registered_method_handlers("test.Shouting", handlers)
+
+
+async def call(method, data):
+    """Status code, and text or details."""
+    server = grpc.aio.server()
+    register(DecodingServer(server))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            answer = await channel.unary_unary(f"/test.Shouting/{method}")(data)
+            return grpc.StatusCode.OK, StringValue.FromString(answer).value
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details()
+    finally:
+        await server.stop(None)
+
+
+def test_a_message_that_can_be_read_is_answered():
+    data = StringValue(value="abc").SerializeToString()
+    assert asyncio.run(call("Shout", data)) == (grpc.StatusCode.OK, "ABC")
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05ab", b"\x0a\x01\xff"])
+def test_bytes_that_are_no_message_are_an_invalid_argument(data, caplog):
+    code, details = asyncio.run(call("Shout", data))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert details.startswith("The request cannot be read: Error parsing message")
+    assert caplog.records == []
+
+
+def test_other_methods_are_not_there():
+    code, _ = asyncio.run(call("Whisper", b""))
+    assert code is grpc.StatusCode.UNIMPLEMENTED
