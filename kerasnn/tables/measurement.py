@@ -99,7 +99,7 @@ def score_intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
 
 def _left_out_scores(fitted: FittedTable) -> dict[str, Score]:
     """Return scores on the training rows, by the members that left each row out."""
-    answers, rows = fitted.estimator.held_out_, fitted.rows
+    answers, rows = fitted.estimator.oof_predictions_, fitted.rows
     if answers is None:
         return {}
     truth = rows.targets(tested=False)
