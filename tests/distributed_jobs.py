@@ -23,14 +23,16 @@ import kerasnn
 from kerasnn import estimators, models, tables, training
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import ColumnHints, ShuffledShards, write_shards
+from kerasnn.ensembles import groups
+from kerasnn.ensembles.chunk_sources import DiskChunks
+from kerasnn.ensembles.compiled_learners import learner_cache
+from kerasnn.ensembles.groups import MemberGroups
+from kerasnn.ensembles.train import RunOptions, Training
 from kerasnn.errors import InputError
-from kerasnn.estimators import train_on_disk
-from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.tables import streamed
-from kerasnn.training import member_groups
 from kerasnn.training.distribution import checkpoints as distributed_checkpoints
 from kerasnn.training.distribution.checkpoints import ChiefFolder
-from kerasnn.training.member_groups import MemberGroups
+from kerasnn.training.distribution.workers import ALONE
 
 ROWS = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
 LABELS = (ROWS @ np.arange(6) > 0).astype(np.int32) + (ROWS[:, 0] > 1)
@@ -237,8 +239,8 @@ def table_fit(scope, kind, y, **settings):
 def ended_table(estimator):
     """Weights by number, what the members left out, and the history by name."""
     found = {f"weight/{i}": v.numpy() for i, v in enumerate(estimator.network_.learned)}
-    if estimator.held_out_ is not None:
-        found["held_out"] = estimator.held_out_
+    if estimator.oof_predictions_ is not None:
+        found["held_out"] = estimator.oof_predictions_
     for name, values in estimator.history_.items():
         found[f"history/{name}"] = np.array(values)
     return found | {"epochs": np.array([estimator.best_epoch_, estimator.n_epochs_])}
@@ -256,7 +258,7 @@ ENSEMBLES = {
         kerasnn.NetworkRegressor,
         NUMBERS,
         {"members": 2, "folds": 0, "batch_size": 41, "epochs": 40}
-        | {"sharing": "batch-ensemble", "embedding": "piecewise-linear"},
+        | {"weight_sharing": "batch-ensemble", "embedding": "piecewise-linear"},
     ),
     # A batch is a row: one worker has none.
     "rows": (
@@ -333,29 +335,35 @@ def disk_fit(scope, folder, **settings):
         return tables.fit(rows, estimator, strategy=strategy).estimator
 
 
-def as_two_workers(job, **_):
+def as_two_workers(task, options):
     """The batches of two workers side by side, step by step in plain Python."""
-    judged, recipe = job.judged, job.judged.recipe
-    found = train_on_disk._DiskTraining(job, "eager", None, None, None)
+    validation, recipe = task.validation, task.validation.recipe
     feeds = [
         MemberGroups(
-            job.rows, judged.member_seeds, recipe.batch_size, job._rows_of, place=(w, 2)
+            task.rows,
+            validation.member_seeds,
+            recipe.batch_size,
+            task._arrays,
+            place=(worker, 2),
         )
-        for w in range(2)
+        for worker in range(2)
     ]
-    found.feed = feeds[0]
-    found.planned = found.steps = sum(map(feeds[0].steps, range(recipe.epochs)))
-    with learner_of_shape(judged, recipe.members) as learner:
-        found._begin(learner)
-        for found.epoch in range(recipe.epochs):
+    source = DiskChunks(task, ALONE)
+    source.feed = feeds[0]
+    source.total = sum(map(feeds[0].steps, range(recipe.epochs)))
+    found = Training(source, RunOptions(driver="eager"))
+    with learner_cache().borrow(validation, recipe.members) as learner:
+        found.prepare(learner)
+        for epoch in range(recipe.epochs):
             learner.reset_metrics()
-            for calls in zip(*(feed.chunks(found.epoch) for feed in feeds), strict=True):
-                for step in range(calls[0].stop):
-                    logs = learner.train_step(side_by_side(calls, step, recipe.members))
-                    found.taken += 1
-            found._look(learner, logs["loss"].numpy())
-    assert found.taken == found.planned >= 200
-    return found.result
+            for chunks in zip(*(feed.chunks(epoch) for feed in feeds), strict=True):
+                for step in range(chunks[0].stop):
+                    logs = learner.train_step(side_by_side(chunks, step, recipe.members))
+                source.advance(chunks[0], 1)
+            assert source.evaluation_due
+            found.evaluate(learner, logs["loss"].numpy())
+    assert source.done == source.total >= 200
+    return found.results[0]
 
 
 def side_by_side(calls, step, members):
@@ -379,7 +387,7 @@ def job_on_disk(scope, folder):
 
 def job_resumed_disk(scope, folder):
     """From a checkpoint in the middle of an epoch it ends at the same bits."""
-    member_groups.ROWS_PER_CALL = 60
+    groups.ROWS_PER_CHUNK = 60
     settings = {"epochs": 4}
     whole = ended_table(disk_fit(scope, folder, **settings))
     path = folder / "disk-checkpoints"

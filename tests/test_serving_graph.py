@@ -250,7 +250,7 @@ def test_whatever_the_order_of_a_client_there_is_one_call(tmp_path, calls):
 
 
 def test_no_more_than_a_number_of_calls_are_kept(tmp_path, calls, monkeypatch):
-    monkeypatch.setattr(graph_module, "_MOST_CALLS", 2)
+    monkeypatch.setattr(graph_module, "_MAX_CALLS", 2)
     graph = Graph(serving_models.make_columns(tmp_path))
     inputs = {"age": floats(1), "city": np.array([b"a"], object), "count": np.array([1])}
     for output in ("label", "score", "raw_bytes", "raw_bytes", "label"):

@@ -242,7 +242,7 @@ def test_whole_batches_are_the_rows_of_the_groups(source):
 class Foreign:
     """Rows of the other byte order, one group of two pieces."""
 
-    n_rows = most_rows = 5
+    n_rows = max_rows = 5
 
     def pieces(self, epoch, *, first=0):
         rows = np.arange(10, dtype=">f4").reshape(5, 2)

@@ -166,7 +166,7 @@ def test_a_regression_is_measured_in_the_unit_of_its_target(regressed):
 def test_without_test_rows_the_members_tell_of_the_rows_that_they_left_out():
     outcome = trained(flowers(), target="weight", test_size=0)
     assert outcome.measured_on == "training rows, each by the members that left it out"
-    answers = outcome.fitted.estimator.held_out_
+    answers = outcome.fitted.estimator.oof_predictions_
     expected = root_mean_squared_error(flowers().weight, answers)
     assert outcome.metrics["rmse"] == pytest.approx(expected)
     assert outcome.scores["rmse"].low < expected < outcome.scores["rmse"].high

@@ -66,11 +66,11 @@ class MLPSettings:
         self.seed = check_whole_number("seed", seed, least=0)
 
     def _layer_sizes(self) -> list[tuple[int, int]]:
-        """Inputs and outputs of each layer."""
+        """Return the inputs and outputs of each layer."""
         return list(pairwise((self.n_in, *self.hidden_units, self.n_out)))
 
     def _initial_weights(self) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """Kernel and bias of each layer, from initializer and seed."""
+        """Return kernel and bias of each layer, from initializer and seed."""
         return [
             initial_weights(
                 self.initializer, *sizes, seed=(self.seed, number), dtype=self.dtype

@@ -20,7 +20,7 @@ from typing import Any
 from kerasnn.errors import InputError
 from kerasnn.serving.options import STANDARD_ERROR
 
-MOST_WAITING = 10_000
+MAX_WAITING_LINES = 10_000
 # Where in an ASGI scope the REST side leaves what a request was about, if there is a dict:
 # model, version, code and rows.
 FACTS = "kerasnn.request"
@@ -35,15 +35,15 @@ class AccessLog:
 
     Args:
         target: a path, which is appended to, or `STANDARD_ERROR`.
-        most_waiting: lines that are not written yet; more are dropped.
+        max_waiting: lines that are not written yet; more are dropped.
 
     Raises:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, target: str, *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, target: str, *, max_waiting: int = MAX_WAITING_LINES) -> None:
         self._file = _opened(target)
-        self._lines: Queue[Mapping[str, Any] | None] = Queue(most_waiting)
+        self._lines: Queue[Mapping[str, Any] | None] = Queue(max_waiting)
         self._dropped = 0
         self._failing = False
         self._thread = threading.Thread(

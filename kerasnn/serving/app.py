@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from kerasnn.serving.access_log import AccessLog, App, logged_app
 from kerasnn.serving.errors import Code
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.service import Service
@@ -78,7 +78,7 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
     )
 
 
-def _not_ready(models: Models) -> list[str]:
+def _not_ready(models: ModelRegistry) -> list[str]:
     """The names of models that neither answer nor have failed."""
     return [
         name
@@ -90,7 +90,7 @@ def _not_ready(models: Models) -> list[str]:
     ]
 
 
-def _statuses(models: Models, name: str) -> list[Any]:
+def _statuses(models: ModelRegistry, name: str) -> list[Any]:
     try:
         return list(models.statuses(name))
     except Exception:  # a model without any version yet

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from kerasnn.serving.inference.scheduler import Inference
+from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.options import Limits
 
 
@@ -12,7 +12,7 @@ from kerasnn.serving.options import Limits
 class Service:
     """The running parts."""
 
-    models: Models
-    inference: Inference
+    models: ModelRegistry
+    inference: Scheduler
     metrics: Metrics
     limits: Limits

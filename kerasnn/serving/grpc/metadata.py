@@ -3,7 +3,7 @@
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasnn.serving.errors import invalid
-from kerasnn.serving.grpc.calls import Message, model_spec, opened
+from kerasnn.serving.grpc.calls import Message, model_spec, use_model
 from kerasnn.serving.service import Service
 
 SIGNATURE_DEF = "signature_def"
@@ -15,7 +15,7 @@ async def get_model_metadata(
     """A GetModelMetadataResponse; nothing here takes time."""
     spec = model_spec(request)
     _check_fields(request.metadata_field)
-    with opened(service, spec) as version:
+    with use_model(service, spec) as version:
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = version.name
         response.model_spec.version.value = version.number

@@ -4,7 +4,7 @@ import grpc
 import grpc.aio
 
 from kerasnn.serving.access_log import AccessLog
-from kerasnn.serving.grpc.access_log import CallLog
+from kerasnn.serving.grpc.access_log import AccessLogInterceptor
 from kerasnn.serving.grpc.services import add_services
 from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
@@ -30,7 +30,9 @@ class GrpcServer:
         self, service: Service, where: str, *, tls: Tls | None, access_log: AccessLog | None
     ) -> None:
         self._server = grpc.aio.server(
-            interceptors=[CallLog(access_log)] if access_log is not None else [],
+            interceptors=[AccessLogInterceptor(access_log)]
+            if access_log is not None
+            else [],
             options=[
                 ("grpc.max_receive_message_length", service.limits.message_bytes),
                 ("grpc.max_send_message_length", service.limits.message_bytes),

@@ -12,13 +12,13 @@ from tensorflow_serving.apis import (
 )
 
 from kerasnn.serving.grpc.calls import Context, Message, answer
-from kerasnn.serving.grpc.decoding import ReadingServer
+from kerasnn.serving.grpc.decoding import DecodingServer
 from kerasnn.serving.grpc.examples import classify_examples, regress_examples
 from kerasnn.serving.grpc.health import ModelHealth
 from kerasnn.serving.grpc.metadata import get_model_metadata
 from kerasnn.serving.grpc.model_service import get_model_status, reload_config
 from kerasnn.serving.grpc.multi_inference import first_model_spec, multi_inference
-from kerasnn.serving.grpc.predict import predict
+from kerasnn.serving.grpc.predict import predict_tensors
 from kerasnn.serving.service import Service
 
 
@@ -34,7 +34,7 @@ def add_services(server: grpc.aio.Server, service: Service) -> "health.aio.Healt
         Who answers health checks; its `enter_graceful_shutdown` tells clients to leave.
     """
     models_health = ModelHealth(service)
-    reading = ReadingServer(server)
+    reading = DecodingServer(server)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionServicer(service), reading
     )
@@ -54,7 +54,9 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     async def Predict(self, request: Message, context: Context) -> Message:  # noqa: N802
         """Tensors for tensors, by any signature."""
         spec = request.model_spec
-        return await answer(self._service, "Predict", predict, request, spec, context)
+        return await answer(
+            self._service, "Predict", predict_tensors, request, spec, context
+        )
 
     async def Classify(self, request: Message, context: Context) -> Message:  # noqa: N802
         """Labels with scores for each example."""

@@ -1,17 +1,16 @@
 """Requests that are computed in one call: joined by rows before it, cut apart after it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.serving.inference.latency import Pace
+from kerasnn.serving.inference.latency import CallLatency
 from kerasnn.serving.models.model_version import ModelVersion
-
-Arrays = Mapping[str, NDArray[Any]]
+from kerasnn.serving.saved_model.signatures import NamedArrays
 
 
 class Request:
@@ -22,7 +21,7 @@ class Request:
         future: takes the answer.
     """
 
-    def __init__(self, inputs: Arrays, future: asyncio.Future[Any]) -> None:
+    def __init__(self, inputs: NamedArrays, future: asyncio.Future[Any]) -> None:
         self.inputs = inputs
         self.future = future
 
@@ -48,7 +47,7 @@ class Batch:
         self.requests = requests
         self.rows = sum(request.rows for request in requests)
 
-    def results(self, run: Callable[[Arrays], Any]) -> list[Any]:
+    def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
         """The answer to each request, or the error that is its own.
 
         An error in a joined call may be the fault of one request's rows, and a model may
@@ -73,7 +72,7 @@ class Batch:
             for alias in several[0]
         }
 
-    def _cut(self, joined: Arrays) -> list[dict[str, NDArray[Any]]]:
+    def _cut(self, joined: NamedArrays) -> list[dict[str, NDArray[Any]]]:
         results, start = [], 0
         for request in self.requests:
             end = start + request.rows
@@ -82,13 +81,13 @@ class Batch:
         return results
 
 
-class Group:
+class BatchQueue:
     """Requests that can be computed together, and what is being computed of them.
 
     Attributes:
         version: whose graph answers.
         run: the call, from the inputs to the outputs.
-        most_rows: of one call.
+        max_rows: of one call.
         key: what they have in common; None: a group for a single request.
         pace: how long such calls take; None if nobody can know.
         waiting: in the order in which they came.
@@ -100,17 +99,17 @@ class Group:
     def __init__(
         self,
         version: ModelVersion,
-        run: Callable[[Arrays], Any],
+        run: Callable[[NamedArrays], Any],
         *,
-        most_rows: int,
+        max_rows: int,
         key: object = None,
-        pace: Pace | None = None,
+        latency: CallLatency | None = None,
     ) -> None:
         self.version = version
         self.run = run
-        self.most_rows = most_rows
+        self.max_rows = max_rows
         self.key = key
-        self.pace = pace
+        self.latency = latency
         self.waiting: dict[Request, None] = {}
         self.waiting_rows = 0
         self.running = 0
@@ -135,7 +134,7 @@ class Group:
         taken: list[Request] = []
         rows = 0
         for request in self.waiting:
-            if taken and rows + request.rows > self.most_rows:
+            if taken and rows + request.rows > self.max_rows:
                 break
             taken.append(request)
             rows += request.rows
@@ -144,7 +143,7 @@ class Group:
         return Batch(taken)
 
 
-def _result(run: Callable[[Arrays], Any], request: Request) -> Any:
+def _result(run: Callable[[NamedArrays], Any], request: Request) -> Any:
     try:
         return run(request.inputs)
     except Exception as error:

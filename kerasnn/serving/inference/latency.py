@@ -12,14 +12,14 @@ are then computed together: with 8 clients that is 1.15 times the requests.
 from collections import OrderedDict
 from collections.abc import Hashable
 
-QUICK_SECONDS = 300e-6
+FAST_SECONDS = 300e-6
 SLOW_SECONDS = 20e-3
-MOST_SLOW = 3  # by then it was not another program on the machine
-ALONE = 16  # requests, one after the other: then there is one client
-MOST_KEPT = 1000
+MAX_SLOW_CALLS = 3  # by then it was not another program on the machine
+MIN_SINGLE_CALLS = 16  # requests, one after the other: then there is one client
+MAX_TRACKED_CALLS = 1000
 
 
-class Pace:
+class CallLatency:
     """What was seen of one kind of call.
 
     Attributes:
@@ -29,34 +29,38 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.quick_rows = 0
+        self.fast_rows = 0
         self.alone = 0
         self.slow = 0
 
-    def is_quick(self, rows: int) -> bool:
+    def is_fast(self, rows: int) -> bool:
         """Whether a call for one request with so many rows is known to be quick."""
-        return 0 < rows <= self.quick_rows and self.slow < MOST_SLOW and self.alone >= ALONE
+        return (
+            0 < rows <= self.fast_rows
+            and self.slow < MAX_SLOW_CALLS
+            and self.alone >= MIN_SINGLE_CALLS
+        )
 
-    def saw(self, rows: int, seconds: float, *, requests: int = 1) -> None:
+    def observe(self, rows: int, seconds: float, *, requests: int = 1) -> None:
         """A call with so many rows, for so many requests, took so long."""
         self.alone = self.alone + 1 if requests == 1 else 0
-        if seconds <= QUICK_SECONDS:
-            self.quick_rows = max(self.quick_rows, rows)
-        elif seconds > SLOW_SECONDS and rows <= self.quick_rows:
+        if seconds <= FAST_SECONDS:
+            self.fast_rows = max(self.fast_rows, rows)
+        elif seconds > SLOW_SECONDS and rows <= self.fast_rows:
             self.slow += 1
 
 
-class Paces:
+class CallLatencies:
     """The paces of the kinds of calls that were seen last."""
 
     def __init__(self) -> None:
-        self._paces: OrderedDict[Hashable, Pace] = OrderedDict()
+        self._latencies: OrderedDict[Hashable, CallLatency] = OrderedDict()
 
-    def of(self, kind: Hashable) -> Pace:
+    def of(self, kind: Hashable) -> CallLatency:
         """The pace of a kind of call; a new one if it was not seen."""
-        pace = self._paces.get(kind)
-        if pace is None:
-            pace = self._paces[kind] = Pace()
-            if len(self._paces) > MOST_KEPT:
-                self._paces.popitem(last=False)
-        return pace
+        latency = self._latencies.get(kind)
+        if latency is None:
+            latency = self._latencies[kind] = CallLatency()
+            if len(self._latencies) > MAX_TRACKED_CALLS:
+                self._latencies.popitem(last=False)
+        return latency

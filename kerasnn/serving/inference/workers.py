@@ -8,7 +8,7 @@ from threading import Thread
 _log = logging.getLogger("kerasnn.serving")
 
 
-class Workers:
+class WorkerThreads:
     """A fixed number of threads.
 
     Unlike an executor's, a call here makes no future: who puts it sees to its answer.

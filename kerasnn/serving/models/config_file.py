@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from kerasnn.errors import InputError
-from kerasnn.serving.models.sources import Sources, config_sources
+from kerasnn.serving.models.sources import Sources, parse_config
 
 _log = logging.getLogger("kerasnn.serving")
 
@@ -49,6 +49,6 @@ class ConfigFile:
         if text == known:
             return text, self._sources
         try:
-            return text, config_sources(text)
+            return text, parse_config(text)
         except InputError as error:
             raise InputError(f"{option}: {error}") from None

@@ -9,14 +9,14 @@ from kerasnn.errors import InputError
 from kerasnn.manifest import MANIFEST, read_manifest
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature, TensorInfo
 
 REPORT = "report.html"
 _INIT_OP = "__saved_model_init_op"
 
 
-def all_models(models: Models) -> dict[str, Any]:
+def all_models(models: ModelRegistry) -> dict[str, Any]:
     """The models and the states of their versions, the newest first."""
     return {
         "models": [
@@ -76,7 +76,7 @@ def json_text(content: Any) -> bytes:
     return json.dumps(_finite(content), allow_nan=False).encode()
 
 
-def _statuses(models: Models, name: str) -> list[dict[str, str]]:
+def _statuses(models: ModelRegistry, name: str) -> list[dict[str, str]]:
     try:
         statuses = models.statuses(name)
     except ServingError as error:

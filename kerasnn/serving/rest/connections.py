@@ -12,10 +12,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 10_000
 OPEN_FILES = 65_536  # asked of the system
 OTHER_FILES = 200  # that are not connections: models that are loaded, gRPC, the log
-MOST_HEAD_BYTES = 2**19  # uvloop reads 256 KB at once, and a short body may be among them
+MAX_HEAD_BYTES = 2**19  # uvloop reads 256 KB at once, and a short body may be among them
 _LOOK_SECONDS = 1.0
 _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
@@ -24,17 +24,17 @@ class Connection(HttpToolsProtocol):
     """A REST client's connection, with a bound on what comes before a body.
 
     Attributes:
-        most: so many connections are open at the same time; more are closed at once.
+        maximum: so many connections are open at the same time; more are closed at once.
         head_bytes: of a request that has not got to its body yet.
     """
 
-    most = MOST_CONNECTIONS
+    maximum = MAX_CONNECTIONS
     head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take it, or close it if there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.maximum:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -45,8 +45,8 @@ class Connection(HttpToolsProtocol):
             self.head_bytes = 0
             return
         self.head_bytes += len(data)
-        if self.head_bytes > MOST_HEAD_BYTES:
-            self.refuse(431, f"The head of a request may have {MOST_HEAD_BYTES} bytes")
+        if self.head_bytes > MAX_HEAD_BYTES:
+            self.refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes")
 
     def refuse(self, status: int, message: str) -> None:
         """Answer with an error if nothing was answered yet, and close."""
@@ -117,17 +117,17 @@ class SlowClients:
             )
 
 
-def most_connections() -> int:
+def max_connections() -> int:
     """As many as the system gives files for, after it was asked for more of them."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return MOST_CONNECTIONS
+        return MAX_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return min(MOST_CONNECTIONS, max(most - OTHER_FILES, 1))
+    maximum = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < maximum:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, hard))
+    return min(MAX_CONNECTIONS, max(maximum - OTHER_FILES, 1))
 
 
 def _response(status: int, message: str) -> bytes:

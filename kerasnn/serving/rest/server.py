@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from kerasnn.serving.access_log import App
-from kerasnn.serving.rest.connections import Connection, SlowClients, most_connections
+from kerasnn.serving.rest.connections import Connection, SlowClients, max_connections
 
 KEEP_ALIVE_SECONDS = 75  # more than the 60 s of the usual load balancers
 
@@ -33,7 +33,7 @@ class RestServer:
         timeout_seconds: float,
     ) -> None:
         class Bounded(Connection):
-            most = most_connections()
+            maximum = max_connections()
 
         config = uvicorn.Config(
             app,

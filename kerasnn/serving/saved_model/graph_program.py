@@ -26,7 +26,7 @@ _UNSTEADY = (
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
-class Program:
+class GraphProgram:
     """The nodes of a graph, and of the functions in its library.
 
     Args:
@@ -198,7 +198,9 @@ def is_steady(meta_graph: Any) -> bool:
     Not if it, or a function of it, may turn in a loop, or wait for something.
     """
     return not any(
-        part in node.op for _, node in Program(meta_graph).places() for part in _UNSTEADY
+        part in node.op
+        for _, node in GraphProgram(meta_graph).places()
+        for part in _UNSTEADY
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from numpy.typing import NDArray
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
@@ -13,8 +14,10 @@ DEFAULT_SIGNATURE = "serving_default"
 
 # Of an input. TensorFlow's binding to Python ends the process, by a segmentation fault,
 # when an array of strings that is fed or fetched has more than 32; a graph may add some.
-MOST_DIMENSIONS = 24
+MAX_DIMENSIONS = 24
 INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
+
+NamedArrays = Mapping[str, NDArray[Any]]  # of a signature's inputs or outputs, by alias
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class RowSource(Protocol):
         """Of an epoch."""
 
     @property
-    def most_rows(self) -> int:
+    def max_rows(self) -> int:
         """Of a group."""
 
     def pieces(
@@ -78,7 +78,7 @@ class Buffers:
     @classmethod
     def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
         """For the groups of a source, and what is left over of the one before."""
-        n_rows = min(source.most_rows, source.n_rows) + batch_size
+        n_rows = min(source.max_rows, source.n_rows) + batch_size
         return cls(DataStructure.flatten(row), n_rows)
 
     @property
