@@ -16,8 +16,6 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from kerasnn.serving.access_log import AccessLog, App, logged_app
-from kerasnn.serving.errors import Code
-from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.service import Service
@@ -63,7 +61,7 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
     def readyz(request: Request) -> Response:
         if ready():
             return PlainTextResponse("ready\n")
-        waiting = _not_ready(service.models)
+        waiting = service.models.not_ready()
         why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
         return PlainTextResponse(f"not ready; {why}\n", 503)
 
@@ -76,25 +74,6 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
         ],
         exception_handlers={404: _not_found},
     )
-
-
-def _not_ready(models: ModelRegistry) -> list[str]:
-    """The names of models that neither answer nor have failed."""
-    return [
-        name
-        for name in models.names()
-        if not any(
-            version.state == "AVAILABLE" or version.code is not Code.OK
-            for version in _statuses(models, name)
-        )
-    ]
-
-
-def _statuses(models: ModelRegistry, name: str) -> list[Any]:
-    try:
-        return list(models.statuses(name))
-    except Exception:  # a model without any version yet
-        return []
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from kerasnn.serving.rest.uvicorn_names import UvicornConnection
 
 MAX_CONNECTIONS = 10_000
 OPEN_FILES = 65_536  # asked of the system
@@ -20,7 +20,7 @@ _LOOK_SECONDS = 1.0
 _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
-class Connection(HttpToolsProtocol):
+class Connection(UvicornConnection):
     """A REST client's connection, with a bound on what comes before a body.
 
     Attributes:
@@ -34,14 +34,14 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take it, or close it if there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > self.maximum:
+        if self.n_connections > self.maximum:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless the head of a request has no end."""
-        cycle = self.cycle
+        exchange = self.exchange
         super().data_received(data)
-        if self.cycle is not cycle or (cycle is not None and cycle.more_body):
+        if self.exchange is not exchange or self.awaits_body:
             self.head_bytes = 0
             return
         self.head_bytes += len(data)
@@ -52,8 +52,7 @@ class Connection(HttpToolsProtocol):
         """Answer with an error if nothing was answered yet, and close."""
         if self.transport.is_closing():
             return
-        answered = self.cycle is not None and self.cycle.response_started
-        if not answered or self.cycle.response_complete:
+        if self.can_answer:
             self.transport.write(_response(status, message))
         self.transport.close()
 
@@ -63,13 +62,11 @@ class Connection(HttpToolsProtocol):
 
         If it is the same again later, there was no progress.
         """
-        cycle = self.cycle
-        if self.transport.is_closing() or self.flow.write_paused:
+        if self.transport.is_closing() or self.awaits_reader:
             return "reading", self.transport.get_write_buffer_size()
-        if cycle is None or cycle.response_complete:
-            # Between two requests uvicorn's own timer runs.
-            return None if self.timeout_keep_alive_task else ("head", cycle)
-        return ("body", cycle) if cycle.more_body else None
+        if self.between_answers:
+            return None if self.is_timed else ("head", self.exchange)
+        return ("body", self.exchange) if self.awaits_body else None
 
 
 class SlowClients:
@@ -108,7 +105,7 @@ class SlowClients:
         self._seen = seen
 
     def _close(self, connection: Connection, what: object) -> None:
-        never_asked = connection.cycle is None and not connection.head_bytes
+        never_asked = connection.exchange is None and not connection.head_bytes
         if never_asked or (isinstance(what, tuple) and what[0] == "reading"):
             connection.transport.abort()
         else:
