@@ -1,6 +1,6 @@
-"""Everything that is answered over HTTP: `/v1/`, the page, and who watches the server.
+"""The HTTP application: `/v1/`, the page, and monitoring.
 
-- `/v1/...`: the models (`rest`), which a request reaches without passing anything else.
+- `/v1/...`: the models (`rest`); such requests skip the router.
 - `/`, `/page/...`: the page to try them on (`page`).
 - `/metrics`, and TensorFlow Serving's path for the same: for Prometheus.
 - `/healthz`: the process lives. `/readyz`: it takes requests.
@@ -32,13 +32,13 @@ def make_app(
     ready: Callable[[], bool],
     access_log: AccessLog | None = None,
 ) -> App:
-    """The ASGI application of a server.
+    """Return the ASGI application of a server.
 
     Args:
         service: whose models answer.
         cors: whether pages of other origins may ask them.
-        ready: whether the server takes requests; false again when it is being stopped.
-        access_log: told of every request, if given.
+        ready: returns whether the server takes requests; False again while it stops.
+        access_log: logs every request, if given.
     """
     api = RestApp(service, cors=cors)
     others = _others(service, ready)
