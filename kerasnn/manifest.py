@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
+# TensorFlow Serving's names, shared by the export and the server.
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 DEFAULT_SIGNATURE = "serving_default"
 EXAMPLES_INPUT = "inputs"  # the input of signatures that take tf.Examples

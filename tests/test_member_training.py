@@ -387,7 +387,7 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
 
 
 def test_members_that_share_kernels_learn_together():
-    weights, losses = trained([0, 1, 2], sharing="batch-ensemble")
-    _, begun = trained([0, 1, 2], epochs=1, sharing="batch-ensemble")
+    weights, losses = trained([0, 1, 2], weight_sharing="batch-ensemble")
+    _, begun = trained([0, 1, 2], epochs=1, weight_sharing="batch-ensemble")
     assert (losses < 0.8 * begun).all()
     assert [w.shape for w in weights if w.ndim == 2] == [(17, 6)]  # the hidden kernel

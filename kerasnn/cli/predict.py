@@ -77,7 +77,7 @@ def predict(
         tables = _local_answers(model, file)
     else:
         tables = remote_answers(
-            server, model.as_posix(), file, most_rows=rows_per_request, ca_cert=ca_cert
+            server, model.as_posix(), file, max_rows=rows_per_request, ca_cert=ca_cert
         )
     if output is None:
         with whole_output(None) as stream:

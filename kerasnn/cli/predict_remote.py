@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from kerasnn.serving.client import RemoteModel
 
-MOST_CELLS = 100_000  # of a request: a megabyte or two
+MAX_REQUEST_CELLS = 100_000  # of a request: a megabyte or two
 
 
 def remote_answers(
-    url: str, name: str, file: Path, *, most_rows: int, ca_cert: Path | None
+    url: str, name: str, file: Path, *, max_rows: int, ca_cert: Path | None
 ) -> Iterator["pd.DataFrame"]:
     """The answers of a model on a server for the rows of a file, a request at a time.
 
@@ -24,29 +24,29 @@ def remote_answers(
         url: of the server.
         name: of the model there, as `remote.RemoteModel` takes it.
         file: CSV or Parquet.
-        most_rows: of a request.
+        max_rows: of a request.
         ca_cert: certificates to check the server's by.
 
     Raises:
         InputError: there is no such model, or the file is not what it takes.
         ServerError: the server gives no answer, or an error.
     """
-    from kerasnn.serving.client import RemoteModel, Server
+    from kerasnn.serving.client import RemoteModel, RestClient
 
-    with Server(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
-        yield from _answered(RemoteModel(server, name), file, most_rows)
+    with RestClient(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
+        yield from _answered(RemoteModel(server, name), file, max_rows)
 
 
-def _answered(model: "RemoteModel", file: Path, most_rows: int) -> Iterator["pd.DataFrame"]:
+def _answered(model: "RemoteModel", file: Path, max_rows: int) -> Iterator["pd.DataFrame"]:
     from kerasnn import datasets
 
     present = list(next(datasets.table_chunks(file, 1)).columns)
-    most = max(min(most_rows, MOST_CELLS // max(len(present), 1)), 1)
+    n_rows = max(min(max_rows, MAX_REQUEST_CELLS // max(len(present), 1)), 1)
     start = 0
-    for chunk in datasets.table_chunks(file, most):
+    for chunk in datasets.table_chunks(file, n_rows):
         try:
-            intake = model.intake(present)
-            answers = model.predict(chunk, intake)
+            input_mapping = model.input_mapping(present)
+            answers = model.predict(chunk, input_mapping)
             table = answer_table(answers, model.classes)
         except InputError as error:
             where = f"in the rows from {start:,} on, counted from there: " if start else ""

@@ -32,7 +32,7 @@ def option(heading: str, *names: str, **settings: Any) -> Any:
     return click.option(*names, cls=HeadedOption, heading=heading, **settings)
 
 
-class Port(click.ParamType):
+class PortType(click.ParamType):
     """A port; 0 for any free one, `off` for none."""
 
     name = "port"
@@ -53,7 +53,7 @@ class Port(click.ParamType):
         return int(text)
 
 
-class Versions(click.ParamType):
+class VersionsType(click.ParamType):
     """Which versions of a model: `latest`, `all`, or a number."""
 
     name = "versions"
@@ -70,7 +70,7 @@ class Versions(click.ParamType):
         return int(text)
 
 
-class Seconds(click.FloatRange):
+class SecondsType(click.FloatRange):
     """A length of time, which is never infinite."""
 
     name = "seconds"

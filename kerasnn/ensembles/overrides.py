@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing
+from kerasnn.choices import Activation, FitDriver, NumericEmbedding, WeightSharing
 from kerasnn.ensembles.recipe import Overrides
 from kerasnn.errors import InputError, check_choice
 
@@ -83,7 +83,7 @@ _CHECKS: dict[str, _Check] = {
     "label_smoothing": _number(0.0, 1.0),
     "activation": _choice(Activation),
     "embedding": _choice(NumericEmbedding),
-    "weight_sharing": _choice(Sharing),
+    "weight_sharing": _choice(WeightSharing),
     "calibrate": _boolean,
 }
 OVERRIDABLE = tuple(_CHECKS)  # parameters of an estimator that override its recipe

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
 from kerasnn.errors import InputError
 
 Overrides = Mapping[str, Any]  # settings of a recipe that the user has set, by name
@@ -52,7 +52,7 @@ class Recipe:
     parametric_activation: bool
     embedding: NumericEmbedding
     scaled: bool
-    weight_sharing: Sharing
+    weight_sharing: WeightSharing
     cycles: int
     weight_decay: float
     dropout: float

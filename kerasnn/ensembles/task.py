@@ -47,10 +47,10 @@ class NetworkShape:
             "task": self.task,
             "cardinalities": self.cardinalities,
             "members": members,
-            "sharing": recipe.weight_sharing,
+            "weight_sharing": recipe.weight_sharing,
             "hidden_units": recipe.hidden_units,
             "activation": recipe.activation,
-            "curved": recipe.parametric_activation,
+            "parametric_activation": recipe.parametric_activation,
             "embedding": recipe.embedding,
             "scaled": recipe.scaled,
         }

@@ -14,7 +14,13 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing, TabularTask
+from kerasnn.choices import (
+    Activation,
+    FitDriver,
+    NumericEmbedding,
+    TabularTask,
+    WeightSharing,
+)
 from kerasnn.datasets import Schema, Target, category_text
 from kerasnn.ensembles.task import TargetTransform
 from kerasnn.ensembles.train import Progress
@@ -94,7 +100,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         calibrate: bool | str = "auto",
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
-        weight_sharing: Sharing | str = "auto",
+        weight_sharing: WeightSharing | str = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
         schema: Schema | None = None,
         time_limit: float | None = None,
@@ -205,7 +211,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _set_output_scale(self, network: TabularNetwork) -> None:
         score = self._validation_score
-        network.sharpness.assign(score.inverse_temperature if score else 1.0)
+        network.inverse_temperature.assign(score.inverse_temperature if score else 1.0)
 
     def _named_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities; the SavedModel adds the text of the class."""
