@@ -17,7 +17,7 @@ from kerasnn.ensembles.sharding import (
     row_sharding,
 )
 from kerasnn.errors import InputError
-from kerasnn.models import TabularNetwork
+from kerasnn.models import TabularConfig, TabularNetwork
 from kerasnn.training.distribution.workers import ALONE
 from tests.recipes import recipe_of
 
@@ -70,15 +70,10 @@ def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
     weights = rng.uniform(0.5, 2, MEMBERS * width).astype(np.float32)
 
     def found(rows):
-        network = TabularNetwork(
-            2,
-            3,
-            3,
-            task="multiclass",
-            cardinalities=(4,),
-            members=MEMBERS,
-            hidden_units=(6,),
+        config = TabularConfig(
+            2, 3, 3, "multiclass", cardinalities=(4,), members=MEMBERS, hidden_units=(6,)
         )
+        network = TabularNetwork(config)
         learner = MemberLearner(network, cycles=1, label_smoothing=0.1, has_dropout=True)
         sample = np.broadcast_to(x[:8], (MEMBERS, 8, 3))
         network.initialize(sample, np.broadcast_to(codes[:8], (MEMBERS, 8, 1)), [1, 2, 3])

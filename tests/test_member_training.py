@@ -21,7 +21,7 @@ from kerasnn.ensembles.optimizer import (
 )
 from kerasnn.ensembles.plan import BatchShape, member_plan
 from kerasnn.layers import raw_variables
-from kerasnn.models import TabularNetwork
+from kerasnn.models import TabularConfig, TabularNetwork
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
@@ -100,7 +100,7 @@ def test_decay_and_dropout_are_flat_for_half_of_the_training():
 def small_network(members=3, **options):
     options = {"n_frequencies": 4, "hidden_units": (6,)} | options
     return TabularNetwork(
-        2, 3, 3, task="multiclass", cardinalities=(4,), members=members, **options
+        TabularConfig(2, 3, 3, "multiclass", cardinalities=(4,), members=members, **options)
     )
 
 

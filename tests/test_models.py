@@ -16,7 +16,10 @@ def test_the_catalogue_is_complete():
     public = [getattr(models, name) for name in models.__all__]
     networks = {thing for thing in public if inspect.isclass(thing)}
     bases = {models.Head, models.MLPNetwork, models.MLPModel}
-    of_tables = {models.TabularNetwork}  # its laws: tests/test_tabular_network.py
+    of_tables = {
+        models.TabularNetwork,
+        models.TabularConfig,
+    }  # its laws: tests/test_tabular_network.py
     assert networks - bases - of_tables == {
         kind for case in CASES.values() for kind in case[:2]
     }

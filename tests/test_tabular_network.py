@@ -1,6 +1,6 @@
 """`TabularNetwork`: one law for every choice, and what its answers and weights are."""
 
-import inspect
+import dataclasses
 import pickle
 from typing import get_args
 
@@ -14,7 +14,7 @@ from kerasnn import InputError
 from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
 from kerasnn.ensembles.optimizer import MemberAdam
 from kerasnn.layers import raw_variables
-from kerasnn.models import TabularNetwork
+from kerasnn.models import TabularConfig, TabularNetwork
 from kerasnn.models.member_draws import quantile_bins
 from kerasnn.models.tabular import ACTIVATIONS
 from kerasnn.models.tabular_heads import member_losses, probabilities
@@ -46,17 +46,12 @@ IDS = [" ".join(f"{k}={v}" for k, v in choice.items()) for choice in CHOICES]
 def made(*, initialized=True, members=MEMBERS, **options):
     options = {"task": "multiclass", "n_numeric": 2, "n_in": 4} | options
     options = {"cardinalities": (5, 3), "hidden_units": (8, 6)} | options
-    network = TabularNetwork(
-        options.pop("n_numeric"),
-        options.pop("n_in"),
-        N_OUT[options["task"]],
-        members=members,
-        **options,
-    )
+    n_out = N_OUT[options["task"]]
+    network = TabularNetwork(TabularConfig(n_out=n_out, members=members, **options))
     if initialized:
         x, codes, _ = rows_of_members(network)
         network.initialize(x.numpy(), codes.numpy(), range(members))
-    if network.task == "regression":
+    if network.config.task == "regression":
         network.target_mean.assign([5.0, -5.0])
         network.target_scale.assign([2.0, 3.0])
         network.target_low.assign([-100.0, -100.0])
@@ -67,16 +62,16 @@ def made(*, initialized=True, members=MEMBERS, **options):
 def rows_of_members(network, rows=ROWS):
     """x, codes and targets that fit a network, other ones for each member."""
     rng = np.random.default_rng(0)
-    members = network.members
-    x = rng.normal(size=(members, rows, network.n_in)).astype(np.float32)
+    members = network.config.members
+    x = rng.normal(size=(members, rows, network.config.n_in)).astype(np.float32)
     codes = np.stack(
-        [rng.integers(c, size=(members, rows)) for c in (*network.cardinalities, 1)],
+        [rng.integers(c, size=(members, rows)) for c in (*network.config.cardinalities, 1)],
         axis=-1,
     )[..., :-1].astype(np.int32)
-    if network.task == "regression":
-        targets = rng.normal(size=(members, rows, network.n_out)).astype(np.float32)
+    if network.config.task == "regression":
+        targets = rng.normal(size=(members, rows, network.config.n_out)).astype(np.float32)
     else:
-        targets = rng.integers(network.n_out, size=(members, rows)).astype(np.int32)
+        targets = rng.integers(network.config.n_out, size=(members, rows)).astype(np.int32)
     return tf.constant(x), tf.constant(codes), tf.constant(targets)
 
 
@@ -87,7 +82,7 @@ def loss_and_gradients(network, x, codes, targets):
             x,
             codes,
             dropout=tf.constant(0.2),
-            seeds=tf.constant(range(network.members), tf.uint32),
+            seeds=tf.constant(range(network.config.members), tf.uint32),
             step=tf.constant(3),
         )
         loss = tf.reduce_sum(network.losses_of_rows(targets, outputs, 0.1))
@@ -108,10 +103,10 @@ def assert_same_bits(ours, theirs):
 
 
 def test_the_choices_are_complete():
-    parameters = inspect.signature(TabularNetwork).parameters
+    fields = {field.name for field in dataclasses.fields(TabularConfig)}
     named = {name for choice in CHOICES for name in choice}
     widths = {"n_out", "members", "n_frequencies", "embedding_units", "bins", "code_units"}
-    assert named | widths | {"name"} == set(parameters)
+    assert named | widths == fields
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=IDS)
@@ -140,10 +135,10 @@ def test_graph_is_eager_exactly_and_xla_within_1e_5(choice):
     x, codes, _ = rows_of_members(network)
     rows = x[0], codes[0]
     eager = network.call(rows)
-    assert eager.shape == (ROWS, network.n_out)
+    assert eager.shape == (ROWS, network.config.n_out)
     graph = tf.function(network.call)(rows)
     # TensorFlow fuses z * sigmoid(z) in graphs only.
-    fused = {"rtol": 0, "atol": 1e-6 if network.activation == "silu" else 0}
+    fused = {"rtol": 0, "atol": 1e-6 if network.config.activation == "silu" else 0}
     np.testing.assert_allclose(graph, eager, **fused)
     xla = tf.function(network.call, jit_compile=True)(rows)
     np.testing.assert_allclose(xla, eager, rtol=1e-5, atol=1e-5)
@@ -153,6 +148,7 @@ def test_graph_is_eager_exactly_and_xla_within_1e_5(choice):
 def test_the_config_makes_the_same_network(choice):
     network = made(**choice)
     again = TabularNetwork.from_config(network.get_config())
+    assert again.config == network.config
     assert again.get_config() == network.get_config()
     assert [(v.name, v.shape) for v in again.variables] == [
         (v.name, v.shape) for v in network.variables
@@ -160,6 +156,13 @@ def test_the_config_makes_the_same_network(choice):
     again.set_weights(network.get_weights())
     x, codes, _ = rows_of_members(network)
     np.testing.assert_array_equal(again((x[0], codes[0])), network((x[0], codes[0])))
+
+
+def test_the_config_of_an_older_version_makes_the_same_network():
+    config = made(parametric_activation=False).get_config()
+    config["sharing"] = config.pop("weight_sharing")
+    config["curved"] = config.pop("parametric_activation")
+    assert not TabularNetwork.from_config(config).config.parametric_activation
 
 
 # --- initial weights --------------------------------------------------------------
@@ -353,13 +356,13 @@ def test_one_member_can_be_trained_as_a_keras_model(fit):
 
 def test_a_network_names_what_is_wrong():
     with pytest.raises(InputError) as caught:
-        TabularNetwork(3, 2, 2, task="binary")
+        TabularConfig(3, 2, 2, task="binary")
     assert str(caught.value) == "n_in must be a whole number of at least 3; got 2"
     with pytest.raises(InputError) as caught:
-        TabularNetwork(1, 2, 2, task="binary", hidden_units=(8, 0))
+        TabularConfig(1, 2, 2, task="binary", hidden_units=(8, 0))
     assert str(caught.value) == "hidden_units must be a whole number of at least 1; got 0"
     with pytest.raises(InputError) as caught:
-        TabularNetwork(1, 2, 2, task="binary", embedding="periodical")
+        TabularConfig(1, 2, 2, task="binary", embedding="periodical")
     assert str(caught.value) == (
         "embedding must be one of 'periodic', 'piecewise-linear', 'none';"
         " got 'periodical'; did you mean 'periodic'?"
@@ -369,7 +372,7 @@ def test_a_network_names_what_is_wrong():
 @pytest.mark.parametrize("name", ["task", "weight_sharing", "activation", "embedding"])
 def test_every_choice_is_checked(name):
     with pytest.raises(InputError, match=f"^{name} must be one of .*; got 'other'"):
-        TabularNetwork(1, 2, 2, **{"task": "binary"} | {name: "other"})
+        TabularConfig(1, 2, 2, **{"task": "binary"} | {name: "other"})
 
 
 def test_mish_is_what_its_paper_says():

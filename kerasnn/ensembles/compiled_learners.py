@@ -53,15 +53,15 @@ class LearnerCache:
             local_batches: see `MemberLearner`.
         """
         recipe = task.recipe
-        arguments = task.shape.arguments(recipe, members)
+        config = task.shape.config(recipe, members)
         settings = (recipe.cycles, recipe.label_smoothing, recipe.dropout > 0)
         sharding = type(row_sharding(workers, local_batches=local_batches))
-        key = (repr(arguments), *settings, workers, sharding)
+        key = (config, *settings, workers, sharding)
         with self._lock:
             learner = self._learners.pop(key, None)
         if learner is None:
             learner = MemberLearner(
-                TabularNetwork(**arguments),
+                TabularNetwork(config),
                 cycles=recipe.cycles,
                 label_smoothing=recipe.label_smoothing,
                 has_dropout=recipe.dropout > 0,

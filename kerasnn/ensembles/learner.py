@@ -55,7 +55,7 @@ class MemberLearner:
         self.batches = row_sharding(workers, local_batches=local_batches)
         self.optimizer = MemberAdam(network.trained, cycles)
         self._trained = raw_variables(t.variable for t in network.trained)
-        members = network.members
+        members = network.config.members
         self.dropout = tf.Variable(0.0, trainable=False)
         self.seeds = tf.Variable(tf.zeros([members], tf.uint32), trainable=False)
         self.loss_sum = tf.Variable(tf.zeros([members]), trainable=False)
@@ -155,7 +155,7 @@ class MemberLearner:
 
     def _by_member(self, tensor: tf.Tensor) -> tf.Tensor:
         """Return [members * batch, ...] as [members, batch, ...]."""
-        return tf.reshape(tensor, [self.network.members, -1, *tensor.shape[1:]])
+        return tf.reshape(tensor, [self.network.config.members, -1, *tensor.shape[1:]])
 
 
 def _weighted_sums(losses: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor]:
@@ -167,7 +167,7 @@ def member_weights(network: TabularNetwork, members: slice) -> list[NDArray[Any]
     """Return a copy of these members' part of `network.learned`."""
     return [
         variable.numpy()[members]
-        if variable.shape[:1] == [network.members]
+        if variable.shape[:1] == [network.config.members]
         else variable.numpy()
         for variable in raw_variables(network.learned)
     ]

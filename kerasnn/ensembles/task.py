@@ -13,7 +13,7 @@ from kerasnn.choices import TabularTask
 from kerasnn.ensembles.groups import GroupArrays, GroupSource, MemberGroups
 from kerasnn.ensembles.plan import BatchShape, RowNumbers
 from kerasnn.ensembles.recipe import Recipe
-from kerasnn.models import TabularNetwork
+from kerasnn.models import TabularConfig, TabularNetwork
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 # From "y" of the shards to targets of a step: [rows] labels, or [rows, 1] standardised.
@@ -38,26 +38,22 @@ class NetworkShape:
     task: TabularTask
     cardinalities: tuple[int, ...]
 
-    def arguments(self, recipe: Recipe, members: int) -> dict[str, Any]:
-        """Return the arguments of a `TabularNetwork` of this shape."""
-        return {
-            "n_numeric": self.n_numeric,
-            "n_in": self.n_in,
-            "n_out": self.n_out,
-            "task": self.task,
-            "cardinalities": self.cardinalities,
-            "members": members,
-            "weight_sharing": recipe.weight_sharing,
-            "hidden_units": recipe.hidden_units,
-            "activation": recipe.activation,
-            "parametric_activation": recipe.parametric_activation,
-            "embedding": recipe.embedding,
-            "scaled": recipe.scaled,
-        }
+    def config(self, recipe: Recipe, members: int) -> TabularConfig:
+        """Return the architecture of networks of this shape."""
+        return TabularConfig(
+            **vars(self),
+            members=members,
+            weight_sharing=recipe.weight_sharing,
+            hidden_units=recipe.hidden_units,
+            activation=recipe.activation,
+            parametric_activation=recipe.parametric_activation,
+            embedding=recipe.embedding,
+            scaled=recipe.scaled,
+        )
 
     def network(self, recipe: Recipe) -> TabularNetwork:
         """Return a new network of this shape; its weights are zero."""
-        return TabularNetwork(**self.arguments(recipe, recipe.members))
+        return TabularNetwork(self.config(recipe, recipe.members))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from kerasnn.models.mlp import MLPNetwork
 from kerasnn.models.mlp_model import MLPModel
 from kerasnn.models.sigmoid import SigmoidModel, SigmoidNetwork
 from kerasnn.models.tabular import TabularNetwork
+from kerasnn.models.tabular_config import TabularConfig
 
 __all__ = [
     "CLASSIFICATION",
@@ -20,6 +21,7 @@ __all__ = [
     "MLPNetwork",
     "SigmoidModel",
     "SigmoidNetwork",
+    "TabularConfig",
     "TabularNetwork",
     "check_network",
 ]

@@ -16,8 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
-from kerasnn.errors import InputError, check_choice, check_whole_number
+from kerasnn.errors import InputError
 from kerasnn.layers import (
     dropout_keys,
     member_dense,
@@ -27,6 +26,7 @@ from kerasnn.layers import (
     piecewise_linear_encoding,
 )
 from kerasnn.models.member_draws import MemberDraws, quantile_bins
+from kerasnn.models.tabular_config import TabularConfig
 from kerasnn.models.tabular_heads import member_losses, probabilities
 
 INITIAL_ROWS = 512  # rows to which the initial weights are fitted
@@ -77,71 +77,13 @@ class TabularNetwork(keras.Model):
     called, and rows of its own in `member_outputs`.
 
     Args:
-        n_numeric: columns of x that are numbers, to be embedded.
-        n_in: columns of x.
-        n_out: classes, or values of a regression.
-        task: "binary", "multiclass" or "regression".
-        cardinalities: number of codes of each column of `codes`.
-        members: number of networks.
-        weight_sharing: "separate" weights for each member, or "batch-ensemble": shared
-            kernels of the hidden layers, scaled by each member.
-        hidden_units: units of each hidden layer; () for none.
-        activation: "relu", "selu", "mish", "silu" or "gelu".
-        parametric_activation: whether each unit learns its share of the activation.
-        embedding: "periodic", "piecewise-linear" or "none".
-        n_frequencies: frequencies of each number, for "periodic".
-        embedding_units: units of the embedding of a number.
-        bins: bins of each number, for "piecewise-linear".
-        code_units: units of the embedding of a code.
-        scaled: whether each input of the first layer has a learned scale.
-
-    Raises:
-        InputError: a number is out of range, or a choice is unknown.
+        config: the architecture.
+        name: of the Keras model.
     """
 
-    def __init__(
-        self,
-        n_numeric: int,
-        n_in: int,
-        n_out: int,
-        *,
-        task: TabularTask,
-        cardinalities: Sequence[int] = (),
-        members: int = 1,
-        weight_sharing: WeightSharing = "separate",
-        hidden_units: Sequence[int] = (256, 256, 256),
-        activation: Activation = "selu",
-        parametric_activation: bool = True,
-        embedding: NumericEmbedding = "periodic",
-        n_frequencies: int = 16,
-        embedding_units: int = 3,
-        bins: int = 16,
-        code_units: int = 8,
-        scaled: bool = True,
-        name: str | None = None,
-    ) -> None:
+    def __init__(self, config: TabularConfig, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.n_numeric = check_whole_number("n_numeric", n_numeric, minimum=0)
-        self.n_in = check_whole_number("n_in", n_in, minimum=self.n_numeric)
-        self.n_out = check_whole_number("n_out", n_out, minimum=1)
-        self.members = check_whole_number("members", members, minimum=1)
-        self.cardinalities = tuple(cardinalities)
-        self.hidden_units = tuple(
-            check_whole_number("hidden_units", units, minimum=1) for units in hidden_units
-        )
-        self.task: TabularTask = check_choice("task", task, TabularTask)
-        self.weight_sharing: WeightSharing = check_choice(
-            "weight_sharing", weight_sharing, WeightSharing
-        )
-        self.activation: Activation = check_choice("activation", activation, Activation)
-        self.parametric_activation = parametric_activation
-        check_choice("embedding", embedding, NumericEmbedding)
-        self.embedding: NumericEmbedding = embedding if n_numeric else "none"
-        self.n_frequencies = n_frequencies
-        self.embedding_units = embedding_units
-        self.bins = bins
-        self.code_units = code_units
-        self.scaled = scaled
+        self.config = config
         self.trained: list[Trained] = []
         self._make_variables()
         self.built = True  # all Variables exist; no input is needed to create them
@@ -149,41 +91,44 @@ class TabularNetwork(keras.Model):
     # ------------------------------------------------------------------ Variables
 
     def _make_variables(self) -> None:
-        members, n = self.members, self.n_numeric
-        if self.embedding == "periodic":
-            waves = (members, n, self.n_frequencies)
+        config = self.config
+        members, n = config.members, config.n_numeric
+        if config.embedding == "periodic":
+            waves = (members, n, config.n_frequencies)
             self.frequencies = self._trained("frequencies", waves, SLOW)
             self.phases = self._trained("phases", waves, SLOW, decays=False)
-            units = self.embedding_units
+            units = config.embedding_units
             self.wave_kernel = self._trained("wave_kernel", (*waves, units), SLOW)
             self.wave_bias = self._trained(
                 "wave_bias", (members, n, units), SLOW, decays=False
             )
-        if self.embedding == "piecewise-linear":
-            self.bin_starts = self._kept("bin_starts", (members, n, self.bins))
-            self.bin_slopes = self._kept("bin_slopes", (members, n, self.bins))
+        if config.embedding == "piecewise-linear":
+            self.bin_starts = self._kept("bin_starts", (members, n, config.bins))
+            self.bin_slopes = self._kept("bin_slopes", (members, n, config.bins))
         self.code_tables = [
-            self._trained(f"code_table_{i}", (members, cardinality, self.code_units), SLOW)
-            for i, cardinality in enumerate(self.cardinalities)
+            self._trained(
+                f"code_table_{i}", (members, cardinality, config.code_units), SLOW
+            )
+            for i, cardinality in enumerate(config.cardinalities)
         ]
-        if self.scaled:
-            self.scale = self._trained("scale", (members, 1, self.n_embedded), FAST)
-        widths = (self.n_embedded, *self.hidden_units, self.n_logits)
+        if config.scaled:
+            self.scale = self._trained("scale", (members, 1, config.n_embedded), FAST)
         self.blocks = [
-            self._block(i, n_in, n_out, hidden=i < len(self.hidden_units))
-            for i, (n_in, n_out) in enumerate(itertools.pairwise(widths))
+            self._block(i, n_in, n_out, hidden=i < len(config.hidden_units))
+            for i, (n_in, n_out) in enumerate(itertools.pairwise(config.layer_sizes))
         ]
         # Fitted after training, for the answers.
-        if self.task == "regression":
+        if config.task == "regression":
             for name in ("target_mean", "target_scale", "target_low", "target_high"):
-                setattr(self, name, self._kept(name, (self.n_out,)))
+                setattr(self, name, self._kept(name, (config.n_out,)))
         else:
             self.inverse_temperature = self._kept("sharpness", ())
             self.inverse_temperature.assign(1.0)
 
     def _block(self, i: int, n_in: int, n_out: int, *, hidden: bool) -> Block:
-        members = self.members
-        shared = hidden and self.weight_sharing == "batch-ensemble"
+        config = self.config
+        members = config.members
+        shared = hidden and config.weight_sharing == "batch-ensemble"
         kernel = (n_in, n_out) if shared else (members, n_in, n_out)
 
         def scales(name: str, units: int) -> keras.Variable | None:
@@ -197,7 +142,7 @@ class TabularNetwork(keras.Model):
             activation_weight=self._trained(
                 f"curvature_{i}", (members, 1, n_out), SLOW, decays=False
             )
-            if hidden and self.parametric_activation
+            if hidden and config.parametric_activation
             else None,
             scale_in=scales("scale_in", n_in),
             scale_out=scales("scale_out", n_out),
@@ -218,26 +163,10 @@ class TabularNetwork(keras.Model):
         """The Variables that training sets: trained ones, and bins fitted to the rows."""
         bins = (
             [self.bin_starts, self.bin_slopes]
-            if self.embedding == "piecewise-linear"
+            if self.config.embedding == "piecewise-linear"
             else []
         )
         return [*(trained.variable for trained in self.trained), *bins]
-
-    @property
-    def n_embedded(self) -> int:
-        """Number of inputs of the first layer."""
-        per_number = {
-            "periodic": 1 + self.embedding_units,
-            "piecewise-linear": 1 + self.bins,
-            "none": 1,
-        }[self.embedding]
-        codes = len(self.cardinalities) * self.code_units
-        return self.n_numeric * (per_number - 1) + self.n_in + codes
-
-    @property
-    def n_logits(self) -> int:
-        """Number of outputs of the head: one for two classes."""
-        return 1 if self.task == "binary" else self.n_out
 
     # ------------------------------------------------------------------ forward
 
@@ -274,9 +203,9 @@ class TabularNetwork(keras.Model):
 
     def _embedded(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
         """Return the inputs of the first layer, [members, batch, n_embedded]."""
-        numbers = x[..., : self.n_numeric]
+        numbers = x[..., : self.config.n_numeric]
         parts = [x]
-        if self.embedding == "periodic":
+        if self.config.embedding == "periodic":
             parts.append(
                 periodic_embedding(
                     numbers,
@@ -286,7 +215,7 @@ class TabularNetwork(keras.Model):
                     self.wave_bias,
                 )
             )
-        elif self.embedding == "piecewise-linear":
+        elif self.config.embedding == "piecewise-linear":
             parts.append(
                 piecewise_linear_encoding(numbers, self.bin_starts, self.bin_slopes)
             )
@@ -294,7 +223,8 @@ class TabularNetwork(keras.Model):
             member_lookup(codes[..., i], table) for i, table in enumerate(self.code_tables)
         ]
         z = tf.concat(parts, axis=-1) if len(parts) > 1 else x
-        return z * self.scale if self.scaled and self.weight_sharing != "separate" else z
+        in_kernel = self.config.scales_first_kernel
+        return z * self.scale if self.config.scaled and not in_kernel else z
 
     def _kernel(self, block: Block) -> tf.Tensor:
         """Return the kernel of a layer; the first layer's includes the scale of its inputs.
@@ -303,7 +233,7 @@ class TabularNetwork(keras.Model):
         of rows: a step of a small network takes a fifth less. With a shared kernel the
         inputs are scaled instead.
         """
-        if self.scaled and self.weight_sharing == "separate" and block is self.blocks[0]:
+        if self.config.scales_first_kernel and block is self.blocks[0]:
             return tf.transpose(self.scale, [0, 2, 1]) * block.kernel
         return block.kernel
 
@@ -313,7 +243,7 @@ class TabularNetwork(keras.Model):
         z = member_dense(z, self._kernel(block), block.bias)
         if block.scale_out is not None:
             z = z * block.scale_out
-        activated = ACTIVATIONS[self.activation](z)
+        activated = ACTIVATIONS[self.config.activation](z)
         return (
             activated
             if block.activation_weight is None
@@ -322,8 +252,8 @@ class TabularNetwork(keras.Model):
 
     def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return probabilities [members, batch, n_out], or values in the target's units."""
-        if self.task != "regression":
-            return probabilities(self.task, outputs * self.inverse_temperature)
+        if self.config.task != "regression":
+            return probabilities(self.config.task, outputs * self.inverse_temperature)
         values = outputs * self.target_scale + self.target_mean
         return tf.clip_by_value(values, self.target_low, self.target_high)
 
@@ -341,7 +271,7 @@ class TabularNetwork(keras.Model):
         return tf.reduce_mean(self.member_answers(self.member_outputs(x, codes)), axis=0)
 
     def _for_each_member(self, rows: tf.Tensor) -> tf.Tensor:
-        shape = [self.members, tf.shape(rows)[0], rows.shape[1]]
+        shape = [self.config.members, tf.shape(rows)[0], rows.shape[1]]
         return tf.broadcast_to(rows[tf.newaxis], shape)
 
     def losses_of_rows(
@@ -354,7 +284,7 @@ class TabularNetwork(keras.Model):
             outputs: [members, batch, n_logits].
             label_smoothing: share of a label that is spread over the classes.
         """
-        return member_losses(self.task, targets, outputs, label_smoothing)
+        return member_losses(self.config.task, targets, outputs, label_smoothing)
 
     # ------------------------------------------------------------------ initial weights
 
@@ -373,9 +303,10 @@ class TabularNetwork(keras.Model):
 
         Source: Holzmueller et al., Better by Default (2024), appendix A.
         """
-        if len(seeds) != self.members or len(x) != self.members:
+        members = self.config.members
+        if len(seeds) != members or len(x) != members:
             raise InputError(
-                f"initialize takes a seed and rows for each of {self.members} members;"
+                f"initialize takes a seed and rows for each of {members} members;"
                 f" got {len(seeds)} seeds and rows for {len(x)}"
             )
         draw = MemberDraws(seeds)
@@ -387,21 +318,22 @@ class TabularNetwork(keras.Model):
                 z = self._hidden(block, z)
 
     def _initialize_embeddings(self, draw: MemberDraws, x: NDArray[np.float32]) -> None:
-        if self.embedding == "periodic":
-            spread = 1 / math.sqrt(self.n_frequencies)
+        config = self.config
+        if config.embedding == "periodic":
+            spread = 1 / math.sqrt(config.n_frequencies)
             draw.normal(self.frequencies, FREQUENCY_SPREAD)
             draw.uniform(self.phases, math.pi)
             draw.uniform(self.wave_kernel, spread)
             draw.uniform(self.wave_bias, spread)
-        elif self.embedding == "piecewise-linear":
-            starts, slopes = quantile_bins(x[..., : self.n_numeric], self.bins)
+        elif config.embedding == "piecewise-linear":
+            starts, slopes = quantile_bins(x[..., : config.n_numeric], config.bins)
             self.bin_starts.assign(starts)
             self.bin_slopes.assign(slopes)
         for table in self.code_tables:
             draw.normal(table, 1.0)
             # Code 0 means unknown and is never trained.
             table.assign(tf.concat([tf.zeros_like(table[:, :1]), table[:, 1:]], axis=1))
-        if self.scaled:
+        if config.scaled:
             self.scale.assign(tf.ones_like(self.scale))
 
     def _initialize_block(self, block: Block, draw: MemberDraws, z: tf.Tensor) -> None:
@@ -427,27 +359,15 @@ class TabularNetwork(keras.Model):
         block.bias.assign(-places[:, np.newaxis])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this network again, without its weights."""
-        names = (
-            *(
-                "n_numeric",
-                "n_in",
-                "n_out",
-                "task",
-                "cardinalities",
-                "members",
-                "weight_sharing",
-            ),
-            *(
-                "hidden_units",
-                "activation",
-                "parametric_activation",
-                "embedding",
-                "n_frequencies",
-            ),
-            *("embedding_units", "bins", "code_units", "scaled", "name"),
-        )
-        return {name: getattr(self, name) for name in names}
+        """Return the config and the name, without the weights."""
+        return {**self.config.to_dict(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TabularNetwork":
+        """Make a network from the result of `get_config`; its weights are zero."""
+        values = dict(config)
+        name = values.pop("name", None)
+        return cls(TabularConfig.from_dict(values), name=name)
 
 
 def _mish(z: tf.Tensor) -> tf.Tensor:
