@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
+# TensorFlow Serving's, shared by the export and the server.
+WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+DEFAULT_SIGNATURE = "serving_default"
 FORMAT = 1
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
 

@@ -379,7 +379,7 @@ def test_a_step_that_returns_more_than_metrics_raises(strategy):
         model = Telling()
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert refused(model, jobs.ROWS, jobs.LABELS) == (
-        "on several workers a step can tell metrics only; ['mine'] of Telling must be a"
+        "on several workers a step can return metrics only; ['mine'] of Telling must be a"
         " keras.metrics.Mean or the like"
     )
 

@@ -13,7 +13,7 @@ from kerasnn import InputError, NonFiniteLossError, Trainer, export, fit, models
 from kerasnn.choices import Batching, Driver, OptimizerName
 from kerasnn.training import GradientDescent, make_optimizer, train_step
 from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.plan import sequential_plan
+from kerasnn.training.feeds.plan import sequential_plan
 
 DRIVERS = get_args(Driver)
 

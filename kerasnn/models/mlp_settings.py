@@ -11,7 +11,7 @@ from kerasnn.errors import InputError, check_whole_number
 from kerasnn.layers import initial_weights
 from kerasnn.models.heads import Head
 
-Activation = Callable[[tf.Tensor], tf.Tensor]
+ActivationFunction = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Defaults(NamedTuple):
@@ -41,8 +41,8 @@ class MLPSettings:
         dtype: "float32" or "float64".
     """
 
-    activation: ClassVar[Activation]
-    output_activation: ClassVar[Activation]
+    activation: ClassVar[ActivationFunction]
+    output_activation: ClassVar[ActivationFunction]
     head: ClassVar[Head]
     defaults: ClassVar[Defaults | None] = None
     dtype: str

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import kerasnn
 from kerasnn.errors import ExportError, InputError
-from kerasnn.manifest import DESCRIBED, MANIFEST
+from kerasnn.manifest import DEFAULT_SIGNATURE, DESCRIBED, MANIFEST
 from kerasnn.saving.examples import (
     INPUTS,
     METHOD_NAMES,
@@ -22,7 +22,7 @@ from kerasnn.saving.examples import (
     expected_of_examples,
 )
 from kerasnn.saving.session import quiet_logger, session_model
-from kerasnn.saving.warm_up import DEFAULT_SIGNATURE, recorded, write_warm_up
+from kerasnn.saving.warm_up import recorded, write_warm_up
 
 
 def check_contents(

@@ -11,10 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn.manifest import WARM_UP_FILE
 from kerasnn.saving.examples import CLASSIFY, INPUTS, REGRESS
-
-WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-DEFAULT_SIGNATURE = "serving_default"
 
 Arrays = Mapping[str, NDArray[Any]]
 

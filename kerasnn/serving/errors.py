@@ -1,6 +1,7 @@
 """How a request can end: the codes that TensorFlow, gRPC and REST share."""
 
 import enum
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -91,3 +92,8 @@ def as_serving_error(error: BaseException) -> ServingError:
 def name_set(items: Any) -> str:
     """Names as TensorFlow Serving lists them: {a,b}."""
     return "{" + ",".join(sorted(items)) + "}"
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """Return a shape as TensorFlow prints it: [2,3]."""
+    return "[" + ",".join(map(str, shape)) + "]"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kerasnn.datasets import as_table
 from kerasnn.errors import InputError, ServerError
+from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.client.connection import RestClient
 from kerasnn.serving.client.input_mapping import (
     InputMapping,
@@ -19,7 +20,7 @@ from kerasnn.serving.client.input_mapping import (
     mapping_from_signature,
 )
 from kerasnn.serving.client.outputs import read_outputs
-from kerasnn.serving.client.signature import DEFAULT, RemoteSignature, parse_signatures
+from kerasnn.serving.client.signature import RemoteSignature, parse_signatures
 
 _NAME = re.compile(r"([^/:]+)(?:/(?:versions/)?([0-9]+)|/labels/([^/:]+))?")
 
@@ -129,12 +130,12 @@ class RemoteModel:
             raise InputError(f"{error}{self._hint()}") from None
 
     def _default(self) -> RemoteSignature:
-        if DEFAULT not in self._signatures:
+        if DEFAULT_SIGNATURE not in self._signatures:
             raise InputError(
-                f"the model {self.name!r} has no signature {DEFAULT!r}; it has"
+                f"the model {self.name!r} has no signature {DEFAULT_SIGNATURE!r}; it has"
                 f" {', '.join(sorted(self._signatures)) or 'none'}"
             )
-        return self._signatures[DEFAULT]
+        return self._signatures[DEFAULT_SIGNATURE]
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
         """What `kerasnn serve` tells for its page; None from other servers."""

@@ -6,8 +6,6 @@ from typing import Any
 
 from kerasnn.errors import ServerError
 
-DEFAULT = "serving_default"
-
 
 @dataclass(frozen=True)
 class RemoteTensor:

@@ -10,9 +10,9 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import tensorflow as tf
 
+from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import Code, ServingError, as_serving_error, invalid
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE
 from kerasnn.serving.service import Service
 
 _log = logging.getLogger("kerasnn.serving")
@@ -52,12 +52,15 @@ async def answer(
     try:
         response = await function(service, request, _deadline(service, context))
     except asyncio.CancelledError:
-        _observe(service, api, spec.name, Code.CANCELLED, start)
+        service.observe_request(
+            spec.name, api, "GRPC", Code.CANCELLED, perf_counter() - start
+        )
         raise
     except Exception as error:
         failure = _failure(api, error)
     # Before the client is told, so that whoever reads the metrics then finds the call.
-    _observe(service, api, spec.name, failure.code if failure else Code.OK, start)
+    code = failure.code if failure else Code.OK
+    service.observe_request(spec.name, api, "GRPC", code, perf_counter() - start)
     if failure:
         await _abort(context, failure)
     return response
@@ -118,15 +121,3 @@ async def _abort(context: Context, failure: ServingError) -> NoReturn:
     message = message.encode("utf-8", "replace").decode()
     await context.abort(_STATUS_CODES[failure.code], message)
     raise AssertionError  # abort always raises
-
-
-def _observe(service: Service, api: str, name: str, code: Code, start: float) -> None:
-    # The metrics must not grow by whatever names clients ask for.
-    known = code is Code.OK or name in service.models.names()
-    service.metrics.observe_request(
-        model=name if known else "",
-        api=api,
-        entrypoint="GRPC",
-        status=code,
-        seconds=perf_counter() - start,
-    )

@@ -19,9 +19,7 @@ async def get_model_metadata(
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = version.name
         response.model_spec.version.value = version.number
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for key, definition in version.graph.signature_defs.items():
-            signatures.signature_def[key].CopyFrom(definition)
+        signatures = version.graph.signature_def_map()
     response.metadata[SIGNATURE_DEF].Pack(signatures)
     return response
 

@@ -6,10 +6,11 @@ from typing import Any
 from numpy.typing import NDArray
 from tensorflow_serving.apis import predict_pb2
 
+from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import Code, ServingError, invalid, name_set
 from kerasnn.serving.grpc.calls import Message, model_spec, use_model, write_model_spec
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+from kerasnn.serving.saved_model.signatures import Signature
 from kerasnn.serving.saved_model.tensors import array_from_proto, dtype_name, write_proto
 from kerasnn.serving.service import Service
 

@@ -23,7 +23,7 @@ class GrpcServer:
         service: answers.
         where: host and port; the port is not 0.
         tls: None: without.
-        access_log: told of every call, if given.
+        access_log: logs every call, if given.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from kerasnn.serving.saved_model.signatures import NamedArrays
 
 
 class Request:
-    """What one client asked.
+    """One client's request.
 
     Attributes:
         inputs: by alias.
@@ -27,13 +27,13 @@ class Request:
 
     @cached_property
     def rows(self) -> int:
-        """The first size that all inputs share; 0 if they share none, or have no rows."""
+        """The first size of all inputs; 0 if they differ, or have no rows."""
         sizes = {array.shape[0] if array.ndim else 0 for array in self.inputs.values()}
         return sizes.pop() if len(sizes) == 1 else 0
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What must be equal for rows to be joined: names, types and inner shapes."""
+        """Names, types and inner shapes; requests are joined only if these are equal."""
         return tuple(
             (alias, array.dtype.num, array.shape[1:])
             for alias, array in self.inputs.items()
@@ -41,17 +41,17 @@ class Request:
 
 
 class Batch:
-    """Requests that were taken together."""
+    """Requests that are computed together."""
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = requests
         self.rows = sum(request.rows for request in requests)
 
     def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
-        """The answer to each request, or the error that is its own.
+        """Return the answer or the error of each request.
 
-        An error in a joined call may be the fault of one request's rows, and a model may
-        not give a row for each row: then each is computed by itself.
+        If a joined call fails, or the model does not return a row for each row, each
+        request is computed alone: the fault may be in one request's rows.
         """
         if len(self.requests) == 1:
             return [run(self.requests[0].inputs)]
@@ -82,18 +82,18 @@ class Batch:
 
 
 class BatchQueue:
-    """Requests that can be computed together, and what is being computed of them.
+    """A queue of requests that can be joined, and its running calls.
 
     Attributes:
         version: whose graph answers.
         run: the call, from the inputs to the outputs.
         max_rows: of one call.
-        key: what they have in common; None: a group for a single request.
-        pace: how long such calls take; None if nobody can know.
+        key: what the requests have in common; None: a queue for a single request.
+        latency: of such calls; None if it cannot be predicted.
         waiting: in the order in which they came.
-        running: calls that have begun.
-        offered: whether what waits is to be computed as soon as a thread is free.
-        timer: until which more may come.
+        running: number of calls that have begun.
+        offered: whether the queue waits for a free thread.
+        timer: until it ends, more requests may join.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class BatchQueue:
         self.timer: asyncio.TimerHandle | None = None
 
     def add(self, request: Request) -> None:
-        """Let a request wait."""
+        """Append a request."""
         self.waiting[request] = None
         self.waiting_rows += request.rows
 
     def discard(self, request: Request) -> bool:
-        """Take a request out; False if it does not wait any more."""
+        """Remove a request; return False if it no longer waits."""
         if request not in self.waiting:
             return False
         del self.waiting[request]
@@ -130,7 +130,7 @@ class BatchQueue:
         return True
 
     def take(self) -> Batch:
-        """The next batch: the first that waits, and as many more as have room with it."""
+        """Remove and return a batch: the first request, and more up to `max_rows`."""
         taken: list[Request] = []
         rows = 0
         for request in self.waiting:

@@ -1,12 +1,12 @@
-"""How long the calls of a graph take: which of them the event loop may make itself.
+"""Latency of graph calls, which decides whether the event loop makes a call itself.
 
-Handing a call to a thread costs more than a small network's call, so where one client
-asks at a time, calls that are known to be quick are made where the request is: 1.4 times
-the requests. Known means seen: so many rows of that shape, of the same signature, in a
-thread. What took too long too often is not known any more.
+Handing a call to a thread costs more than a small network's call. With one client at a
+time, calls that are known to be fast are therefore made in the event loop: 1.4 times the
+requests. A call is known after a thread has computed as many rows of the same shape and
+signature. Calls that were slow too often go back to the threads.
 
-Where several clients ask at a time, a thread's call lets requests gather meanwhile, which
-are then computed together: with 8 clients that is 1.15 times the requests.
+With several clients, requests gather while a thread computes and are then joined: with 8
+clients that is 1.15 times the requests.
 """
 
 from collections import OrderedDict
@@ -14,18 +14,18 @@ from collections.abc import Hashable
 
 FAST_SECONDS = 300e-6
 SLOW_SECONDS = 20e-3
-MAX_SLOW_CALLS = 3  # by then it was not another program on the machine
-MIN_SINGLE_CALLS = 16  # requests, one after the other: then there is one client
+MAX_SLOW_CALLS = 3  # more than another program on the machine explains
+MIN_SINGLE_CALLS = 16  # calls for one request each: then there is one client
 MAX_TRACKED_CALLS = 1000
 
 
 class CallLatency:
-    """What was seen of one kind of call.
+    """Observed latency of one kind of call.
 
     Attributes:
-        quick_rows: with so many rows a call was quick.
-        slow: calls that took long, of those that were thought quick.
-        alone: how many of the last calls were for one request.
+        fast_rows: the largest number of rows of a fast call.
+        slow: number of slow calls that were expected to be fast.
+        alone: number of last calls in a row that were for one request.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class CallLatency:
         self.slow = 0
 
     def is_fast(self, rows: int) -> bool:
-        """Whether a call for one request with so many rows is known to be quick."""
+        """Return whether a call for one request with this number of rows is fast."""
         return (
             0 < rows <= self.fast_rows
             and self.slow < MAX_SLOW_CALLS
@@ -42,7 +42,7 @@ class CallLatency:
         )
 
     def observe(self, rows: int, seconds: float, *, requests: int = 1) -> None:
-        """A call with so many rows, for so many requests, took so long."""
+        """Record the latency of a call."""
         self.alone = self.alone + 1 if requests == 1 else 0
         if seconds <= FAST_SECONDS:
             self.fast_rows = max(self.fast_rows, rows)
@@ -51,13 +51,13 @@ class CallLatency:
 
 
 class CallLatencies:
-    """The paces of the kinds of calls that were seen last."""
+    """Latencies of the most recent kinds of calls."""
 
     def __init__(self) -> None:
         self._latencies: OrderedDict[Hashable, CallLatency] = OrderedDict()
 
     def of(self, kind: Hashable) -> CallLatency:
-        """The pace of a kind of call; a new one if it was not seen."""
+        """Return the latency of a kind of call; a new one if the kind is new."""
         latency = self._latencies.get(kind)
         if latency is None:
             latency = self._latencies[kind] = CallLatency()

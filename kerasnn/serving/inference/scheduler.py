@@ -1,13 +1,11 @@
-"""Running graphs for the requests of an event loop: in threads, and together.
+"""Graph calls for the requests of an event loop: in threads, and joined.
 
-Requests that wait at the same time for the same outputs of the same signature, with rows
-of the same shapes, are computed in one call, so that many clients do not cost many calls.
-Nobody waits for company by default: a request that comes alone is computed alone. Where
-requests come one at a time, calls that are known to take less than handing them to a
-thread are made in the event loop (`pace`).
+Waiting requests for the same outputs of the same signature, with rows of the same shapes,
+are joined into one call. By default a request does not wait for others: a single request
+is computed at once. If requests come one at a time, fast calls are made in the event loop
+(`latency`).
 
-Owns the bound on how many requests wait, and how long each may. What the arrays mean is
-left to REST and gRPC.
+Bounds how many requests wait, and how long. REST and gRPC read and write the arrays.
 """
 
 import asyncio
@@ -34,12 +32,12 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class BatchingOptions:
-    """How requests are computed together.
+    """Limits of joined calls.
 
     Attributes:
-        rows: the most in one call; a single request may have more, and then runs alone.
-        wait_microseconds: how long a request waits for others; 0: only for those that
-            came in the same turn of the event loop, or while the graph was busy.
+        rows: maximum of one joined call; a single request may have more.
+        wait_microseconds: how long a request waits for others; 0: it is joined only with
+            requests of the same turn of the event loop, or while the graph was busy.
     """
 
     rows: int = 1000
@@ -47,15 +45,15 @@ class BatchingOptions:
 
 
 class Scheduler:
-    """The threads that run graphs, and who waits for them.
+    """The threads that run graphs, and the queues in front of them.
 
-    Belongs to one event loop: all but the graphs' calls happens in it.
+    It belongs to one event loop; only the graph calls run in other threads.
 
     Args:
         threads: graph calls at the same time.
         batching: None: every request is computed by itself.
-        waiting: the most requests that wait or are computed; more are turned away.
-        metrics: told of every call.
+        waiting: maximum number of requests that wait or run; more are refused.
+        metrics: counts every call.
     """
 
     def __init__(
@@ -78,16 +76,16 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait or are computed now."""
+        """Number of requests that wait or run."""
         return self._count
 
     def start(self) -> None:
-        """Start the threads; called in the running event loop."""
+        """Start the threads; must be called in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._workers.start()
 
     async def stop(self) -> None:
-        """End the threads, each after the call that it is in."""
+        """End each thread after its current call."""
         await self._loop.run_in_executor(None, self._workers.stop)
 
     async def run(
@@ -102,7 +100,7 @@ class Scheduler:
         """The outputs of a signature.
 
         Args:
-            version: is held until the graph has answered, even if nobody waits any more.
+            version: is held until the graph has answered, even if the client is gone.
             signature: of that version.
             inputs: every input of the signature by alias.
             outputs: aliases; all by default.
@@ -121,7 +119,7 @@ class Scheduler:
     async def run_blocking(
         self, version: ModelVersion, function: Callable[[], _Result], *, deadline: float
     ) -> _Result:
-        """What a function returns that runs a graph itself, in one of the threads.
+        """Run a function that calls a graph in one of the threads, and return its result.
 
         Raises:
             ServingError: as `run`.
@@ -147,7 +145,7 @@ class Scheduler:
         outputs: tuple[str, ...],
         request: Request,
     ) -> BatchQueue:
-        """Where the request waits: with those it can be computed with, or alone."""
+        """Return the queue of a request."""
 
         def run(inputs: NamedArrays) -> dict[str, NDArray[Any]]:
             return version.graph.run(signature, inputs, outputs)
@@ -168,9 +166,9 @@ class Scheduler:
     def _latency(
         self, version: ModelVersion, key: Hashable, request: Request
     ) -> CallLatency | None:
-        """How long such calls take; None if that cannot be known.
+        """Return the latency of such calls; None if it depends on the values.
 
-        A loop may run longer with other numbers, an operation on text with longer ones.
+        Loops may run longer with other numbers, operations on text with longer texts.
         """
         numeric = all(array.dtype != object for array in request.inputs.values())
         return self._latencies.of(key) if numeric and version.graph.is_steady else None
@@ -189,7 +187,7 @@ class Scheduler:
             timer.cancel()
 
     def _schedule(self, queue: BatchQueue) -> None:
-        """See to it that what waits in a group gets a thread."""
+        """Offer a queue to the threads: at once, after the wait, or after this turn."""
         wait = self._batching.wait_microseconds if self._batching else 0
         if queue.offered:
             return
@@ -211,7 +209,7 @@ class Scheduler:
         self._fill()
 
     def _fill(self) -> None:
-        """Let the groups have their calls in turn; only now it is decided who joins."""
+        """Run the ready queues in turn; only now are their requests joined."""
         for _ in range(len(self._ready)):
             queue = self._ready.popleft()
             if queue.waiting and self._runs_here(queue):
@@ -225,7 +223,7 @@ class Scheduler:
                 self._drop_if_idle(queue)
 
     def _runs_here(self, queue: BatchQueue) -> bool:
-        """Whether a group is one request, whose call is known to be quick."""
+        """Return whether the queue holds one request whose call is known to be fast."""
         if queue.latency is None or len(queue.waiting) > 1:
             return False
         return queue.latency.is_fast(queue.waiting_rows)
@@ -243,12 +241,12 @@ class Scheduler:
         self._workers.put(partial(self._compute, queue, batch))
 
     def _compute(self, queue: BatchQueue, batch: Batch) -> None:
-        """In a thread: the call, and back to the event loop with what came of it."""
+        """Compute a batch in a thread, and pass the results to the event loop."""
         results, seconds = self._results(queue, batch)
         self._loop.call_soon_threadsafe(self._finish, queue, batch, results, seconds)
 
     def _results(self, queue: BatchQueue, batch: Batch) -> tuple[Sequence[Any], float]:
-        """What the call gave to each request, and how long it took, in seconds."""
+        """Return the result or error of each request, and the seconds of the call."""
         start = perf_counter()
         try:
             results = batch.results(queue.run)
@@ -267,7 +265,7 @@ class Scheduler:
     def _finish(
         self, queue: BatchQueue, batch: Batch, results: Sequence[Any], seconds: float
     ) -> None:
-        """A thread is free again."""
+        """Handle the results of a thread, which is free again."""
         queue.running -= 1
         self._running -= 1
         queue.version.release()
@@ -278,7 +276,7 @@ class Scheduler:
     def _settle(
         self, queue: BatchQueue, batch: Batch, results: Sequence[Any], seconds: float
     ) -> None:
-        """Give each request what came of it."""
+        """Set the result or error of each request."""
         if queue.latency is not None:
             queue.latency.observe(batch.rows, seconds, requests=len(batch.requests))
         self._count -= len(batch.requests)
@@ -304,6 +302,6 @@ class Scheduler:
             )
 
     def _give_up(self, request: Request, queue: BatchQueue) -> None:
-        """Take a request out of those that wait; one that is computed ends by itself."""
+        """Remove a waiting request; a running one ends by itself."""
         if queue.discard(request):
             self._count -= 1

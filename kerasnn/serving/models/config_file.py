@@ -1,4 +1,4 @@
-"""A file that names the models, read again at each look."""
+"""A file that lists the models, read again at each refresh."""
 
 import logging
 from pathlib import Path
@@ -10,16 +10,15 @@ _log = logging.getLogger("kerasnn.serving")
 
 
 class ConfigFile:
-    """The models that a ModelServerConfig file names, as it is now.
+    """The models that a ModelServerConfig file lists.
 
-    A file that is damaged while the server runs is told once, and what was read before
-    stays.
+    If the file is damaged while the server runs, that is logged once and the models stay.
 
     Args:
         path: of the file.
 
     Raises:
-        InputError: it cannot be read, or is not that.
+        InputError: it cannot be read, or is no ModelServerConfig.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +27,7 @@ class ConfigFile:
         self._complaint = ""
 
     def __call__(self) -> Sources:
-        """The models, read anew if the file has changed."""
+        """Return the models; reads the file again if it has changed."""
         try:
             self._text, self._sources = self._read(self._text)
             self._complaint = ""

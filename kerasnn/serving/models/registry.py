@@ -113,11 +113,15 @@ class ModelRegistry:
     @property
     def ready(self) -> bool:
         """Whether every model was looked at, and has a version that answers or failed."""
+        return self._looked and not self.not_ready()
+
+    def not_ready(self) -> list[str]:
+        """Names of the models of which no version is available or has failed, sorted."""
         with self._lock:
-            return self._looked and all(
-                versions.settled
-                for versions in self._models.values()
-                if versions.source is not None
+            return sorted(
+                name
+                for name, versions in self._models.items()
+                if versions.source is not None and not versions.settled
             )
 
     # --- life -----------------------------------------------------------------------

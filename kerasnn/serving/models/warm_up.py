@@ -13,17 +13,16 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn.manifest import WARM_UP_FILE
 from kerasnn.serving.errors import Code, ServingError, invalid, name_set
 from kerasnn.serving.saved_model.examples import EXAMPLES_INPUT, serialized_examples
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import (
-    DEFAULT_SIGNATURE,
     INIT_SIGNATURE,
-    Signature,
+    find_signature,
 )
 from kerasnn.serving.saved_model.tensors import array_from_proto
 
-WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
 _MAX_ROWS = 1_000_000  # of one request
 
@@ -91,7 +90,7 @@ def _play(graph: Graph, log: Any) -> None:
 
 
 def _play_predict(graph: Graph, request: Any) -> None:
-    signature = _signature(graph, request.model_spec)
+    signature = find_signature(graph.signatures, request.model_spec.signature_name)
     inputs = {
         alias: array_from_proto(alias, tensor, max_rows=_MAX_ROWS)
         for alias, tensor in request.inputs.items()
@@ -109,7 +108,7 @@ def _play_examples(graph: Graph, specs: Sequence[Any], given: Any) -> None:
     examples = serialized_examples(given)
     feeds, fetches = {}, set()
     for spec in specs:
-        signature = _signature(graph, spec)
+        signature = find_signature(graph.signatures, spec.signature_name)
         if EXAMPLES_INPUT not in signature.inputs or len(signature.inputs) > 1:
             raise invalid(
                 f"the signature {signature.key} must have the one input {EXAMPLES_INPUT}"
@@ -118,10 +117,3 @@ def _play_examples(graph: Graph, specs: Sequence[Any], given: Any) -> None:
         feeds[signature.inputs[EXAMPLES_INPUT].tensor] = examples
         fetches |= {info.tensor for info in signature.outputs.values()}
     graph.run_tensors(feeds, sorted(fetches))
-
-
-def _signature(graph: Graph, spec: Any) -> Signature:
-    name = spec.signature_name or DEFAULT_SIGNATURE
-    if name not in graph.signatures:
-        raise invalid(f'Serving signature name: "{name}" not found in signature def')
-    return graph.signatures[name]

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 from google.protobuf import json_format
-from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasnn.serving.errors import (
     HTTP_STATUS,
@@ -32,7 +31,7 @@ from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
 from kerasnn.serving.rest.request_examples import read_examples
 from kerasnn.serving.rest.request_inputs import is_row_form, read_inputs
 from kerasnn.serving.saved_model.examples import find_examples_signature
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+from kerasnn.serving.saved_model.signatures import find_signature
 from kerasnn.serving.service import Service
 
 _log = logging.getLogger("kerasnn.serving")
@@ -161,7 +160,7 @@ class RestApp:
     ) -> bytes:
         service = self._service
         with self._used(route, facts) as version:
-            signature = _signature(version, name or DEFAULT_SIGNATURE)
+            signature = find_signature(version.graph.signatures, name)
             inputs = read_inputs(document, signature, service.limits)
             outputs = await service.inference.run(
                 version, signature, inputs, deadline=deadline
@@ -228,9 +227,7 @@ class RestApp:
 
     def _metadata(self, route: Route, facts: dict[str, Any]) -> bytes:
         with self._used(route, facts) as version:
-            signatures = get_model_metadata_pb2.SignatureDefMap()
-            for key, definition in version.graph.signature_defs.items():
-                signatures.signature_def[key].CopyFrom(definition)
+            signatures = version.graph.signature_def_map()
             number = version.number
         listed = json_format.MessageToDict(
             signatures,
@@ -263,20 +260,6 @@ class RestApp:
         if route is None:
             facts["code"] = code.name
             return
-        known = code is Code.OK or route.model in self._service.models.names()
         facts["model"] = route.model
         facts["code"] = code.name
-        self._service.metrics.observe_request(
-            model=route.model if known else "",
-            api=_APIS[route.what],
-            entrypoint="REST",
-            status=code,
-            seconds=seconds,
-        )
-
-
-def _signature(version: ModelVersion, name: str) -> Signature:
-    signature = version.graph.signatures.get(name)
-    if signature is None:
-        raise invalid(f'Serving signature name: "{name}" not found in signature def')
-    return signature
+        self._service.observe_request(route.model, _APIS[route.what], "REST", code, seconds)

@@ -47,7 +47,7 @@ _COMMA = "Expecting ',' delimiter"
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object that a request's body holds.
 
-    Of a key that comes twice the last value counts.
+    If a key occurs twice, the last value counts.
 
     Raises:
         ServingError: INVALID_ARGUMENT, it holds none.

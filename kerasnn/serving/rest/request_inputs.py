@@ -3,13 +3,13 @@
 Which values belong to which input is decided here; what a value is, in `json_values`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.serving.errors import Code, ServingError, invalid
+from kerasnn.serving.errors import Code, ServingError, invalid, shape_text
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.array import (
     blocks,
@@ -244,8 +244,4 @@ def _check_like(item: Any, info: TensorInfo, limits: Limits, first: Shape | None
     sizes = [int(np.prod(s, dtype=np.int64)) for s in (first, shape)]
     if sizes[0] != sizes[1]:
         raise invalid(f"Expecting tensor size: {sizes[0]} but got: {sizes[1]}")
-    raise invalid(f"Expecting shape {_listed(first)} but got: {_listed(shape)}")
-
-
-def _listed(shape: Iterable[int]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"
+    raise invalid(f"Expecting shape {shape_text(first)} but got: {shape_text(shape)}")

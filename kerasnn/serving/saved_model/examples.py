@@ -12,9 +12,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
-from kerasnn.serving.errors import invalid
+from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.serving.errors import invalid, shape_text
 from kerasnn.serving.saved_model.graph import Graph
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+from kerasnn.serving.saved_model.signatures import Signature
 
 EXAMPLES_INPUT = "inputs"
 CLASSES_OUTPUT = "classes"
@@ -152,7 +153,7 @@ def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
     if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
         raise invalid(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]"
-            f" but got {_shape(values)}"
+            f" but got {shape_text(values.shape)}"
         )
     if len(values) != n_examples:
         raise invalid(
@@ -167,7 +168,8 @@ def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
 def _check_classes(name: str, array: NDArray[Any], dtype: int, n_examples: int) -> None:
     if array.ndim != 2:
         raise invalid(
-            f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}"
+            "Expected Tensor shape: [batch_size num_classes] but got"
+            f" {shape_text(array.shape)}"
         )
     if _dtype(array) != dtype:
         raise invalid(
@@ -190,7 +192,3 @@ def _dtype(array: NDArray[Any]) -> int:
 
 def _dtype_name(array: NDArray[Any]) -> str:
     return types_pb2.DataType.Name(_dtype(array))
-
-
-def _shape(array: NDArray[Any]) -> str:
-    return "[" + ",".join(map(str, array.shape)) + "]"

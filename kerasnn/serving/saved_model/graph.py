@@ -18,6 +18,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasnn.serving.errors import (
     Code,
@@ -132,6 +133,13 @@ class Graph:
             self._call(inputs, outputs)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from None
+
+    def signature_def_map(self) -> Any:
+        """Return the signatures as a SignatureDefMap, the form of GetModelMetadata."""
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for key, definition in self.signature_defs.items():
+            signatures.signature_def[key].CopyFrom(definition)
+        return signatures
 
     def close(self) -> None:
         """Give back what the session holds; calls that are under way are cancelled."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from kerasnn.serving.saved_model.graph_program import GraphProgram
+from kerasnn.serving.saved_model.graph_program import GraphProgram, node_name
 from kerasnn.serving.saved_model.unsafe_ops import (
     RESTORE_OPS,
     SAVE_OPS,
@@ -77,8 +77,8 @@ def _of_requests(program: GraphProgram) -> Found:
 def _load_error(program: GraphProgram, meta_graph: Any) -> Found:
     """What loading runs and may not, and tables that are not filled from assets."""
     fed = program.fed_by_requests()
-    assets = {_node(a.tensor_info.name) for a in meta_graph.asset_file_def if _stays(a)}
-    variables = {_node(meta_graph.saver_def.filename_tensor_name)}
+    assets = {node_name(a.tensor_info.name) for a in meta_graph.asset_file_def if _stays(a)}
+    variables = {node_name(meta_graph.saver_def.filename_tensor_name)}
     for function, node in program.reached(program.load_ends()):
         if node.op in SAVE_OPS:
             yield function, node, "writes files when the model is loaded"
@@ -108,10 +108,6 @@ def _stays(asset: Any) -> bool:
 
 def _name(function: str | None, node: Any) -> str:
     return node.name if function is None else f"{function}/{node.name}"
-
-
-def _node(tensor: str) -> str:
-    return tensor.split(":")[0]
 
 
 def _text(node: Any, attribute: str) -> str:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
-from kerasnn.serving.errors import ServingError, invalid
+from kerasnn.serving.errors import ServingError, invalid, shape_text
 from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS
 
 # Elements that a message may ask for beyond the values that it holds: repeats of the last
@@ -121,7 +121,7 @@ def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArra
             raise _no_tensor(
                 alias,
                 f"tensor_content must have {size * values.dtype.itemsize} bytes for shape"
-                f" {_listed(shape)} of {dtype_name(proto.dtype)}; got {len(content)}",
+                f" {shape_text(shape)} of {dtype_name(proto.dtype)}; got {len(content)}",
             )
         flat = np.frombuffer(content, values.dtype)
     else:
@@ -129,7 +129,7 @@ def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArra
     try:
         return flat.reshape(shape)
     except ValueError:  # no elements, and yet too large for NumPy
-        raise _no_tensor(alias, f"shape {_listed(shape)} is too large") from None
+        raise _no_tensor(alias, f"shape {shape_text(shape)} is too large") from None
 
 
 def write_proto(proto: TensorProto, array: NDArray[Any]) -> None:
@@ -191,7 +191,7 @@ def _shape_of(alias: str, proto: Any, max_rows: int) -> tuple[tuple[int, ...], i
         )
     shape = tuple([dim.size for dim in dims])
     if shape and min(shape) < 0:
-        raise _no_tensor(alias, f"shape {_listed(shape)} has a negative size")
+        raise _no_tensor(alias, f"shape {shape_text(shape)} has a negative size")
     if shape and shape[0] > max_rows:
         raise invalid(
             f"input {alias} must have at most {max_rows} rows (--max-rows);"
@@ -266,7 +266,3 @@ def _object_array(strings: Sequence[bytes]) -> NDArray[Any]:
 
 def _no_tensor(alias: str, why: str) -> ServingError:
     return invalid(f"tensor parsing error: {alias}: {why}")
-
-
-def _listed(shape: tuple[int, ...]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.compiled.specs import DataStructure
-from kerasnn.training.plan import RowOrder
+from kerasnn.training.feeds.plan import RowOrder
 
 RowArrays = list[NDArray[Any]]  # the leaves of nested data, each [rows, ...]
 

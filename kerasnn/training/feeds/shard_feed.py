@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from kerasnn.training.compiled.chunks import Budget, Chunk, FreshFeed
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
+from kerasnn.training.feeds.plan import RowOrder
 from kerasnn.training.feeds.row_source import Buffers, RowSource, row_groups, structure_of
-from kerasnn.training.plan import RowOrder
 
 # A chunk takes about this many rows; with fewer, the time between calls becomes visible.
 ROWS_PER_CALL = 65_536
