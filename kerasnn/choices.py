@@ -26,5 +26,5 @@ NumericScaling = Literal["robust", "standard"]
 TabularTask = Literal["binary", "multiclass", "regression"]
 Activation = Literal["relu", "selu", "mish", "silu", "gelu"]
 NumericEmbedding = Literal["periodic", "piecewise-linear", "none"]
-Sharing = Literal["separate", "batch-ensemble"]
+WeightSharing = Literal["separate", "batch-ensemble"]
 Verbose = Literal["auto", 0, 1, 2]  # as in `Model.fit`

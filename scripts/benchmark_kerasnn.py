@@ -93,7 +93,7 @@ class KerasnnCrossValidation:
             batch_size=self.work.batch_size,
             weight_decay=0.0,
             dropout=0.0,
-            smoothing=0.0,
+            label_smoothing=0.0,
             activation="relu",
             embedding="none",
             # A pixel that is not 0 in one row alone is an input in every fold: networks

@@ -1,8 +1,8 @@
-"""Trainings that must end alike on one device, on two, and on several machines.
+"""Trainings that must give equal results on one device, on two, and on several machines.
 
-As a program it is one of the workers: `python -m tests.distributed_jobs FOLDER JOB...`
-does the jobs under the strategy that its environment asks for, and writes what each ended
-with to FOLDER/JOB-WORKER.npz.
+As a program it is one worker: `python -m tests.distributed_jobs FOLDER JOB...` runs the
+jobs under the strategy of its environment, and writes the result of each to
+FOLDER/JOB-WORKER.npz.
 """
 
 import contextlib
@@ -23,14 +23,16 @@ import kerasnn
 from kerasnn import estimators, models, tables, training
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import ColumnHints, ShuffledShards, write_shards
+from kerasnn.ensembles import groups
+from kerasnn.ensembles.chunk_sources import DiskChunks
+from kerasnn.ensembles.compiled_learners import learner_cache
+from kerasnn.ensembles.groups import MemberGroups
+from kerasnn.ensembles.train import RunOptions, Training
 from kerasnn.errors import InputError
-from kerasnn.estimators import train_on_disk
-from kerasnn.estimators.learners import learner_of_shape
 from kerasnn.tables import streamed
-from kerasnn.training import member_groups
 from kerasnn.training.distribution import checkpoints as distributed_checkpoints
 from kerasnn.training.distribution.checkpoints import ChiefFolder
-from kerasnn.training.member_groups import MemberGroups
+from kerasnn.training.distribution.workers import ALONE
 
 ROWS = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
 LABELS = (ROWS @ np.arange(6) > 0).astype(np.int32) + (ROWS[:, 0] > 1)
@@ -64,7 +66,7 @@ def ended(model, history=None):
 
 
 def job_keras(scope, folder):
-    """25 batches of 8 rows and one of 3, weights, a penalty and a test: 208 steps."""
+    """Train 208 steps: batches of 8 rows and one of 3, weights, a penalty and a test."""
     with scope():
         model = keras_model(dense(8, "relu", kernel_regularizer="l2"))
     history = kerasnn.fit(
@@ -86,7 +88,7 @@ def job_keras(scope, folder):
 
 
 def job_network(scope, folder):
-    """A `tf.Module` on 201 rows in batches of 25, the last of 1 row: 207 steps."""
+    """Train a `tf.Module` 207 steps on 201 rows in batches of 25, the last of 1 row."""
     with scope():
         network = models.DigitsNetwork(n_in=6, hidden_units=(16,), n_out=3, seed=1)
         optimizer = keras.optimizers.Adam(0.01)
@@ -108,7 +110,7 @@ def job_network(scope, folder):
 
 
 def job_dataset(scope, folder):
-    """A `tf.data` pipeline that every worker draws from, and a fit within the scope."""
+    """Train on a `tf.data` pipeline that every worker reads, within the scope."""
     with scope():
         model = keras_model()
         return ended(model, fit_dataset(model))
@@ -120,7 +122,7 @@ def fit_dataset(model):
 
 
 def job_shards(scope, folder):
-    """Rows on disk, all in one step; and in small ones, whose order is another."""
+    """Train on rows on disk: in one step, and in small steps of another order."""
     path = folder / f"shards-{os.getpid()}"
     arrays = {"x": ROWS, "y": LABELS}
     shards = write_shards([arrays], path, rows_per_shard=30)
@@ -135,7 +137,7 @@ def job_shards(scope, folder):
 
 
 def job_normalised(scope, folder):
-    """Moving averages, which every replica takes of its own rows."""
+    """A model with moving averages, which each replica computes from its own rows."""
     with scope():
         model = keras_model(
             keras.layers.BatchNormalization(), keras.layers.Dropout(0.2, seed=2)
@@ -145,11 +147,11 @@ def job_normalised(scope, folder):
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 def job_resumed(scope, folder):
-    """From some of its checkpoints a fit ends at the same bits, or tells that not."""
+    """Resume a fit from some checkpoints; return whether it ends with the same bits."""
 
     def make():
         with scope():
@@ -188,7 +190,7 @@ def job_resumed(scope, folder):
 
 
 def job_exported(scope, folder):
-    """A SavedModel of the trained network, written by the chief."""
+    """Have the chief write a SavedModel of the trained network."""
     with scope():
         network = models.DigitsNetwork(n_in=6, hidden_units=(16,), n_out=3, seed=1)
         model = models.DigitsModel(n_in=6, hidden_units=(16,), n_out=3, seed=1)
@@ -206,7 +208,7 @@ def job_exported(scope, folder):
 
 
 def job_refused(scope, folder):
-    """Workers that are given different arguments are told so, all of them."""
+    """Train with different arguments; every worker must raise."""
     with scope():
         model = keras_model()
     strategy = model.distribute_strategy
@@ -214,7 +216,7 @@ def job_refused(scope, folder):
     try:
         kerasnn.fit(model, ROWS, LABELS, epochs=epochs, verbose=0)
     except InputError as error:
-        return {"told": np.array(str(error))}
+        return {"message": np.array(str(error))}
     return {}
 
 
@@ -237,8 +239,8 @@ def table_fit(scope, kind, y, **settings):
 def ended_table(estimator):
     """Weights by number, what the members left out, and the history by name."""
     found = {f"weight/{i}": v.numpy() for i, v in enumerate(estimator.network_.learned)}
-    if estimator.held_out_ is not None:
-        found["held_out"] = estimator.held_out_
+    if estimator.oof_predictions_ is not None:
+        found["held_out"] = estimator.oof_predictions_
     for name, values in estimator.history_.items():
         found[f"history/{name}"] = np.array(values)
     return found | {"epochs": np.array([estimator.best_epoch_, estimator.n_epochs_])}
@@ -256,7 +258,7 @@ ENSEMBLES = {
         kerasnn.NetworkRegressor,
         NUMBERS,
         {"members": 2, "folds": 0, "batch_size": 41, "epochs": 40}
-        | {"sharing": "batch-ensemble", "embedding": "piecewise-linear"},
+        | {"weight_sharing": "batch-ensemble", "embedding": "piecewise-linear"},
     ),
     # A batch is a row: one worker has none.
     "rows": (
@@ -333,29 +335,35 @@ def disk_fit(scope, folder, **settings):
         return tables.fit(rows, estimator, strategy=strategy).estimator
 
 
-def as_two_workers(job, **_):
+def as_two_workers(task, options):
     """The batches of two workers side by side, step by step in plain Python."""
-    judged, recipe = job.judged, job.judged.recipe
-    found = train_on_disk._DiskTraining(job, "eager", None, None, None)
+    validation, recipe = task.validation, task.validation.recipe
     feeds = [
         MemberGroups(
-            job.rows, judged.member_seeds, recipe.batch_size, job._rows_of, place=(w, 2)
+            task.rows,
+            validation.member_seeds,
+            recipe.batch_size,
+            task._arrays,
+            place=(worker, 2),
         )
-        for w in range(2)
+        for worker in range(2)
     ]
-    found.feed = feeds[0]
-    found.planned = found.steps = sum(map(feeds[0].steps, range(recipe.epochs)))
-    with learner_of_shape(judged, recipe.members) as learner:
-        found._begin(learner)
-        for found.epoch in range(recipe.epochs):
+    source = DiskChunks(task, ALONE)
+    source.feed = feeds[0]
+    source.total = sum(map(feeds[0].steps, range(recipe.epochs)))
+    found = Training(source, RunOptions(driver="eager"))
+    with learner_cache().borrow(validation, recipe.members) as learner:
+        found.prepare(learner)
+        for epoch in range(recipe.epochs):
             learner.reset_metrics()
-            for calls in zip(*(feed.chunks(found.epoch) for feed in feeds), strict=True):
-                for step in range(calls[0].stop):
-                    logs = learner.train_step(side_by_side(calls, step, recipe.members))
-                    found.taken += 1
-            found._look(learner, logs["loss"].numpy())
-    assert found.taken == found.planned >= 200
-    return found.result
+            for chunks in zip(*(feed.chunks(epoch) for feed in feeds), strict=True):
+                for step in range(chunks[0].stop):
+                    logs = learner.train_step(side_by_side(chunks, step, recipe.members))
+                source.advance(chunks[0], 1)
+            assert source.evaluation_due
+            found.evaluate(learner, logs["loss"].numpy())
+    assert source.done == source.total >= 200
+    return found.results[0]
 
 
 def side_by_side(calls, step, members):
@@ -379,7 +387,7 @@ def job_on_disk(scope, folder):
 
 def job_resumed_disk(scope, folder):
     """From a checkpoint in the middle of an epoch it ends at the same bits."""
-    member_groups.ROWS_PER_CALL = 60
+    groups.ROWS_PER_CHUNK = 60
     settings = {"epochs": 4}
     whole = ended_table(disk_fit(scope, folder, **settings))
     path = folder / "disk-checkpoints"
@@ -411,12 +419,12 @@ JOBS = {
 
 
 def alone(name, folder):
-    """What a job ends with in this process."""
+    """Return the results of a job in this process."""
     return JOBS[name](contextlib.nullcontext, folder)
 
 
 def config_of(ports, worker):
-    """TF_CONFIG of a worker on this machine."""
+    """Return TF_CONFIG of a worker on this machine."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     return json.dumps({"cluster": cluster, "task": {"type": "worker", "index": worker}})
 

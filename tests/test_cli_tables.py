@@ -414,7 +414,7 @@ def test_an_interrupted_training_ends_with_130_and_leaves_nothing(run, monkeypat
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(estimators.base, "train_jobs", interrupt)
+    monkeypatch.setattr(estimators.base, "train_ensembles", interrupt)
     write(people())
     code, _, err = run("train", "people.csv", "--target", "rich", *SHORT)
     assert (code, err) == (130, "\nInterrupted.\n")

@@ -121,7 +121,7 @@ def test_folds_of_other_sizes(x, y):
 
 
 def test_kernels_that_members_share_are_not_shared_between_folds(x, y):
-    estimator = NetworkClassifier(**SMALL, sharing="batch-ensemble")
+    estimator = NetworkClassifier(**SMALL, weight_sharing="batch-ensemble")
     ours, theirs = both(estimator, x, y, cv=2, return_estimator=True)
     assert_same_networks(ours["estimator"], theirs["estimator"])
 
@@ -151,13 +151,13 @@ def test_weights_go_to_the_training_rows(x):
 
 def test_equal_folds_are_trained_in_one_go(monkeypatch, x, y):
     calls = []
-    train_jobs = cross_validation.train_jobs
+    train_ensembles = cross_validation.train_ensembles
 
-    def counted(jobs, **options):
-        calls.append({job.together for job in jobs})
-        return train_jobs(jobs, **options)
+    def counted(tasks, options):
+        calls.append({task.compile_key for task in tasks})
+        return train_ensembles(tasks, options)
 
-    monkeypatch.setattr(cross_validation, "train_jobs", counted)
+    monkeypatch.setattr(cross_validation, "train_ensembles", counted)
     kerasnn.cross_validate(NetworkClassifier(**SMALL), x, y, cv=5)
     assert [len(groups) for groups in calls] == [1]
 

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import kerasnn
 from kerasnn import InputError, NetworkClassifier, NetworkRegressor, NonFiniteLossError
 from kerasnn.datasets import ColumnHints, infer_schema
-from kerasnn.estimators import train_jobs
+from kerasnn.ensembles import train
 
 SMALL = {
     "members": 2,
@@ -116,7 +116,7 @@ def test_it_regresses_within_what_it_has_seen(x, fitted_regressor):
     far = fitted_regressor.predict(1000 * x)
     assert far.min() >= np.float32(y.min())
     assert far.max() <= np.float32(y.max())
-    assert r2_score(y, fitted_regressor.held_out_) > 0.3
+    assert r2_score(y, fitted_regressor.oof_predictions_) > 0.3
 
 
 def test_what_it_found_and_did_stands_in_its_attributes(table, fitted):
@@ -132,7 +132,13 @@ def test_what_it_found_and_did_stands_in_its_attributes(table, fitted):
     assert fitted.n_features_in_ == 4
     assert fitted.recipe_.members == fitted.network_.members == 2
     history = fitted.history_
-    assert set(history) == {"epoch", "loss", "val_loss", "sharpness", "member_loss"}
+    assert set(history) == {
+        "epoch",
+        "loss",
+        "val_loss",
+        "inverse_temperature",
+        "member_loss",
+    }
     assert history["epoch"][-1] == fitted.n_epochs_ <= 12
     assert fitted.best_epoch_ in history["epoch"]
     best = history["val_loss"][history["epoch"].index(fitted.best_epoch_)]
@@ -140,15 +146,15 @@ def test_what_it_found_and_did_stands_in_its_attributes(table, fitted):
     assert np.shape(history["member_loss"]) == (len(history["epoch"]), 2)
 
 
-def test_held_out_answers_are_of_the_kept_epoch(pays, fitted):
+def test_oof_predictions_are_of_the_kept_epoch(pays, fitted):
     place = fitted.history_["epoch"].index(fitted.best_epoch_)
-    loss = log_loss(pays, fitted.held_out_)
+    loss = log_loss(pays, fitted.oof_predictions_)
     assert loss == pytest.approx(fitted.history_["val_loss"][place], rel=0.02)
 
 
 def test_without_folds_every_member_learns_from_all_rows_to_the_end(x, y):
     one = classifier(folds=0).fit(x, y)
-    assert (one.best_epoch_, one.n_epochs_, one.held_out_) == (12, 12, None)
+    assert (one.best_epoch_, one.n_epochs_, one.oof_predictions_) == (12, 12, None)
     assert set(one.history_) == {"epoch", "loss", "member_loss"}
     assert one.score(x, y) > 0.8
 
@@ -156,7 +162,7 @@ def test_without_folds_every_member_learns_from_all_rows_to_the_end(x, y):
 def test_several_targets_are_learned_together(x):
     y = np.stack([3 * x[:, 0] + 10, -100 * x[:, 1]], axis=1)
     one = regressor().fit(x, y)
-    assert one.predict(x).shape == one.held_out_.shape == (N_ROWS, 2)
+    assert one.predict(x).shape == one.oof_predictions_.shape == (N_ROWS, 2)
     assert r2_score(y, one.predict(x), multioutput="raw_values").min() > 0.7
 
 
@@ -199,7 +205,7 @@ def test_rows_may_be_predicted_in_any_order_and_number(monkeypatch, table, fitte
     all_at_once = fitted.predict_proba(table)
     back = fitted.predict_proba(table[::-1])[::-1]
     np.testing.assert_allclose(back, all_at_once, atol=1e-6)
-    monkeypatch.setattr("kerasnn.estimators.base.ROWS_AT_ONCE", 40)
+    monkeypatch.setattr("kerasnn.estimators.base.MAX_PREDICTED_ROWS", 40)
     np.testing.assert_allclose(fitted.predict_proba(table), all_at_once, atol=1e-6)
     assert fitted.predict_proba(table[:0]).shape == (0, 2)
     assert fitted.predict(table[:0]).shape == (0,)
@@ -385,7 +391,7 @@ def test_a_time_limit_shortens_the_training(monkeypatch, x, y):
     """By a clock that runs a second at each look at it."""
     seconds = iter(range(10_000))
     clock = SimpleNamespace(perf_counter=lambda: float(next(seconds)))
-    monkeypatch.setattr(train_jobs, "time", clock)
+    monkeypatch.setattr(train, "time", clock)
     whole = classifier(epochs=24).fit(x, y)
     short = classifier(epochs=24, time_limit=8).fit(x, y)
     assert whole.n_epochs_ == 24
@@ -524,8 +530,8 @@ WRONG_PARAMETERS = [
     ("learning_rate", "fast", share(1000)),
     ("dropout", 1.0, share(1)),
     ("weight_decay", -1, share(1)),
-    ("smoothing", float("nan"), share(1)),
-    ("calibrated", "yes", "'auto', True or False"),
+    ("label_smoothing", float("nan"), share(1)),
+    ("calibrate", "yes", "'auto', True or False"),
     ("hidden_units", (8, 0), UNITS),
     ("hidden_units", 8, UNITS),
     ("time_limit", 0, "None or seconds above 0"),
@@ -554,8 +560,8 @@ def test_an_unknown_choice_is_told_which_was_meant(x, y):
         "embedding must be one of 'periodic', 'piecewise-linear', 'none'; got 'period';"
         " did you mean 'periodic'?"
     )
-    assert message(classifier(sharing="batch").fit, x, y) == (
-        "sharing must be one of 'separate', 'batch-ensemble'; got 'batch'"
+    assert message(classifier(weight_sharing="batch").fit, x, y) == (
+        "weight_sharing must be one of 'separate', 'batch-ensemble'; got 'batch'"
     )
     assert message(classifier(folds=1).fit, x, y) == "folds must be 0 or at least 2; got 1"
     assert message(classifier(driver="keras").fit, x, y) == (

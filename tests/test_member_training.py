@@ -9,11 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn.layers import raw_variables
-from kerasnn.models import TabularNetwork
-from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.member_adam import (
+from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.optimizer import (
     BETA_1,
     BETA_2,
     EPSILON,
@@ -22,9 +19,13 @@ from kerasnn.training.member_adam import (
     cyclic_rate,
     flat_then_cosine,
 )
-from kerasnn.training.member_plan import BatchShape, member_plan
-from kerasnn.training.members import MemberLearner, member_weights
+from kerasnn.ensembles.plan import BatchShape, member_plan
+from kerasnn.layers import raw_variables
+from kerasnn.models import TabularNetwork
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
+from tests.recipes import recipe_of
 
 # --- the optimizer ----------------------------------------------------------------
 
@@ -228,7 +229,7 @@ def member_rows():
     return [rows[0], rows[1], rows[2][:-2]]
 
 
-def trained(members, *, driver="graph", data=None, epochs=17, drops=True, **options):
+def trained(members, *, driver="graph", data=None, epochs=17, has_dropout=True, **options):
     """The weights of some of the three members after 51 steps, and the last losses."""
     network = small_network(len(members), **options)
     data = data or rows_of_all()
@@ -236,14 +237,11 @@ def trained(members, *, driver="graph", data=None, epochs=17, drops=True, **opti
     shape = BatchShape.of(30, 10)
     sample = np.stack([np.resize(own, 64) for own in rows])
     network.initialize(data[0][sample], data[1][sample], seeds)
-    learner = MemberLearner(network, cycles=2, smoothing=0.05, drops=drops)
-    learner.begin(
-        seeds,
-        steps=epochs * shape.steps,
-        learning_rate=0.02,
-        weight_decay=0.02,
-        dropout=0.2,
+    learner = MemberLearner(
+        network, cycles=2, label_smoothing=0.05, has_dropout=has_dropout
     )
+    recipe = recipe_of(learning_rate=0.02, weight_decay=0.02, dropout=0.2)
+    learner.begin(recipe, seeds, steps=epochs * shape.steps)
     plan = member_plan(rows, seeds, shape, padding=N_ROWS)
     feed = ArrayFeed(tuple(map(tf.constant, data)), plan, planned=epochs)
     runner = Runner(programs_of(learner), "train_step", wanted=driver, driver=driver)
@@ -298,10 +296,11 @@ def test_a_row_without_weight_changes_no_gradient():
     other[::4] = 50.0
     network = small_network()
     network.initialize(x.reshape(3, 12, 3), codes.reshape(3, 12, 1), SEEDS)
-    learner = MemberLearner(network, cycles=1, smoothing=0.0, drops=False)
+    learner = MemberLearner(network, cycles=1, label_smoothing=0.0, has_dropout=False)
     changed = []
     for given_x in (x, other):
-        learner.begin(SEEDS, steps=4, learning_rate=0.1, weight_decay=0.0, dropout=0.0)
+        recipe = recipe_of(learning_rate=0.1, weight_decay=0.0, dropout=0.0)
+        learner.begin(recipe, SEEDS, steps=4)
         learner.train_step(tuple(map(tf.constant, (given_x, codes, labels, weights))))
         changed.append([mean.numpy() for mean in learner.optimizer.means])
     for one, of_other in zip(*changed, strict=True):
@@ -361,7 +360,7 @@ def test_the_running_loss_is_the_weighted_mean_of_each_member():
     network = small_network()
     x, codes, labels, weights = (part[:36] for part in rows_of_all())
     network.initialize(x.reshape(3, 12, 3), codes.reshape(3, 12, 1), SEEDS)
-    learner = MemberLearner(network, cycles=1, smoothing=0.5, drops=False)
+    learner = MemberLearner(network, cycles=1, label_smoothing=0.5, has_dropout=False)
     outputs = network.member_outputs(x.reshape(3, 12, 3), codes.reshape(3, 12, 1))
     losses = network.losses_of_rows(labels.reshape(3, 12), outputs).numpy()
     expected = np.average(losses, weights=weights.reshape(3, 12), axis=1)
@@ -378,17 +377,17 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
     network = small_network()
     x, codes, *_ = rows_of_all()
     network.initialize(x[:36].reshape(3, 12, 3), codes[:36].reshape(3, 12, 1), SEEDS)
-    learner = MemberLearner(network, cycles=1, smoothing=0.0, drops=False)
+    learner = MemberLearner(network, cycles=1, label_smoothing=0.0, has_dropout=False)
     rows = np.array([np.arange(20), np.arange(20, 40), np.arange(10, 30)], np.int32)
     expected = network.member_outputs(x[rows], codes[rows])
-    monkeypatch.setattr("kerasnn.training.members.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("kerasnn.ensembles.learner.MAX_OUTPUT_ROWS", 7)
     outputs = learner.outputs_for(tf.constant(x), tf.constant(codes), rows)
     assert outputs.shape == (3, 20, 3)
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_members_that_share_kernels_learn_together():
-    weights, losses = trained([0, 1, 2], sharing="batch-ensemble")
-    _, begun = trained([0, 1, 2], epochs=1, sharing="batch-ensemble")
+    weights, losses = trained([0, 1, 2], weight_sharing="batch-ensemble")
+    _, begun = trained([0, 1, 2], epochs=1, weight_sharing="batch-ensemble")
     assert (losses < 0.8 * begun).all()
     assert [w.shape for w in weights if w.ndim == 2] == [(17, 6)]  # the hidden kernel

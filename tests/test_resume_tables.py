@@ -59,7 +59,7 @@ def test_from_every_checkpoint_it_ends_at_the_same_bits(
         assert again.best_epoch_ == whole.best_epoch_
         assert again.n_epochs_ == whole.n_epochs_
         if folds:
-            np.testing.assert_array_equal(again.held_out_, whole.held_out_)
+            np.testing.assert_array_equal(again.oof_predictions_, whole.oof_predictions_)
     assert deaths > 1
 
 

@@ -15,7 +15,7 @@ SMALL = {
 }
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "rows are dealt into folds and batches at random: a row of weight 2 is not two rows"
+        "folds and batches are random: a row of weight 2 is not two rows"
     ),
 }
 

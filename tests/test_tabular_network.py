@@ -11,13 +11,13 @@ import tensorflow as tf
 
 import kerasnn
 from kerasnn import InputError
-from kerasnn.choices import Activation, NumericEmbedding, Sharing, TabularTask
+from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
+from kerasnn.ensembles.optimizer import MemberAdam
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork
 from kerasnn.models.member_draws import quantile_bins
 from kerasnn.models.tabular import ACTIVATIONS
 from kerasnn.models.tabular_heads import member_losses, probabilities
-from kerasnn.training.member_adam import MemberAdam
 
 MEMBERS, ROWS = 3, 40
 N_OUT = {"binary": 2, "multiclass": 3, "regression": 2}
@@ -26,15 +26,19 @@ N_OUT = {"binary": 2, "multiclass": 3, "regression": 2}
 CHOICES = [
     *({"activation": name} for name in get_args(Activation)),
     *({"embedding": name} for name in get_args(NumericEmbedding)),
-    *({"sharing": name} for name in get_args(Sharing)),
+    *({"weight_sharing": name} for name in get_args(WeightSharing)),
     *({"task": name} for name in get_args(TabularTask)),
-    {"curved": False},
+    {"parametric_activation": False},
     {"scaled": False},
     {"hidden_units": ()},
     {"cardinalities": ()},
     {"n_numeric": 0},
     {"n_numeric": 0, "n_in": 0, "scaled": False},
-    {"sharing": "batch-ensemble", "embedding": "none", "curved": False},
+    {
+        "weight_sharing": "batch-ensemble",
+        "embedding": "none",
+        "parametric_activation": False,
+    },
 ]
 IDS = [" ".join(f"{k}={v}" for k, v in choice.items()) for choice in CHOICES]
 
@@ -161,9 +165,9 @@ def test_the_config_makes_the_same_network(choice):
 # --- initial weights --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sharing", get_args(Sharing))
-def test_units_have_variance_one_on_the_training_rows(sharing):
-    network = made(initialized=False, sharing=sharing)
+@pytest.mark.parametrize("weight_sharing", get_args(WeightSharing))
+def test_units_have_variance_one_on_the_training_rows(weight_sharing):
+    network = made(initialized=False, weight_sharing=weight_sharing)
     x, codes, _ = rows_of_members(network, rows=300)
     network.initialize(x.numpy(), codes.numpy(), range(MEMBERS))
     z = network._embedded(x, codes)
@@ -288,7 +292,7 @@ def test_values_of_a_regression_are_clipped_member_by_member():
 def test_a_sharper_network_is_surer():
     network = made(task="multiclass", members=1)
     logits = tf.constant([[[1.0, 0.0, -1.0]]])
-    network.sharpness.assign(2.0)
+    network.inverse_temperature.assign(2.0)
     np.testing.assert_allclose(
         network.member_answers(logits), tf.nn.softmax(2 * logits), rtol=1e-6
     )
@@ -362,7 +366,7 @@ def test_a_network_names_what_is_wrong():
     )
 
 
-@pytest.mark.parametrize("name", ["task", "sharing", "activation", "embedding"])
+@pytest.mark.parametrize("name", ["task", "weight_sharing", "activation", "embedding"])
 def test_every_choice_is_checked(name):
     with pytest.raises(InputError, match=f"^{name} must be one of .*; got 'other'"):
         TabularNetwork(1, 2, 2, **{"task": "binary"} | {name: "other"})

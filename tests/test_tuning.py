@@ -13,8 +13,9 @@ import pytest
 
 import kerasnn
 from kerasnn import NetworkClassifier, NetworkRegressor
+from kerasnn.ensembles import compiled_learners
+from kerasnn.ensembles.compiled_learners import LearnerCache, learner_cache
 from kerasnn.errors import InputError
-from kerasnn.estimators import learners
 from kerasnn.tuning import default_space, journal
 from kerasnn.tuning.journal import quiet_optuna
 
@@ -75,12 +76,12 @@ def test_the_best_estimator_has_the_best_settings_and_score():
 
 def test_the_score_of_numbers_is_an_error_in_their_unit():
     found = tune(1, y=NUMBERS, kind=NetworkRegressor, space={"learning_rate": (0.1, 0.3)})
-    held_out = found.best_estimator.held_out_
+    held_out = found.best_estimator.oof_predictions_
     assert found.score_name == "rmse"
     history = found.best_estimator.history_
     look = history["epoch"].index(found.best_estimator.best_epoch_)
     assert found.best_score == np.sqrt(history["val_loss"][look]) * NUMBERS.std()
-    # About: `held_out_` is clipped to the targets that were seen, which the loss is not.
+    # About: unlike the loss, `oof_predictions_` is clipped to the range of the targets.
     error = np.sqrt(np.mean((held_out - NUMBERS) ** 2))
     assert error == pytest.approx(found.best_score, rel=0.1)
 
@@ -90,21 +91,22 @@ def test_the_same_call_finds_the_same():
 
 
 def test_other_rates_compile_nothing_new(monkeypatch):
-    monkeypatch.setattr(learners, "_kept", type(learners._kept)())
+    cache = LearnerCache(4)
+    monkeypatch.setattr(compiled_learners, "_shared", cache)
     tune(3)
-    (learner,) = learners._kept.values()
+    (learner,) = cache.learners
     from kerasnn.training.compiled.programs import programs_of
 
     assert len(programs_of(learner)._programs) == 1
 
 
 def test_more_learners_are_kept_while_tuning_and_no_longer(monkeypatch):
-    monkeypatch.setattr(learners, "_kept", type(learners._kept)())
+    cache = LearnerCache(1)
+    monkeypatch.setattr(compiled_learners, "_shared", cache)
     kept = []
-    monkeypatch.setattr(learners, "_most", [1])
     sizes = {"hidden_units": [(4,), (5,), (6,)]}
-    tune(4, space=sizes, progress=lambda *_: kept.append(len(learners._kept)))
-    assert max(kept) > 1 == len(learners._kept)
+    tune(4, space=sizes, progress=lambda *_: kept.append(len(learner_cache().learners)))
+    assert max(kept) > 1 == len(cache.learners)
 
 
 def test_a_function_may_choose():
@@ -248,9 +250,9 @@ def test_a_silent_trial_of_another_machine_is_given_up_after_an_hour(tmp_path, m
         (
             {"space": {"learning_rat": [1.0]}},
             "space must name parameters of NetworkClassifier among hidden_units, members,"
-            " epochs, batch_size, learning_rate, weight_decay, dropout, smoothing,"
-            " activation, embedding, sharing, calibrated; got 'learning_rat'; did you mean"
-            " 'learning_rate'?",
+            " epochs, batch_size, learning_rate, weight_decay, dropout, label_smoothing,"
+            " activation, embedding, weight_sharing, calibrate; got 'learning_rat'; did"
+            " you mean 'learning_rate'?",
         ),
         ({"space": {}}, "space must have one parameter at least; got {}"),
         (

@@ -222,7 +222,10 @@ def without_keras() -> Iterator[None]:
 def check_extra() -> None:
     """Raise InputError if the extra is not installed; loads nothing."""
     if any(importlib.util.find_spec(module) is None for module in NEEDED):
-        raise InputError("kerasnn serve needs the extra: pip install 'kerasnn[serve]'")
+        raise InputError(
+            "kerasnn serve needs packages that are not installed. In a checkout of"
+            ' kerasnn, run python -m pip install ".[serve]"'
+        )
 
 
 def log_to_standard_error() -> None:

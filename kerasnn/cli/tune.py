@@ -89,13 +89,16 @@ def tune(file: Path, as_json: bool, **given: Any) -> None:
     default settings. It prints the best, and the `kerasnn train` command that uses them:
     the test rows of that command were seen by no trial.
 
-    It needs the extra: pip install 'kerasnn[tune]'.
+    It needs Optuna; in a checkout of kerasnn: python -m pip install ".[tune]".
     """
     chosen = {key: value for key, value in given.items() if value not in (None, ())}
     refuse_several(file)
     check_usage(file, _header(file), chosen)
     if importlib.util.find_spec("optuna") is None:
-        raise InputError("kerasnn tune needs the extra: pip install 'kerasnn[tune]'")
+        raise InputError(
+            "kerasnn tune needs Optuna. Install it, or, in a checkout of kerasnn, run"
+            ' python -m pip install ".[tune]"'
+        )
     with quiet_tensorflow(), as_options():
         tuned = _tuned(file, chosen, as_json=as_json)
     command = _train_command(file, chosen, tuned.best_params)

@@ -1,4 +1,4 @@
-"""What the two estimators have in common: tables in, an ensemble trained, answers out."""
+"""The base of the two estimators: reads tables, trains an ensemble, predicts."""
 
 import dataclasses
 from abc import ABCMeta, abstractmethod
@@ -15,30 +15,43 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing, TabularTask
+from kerasnn.choices import (
+    Activation,
+    FitDriver,
+    NumericEmbedding,
+    TabularTask,
+    WeightSharing,
+)
 from kerasnn.datasets import Schema, Target, as_table, checked_table, infer_schema
+from kerasnn.ensembles.overrides import checked_driver, checked_overrides
+from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
+from kerasnn.ensembles.result import History, TrainedEnsemble
+from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
+from kerasnn.ensembles.task import EnsembleTask, NetworkShape, TargetTransform
+from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import InputError
-from kerasnn.estimators.disk_job import Learned, PreparedTable, TableOnDisk
-from kerasnn.estimators.job import Job
-from kerasnn.estimators.recipe import disk_recipe, recipe_for
-from kerasnn.estimators.row_weights import row_weights
-from kerasnn.estimators.settings import checked_driver, checked_wishes
-from kerasnn.estimators.train_jobs import Progress, Trained, train_jobs
-from kerasnn.estimators.train_on_disk import train_on_disk
+from kerasnn.estimators.sample_weights import row_weights
+from kerasnn.estimators.table_on_disk import PreparedTable, TableOnDisk
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
-from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
+from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
-from kerasnn.training.distribution.runner import check_distributed_driver
-from kerasnn.training.distribution.workers import WorkerGroup
-from kerasnn.training.member_dealing import ensemble_workers
 
-ROWS_AT_ONCE = 4096  # of a prediction
+MAX_PREDICTED_ROWS = 4096  # rows in one call of the network
+MIN_PREDICTED_ROWS = 64
 
 
 class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
-    """The base of `NetworkClassifier` and `NetworkRegressor`, where it is described."""
+    """The base of `NetworkClassifier`, which documents it, and `NetworkRegressor`."""
+
+    schema_: Schema
+    preprocessor_: Preprocessor
+    recipe_: Recipe
+    history_: History
+    oof_predictions_: NDArray[np.float64] | None
+    best_epoch_: int
+    n_epochs_: int
 
     def __init__(
         self,
@@ -53,7 +66,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         dropout: float | str = "auto",
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
-        sharing: Sharing | str = "auto",
+        weight_sharing: WeightSharing | str = "auto",
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",
@@ -73,7 +86,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.dropout = dropout
         self.activation = activation
         self.embedding = embedding
-        self.sharing = sharing
+        self.weight_sharing = weight_sharing
         self.schema = schema
         self.time_limit = time_limit
         self.driver = driver
@@ -99,27 +112,18 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             X: [rows, columns]: a DataFrame (pandas, polars, Arrow), a dict of columns, or
                 an array; numbers, categories, dates, missing values.
             y: [rows].
-            sample_weight: [rows], not negative; how much each row counts.
-            strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, made before anything
-                else of TensorFlow, whose workers train the ensemble together: each calls
-                this, with the same rows and parameters, outside of its scope.
+            sample_weight: [rows], not negative.
+            strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, created before any
+                other use of TensorFlow, whose workers train the ensemble together. Each
+                calls this method with the same rows and parameters, outside of its scope.
 
         Raises:
-            InputError: rows, targets or weights that cannot be used.
+            InputError: rows, targets, weights or parameters cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
             WorkerLostError: another worker has gone.
         """
-        workers = ensemble_workers(strategy)
-        checkpoints, driver = self._checkpoints(workers)
-        job = self._job(X, y, sample_weight)
-        (trained,) = train_jobs(
-            [job],
-            driver=driver,
-            checkpoints=checkpoints,
-            time_limit=self._checked_time_limit(),
-            progress=self.progress,
-            workers=workers,
-        )
+        options = self._run_options(strategy)
+        (trained,) = train_ensembles([self._task_for(X, y, sample_weight)], options)
         return self._adopt(trained)
 
     def fit_on_disk(
@@ -127,101 +131,107 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     ) -> Self:
         """Train an ensemble on a table that is larger than memory.
 
-        `kerasnn train` makes such a table of files. Every member learns from all rows but
-        the held-out ones, which choose the epoch and calibrate the probabilities.
+        `kerasnn train` makes such a table from files. Every member learns from all training
+        rows; the held-out rows select the epoch and calibrate the probabilities.
 
         Args:
             table: the table.
             strategy: as for `fit`; each worker reads its own shards.
 
         Raises:
-            InputError: rows or settings that cannot be used.
+            InputError: rows or parameters cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
             WorkerLostError: another worker has gone.
         """
-        workers = ensemble_workers(strategy)
-        checkpoints, driver = self._checkpoints(workers)
-        wishes = checked_wishes(self.get_params(deep=False))
-        self.recipe_ = disk_recipe(self._disk_task(table.target), table.n_rows, wishes)
+        options = self._run_options(strategy)
+        self._accept_target(table.target)
+        overrides = checked_overrides(self.get_params(deep=False))
+        self.recipe_ = disk_recipe(self._kind, table.n_rows, overrides)
         prepared = PreparedTable.of(table, self.recipe_)
         validate_data(self, table.sample[list(table.schema.names)], skip_check_array=True)
         self.schema_, self.preprocessor_ = prepared.schema, prepared.preprocessor
-        learned = self._take_target(prepared)
-        trained = train_on_disk(
-            prepared.job(
-                learned,
-                n_out=self._n_out,
-                task=self._task,
-                recipe=self.recipe_,
-                seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            ),
-            driver=driver,
-            checkpoints=checkpoints,
-            time_limit=self._checked_time_limit(),
-            progress=self.progress,
-            workers=workers,
-        )
-        return self._adopt(trained)
+        transform = self._target_transform(prepared)
+        task = prepared.task(transform, self._shape, self.recipe_, self._drawn_seed())
+        return self._adopt(train_on_disk(task, options))
 
-    def _checkpoints(
-        self, workers: WorkerGroup | None
-    ) -> tuple[RunCheckpoints | None, FitDriver]:
-        """Where the training is saved, and the driver, which a resumed one has already."""
-        driver = checked_driver(self.driver)
-        if workers is not None:
-            check_distributed_driver(driver)
-            workers.assert_same_on_all(
-                checkpoint=self.checkpoint is not None, resume=self.resume
-            )
+    def _run_options(self, strategy: tf.distribute.Strategy | None) -> RunOptions:
+        """Return the options of a run; a resumed one keeps its driver."""
+        workers = ensemble_workers(strategy)
+        options = dataclasses.replace(self._local_options(), workers=workers)
+        row_sharding(workers).check_driver(options.driver)
+        workers.assert_same_on_all(
+            checkpoint=self.checkpoint is not None, resume=self.resume
+        )
         if self.checkpoint is None:
-            return None, driver
+            return options
         checkpoints = make_checkpoints(
             workers,
             self.checkpoint,
             every_seconds=self.checkpoint_every,
             resume=self.resume,
         )
-        return checkpoints, checkpoints.driver(driver)
+        driver = checkpoints.driver(options.driver)
+        return dataclasses.replace(options, driver=driver, checkpoints=checkpoints)
 
-    def _job(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Job:  # noqa: N803
-        """Look at the rows, fit the preprocessing: what there is to train."""
-        wishes = checked_wishes(self.get_params(deep=False))
+    def _local_options(self) -> RunOptions:
+        """Return the options of a run of this process, without checkpoints.
+
+        Raises:
+            InputError: driver or time_limit cannot be used.
+        """
+        limit = self.time_limit
+        number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+        if limit is not None and not (number and limit > 0):
+            raise InputError(f"time_limit must be None or seconds above 0; got {limit!r}")
+        return RunOptions(
+            driver=checked_driver(self.driver),
+            time_limit=None if limit is None else float(limit),
+            progress=self.progress,
+        )
+
+    def _task_for(
+        self,
+        X: Any,  # noqa: N803
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+    ) -> EnsembleTask:
+        """Check the rows and fit the preprocessing; return what to train."""
+        overrides = checked_overrides(self.get_params(deep=False))
         table = self._table(X, reset=True)
         targets = self._fit_targets(y, len(table))
-        self.schema_ = self._described(self._fitted_schema(table), y)
+        schema = self._fitted_schema(table)
+        target = self._described_target(schema.target, targets, getattr(y, "name", None))
+        self.schema_ = dataclasses.replace(schema, target=target)
         checked = checked_table(table, self.schema_)
-        self.recipe_ = recipe_for(self._task, len(table), wishes)
+        self.recipe_ = memory_recipe(self._kind, len(table), overrides)
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
-        prepared = self.preprocessor_.prepare(checked)
-        return Job(
-            x=prepared.x,
-            codes=prepared.codes,
+        x, codes = self.preprocessor_.prepare(checked)
+        return EnsembleTask(
+            x=x,
+            codes=codes,
             targets=targets,
             weights=row_weights(sample_weight, self._class_weights(targets), len(table)),
-            n_numeric=self.preprocessor_.n_numeric,
-            cardinalities=self.preprocessor_.cardinalities,
-            n_out=self._n_out,
-            task=self._task,
+            shape=self._shape,
             recipe=self.recipe_,
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            seed=self._drawn_seed(),
         )
 
-    def _adopt(self, trained: Trained) -> Self:
-        """Take over what was trained."""
+    def _drawn_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _adopt(self, trained: TrainedEnsemble) -> Self:
+        """Set the fitted attributes."""
         self._kept_weights = trained.weights
-        self._score = trained.score
-        self.held_out_ = self._held_out(trained.held_out)
+        self._validation_score = trained.score
+        oof = trained.oof_predictions
+        self.oof_predictions_ = None if oof is None else self._in_units_of_target(oof)
         self.history_ = trained.history
         self.best_epoch_ = trained.epoch
         self.n_epochs_ = trained.epochs
         self._network = self._made_network()
         return self
-
-    def _held_out(self, answers: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-        """The members' answers for the rows that they left out, as `predict` gives them."""
-        return answers
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
         if self.schema is None:
@@ -239,18 +249,10 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             )
         return self.schema
 
-    def _checked_time_limit(self) -> float | None:
-        limit = self.time_limit
-        if limit is None:
-            return None
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0:
-            raise InputError(f"time_limit must be None or seconds above 0; got {limit!r}")
-        return float(limit)
-
     # ------------------------------------------------------------------ rows
 
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:  # noqa: N803
-        """Rows of any kind as a DataFrame; scikit-learn's checks for plain arrays."""
+        """Return rows of any kind as a DataFrame; arrays pass scikit-learn's checks."""
         if isinstance(X, Mapping) and not issparse(X):
             X = as_table(X)  # noqa: N806
         if hasattr(X, "columns") or hasattr(X, "column_names"):
@@ -285,55 +287,55 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 f" got n_samples = {n_rows}"
             )
 
-    def _class_weights(self, targets: NDArray[Any]) -> NDArray[np.float64] | float:
-        return 1.0
+    def _check_given(self, y: ArrayLike | None) -> None:
+        if y is None:
+            raise InputError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
 
-    # ------------------------------------------------------------------ answers
+    # ------------------------------------------------------------------ predictions
 
     @property
     def network_(self) -> TabularNetwork:
-        """The trained network, whose members answer together."""
+        """The trained network; it predicts the mean of its members."""
         check_is_fitted(self, "history_")
         if "_network" not in self.__dict__:  # it was pickled
             self._network = self._made_network()
         return self._network
 
-    def _made_network(self) -> TabularNetwork:
-        recipe, preprocessor = self.recipe_, self.preprocessor_
-        network = TabularNetwork(
+    @property
+    def _shape(self) -> NetworkShape:
+        preprocessor = self.preprocessor_
+        return NetworkShape(
             n_numeric=preprocessor.n_numeric,
             n_in=preprocessor.n_in,
             n_out=self._n_out,
-            task=self._task,
+            task=self._kind,
             cardinalities=preprocessor.cardinalities,
-            members=recipe.members,
-            sharing=recipe.sharing,
-            hidden_units=recipe.hidden_units,
-            activation=recipe.activation,
-            curved=recipe.curved,
-            embedding=recipe.embedding,
-            scaled=recipe.scaled,
         )
+
+    def _made_network(self) -> TabularNetwork:
+        network = self._shape.network(self.recipe_)
         for variable, value in zip(network.learned, self._kept_weights, strict=True):
             variable.assign(value)
-        self._set_answers(network)
+        self._set_output_scale(network)
         return network
 
-    def _answers(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """What the network says of each row: [rows, n_out]."""
+    def _outputs(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the network's outputs for rows, [rows, n_out]."""
         check_is_fitted(self, "history_")
         table = checked_table(self._table(X, reset=False), self.schema_)
-        x, codes = self.preprocessor_.prepare(table)
+        n_rows = len(table)
+        # On some processors the sums of a product depend on its number of rows.
+        padding = [(0, max(0, MIN_PREDICTED_ROWS - n_rows)), (0, 0)]
+        padded = [np.pad(array, padding) for array in self.preprocessor_.prepare(table)]
         parts = [
             self.network_.call(
-                (
-                    tf.constant(x[start : start + ROWS_AT_ONCE]),
-                    tf.constant(codes[start : start + ROWS_AT_ONCE]),
-                )
+                tuple(tf.constant(a[start : start + MAX_PREDICTED_ROWS]) for a in padded)
             )
-            for start in range(0, max(len(x), 1), ROWS_AT_ONCE)
+            for start in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
         ]
-        return np.concatenate(parts).astype(np.float64)
+        return np.concatenate(parts)[:n_rows].astype(np.float64)
 
     def export(
         self,
@@ -344,19 +346,19 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     ) -> Path:
         """Write the network as the next version under a folder: a SavedModel.
 
-        It takes the raw columns by their names, and answers without kerasnn.
+        The SavedModel takes the raw columns by name, and does not need kerasnn.
 
         Args:
-            folder: for instance "saved_models/adult"; the version is counted up.
-            metadata: what else to keep in the manifest, as JSON.
-            files: what else to keep in `assets.extra`, by name, for instance a report.
+            folder: of the model, for instance "saved_models/adult".
+            metadata: further content of the manifest, as JSON.
+            files: further files in `assets.extra` by name, for instance a report.
 
         Returns:
             The version folder.
 
         Raises:
             InputError: the folder cannot be written.
-            ExportError: what was written does not answer as the network does.
+            ExportError: the SavedModel does not predict what the network predicts.
         """
         check_is_fitted(self, "history_")
         return export_table(
@@ -364,13 +366,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.preprocessor_,
             self.schema_,
             folder,
-            answers=self._named_answers,
+            answers=self._named_outputs,
             metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
             files=files,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Weights as arrays, not the network made of them."""
+        """The state with weights as arrays, without the network."""
         state = dict(super().__getstate__())
         state.pop("_network", None)
         return state
@@ -385,22 +387,50 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.string = True
         return tags
 
-    # ------------------------------------------------------------------ of each task
+    # ------------------------------------------------------------------ targets
 
     @property
     @abstractmethod
-    def _task(self) -> TabularTask:
-        """Of the network."""
+    def _kind(self) -> TabularTask:
+        """The network's task; needs the target to be fitted."""
 
     @property
     @abstractmethod
     def _n_out(self) -> int:
-        """Classes or values."""
+        """Number of classes or values."""
 
     @abstractmethod
-    def _disk_task(self, target: Target) -> TabularTask:
-        """Of the network, before it is fitted."""
+    def _fit_targets(self, y: ArrayLike, n_rows: int) -> NDArray[Any]:
+        """Fit classes or scale; return [rows] class indices, or [rows, n_out] numbers.
+
+        Raises:
+            InputError: the targets cannot be used.
+        """
 
     @abstractmethod
-    def _take_target(self, prepared: PreparedTable) -> Learned:
-        """Take over what is to be predicted; how the step takes the targets."""
+    def _described_target(
+        self, given: Target | None, targets: NDArray[Any], name: Any
+    ) -> Target:
+        """Return the schema's target; `given` is the one that the user's schema has."""
+
+    def _class_weights(self, targets: NDArray[Any]) -> NDArray[np.float64] | float:
+        return 1.0
+
+    @abstractmethod
+    def _accept_target(self, target: Target) -> None:
+        """Take over the target of a table on disk."""
+
+    @abstractmethod
+    def _target_transform(self, prepared: PreparedTable) -> TargetTransform:
+        """Fit the scale of a prepared table; return what makes its targets a step's."""
+
+    def _in_units_of_target(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+        return predictions
+
+    @abstractmethod
+    def _set_output_scale(self, network: TabularNetwork) -> None:
+        """Assign temperature or scale to the network's outputs."""
+
+    @abstractmethod
+    def _named_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the outputs of the SavedModel."""

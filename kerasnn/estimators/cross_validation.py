@@ -1,4 +1,4 @@
-"""Cross-validation whose folds are trained side by side, in one compiled loop."""
+"""Cross-validation that trains its folds side by side, in one compiled loop."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,10 +12,9 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import BaseCrossValidator, check_cv
 
 from kerasnn.datasets import as_table
+from kerasnn.ensembles.train import train_ensembles
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
-from kerasnn.estimators.settings import checked_driver
-from kerasnn.estimators.train_jobs import train_jobs
 
 
 def cross_validate(
@@ -33,31 +32,32 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train and score an estimator on each of several splits of the rows.
 
-    It gives what `sklearn.model_selection.cross_validate` gives on the same splits, to
-    rounding, which a long float32 training of large ensembles can make grow; but the
-    networks of all splits are trained together, which takes a fraction of the time.
-    Each split has preprocessing of its own, fitted on its training rows.
+    The results are those of `sklearn.model_selection.cross_validate` on the same splits, to
+    rounding, which a long float32 training of large ensembles can amplify. The networks of
+    all splits are trained together, which takes a fraction of the time. The preprocessing
+    of each split is fitted on its training rows.
 
     Args:
-        estimator: a `NetworkClassifier` or `NetworkRegressor`; it is not changed. Give it
-            a random_state, or each split has other random numbers at each call.
+        estimator: a `NetworkClassifier` or `NetworkRegressor`; it is not changed. Without a
+            random_state each split has other random numbers at each call.
         X: [rows, columns], as for `fit`.
         y: [rows].
         cv: number of folds (stratified for a classifier), a splitter, or pairs of row
             numbers; None means 5.
         groups: [rows], for splitters that need them.
-        scoring: as scikit-learn has it; None means the estimator's own `score`.
+        scoring: as in scikit-learn; None means the estimator's `score`.
         sample_weight: [rows], for the training; scores do not use it.
         return_train_score: whether to score the training rows as well.
         return_estimator: whether to return the trained estimators.
         return_indices: whether to return the row numbers of the splits.
 
     Returns:
-        "fit_time" (seconds, an equal share of the whole), "score_time", "test_score" (or
-        "test_<name>" of several), each [splits], and what else was asked for.
+        "fit_time" (seconds, an equal share of the total), "score_time", "test_score" (or
+        "test_<name>" with several scorers), each [splits], and the other results that the
+        arguments ask for.
 
     Raises:
-        InputError: not one of our estimators, or rows that cannot be used.
+        InputError: the estimator is of another package, or rows cannot be used.
     """
     if not isinstance(estimator, NetworkEstimator):
         raise InputError(
@@ -78,10 +78,10 @@ def cross_validate(
     results: dict[str, list[Any]] = {"fit_time": [seconds] * len(splits), "score_time": []}
     for trained, (train, test) in zip(estimators, splits, strict=True):
         started = time.perf_counter()
-        _note(results, "test", scorer(trained, _taken(rows, test), targets[test]))
+        _append(results, "test", scorer(trained, _taken(rows, test), targets[test]))
         results["score_time"].append(time.perf_counter() - started)
         if return_train_score:
-            _note(results, "train", scorer(trained, _taken(rows, train), targets[train]))
+            _append(results, "train", scorer(trained, _taken(rows, train), targets[train]))
     answer: dict[str, Any] = {name: np.array(values) for name, values in results.items()}
     if return_estimator:
         answer["estimator"] = estimators
@@ -98,32 +98,27 @@ def _trained(
     splits: list[tuple[NDArray[Any], NDArray[Any]]],
     sample_weight: ArrayLike | None,
 ) -> list[NetworkEstimator]:
-    """An estimator for each split, all of them trained in one go."""
+    """Return an estimator for each split, all of them trained together."""
     weights = None if sample_weight is None else np.asarray(sample_weight)
     estimators = [clone(estimator) for _ in splits]
-    jobs = [
-        one._job(
+    tasks = [
+        one._task_for(
             _taken(rows, train),
             targets[train],
             None if weights is None else weights[train],
         )
         for one, (train, _) in zip(estimators, splits, strict=True)
     ]
-    done = train_jobs(
-        jobs,
-        driver=checked_driver(estimator.driver),
-        time_limit=estimator._checked_time_limit(),
-        progress=estimator.progress,
-    )
-    return [one._adopt(job) for one, job in zip(estimators, done, strict=True)]
+    trained = train_ensembles(tasks, estimator._local_options())
+    return [one._adopt(result) for one, result in zip(estimators, trained, strict=True)]
 
 
 def _taken(rows: Any, numbers: NDArray[Any]) -> Any:
     return rows.iloc[numbers] if isinstance(rows, pd.DataFrame) else rows[numbers]
 
 
-def _note(results: dict[str, list[Any]], which: str, scores: Any) -> None:
-    """Scores by name, or one score."""
+def _append(results: dict[str, list[Any]], which: str, scores: Any) -> None:
+    """Append scores, one or several by name."""
     named = scores if isinstance(scores, dict) else {"score": scores}
     for name, score in named.items():
         results.setdefault(f"{which}_{name}", []).append(score)

@@ -1,4 +1,4 @@
-"""What the outputs of a `TabularNetwork` mean: losses of rows, and probabilities."""
+"""Losses and probabilities of the outputs of a `TabularNetwork`."""
 
 import tensorflow as tf
 
@@ -6,15 +6,15 @@ from kerasnn.choices import TabularTask
 
 
 def member_losses(
-    task: TabularTask, targets: tf.Tensor, outputs: tf.Tensor, smoothing: float = 0.0
+    task: TabularTask, targets: tf.Tensor, outputs: tf.Tensor, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """The loss of each row of each member.
+    """Compute the loss of each row of each member.
 
     Args:
         task: "binary", "multiclass" or "regression".
         targets: [members, batch] int32, or [members, batch, n_out] standardised values.
         outputs: [members, batch, n_logits].
-        smoothing: share of the label that is spread evenly over the classes.
+        label_smoothing: share of a label that is spread evenly over the classes.
 
     Returns:
         [members, batch] float32: cross-entropy in nats, or the squared error, the mean
@@ -23,17 +23,17 @@ def member_losses(
     if task == "regression":
         return tf.reduce_mean(tf.math.squared_difference(targets, outputs), axis=-1)
     if task == "binary":
-        labels = tf.cast(targets, tf.float32) * (1 - smoothing) + smoothing / 2
+        labels = tf.cast(targets, tf.float32) * (1 - label_smoothing) + label_smoothing / 2
         return tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs[..., 0])
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
-    if not smoothing:
+    if not label_smoothing:
         return losses
     spread = -tf.reduce_mean(tf.nn.log_softmax(outputs), axis=-1)
-    return (1 - smoothing) * losses + smoothing * spread
+    return (1 - label_smoothing) * losses + label_smoothing * spread
 
 
 def probabilities(task: TabularTask, logits: tf.Tensor) -> tf.Tensor:
-    """The probability of each class, [..., n_out], of logits [..., n_logits]."""
+    """Return probabilities [..., n_out] of logits [..., n_logits]."""
     if task == "binary":
         second = tf.sigmoid(logits)
         return tf.concat([tf.sigmoid(-logits), second], axis=-1)

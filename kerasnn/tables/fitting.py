@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import tensorflow as tf
 
 from kerasnn.datasets import Schema, Target
+from kerasnn.ensembles.sharding import ensemble_workers
 from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
 from kerasnn.tables.rows import RowsInMemory
 from kerasnn.tables.streamed import StreamedRows, rows_folder
 from kerasnn.training.distribution.workers import ALONE
-from kerasnn.training.member_dealing import ensemble_workers
 
 _Estimator = TypeVar("_Estimator", NetworkClassifier, NetworkRegressor)
 

@@ -72,7 +72,7 @@ def _curve_section(fitted: FittedTable) -> reports.Section:
     )
     held_out = (
         " Held-out rows: the same rows, each by the members that left it out."
-        if fitted.estimator.held_out_ is not None
+        if fitted.estimator.oof_predictions_ is not None
         else ""
     )
     return reports.Section(

@@ -44,7 +44,7 @@ from kerasnn.datasets.profiling.ranges import Moments, Ranges
 from kerasnn.datasets.schema.target import target_values
 from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
-from kerasnn.estimators.disk_job import TableOnDisk
+from kerasnn.estimators.table_on_disk import TableOnDisk
 from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint

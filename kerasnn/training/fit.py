@@ -118,6 +118,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     options = CheckpointOptions(checkpoint, checkpoint_every, resume)
     start = execution.start(seed, driver, options)
     epochs = _capped(epochs)
+    verbose = verbose if execution.workers.is_chief else 0
     if not isinstance(model, keras.Model):
         check_network_arguments(
             validation_split=validation_split,
@@ -138,23 +139,22 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             initial_epoch=initial_epoch,
             validation_data=validation_data,
             callbacks=callbacks or (),
-            verbose=verbose if execution.workers.is_chief else 0,
+            verbose=verbose,
             checkpoints=start.checkpoints,
         )
     learner_of(model, optimizer)  # refuses an optimizer beside a compiled model
     keras_names.assert_compiled(model, "fit")
+    rows = x, y, sample_weight
     if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = keras_names.split_validation(
-            (x, y, sample_weight), validation_split
-        )
-    fit = KerasFit(
+        rows, validation_data = keras_names.split_validation(rows, validation_split)
+    return KerasFit(
         model,
         execution,
         start,
         FitArguments(
             batch_size=batch_size,
             epochs=epochs,
-            verbose=verbose if execution.workers.is_chief else 0,
+            verbose=verbose,
             callbacks=callbacks,
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
@@ -162,8 +162,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
         ),
-    )
-    return fit.run((x, y, sample_weight), validation_data, shuffle, class_weight)
+    ).run(rows, validation_data, shuffle, class_weight)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import Any
 from optuna.trial import Trial
 
 from kerasnn.choices import TabularTask
+from kerasnn.ensembles.overrides import OVERRIDABLE
+from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.errors import InputError
-from kerasnn.estimators import NetworkEstimator, default_recipe
-from kerasnn.estimators.settings import WISHES
+from kerasnn.estimators import NetworkEstimator
 
 Settings = dict[str, Any]
 Suggest = Callable[[Trial], Mapping[str, Any]]
@@ -116,7 +117,9 @@ def check_settings(names: Iterable[str], estimator: NetworkEstimator) -> None:
     Raises:
         InputError: one is not; the message says what was probably meant.
     """
-    possible = [n for n in WISHES if n in estimator.get_params() and n not in NOT_TUNED]
+    possible = [
+        n for n in OVERRIDABLE if n in estimator.get_params() and n not in NOT_TUNED
+    ]
     for name in names:
         if name not in possible:
             near = difflib.get_close_matches(str(name), possible, n=1)

@@ -17,9 +17,10 @@ from sklearn.base import is_classifier
 
 from kerasnn.choices import TabularTask
 from kerasnn.datasets import as_table
+from kerasnn.ensembles.compiled_learners import enlarged_cache
+from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
-from kerasnn.estimators import NetworkEstimator, default_recipe
-from kerasnn.estimators.learners import keeping_learners
+from kerasnn.estimators import NetworkEstimator
 from kerasnn.manifest import data_fingerprint
 from kerasnn.tuning.journal import (
     OrderedSampler,
@@ -44,7 +45,7 @@ from kerasnn.tuning.space import (
 PARTS = 32
 # The two short first waves of the learning rate, a fifth of a training, judge nobody.
 FIRST_JUDGED_PART = 7
-LEARNERS_KEPT = 18  # the shapes of the default space, with a spare for each
+CACHED_LEARNERS = 18  # the shapes of the default space, with a spare for each
 # Of the estimator, without a say in what it becomes.
 NO_SETTINGS = {"schema", "driver", "progress", "checkpoint", "checkpoint_every", "resume"}
 
@@ -131,7 +132,7 @@ def tune(
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit must be None or seconds above 0; got {time_limit!r}")
     until = None if time_limit is None else time.monotonic() + time_limit
-    with quiet_optuna(), keeping_learners(LEARNERS_KEPT):
+    with quiet_optuna(), enlarged_cache(CACHED_LEARNERS):
         study = sweep.study(storage, pruner)
         while until is None or time.monotonic() < until or not n_done(study):
             fail_dead(study)

@@ -130,7 +130,7 @@ class BatchQueue:
         return True
 
     def take(self) -> Batch:
-        """Remove and return the next batch: one request, and more up to `max_rows`."""
+        """Remove and return a batch: the first request, and more up to `max_rows`."""
         taken: list[Request] = []
         rows = 0
         for request in self.waiting:

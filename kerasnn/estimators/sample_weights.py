@@ -1,4 +1,4 @@
-"""How much each training row counts."""
+"""Weights of training rows."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,15 +11,15 @@ def row_weights(
     class_weights: NDArray[np.float64] | float,
     n_rows: int,
 ) -> NDArray[np.float32]:
-    """The weights of rows, mean one.
+    """Return the weights of the rows, mean one.
 
     Args:
-        sample_weight: [rows], not negative; None: all alike.
-        class_weights: [rows], of the class of each row, or one for all.
-        n_rows: how many rows there are.
+        sample_weight: [rows], not negative; None: equal weights.
+        class_weights: [rows] weight of each row's class, or one number for all rows.
+        n_rows: number of rows.
 
     Raises:
-        InputError: there is not one for each row, one cannot be, or all are zero.
+        InputError: the shape is wrong, a weight is negative or not finite, or all are zero.
     """
     if sample_weight is None:
         weights = np.ones(n_rows)

@@ -1,8 +1,8 @@
-"""Which rows are in which batch, for members that each have rows of their own.
+"""Row orders of an epoch, for members that each have rows of their own.
 
-An epoch is as many batches for all members; each member's rows are shuffled by a seed of
-its own and spread over them evenly. Where a batch has room for a row more, it holds the
-number of a row that weighs nothing.
+All members have equally many batches in an epoch. Each member's rows are shuffled by its
+own seed and spread evenly over its batches. A batch with room for one more row holds the
+number of a padding row, whose weight is zero.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.training.plan import EpochPlan
+from kerasnn.training.feeds.plan import EpochPlan
 
 RowNumbers = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class BatchShape:
-    """How the rows of a member are cut.
+    """Number and size of a member's batches in an epoch.
 
     Attributes:
         steps: batches of an epoch.
@@ -30,7 +30,7 @@ class BatchShape:
 
     @classmethod
     def of(cls, n_rows: int, batch_size: int) -> "BatchShape":
-        """Batches of equal width, at most `batch_size`: no short one at the end."""
+        """Return batches of equal width, at most `batch_size`: no short one at the end."""
         steps = -(-n_rows // batch_size)
         return cls(steps, -(-n_rows // steps))
 
@@ -38,16 +38,16 @@ class BatchShape:
 def member_plan(
     rows: Sequence[RowNumbers], seeds: Sequence[int], shape: BatchShape, *, padding: int
 ) -> EpochPlan:
-    """The plan of an epoch for members side by side.
+    """Return the plan of an epoch for members side by side.
 
     Args:
-        rows: the training rows of each member.
-        seeds: of each member's row orders.
+        rows: training rows of each member.
+        seeds: seed of each member's row orders.
         shape: of the batches; `steps * width` is at least the rows of any member.
-        padding: number of a row that weighs nothing.
+        padding: number of a row without weight.
 
     Returns:
-        BatchSpec of members * width row numbers, one member's after the other's.
+        Batches of members * width row numbers, first those of the first member.
     """
     members = len(rows)
 
@@ -63,9 +63,9 @@ def member_plan(
 def spread(
     rows: RowNumbers, seed: tuple[int, ...], shape: BatchShape, padding: int
 ) -> RowNumbers:
-    """The rows in a random order, [steps, width], the padding spread over the batches."""
+    """Return the rows in random order, [steps, width], with padding spread over batches."""
     order = np.random.default_rng(seed).permutation(rows)
     slots = np.full(shape.steps * shape.width, padding, np.int32)
-    # Dealt out like cards: the batches differ by one row at the most.
+    # One row to each batch in turn, so that batches differ by at most one row.
     slots[: len(order)] = order
     return slots.reshape(shape.width, shape.steps).T

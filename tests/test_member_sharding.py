@@ -1,4 +1,4 @@
-"""The rows that workers take of a batch are the batch, and what they find adds up."""
+"""The slices of the workers are the batch, and their results add up."""
 
 from types import SimpleNamespace
 
@@ -8,21 +8,29 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasnn.ensembles.learner import MemberLearner
+from kerasnn.ensembles.sharding import (
+    AllRows,
+    LocalRows,
+    WorkerRows,
+    ensemble_workers,
+    row_sharding,
+)
 from kerasnn.errors import InputError
 from kerasnn.models import TabularNetwork
-from kerasnn.training.member_dealing import AllRows, WorkerRows, ensemble_workers, rows_of
-from kerasnn.training.members import MemberLearner
+from kerasnn.training.distribution.workers import ALONE
+from tests.recipes import recipe_of
 
 MEMBERS = 3
 
 
-def dealt(workers):
-    """How each of so many workers sees it; nothing is sent."""
-    teams = [
-        SimpleNamespace(worker=i, n_workers=workers, reduce_sum=lambda x: x)
-        for i in range(workers)
-    ]
-    return [WorkerRows(workers) for workers in teams]
+def group_of(worker, n_workers):
+    """A stand-in for a group of workers; its collectives send nothing."""
+    return SimpleNamespace(worker=worker, n_workers=n_workers, reduce_sum=lambda x: x)
+
+
+def shardings(workers):
+    return [WorkerRows(group_of(worker, workers)) for worker in range(workers)]
 
 
 def batch_of(width):
@@ -31,13 +39,13 @@ def batch_of(width):
 
 @settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 5))
-def test_the_rows_of_the_workers_are_the_batch(width, workers):
+def test_the_slices_of_the_workers_are_the_batch(width, workers):
     batch = batch_of(width)
-    parts = [rows.of(batch) for rows in dealt(workers)]
+    parts = [rows.local(batch) for rows in shardings(workers)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), batch)
     sizes = [part.shape[1] for part in parts]
     assert max(sizes) - min(sizes) <= 1
-    firsts = [rows.first(batch) for rows in dealt(workers)]
+    firsts = [rows.first_row(batch) for rows in shardings(workers)]
     assert firsts == np.cumsum([0, *sizes[:-1]]).tolist()
 
 
@@ -46,7 +54,7 @@ def test_the_means_of_the_workers_add_up_to_that_of_the_batch(known):
     batch = batch_of(7)
 
     def means(values):
-        return [rows.mean(rows.of(values)[..., 0], values) for rows in dealt(3)]
+        return [rows.mean(rows.local(values)[..., 0], values) for rows in shardings(3)]
 
     spec = tf.TensorSpec([MEMBERS, 7 if known else None, 2])
     found = tf.add_n(tf.function(means, input_signature=[spec])(batch))
@@ -71,10 +79,11 @@ def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
             members=MEMBERS,
             hidden_units=(6,),
         )
-        learner = MemberLearner(network, cycles=1, smoothing=0.1, drops=True)
+        learner = MemberLearner(network, cycles=1, label_smoothing=0.1, has_dropout=True)
         sample = np.broadcast_to(x[:8], (MEMBERS, 8, 3))
         network.initialize(sample, np.broadcast_to(codes[:8], (MEMBERS, 8, 1)), [1, 2, 3])
-        learner.begin([4, 5, 6], steps=9, learning_rate=0.1, weight_decay=0.0, dropout=0.4)
+        recipe = recipe_of(learning_rate=0.1, weight_decay=0.0, dropout=0.4)
+        learner.begin(recipe, [4, 5, 6], steps=9)
         learner.batches = rows
         seen = []
         learner.optimizer.apply = seen.extend
@@ -82,7 +91,7 @@ def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
         return [*map(tf.convert_to_tensor, seen), learner.loss_sum, learner.weight_sum]
 
     alone = found(AllRows())
-    for several in zip(*map(found, dealt(3)), strict=True):
+    for several in zip(*map(found, shardings(3)), strict=True):
         whole = alone.pop(0)
         np.testing.assert_allclose(np.sum(several, axis=0), whole, atol=1e-5)
     assert not alone
@@ -90,21 +99,21 @@ def test_the_gradients_of_the_workers_add_up_to_those_of_one(rng):
 
 @settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 4))
-def test_parts_that_were_dealt_before_are_a_batch_side_by_side(width, workers):
+def test_local_batches_are_a_batch_side_by_side(width, workers):
     whole = batch_of(width * workers)[..., 0]
     parts = np.split(whole, workers, axis=1)
     means = []
     for worker, part in enumerate(parts):
-        rows = rows_of(SimpleNamespace(worker=worker, n_workers=workers), own_batches=True)
-        assert rows.of(part) is part
-        assert rows.first(part) == worker * width
+        rows = LocalRows(group_of(worker, workers))
+        assert rows.local(part) is part
+        assert rows.first_row(part) == worker * width
         means.append(rows.mean(tf.constant(part), part))
     np.testing.assert_allclose(sum(means), whole.mean(axis=1), rtol=1e-4, atol=1e-6)
 
 
-def test_one_process_has_all_rows():
-    assert type(rows_of(None)) is AllRows
-    assert ensemble_workers(None) is None
+def test_a_single_process_has_all_rows():
+    assert row_sharding(ALONE) == row_sharding(ALONE, local_batches=True) == AllRows()
+    assert ensemble_workers(None) is ALONE
 
 
 def test_a_strategy_of_one_process_is_refused():

@@ -1,25 +1,26 @@
-"""The parameters of the estimators, checked, as wishes that a recipe takes."""
+"""Parameters of the estimators, checked: the overrides of a recipe."""
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, Sharing
+from kerasnn.choices import Activation, FitDriver, NumericEmbedding, WeightSharing
+from kerasnn.ensembles.recipe import Overrides
 from kerasnn.errors import InputError, check_choice
 
-Check = Callable[[str, Any], Any]
+_Check = Callable[[str, Any], Any]
 
 
-def _whole(least: int) -> Check:
+def _whole(minimum: int) -> _Check:
     def check(name: str, value: Any) -> int:
         try:
             number = operator.index(value)
         except TypeError:
-            number = least - 1
-        if isinstance(value, bool) or number < least:
+            number = minimum - 1
+        if isinstance(value, bool) or number < minimum:
             raise InputError(
-                f"{name} must be 'auto' or a whole number of at least {least};"
+                f"{name} must be 'auto' or a whole number of at least {minimum};"
                 f" got {value!r}"
             )
         return number
@@ -27,7 +28,7 @@ def _whole(least: int) -> Check:
     return check
 
 
-def _number(low: float, high: float) -> Check:
+def _number(low: float, high: float) -> _Check:
     def check(name: str, value: Any) -> float:
         try:
             number = float(value)
@@ -43,14 +44,11 @@ def _number(low: float, high: float) -> Check:
     return check
 
 
-def _choice(choices: Any) -> Check:
-    def check(name: str, value: Any) -> Any:
-        return check_choice(name, value, choices)
-
-    return check
+def _choice(choices: Any) -> _Check:
+    return lambda name, value: check_choice(name, value, choices)
 
 
-def _yes_or_no(name: str, value: Any) -> bool:
+def _boolean(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{name} must be 'auto', True or False; got {value!r}")
     return value
@@ -73,7 +71,7 @@ def _folds(name: str, value: Any) -> int:
     return number
 
 
-WISHES: dict[str, Check] = {
+_CHECKS: dict[str, _Check] = {
     "hidden_units": _units,
     "members": _whole(1),
     "folds": _folds,
@@ -82,34 +80,35 @@ WISHES: dict[str, Check] = {
     "learning_rate": _number(0.0, 1e3),
     "weight_decay": _number(0.0, 1.0),
     "dropout": _number(0.0, 1.0),
-    "smoothing": _number(0.0, 1.0),
+    "label_smoothing": _number(0.0, 1.0),
     "activation": _choice(Activation),
     "embedding": _choice(NumericEmbedding),
-    "sharing": _choice(Sharing),
-    "calibrated": _yes_or_no,
+    "weight_sharing": _choice(WeightSharing),
+    "calibrate": _boolean,
 }
+OVERRIDABLE = tuple(_CHECKS)  # parameters of an estimator that override its recipe
 
 
-def checked_wishes(parameters: dict[str, Any]) -> dict[str, Any]:
-    """What the user has set of the recipe, checked.
+def checked_overrides(parameters: Mapping[str, Any]) -> Overrides:
+    """Return the settings of the recipe that the user has set, checked.
 
     Raises:
-        InputError: a parameter is out of range, or a choice is not one.
+        InputError: a value is out of range, or is not one of the choices.
     """
-    wishes = {}
-    for name, check in WISHES.items():
-        value = parameters.get(name, "auto")
-        if not (isinstance(value, str) and value == "auto"):
-            wishes[name] = check(name, value)
-    return wishes
+    given = {name: parameters.get(name, "auto") for name in OVERRIDABLE}
+    return {
+        name: _CHECKS[name](name, value)
+        for name, value in given.items()
+        if not (isinstance(value, str) and value == "auto")
+    }
 
 
 def checked_driver(driver: Any) -> FitDriver:
-    """The driver of the loop.
+    """Return the driver of the loop, checked.
 
     Raises:
-        InputError: it is not one.
+        InputError: it is not a driver, or "keras".
     """
     if driver == "keras":
         raise InputError("driver='keras' is for Keras models; use 'auto'")
-    return _choice(FitDriver)("driver", driver)
+    return check_choice("driver", driver, FitDriver)

@@ -1,9 +1,9 @@
 """Rows from disk for members that are trained side by side.
 
-A group of rows is in memory at a time, and each member meets all of them, in an order of
-its own, before the next group comes. As with rows in memory (`member_plan`) the batches of
-a group differ by one row at the most, and the room that is left holds a row that weighs
-nothing. Of several workers each has shards of its own, and brings its part of every batch.
+One group of rows is in memory at a time. Each member takes all of its rows, in the member's
+own order, before the next group comes. The batches of a group differ by at most one row, as
+with rows in memory (`plan`), and the free place holds a row without weight. With several
+workers each reads its own shards, and contributes its part of every batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,40 +14,39 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.ensembles.plan import BatchShape, spread
 from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.compiled.specs import BatchSpec
 from kerasnn.training.feeds.row_source import Buffers, RowSource
-from kerasnn.training.feeds.shard_feed import ahead, shared_tensor
-from kerasnn.training.member_plan import BatchShape, spread
+from kerasnn.training.feeds.shard_feed import GROUPS_AHEAD, ahead, shared_tensor
 
-ROWS_PER_CALL = 65_536  # of all members, about
-GROUPS_AHEAD = 1
+ROWS_PER_CHUNK = 65_536  # of all members, about
 
-Rows = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[Any]]  # x, codes, targets
+GroupArrays = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[Any]]  # x, codes, y
 
 
 class GroupSource(RowSource, Protocol):
-    """Rows in groups, of which the sizes are known before they are read."""
+    """Rows in groups, whose sizes are known before they are read."""
 
     def group_sizes(self, epoch: int | None) -> list[int]:
-        """Rows of each group, in the order in which they come."""
+        """Return the number of rows of each group, in the order of the epoch."""
 
     def part(self, worker: int, workers: int) -> Self:
-        """What one of several workers reads."""
+        """Return the rows that one of several workers reads."""
 
 
 class MemberGroups:
-    """The calls of the loop over groups of rows.
+    """Chunks of the compiled loop over groups of rows.
 
     Args:
         source: of the rows.
-        seeds: of each member's row orders.
-        batch_size: rows of a member's batch, at most, of all workers together.
-        rows_of: takes rows of the source apart.
-        place: the number of this worker, and how many there are.
+        seeds: seed of each member's row orders.
+        batch_size: largest number of rows in a member's batch, over all workers.
+        arrays_of: takes x, codes and targets from rows of the source.
+        place: number of this worker, and number of workers.
 
     Attributes:
-        width: this worker's rows of a member's batch; every worker has as many.
+        width: this worker's rows in a member's batch; the same for every worker.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class MemberGroups:
         source: GroupSource,
         seeds: Sequence[int],
         batch_size: int,
-        rows_of: Callable[[Any], Rows],
+        arrays_of: Callable[[Any], GroupArrays],
         place: tuple[int, int] = (0, 1),
     ) -> None:
         worker, workers = place
@@ -63,24 +62,24 @@ class MemberGroups:
         self._parts = [source.part(number, workers) for number in range(workers)]
         self.source = self._parts[worker]
         self.seeds = seeds
-        self.most_rows = max(part.most_rows for part in self._parts)
-        self.width = BatchShape.of(self.most_rows, max(batch_size // workers, 1)).width
-        self._rows_of = rows_of
+        self._max_rows = max(part.max_rows for part in self._parts)
+        self.width = BatchShape.of(self._max_rows, max(batch_size // workers, 1)).width
+        self._arrays_of = arrays_of
         pieces, _ = next(iter(self.source.pieces(None)))
-        row = [np.array(part[:1]) for part in rows_of(next(pieces))]
-        row.append(np.ones(1, np.float32))  # how much it weighs
-        # A row more than there are, which weighs nothing.
-        self._buffers = Buffers(row, self.most_rows + 1)
-        self._batches = BatchSpec.of(tuple(row), [len(seeds) * self.width])
+        row = [np.array(part[:1]) for part in arrays_of(next(pieces))]
+        row.append(np.ones(1, np.float32))  # its weight
+        # Room for one more row, which has no weight.
+        self._buffers = Buffers(row, self._max_rows + 1)
+        self._batch_spec = BatchSpec.of(tuple(row), [len(seeds) * self.width])
         self._reader = ThreadPoolExecutor(1, "kerasnn-read")
 
     def steps(self, epoch: int) -> int:
-        """Of an epoch (from 0)."""
-        return sum(self._steps(epoch))
+        """Return the number of steps of an epoch (from 0)."""
+        return sum(self._steps_of_groups(epoch))
 
     def chunks(self, epoch: int, *, done: int = 0) -> Iterator[Chunk]:
-        """The calls of an epoch, from a step on."""
-        sizes, steps = self.source.group_sizes(epoch), self._steps(epoch)
+        """Yield the chunks of an epoch, after the steps that are done."""
+        sizes, steps = self.source.group_sizes(epoch), self._steps_of_groups(epoch)
         number = before = 0
         while number < len(steps) and before + steps[number] <= done:
             before += steps[number]
@@ -91,36 +90,36 @@ class MemberGroups:
         for tensors in ahead(groups, GROUPS_AHEAD, self._reader):
             size = sizes[number] if number < len(sizes) else 0
             slots = self._slots(epoch, number, size, steps[number])
-            most = max(1, ROWS_PER_CALL // slots.shape[1])
-            for start in range(done - before, len(slots), most):
+            max_steps = max(1, ROWS_PER_CHUNK // slots.shape[1])
+            for start in range(done - before, len(slots), max_steps):
                 yield self._chunk(
-                    tensors, slots[start : start + most], most, first_step=done
+                    tensors, slots[start : start + max_steps], max_steps, first_step=done
                 )
-                done = before + min(start + most, len(slots))
+                done = before + min(start + max_steps, len(slots))
             before, number = done, number + 1
 
-    def _steps(self, epoch: int) -> list[int]:
-        """Of each group: so many that the rows of every worker have room."""
+    def _steps_of_groups(self, epoch: int) -> list[int]:
+        """Return the steps of each group: enough for the rows of every worker."""
         sizes = [part.group_sizes(epoch) for part in self._parts]
         groups = max(map(len, sizes))
         padded = [own + [0] * (groups - len(own)) for own in sizes]
         return [-(-max(group) // self.width) for group in zip(*padded, strict=True)]
 
     def _slots(self, epoch: int, number: int, size: int, steps: int) -> NDArray[np.int32]:
-        """The rows of a group in batches: [steps, members * width] row numbers."""
+        """Return a group's row numbers in batches, [steps, members * width]."""
         shape = BatchShape(steps, self.width)
-        rows, padding = np.arange(size, dtype=np.int32), self.most_rows
+        rows, padding = np.arange(size, dtype=np.int32), self._max_rows
         place = (epoch, number, self._worker)
         members = [spread(rows, (seed, *place), shape, padding) for seed in self.seeds]
         return np.concatenate(members, axis=1)
 
     def _tensors(self, epoch: int, first: int, groups: int) -> Iterator[list[tf.Tensor]]:
-        """x, codes, targets and weights, of one shape whatever is in them."""
+        """Yield x, codes, targets and weights of each group, in tensors of one shape."""
         for pieces, order in self.source.pieces(epoch, first=first):
             leaves, _ = self._buffers.take()
             begin = 0
             for piece in pieces:
-                parts = self._rows_of(piece)
+                parts = self._arrays_of(piece)
                 end = begin + len(parts[0])
                 for leaf, part in zip(leaves, parts, strict=False):
                     np.copyto(leaf[begin:end], part)
@@ -129,7 +128,7 @@ class MemberGroups:
             weights[: len(order)], weights[len(order) :] = 1.0, 0.0
             yield [shared_tensor(leaf) for leaf in leaves]
             groups -= 1
-        for _ in range(groups):  # in which only others have rows
+        for _ in range(groups):  # only other workers have rows in these
             leaves, _ = self._buffers.take()
             for leaf in leaves:
                 leaf[:] = 0
@@ -139,13 +138,13 @@ class MemberGroups:
         self,
         tensors: list[tf.Tensor],
         slots: NDArray[np.int32],
-        most: int,
+        max_steps: int,
         *,
         first_step: int,
     ) -> Chunk:
-        """Steps of one group; the row numbers have the same shape for any steps."""
-        block = np.zeros((1, most, slots.shape[1]), np.int32)
+        """Return steps of one group; the row numbers have one shape for any steps."""
+        block = np.zeros((1, max_steps, slots.shape[1]), np.int32)
         block[0, : len(slots)] = slots
         return Chunk(
-            self._batches, tensors, [tf.constant(block)], 0, len(slots), first_step
+            self._batch_spec, tensors, [tf.constant(block)], 0, len(slots), first_step
         )

@@ -1,8 +1,8 @@
-"""Adam for networks side by side, with a schedule that is told how far training has come.
+"""Adam for networks side by side, with a schedule that depends on the training's progress.
 
-The formulas are pure; `MemberAdam` holds the slots. It is not a Keras optimizer: each
-Variable has a rate and a decay of its own here, and what the schedule needs is a Variable,
-so that one compiled loop serves fits of any length.
+The formulas are pure; `MemberAdam` holds the slots. It is not a Keras optimizer: here each
+Variable has its own rate and decay, and the state of the schedule is in Variables, so that
+one compiled loop serves fits of any length.
 """
 
 import math
@@ -34,16 +34,16 @@ def adam_update(
     learning_rate: tf.Tensor,
     decay: tf.Tensor | float,
 ) -> Update:
-    """One step of Adam with decoupled weight decay.
+    """Return the result of one step of Adam with decoupled weight decay.
 
     Args:
         value: of the Variable.
-        gradient: of the loss by it.
+        gradient: of the loss by the Variable.
         mean: running mean of the gradients.
         square: running mean of their squares.
         step: number of the step, from 1, float32.
         learning_rate: of this step.
-        decay: share of the value that is taken away.
+        decay: share of the value that is subtracted.
 
     Source: Kingma and Ba, Adam (2015), algorithm 1; Loshchilov and Hutter, Decoupled
     Weight Decay Regularization (2019).
@@ -57,30 +57,30 @@ def adam_update(
 
 
 def cyclic_rate(progress: tf.Tensor, cycles: int) -> tf.Tensor:
-    """The learning rate's factor: `cycles` waves from 0 to 1 and back, each twice as long.
+    """Return the learning rate's factor: waves from 0 to 1 and back, each twice as long.
 
     Args:
         progress: of the training, 0 to 1.
-        cycles: how many waves.
+        cycles: number of waves.
 
     Source: Holzmueller et al., Better by Default (2024), "coslog4" for four waves.
     """
-    # log2 times 2 pi, as one constant: of two, a graph makes one, and rounds otherwise.
+    # log2 times 2 pi, as one constant: a graph would fold two, and round differently.
     waves = tf.math.log1p((2**cycles - 1) * progress)
     return 0.5 * (1 - tf.cos(waves * (2 * math.pi / math.log(2))))
 
 
 def flat_then_cosine(progress: tf.Tensor) -> tf.Tensor:
-    """1 for the first half of training, then down to 0 as a cosine."""
+    """Return 1 in the first half of training, then a cosine down to 0."""
     late = tf.maximum(progress, 0.5)
     return 0.5 * (1 + tf.cos(math.pi * (2 * late - 1)))
 
 
 class MemberAdam(tf.Module):
-    """The slots of Adam, and the Variables that set its course.
+    """Adam's slots, and the Variables of its schedule.
 
     Args:
-        trained: the Variables.
+        trained: the Variables to train.
         cycles: waves of the learning rate.
     """
 
@@ -97,7 +97,7 @@ class MemberAdam(tf.Module):
         self.weight_decay = _number(0.0)
 
     def begin(self, *, steps: int, learning_rate: float, weight_decay: float) -> None:
-        """Forget everything; a training of so many steps is about to begin."""
+        """Reset everything for a training of this number of steps."""
         for slot in (*self.means, *self.squares):
             slot.assign(tf.zeros_like(slot))
         self.step.assign(0)
@@ -107,11 +107,11 @@ class MemberAdam(tf.Module):
         self.weight_decay.assign(weight_decay)
 
     def remaining_steps(self, steps: int) -> None:
-        """Let the schedule end after so many more steps."""
+        """Shorten the schedule to this number of further steps."""
         self.progress_per_step.assign((1 - float(self.progress)) / max(steps, 1))
 
     def apply(self, gradients: Sequence[tf.Tensor]) -> None:
-        """Change each Variable by its gradient."""
+        """Update each Variable by its gradient."""
         learning_rate = self.learning_rate * cyclic_rate(self.progress, self.cycles)
         decay = learning_rate * self.weight_decay * flat_then_cosine(self.progress)
         self.step.assign_add(1)
@@ -127,7 +127,7 @@ class MemberAdam(tf.Module):
                 square,
                 step=step,
                 learning_rate=learning_rate * trained.rate,
-                # The factor counts twice, as where it was tuned: RealMLP's code.
+                # The factor counts twice, as in RealMLP's code, where it was tuned.
                 decay=decay * trained.rate**2 if trained.decays else 0.0,
             )
             variable.assign(update.value)

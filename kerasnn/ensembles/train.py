@@ -1,0 +1,293 @@
+"""The training of ensembles: one loop for rows in memory and on disk.
+
+`chunk_sources` decides which steps a chunk has. After each chunk the loop evaluates the
+members, keeps the best weights, shortens the training to its time limit, and saves.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasnn.choices import FitDriver
+from kerasnn.ensembles.checkpoints import EnsembleSaver, settings_of
+from kerasnn.ensembles.chunk_sources import ChunkSource, DiskChunks, MemoryChunks
+from kerasnn.ensembles.compiled_learners import learner_cache
+from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.result import TrainedEnsemble
+from kerasnn.ensembles.sharding import row_sharding
+from kerasnn.ensembles.task import DiskTask, EnsembleTask
+from kerasnn.ensembles.validation import (
+    mean_predictions,
+    stacked_outputs,
+    validation_score,
+)
+from kerasnn.errors import NonFiniteLossError
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.distribution.workers import ALONE, SingleProcess
+from kerasnn.training.runner import Runner
+
+# Two small networks take as long as one: starting the operations dominates.
+MAX_COST_OF_TWIN = 1e6
+PACES_KEPT = 9
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Settings of a run; the weights depend on the driver (to rounding) and on the time.
+
+    Attributes:
+        driver: "xla", "graph", "eager", or "auto": XLA if the run repays its compilation.
+        time_limit: seconds; the schedule is shortened to keep to it.
+        progress: called after each evaluation.
+        checkpoints: of the run, if it is saved.
+        workers: train together. Each must be given the same tasks; the chief decides.
+    """
+
+    driver: FitDriver = "auto"
+    time_limit: float | None = None
+    progress: Progress | None = None
+    checkpoints: RunCheckpoints | None = None
+    workers: SingleProcess = ALONE
+
+
+def train_ensembles(
+    tasks: Sequence[EnsembleTask], options: RunOptions
+) -> list[TrainedEnsemble]:
+    """Train ensembles on rows in memory; those with equal networks in one loop.
+
+    Args:
+        tasks: what to train.
+        options: with checkpoints, only for tasks that one loop can train.
+
+    Raises:
+        InputError: the workers were not given the same tasks.
+        WorkerLostError: another worker has gone.
+        NonFiniteLossError: a member's loss became NaN or infinite.
+        InterruptedFitError: a signal arrived, and the training was saved.
+    """
+    groups: dict[Any, list[int]] = {}
+    for i, task in enumerate(tasks):
+        groups.setdefault(task.compile_key, []).append(i)
+    trained: dict[int, TrainedEnsemble] = {}
+    for numbers in groups.values():
+        group = [tasks[i] for i in numbers]
+        if len(group) == 1 and _needs_twin(group[0]):
+            group *= 2
+        limit = options.time_limit and options.time_limit * len(numbers) / len(tasks)
+        source = MemoryChunks(group, has_time_limit=limit is not None)
+        results = _train(source, dataclasses.replace(options, time_limit=limit))
+        trained |= dict(zip(numbers, results, strict=False))
+    return [trained[i] for i in range(len(tasks))]
+
+
+def train_on_disk(task: DiskTask, options: RunOptions) -> TrainedEnsemble:
+    """Train an ensemble on rows from disk; each of several workers reads its own shards.
+
+    Raises:
+        InputError: a shard is missing or damaged, or a checkpoint cannot be written.
+        WorkerLostError: another worker has gone.
+        NonFiniteLossError: a member's loss became NaN or infinite.
+        InterruptedFitError: a signal arrived, and the training was saved.
+    """
+    (trained,) = _train(DiskChunks(task, options.workers), options)
+    return trained
+
+
+def _needs_twin(task: EnsembleTask) -> bool:
+    """Check whether one small network is trained twice, side by side.
+
+    XLA drops the dimension of the members for a single member, and rounds differently. With
+    a twin, a network gets the same bits alone as beside others.
+    """
+    return task.recipe.members == 1 and task.cost_per_step < MAX_COST_OF_TWIN
+
+
+def _train(source: ChunkSource, options: RunOptions) -> list[TrainedEnsemble]:
+    """Train the tasks of a source together; return the results in their order."""
+    checkpoints, workers = options.checkpoints, options.workers
+    training = Training(source, options)
+    members = len(source.tasks) * source.recipe.members
+    with (
+        checkpoints.watching() if checkpoints else contextlib.nullcontext(),
+        workers.reports_lost_workers(),
+        learner_cache().borrow(
+            source.tasks[0], members, workers, local_batches=source.local_batches
+        ) as learner,
+    ):
+        return training.run(learner)
+
+
+class Training:
+    """One run of the loop.
+
+    Attributes:
+        results: of the tasks so far.
+    """
+
+    def __init__(self, source: ChunkSource, options: RunOptions) -> None:
+        self.source = source
+        self.recipe = source.recipe
+        self.options = options
+        self.results = [TrainedEnsemble(task) for task in source.tasks]
+        self._paces: list[float] = []  # seconds per unit of each chunk
+        row_sharding(options.workers).assert_same_on_all(
+            lambda: {**self._settings(), "time_limit": options.time_limit}
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return settings_of(self.source.tasks, *self.source.fingerprints)
+
+    def run(self, learner: MemberLearner) -> list[TrainedEnsemble]:
+        """Train."""
+        source, started = self.source, time.perf_counter()
+        runner = self.prepare(learner)
+        saver = self._saver(learner)
+        for chunk, epochs in source.chunks():
+            called = time.perf_counter()
+            logs, _ = runner.run(chunk, epochs=epochs)
+            units = source.advance(chunk, epochs)
+            losses = [np.asarray(log["loss"]) for log in logs]
+            self._check_finite(losses)
+            if source.evaluation_due:
+                self.evaluate(learner, losses[-1])
+            now = time.perf_counter()
+            self._shorten(learner, now - started, (now - called) / units)
+            if saver:
+                saver.save_if_due(runner.driver)
+        return self.results
+
+    def prepare(self, learner: MemberLearner) -> Runner:
+        """Initialize the weights and the optimizer; return what runs the chunks."""
+        source = self.source
+        learner.network.initialize(*source.initial_rows(), source.seeds)
+        steps = source.total * source.steps_per_unit
+        learner.begin(self.recipe, source.seeds, steps=steps)
+        programs, wanted = programs_of(learner), self.options.driver
+        driver = learner.batches.choose_driver(
+            wanted, xla_pays=source.xla_pays and programs.refused is None
+        )
+        return Runner(
+            programs, "train_step", wanted=wanted, driver=programs.choose(driver, None)
+        )
+
+    def _saver(self, learner: MemberLearner) -> EnsembleSaver | None:
+        """Restore the training from the newest checkpoint; return what saves it."""
+        checkpoints = self.options.checkpoints
+        if checkpoints is None:
+            return None
+        saver = EnsembleSaver(
+            checkpoints, learner, self.source, self.results, self._settings()
+        )
+        saver.restore()
+        return saver
+
+    def _check_finite(self, losses: list[NDArray[np.float32]]) -> None:
+        """Raise if a loss of the chunk's epochs is not finite."""
+        first = self.source.epoch - len(losses) + 1
+        for epoch, of_members in enumerate(losses, first):
+            wrong = of_members[~np.isfinite(of_members)]
+            if wrong.size:
+                history = self.results[0].history
+                raise NonFiniteLossError(
+                    "loss",
+                    float(wrong[0]),
+                    epoch=epoch,
+                    last_finite=history["loss"][-1] if history else None,
+                    last_epoch=history["epoch"][-1] if history else 0,
+                    kept_epoch=0,
+                )
+
+    def evaluate(self, learner: MemberLearner, losses: NDArray[np.float32]) -> None:
+        """Record the losses, and keep the weights of each task whose score is accepted."""
+        source, members = self.source, self.recipe.members
+        outputs = self._validation_outputs(learner) if self.recipe.folds else None
+        for i, result in enumerate(self.results):
+            own, score, stacked = slice(i * members, (i + 1) * members), None, None
+            if outputs is not None:
+                stacked = stacked_outputs(result.task, outputs[own])
+                score = validation_score(result.task, stacked)
+            if result.accepts(score, last=source.finished):
+                result.weights = member_weights(learner.network, own)
+                result.score, result.epoch = score, source.epoch
+                if score is not None and stacked is not None and source.has_oof_rows:
+                    result.oof_predictions = mean_predictions(
+                        result.task.shape.task, stacked, score.inverse_temperature
+                    )
+            result.record(source.epoch, losses[own], score)
+        if self.options.progress:
+            self.options.progress(source.epoch, source.epochs, self._mean_losses())
+
+    def _validation_outputs(self, learner: MemberLearner) -> list[NDArray[np.float32]]:
+        """Return the outputs of each member for the rows that it does not learn from."""
+        source = self.source
+        rows = [
+            left_out + start
+            for task, start in zip(source.tasks, source.starts, strict=True)
+            for left_out in task.validation_rows
+        ]
+        longest = max(map(len, rows))
+        padded = np.stack([np.resize(own, longest) for own in rows]).astype(np.int32)
+        outputs = learner.outputs_for(source.x, source.codes, padded)
+        return [o[: len(own)] for o, own in zip(outputs, rows, strict=True)]
+
+    def _mean_losses(self) -> dict[str, float]:
+        """Return the last losses, their means over the tasks."""
+        names = [n for n in ("loss", "val_loss") if n in self.results[0].history]
+        return {
+            name: float(np.mean([result.history[name][-1] for result in self.results]))
+            for name in names
+        }
+
+    def _shorten(self, learner: MemberLearner, passed: float, pace: float) -> None:
+        """End the training early, or shorten it to its time limit.
+
+        Args:
+            learner: its schedule is shortened too.
+            passed: seconds since the start.
+            pace: seconds per unit of the last chunk.
+        """
+        source, limit = self.source, self.options.time_limit
+        overfits, passed, pace = self.options.workers.chief_values(
+            [self._overfits(), passed, pace]
+        )
+        self._paces.append(pace)
+        if overfits:
+            source.total = source.done
+        if limit is None or source.finished:
+            return
+        left = limit - passed
+        if left > 0 and len(self._paces) == 1:
+            return  # the first chunk may include a compilation
+        # Weights that have just been evaluated may be the last ones.
+        evaluated = self.recipe.folds and source.evaluation_due
+        minimum = 0 if evaluated and left <= 0 else 1
+        paces = self._paces[1:][-PACES_KEPT:] or self._paces
+        units = max(minimum, int(left / float(np.median(paces))))
+        if source.done + units < source.total:
+            source.total = source.done + units
+            learner.optimizer.remaining_steps(units * source.steps_per_unit)
+
+    def _overfits(self) -> bool:
+        """Check whether the rest of the training is not expected to improve any task.
+
+        The last wave of the learning rate begins after about half of the training. A task
+        whose best epoch is in the first two waves has overfitted since.
+        """
+        source, cycles = self.source, self.recipe.cycles
+        if not source.has_oof_rows or not self.recipe.folds or cycles < 3:
+            return False
+        whole = 2**cycles - 1
+        last_wave = (whole // 2) / whole * source.total
+        second_wave_ends = (whole // 4) / whole * source.total
+        return source.done >= last_wave and all(
+            result.epoch <= second_wave_ends for result in self.results
+        )
