@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasnn.cli.answers import answer_table
+from kerasnn.cli.predictions import prediction_table
 from kerasnn.errors import InputError, ServerError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _answered(model: "RemoteModel", file: Path, most_rows: int) -> Iterator["pd.
         try:
             intake = model.intake(present)
             answers = model.predict(chunk, intake)
-            table = answer_table(answers, model.classes)
+            table = prediction_table(answers, model.classes)
         except InputError as error:
             where = f"in the rows from {start:,} on, counted from there: " if start else ""
             raise InputError(f"{file}: {where}{error}") from None

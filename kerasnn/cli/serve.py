@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
-from kerasnn.cli.parsing import Command
+from kerasnn.cli.options import Command
 from kerasnn.cli.serve_options import Port, Seconds, Versions, option, server_options
 from kerasnn.errors import InputError
 
