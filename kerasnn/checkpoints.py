@@ -1,8 +1,8 @@
-"""Checkpoints: what a training needs to go on, in files that are whole or absent.
+"""Files from which a training resumes; each is complete or absent.
 
 `<folder>/checkpoint-<number>.npz` holds named arrays and a description, as JSON; a higher
-number is a later one. Each is written beside and renamed, so that a process that dies
-leaves the older ones. What is in them, and who goes on from it, is left to others.
+number is later. A file is written under a temporary name and renamed, so that a process
+that dies leaves the older ones. `kerasnn.training` decides what they hold.
 """
 
 import hashlib
@@ -32,18 +32,18 @@ _DESCRIPTION = "checkpoint.json"  # the name of an array in the file, its bytes 
 
 
 class DamagedCheckpointWarning(UserWarning):
-    """A checkpoint could not be read; an older one is used."""
+    """A checkpoint that cannot be read; an older one is used."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was saved.
+    """A saved state.
 
     Attributes:
-        number: orders the checkpoints of a folder.
+        number: higher for later checkpoints.
         arrays: by name.
-        description: as JSON.
-        path: of the file.
+        description: JSON values.
+        path: the file.
     """
 
     number: int
@@ -56,8 +56,8 @@ class CheckpointFolder:
     """The checkpoints of one training.
 
     Args:
-        folder: is made when the first one is written.
-        keep: how many stay; older ones are removed.
+        folder: created with the first checkpoint.
+        keep: number of checkpoints to keep; older ones are removed.
     """
 
     def __init__(self, folder: str | Path, *, keep: int = KEPT) -> None:
@@ -65,14 +65,14 @@ class CheckpointFolder:
         self.keep = keep
 
     def numbers(self) -> list[int]:
-        """Those that are there, the latest last."""
+        """Return the numbers of the checkpoints, the latest last."""
         if not self.folder.is_dir():
             return []
         found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted(int(match[1]) for match in found if match)
 
     def path(self, number: int) -> Path:
-        """Of a checkpoint."""
+        """Return the path of a checkpoint."""
         return self.folder / f"checkpoint-{number:010}.npz"
 
     def save(
@@ -81,22 +81,22 @@ class CheckpointFolder:
         arrays: Mapping[str, NDArray[Any]],
         description: Mapping[str, Any],
     ) -> Path:
-        """Write a checkpoint, and remove those that are too old.
+        """Write a checkpoint and remove old ones.
 
         Args:
             number: higher than those before.
-            arrays: of numbers, by name.
-            description: whatever JSON can hold.
+            arrays: by name.
+            description: JSON values.
 
         Raises:
-            InputError: it cannot be written; those before are as they were.
+            InputError: it cannot be written; older ones are unchanged.
         """
         text = json.dumps({"format": FORMAT, **description})
         content = {_DESCRIPTION: np.frombuffer(text.encode(), np.uint8), **arrays}
         path = self.path(number)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Before: whoever finds this one, and is finished with it, saves no other.
+            # Before the write: a resumed run that is finished writes no other.
             self._remove_half_written()
             self._write(path, content)
         except OSError as error:
@@ -108,10 +108,10 @@ class CheckpointFolder:
         return path
 
     def newest(self) -> Checkpoint | None:
-        """The latest that is whole; None if there is none.
+        """Return the latest complete checkpoint; None if there is none.
 
         Warns:
-            DamagedCheckpointWarning: for each one that is passed over.
+            DamagedCheckpointWarning: for each one that is skipped.
         """
         for number in reversed(self.numbers()):
             try:
@@ -125,10 +125,10 @@ class CheckpointFolder:
         return None
 
     def load(self, number: int) -> Checkpoint:
-        """A checkpoint by its number.
+        """Read a checkpoint.
 
         Raises:
-            InputError: it is damaged, or of another format.
+            InputError: it is damaged, or has another format.
         """
         path = self.path(number)
         try:
@@ -165,19 +165,18 @@ class CheckpointFolder:
         _sync(self.folder)
 
     def _remove_old(self) -> None:
-        """What is older than those kept."""
         for number in self.numbers()[: -self.keep]:
             self.path(number).unlink(missing_ok=True)
 
     def _remove_half_written(self) -> None:
-        """What a process that died was writing; folders are not of checkpoints."""
+        # Folders belong to exports.
         for partial in self.folder.glob(".partial-*"):
             if not partial.is_dir():
                 partial.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
-    """The new name is on the disk, too."""
+    # The new name reaches the disk too.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

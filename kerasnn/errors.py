@@ -1,4 +1,4 @@
-"""The errors that a user can put right, named so that they can be caught."""
+"""Errors that a user can correct, and checks that raise them."""
 
 import difflib
 import operator
@@ -9,18 +9,18 @@ from typing import Any, get_args
 
 
 class InputError(ValueError):
-    """What was given cannot be used; the message says what, where, and the way out."""
+    """Input that cannot be used; the message names the value, its place and the way out."""
 
 
 class ExportError(RuntimeError):
-    """What was written does not answer as the network does; it was taken away again."""
+    """An export whose answers differ from the network's; it has been removed."""
 
 
 class ServerError(RuntimeError):
-    """A server that was asked is not there, or does not answer as it should.
+    """A server that does not answer, or not as expected.
 
     Attributes:
-        status: the HTTP status that it answered with; None where it gave no answer.
+        status: the HTTP status of its answer; None without an answer.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -29,7 +29,7 @@ class ServerError(RuntimeError):
 
 
 def check_whole_number(name: str, value: object, *, least: int) -> int:
-    """A count or a seed as a plain int that is large enough.
+    """Return a count or a seed as a plain int, if it is large enough.
 
     Raises:
         InputError: it is not.
@@ -46,10 +46,10 @@ def check_whole_number(name: str, value: object, *, least: int) -> int:
 
 
 def check_choice(name: str, value: Any, choices: Any) -> Any:
-    """A value that is one of a `Literal`'s.
+    """Return a value if it is one of a `Literal`'s.
 
     Raises:
-        InputError: it is not; the message says what was probably meant.
+        InputError: it is not; the message suggests a similar choice.
     """
     possible = get_args(choices)
     if value not in possible:
@@ -74,8 +74,8 @@ class NonFiniteLossError(ArithmeticError):
 
     Attributes:
         epoch: number of the epoch in which it happened, from 1.
-        last_finite: the last loss that was finite, that of `last_epoch`; None if none was.
-        kept_epoch: the network is as it was after this epoch; 0: as before training.
+        last_finite: the last finite loss, that of `last_epoch`; None without one.
+        kept_epoch: the epoch after which the network was restored; 0: before training.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class InterruptedFitError(KeyboardInterrupt):
-    """A training was asked to end, and has been saved.
+    """A signal that ended a training after it was saved.
 
     Attributes:
-        signal: that asked for it.
-        checkpoint: the path of what was saved.
+        signal: the signal.
+        checkpoint: the path of the checkpoint.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class InterruptedFitError(KeyboardInterrupt):
 
 
 class WorkerLostError(RuntimeError):
-    """Another worker of a training on several machines does not answer any more."""
+    """The loss of another worker of a training on several machines."""
 
     def __init__(self, worker: int, workers: int) -> None:
         super().__init__(

@@ -1,10 +1,10 @@
-"""Losses of each row, from logits or outputs; the mean over rows is the caller's."""
+"""Losses of each row, from logits or outputs; the caller averages over rows."""
 
 import tensorflow as tf
 
 
 def squared_error(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Squared error of each row, mean over the outputs.
+    """Compute the squared error of each row, mean over the outputs.
 
     Args:
         targets: [batch, n_out] float.
@@ -26,7 +26,7 @@ def squared_error(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Negative log-likelihood of each row, in nats, from integer labels.
+    """Compute the negative log-likelihood of each row, in nats, from integer labels.
 
     Args:
         labels: [batch] integers in 0..n_classes-1; `training` has checked the range.
@@ -50,7 +50,7 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def categorical_cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of each row, in nats, from one-hot rows or probabilities.
+    """Compute the cross-entropy of each row, in nats, from one-hot rows or probabilities.
 
     Args:
         targets: [batch, n_classes] float, each row summing to one.

@@ -1,4 +1,4 @@
-"""What an export says of itself, and where it lies: readable without TensorFlow.
+"""Folders, versions and manifests of exports; readable without TensorFlow.
 
 `<name>/1`, `<name>/2`, ... are the versions of a model; `assets.extra/kerasnn.json` in
 each is its manifest.
@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
+# TensorFlow Serving's, shared by the export and the server.
+WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+DEFAULT_SIGNATURE = "serving_default"
 FORMAT = 1
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
 
 
 def versions(folder: Path) -> list[int]:
-    """The version numbers in a model's folder, smallest first."""
+    """Return the version numbers in a model's folder, smallest first."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -31,12 +34,12 @@ def versions(folder: Path) -> list[int]:
 
 
 def is_version_name(name: str) -> bool:
-    """A whole number of at least 1, as it would be printed."""
+    """Whether a name is a whole number of at least 1, as it is printed."""
     return name.isascii() and name.isdecimal() and name == str(int(name)) != "0"
 
 
 def find_version(folder: Path) -> Path:
-    """The folder itself if it is a version, else the newest version in it.
+    """Return the folder itself if it is a version, else the newest version in it.
 
     Raises:
         InputError: there is no such folder, or no version in it.
@@ -55,10 +58,10 @@ def find_version(folder: Path) -> Path:
 
 
 def read_manifest(version_folder: Path) -> dict[str, Any]:
-    """The manifest of a version.
+    """Read the manifest of a version.
 
     Raises:
-        InputError: it has none that this version of kerasnn reads.
+        InputError: there is none that this version of kerasnn reads.
     """
     path = version_folder / MANIFEST
     try:
@@ -78,10 +81,10 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """The manifest as JSON, with the number of its format; NumPy's numbers as numbers.
+    """Return the manifest as JSON, with the number of its format.
 
     Raises:
-        InputError: something in it has no form in JSON.
+        InputError: a value cannot be written as JSON.
     """
 
     def number(value: object) -> Any:
@@ -94,7 +97,7 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 
 
 def data_fingerprint(*arrays: NDArray[Any]) -> str:
-    """SHA-256 over types, shapes and values: the same rows give the same text."""
+    """Return the SHA-256 of types, shapes and values: equal rows give equal texts."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

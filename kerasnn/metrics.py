@@ -1,10 +1,10 @@
-"""Metrics of each row; the mean over rows is the caller's."""
+"""Metrics of each row; the caller averages over rows."""
 
 import tensorflow as tf
 
 
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """1 for each row whose largest logit is at its label, else 0.
+    """Return 1 for each row whose largest logit is at its label, else 0.
 
     Args:
         labels: [batch] integers, or [batch, n_classes] one-hot rows.

@@ -74,7 +74,7 @@ class Contender:
     @property
     def left_out_line(self) -> str:
         """Why it is not in the table, and the way out."""
-        return f"{self.title}: not installed, left out (pip install 'kerasnn[bench]')"
+        return f'{self.title}: not installed, left out (python -m pip install ".[bench]")'
 
 
 DIGITS, CV = ("digits",), ("cv",)

@@ -230,7 +230,7 @@ def train(mode: str, folder: Path) -> None:
             "cpu": (time.process_time() - busy) / trained * 1e6,
             "peak": peak_megabytes(),
             "before": before,
-            "groups": feed.most_bytes / 1e6,
+            "groups": feed.max_bytes / 1e6,
             "shard": shard / 1e6,
         }
         print(json.dumps(answer), flush=True)

@@ -16,7 +16,7 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.cli import main
 from tests.deaths import Killed
 
-# Every run looks at the same examples, and none fails because the machine is busy.
+# Every run tests the same examples, and none fails because the machine is busy.
 hypothesis.settings.register_profile(
     "repeatable",
     derandomize=True,
@@ -40,7 +40,7 @@ def digits():
 
 @pytest.fixture(scope="session")
 def lesson_digits():
-    """As in the lesson: pixels 0..16, one-hot labels."""
+    """Digits as in the lesson: pixels 0..16, one-hot labels."""
     return datasets.digits(scaled=False, one_hot=True)
 
 
@@ -68,7 +68,7 @@ def run(monkeypatch, capfd, tmp_path):
 
 @pytest.fixture
 def die_after(monkeypatch):
-    """Die when so many checkpoints have been written."""
+    """A function that raises `Killed` after a number of written checkpoints."""
     whole = CheckpointFolder.save
 
     def arm(count):
@@ -88,12 +88,12 @@ def die_after(monkeypatch):
 
 
 def pytest_xdist_auto_num_workers():
-    """One more process than there are cores: the soak and the servers mostly wait."""
+    """Return one more process than there are cores: soak and servers mostly wait."""
     return (os.cpu_count() or 1) + 1
 
 
-# The longest files first, by their CPU seconds (the soak waits, and so begins before all):
-# a worker that took one of them last would be alone with it.
+# The files with the most CPU seconds run first (the soak waits, so it is before them): a
+# worker that took one of them last would finish long after the others.
 LONGEST = (
     "test_serving_soak",
     "test_parity",
@@ -132,10 +132,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What is loaded by now stays, and need not be looked through again and again.
+    """Exclude loaded modules from garbage collection.
 
-    TensorFlow and the rest are 400,000 objects, and each traced graph as many allocations
-    as make Python look through them all: a twelfth of the time of the tests.
+    TensorFlow and the others have 400,000 objects, and every traced graph allocates enough
+    to make Python scan them all: a twelfth of the time of the tests.
     """
     gc.collect()
     gc.freeze()

@@ -1,5 +1,5 @@
-"""Processes that die while they train: what is left is what was written until then."""
+"""A stand-in for the death of a training process; only its files remain."""
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of Python's runs after it but the test."""
+    """Raised where a process dies; no code of the package catches it."""

@@ -1,8 +1,8 @@
-"""Trainings that must end alike on one device, on two, and on several machines.
+"""Trainings that must give equal results on one device, on two, and on several machines.
 
-As a program it is one of the workers: `python -m tests.distributed_jobs FOLDER JOB...`
-does the jobs under the strategy that its environment asks for, and writes what each ended
-with to FOLDER/JOB-WORKER.npz.
+As a program it is one worker: `python -m tests.distributed_jobs FOLDER JOB...` runs the
+jobs under the strategy of its environment, and writes the result of each to
+FOLDER/JOB-WORKER.npz.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def ended(model, history=None):
 
 
 def job_keras(scope, folder):
-    """25 batches of 8 rows and one of 3, weights, a penalty and a test: 208 steps."""
+    """Train 208 steps: batches of 8 rows and one of 3, weights, a penalty and a test."""
     with scope():
         model = keras_model(dense(8, "relu", kernel_regularizer="l2"))
     history = kerasnn.fit(
@@ -88,7 +88,7 @@ def job_keras(scope, folder):
 
 
 def job_network(scope, folder):
-    """A `tf.Module` on 201 rows in batches of 25, the last of 1 row: 207 steps."""
+    """Train a `tf.Module` 207 steps on 201 rows in batches of 25, the last of 1 row."""
     with scope():
         network = models.DigitsNetwork(n_in=6, hidden_units=(16,), n_out=3, seed=1)
         optimizer = keras.optimizers.Adam(0.01)
@@ -110,7 +110,7 @@ def job_network(scope, folder):
 
 
 def job_dataset(scope, folder):
-    """A `tf.data` pipeline that every worker draws from, and a fit within the scope."""
+    """Train on a `tf.data` pipeline that every worker reads, within the scope."""
     with scope():
         model = keras_model()
         return ended(model, fit_dataset(model))
@@ -122,7 +122,7 @@ def fit_dataset(model):
 
 
 def job_shards(scope, folder):
-    """Rows on disk, all in one step; and in small ones, whose order is another."""
+    """Train on rows on disk: in one step, and in small steps of another order."""
     path = folder / f"shards-{os.getpid()}"
     arrays = {"x": ROWS, "y": LABELS}
     shards = write_shards([arrays], path, rows_per_shard=30)
@@ -137,7 +137,7 @@ def job_shards(scope, folder):
 
 
 def job_normalised(scope, folder):
-    """Moving averages, which every replica takes of its own rows."""
+    """A model with moving averages, which each replica computes from its own rows."""
     with scope():
         model = keras_model(
             keras.layers.BatchNormalization(), keras.layers.Dropout(0.2, seed=2)
@@ -147,11 +147,11 @@ def job_normalised(scope, folder):
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 def job_resumed(scope, folder):
-    """From some of its checkpoints a fit ends at the same bits, or tells that not."""
+    """Resume a fit from some checkpoints; return whether it ends with the same bits."""
 
     def make():
         with scope():
@@ -190,7 +190,7 @@ def job_resumed(scope, folder):
 
 
 def job_exported(scope, folder):
-    """A SavedModel of the trained network, written by the chief."""
+    """Have the chief write a SavedModel of the trained network."""
     with scope():
         network = models.DigitsNetwork(n_in=6, hidden_units=(16,), n_out=3, seed=1)
         model = models.DigitsModel(n_in=6, hidden_units=(16,), n_out=3, seed=1)
@@ -208,7 +208,7 @@ def job_exported(scope, folder):
 
 
 def job_refused(scope, folder):
-    """Workers that are given different arguments are told so, all of them."""
+    """Train with different arguments; every worker must raise."""
     with scope():
         model = keras_model()
     strategy = model.distribute_strategy
@@ -216,7 +216,7 @@ def job_refused(scope, folder):
     try:
         kerasnn.fit(model, ROWS, LABELS, epochs=epochs, verbose=0)
     except InputError as error:
-        return {"told": np.array(str(error))}
+        return {"message": np.array(str(error))}
     return {}
 
 
@@ -419,12 +419,12 @@ JOBS = {
 
 
 def alone(name, folder):
-    """What a job ends with in this process."""
+    """Return the results of a job in this process."""
     return JOBS[name](contextlib.nullcontext, folder)
 
 
 def config_of(ports, worker):
-    """TF_CONFIG of a worker on this machine."""
+    """Return TF_CONFIG of a worker on this machine."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     return json.dumps({"cluster": cluster, "task": {"type": "worker", "index": worker}})
 

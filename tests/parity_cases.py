@@ -1,7 +1,7 @@
-"""The catalogue of what `fit` is given: models, optimizers, inputs, arguments, callbacks.
+"""The catalogue of uses of `fit`: models, optimizers, inputs, arguments, callbacks.
 
-Every case is run by Keras and by kerasnn from equal weights. A case builds everything
-anew for each run, since models, generators and callbacks keep state.
+Every case is run by Keras and by kerasnn from equal weights. A case makes everything
+again for each run, since models, generators and callbacks keep state.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
     Attributes:
         model: makes a compiled model.
-        data: makes the arguments of fit; `epochs=2, shuffle=False` unless told.
+        data: makes the arguments of fit; `epochs=2, shuffle=False` by default.
         callbacks: makes callbacks, which may write to a folder.
         script: (fit, model, arguments) -> the History of every fit.
         drivers: the drivers that must agree with Keras.
@@ -85,7 +85,7 @@ def dataset(batch_size=16):
 
 
 def generator(sizes):
-    """Batches of the sizes given, again and again."""
+    """Batches of the given sizes, endlessly."""
     while True:
         first = 0
         for size in sizes:
@@ -94,7 +94,7 @@ def generator(sizes):
 
 
 class Rows(keras.utils.PyDataset):
-    """Three batches; the rows after an epoch are other ones."""
+    """Three batches, with other rows in every epoch."""
 
     def __init__(self):
         super().__init__()
@@ -133,7 +133,7 @@ def regressor(optimizer=None, **compiled):
 
 
 def linear(**compiled):
-    """As small as a model can be: for cases about what `fit` is given, not the model."""
+    """A minimal model, for cases about the arguments of `fit`."""
     return sequential(layers.Dense(1), **compiled)
 
 
@@ -180,7 +180,7 @@ def two_outputs(as_dict, **compiled):
 
 
 class Subclassed(keras.Model):
-    """Unbuilt until its first batch; the base of the models below."""
+    """A model that is unbuilt until its first batch; base of the models below."""
 
     def __init__(self, **compiled):
         super().__init__()
@@ -193,7 +193,7 @@ class Subclassed(keras.Model):
 
 
 class OwnSteps(Subclassed):
-    """Steps with logs of their own, a Python float among them."""
+    """A model whose steps return custom logs, one of them a Python float."""
 
     def train_step(self, data):
         x, y = data
@@ -216,7 +216,7 @@ class OwnLoss(Subclassed):
 
 
 class OwnMetrics(Subclassed):
-    """Metrics told by compute_metrics; the logs are not those of `metrics`."""
+    """A model whose compute_metrics returns logs that are not those of `metrics`."""
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
@@ -224,7 +224,7 @@ class OwnMetrics(Subclassed):
 
 
 class ListedMetrics(Subclassed):
-    """A loss tracker of its own, listed by the property."""
+    """A model with a custom loss tracker, listed by its `metrics` property."""
 
     def __init__(self):
         super().__init__()
@@ -247,7 +247,7 @@ class ListedMetrics(Subclassed):
 
 
 class KeepsMetrics(Subclassed):
-    """Its metrics run on from epoch to epoch."""
+    """A model whose metrics continue across epochs."""
 
     def reset_metrics(self):
         pass
@@ -265,7 +265,7 @@ class MetricInCall(Subclassed):
 
 
 class Reconstruction(layers.Layer):
-    """All of the loss, where there are no targets."""
+    """A layer that adds the whole loss, for models without targets."""
 
     def call(self, x):
         self.add_loss(tf.reduce_mean(x**2))
@@ -273,7 +273,7 @@ class Reconstruction(layers.Layer):
 
 
 class Total(metrics.Metric):
-    """The sum of all predictions since the first; no epoch resets it."""
+    """A metric that sums all predictions; no epoch resets it."""
 
     def __init__(self, name="total"):
         super().__init__(name=name)
@@ -328,7 +328,7 @@ def other_rows_then(fit, model, arguments):
 
 
 class PowerFailureError(Exception):
-    """Training was cut off."""
+    """Training was interrupted."""
 
 
 class FailsOnce(keras.callbacks.Callback):
@@ -368,7 +368,7 @@ class ShrinksWeights(keras.callbacks.Callback):
 
 
 def batch_losses(folder):
-    """The running loss at every batch, in a file."""
+    """Writes the running loss of every batch to a file."""
 
     def write(batch, logs):
         with (folder / "batches.csv").open("a") as file:
@@ -432,7 +432,7 @@ MODELS = {
         lambda: rows(y=[Y, LABELS]),
         drivers=BOTH,
     ),
-    "two outputs in dicts, all things of their own": Case(
+    "two outputs in dicts, each with its own loss, weight and metrics": Case(
         lambda: two_outputs(
             True,
             loss={"value": "mse", "label": "sparse_categorical_crossentropy"},
@@ -461,11 +461,11 @@ MODELS = {
         rows,
         drivers=BOTH,
     ),
-    "steps with logs of their own": Case(OwnSteps, validated, drivers=BOTH),
-    "compute_loss of its own": Case(OwnLoss, rows),
-    "compute_metrics of its own": Case(OwnMetrics, validated),
+    "steps with custom logs": Case(OwnSteps, validated, drivers=BOTH),
+    "a custom compute_loss": Case(OwnLoss, rows),
+    "a custom compute_metrics": Case(OwnMetrics, validated),
     "metrics listed by a property": Case(ListedMetrics, rows),
-    "reset_metrics of its own": Case(KeepsMetrics, rows),
+    "a custom reset_metrics": Case(KeepsMetrics, rows),
     "a metric updated in call": Case(MetricInCall, rows),
     "mixed bfloat16": Case(
         lambda: sequential(
@@ -757,7 +757,7 @@ GROUPS = {
     "measured by": METRICS_AND_LOSSES,
     "rows from": INPUTS,
     "called with": ARGUMENTS,
-    "told to": CALLBACKS,
+    "with callbacks": CALLBACKS,
     "again": SCRIPTS,
 }
 CASES = {

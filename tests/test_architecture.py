@@ -59,7 +59,7 @@ ORDERS = {
         {"exporting"},
     ],
     "kerasnn.training": [
-        {"keras_names", "steps", "optimizers", "plan", "checks"},
+        {"keras_names", "steps", "optimizers", "checks"},
         {"compiled"},
         {"learner", "callbacks"},
         {"checkpoints", "runner"},

@@ -411,8 +411,8 @@ def test_nobody_left_is_a_failure_that_says_why(benchmark, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "JAX lax.scan: not installed, left out (pip install 'kerasnn[bench]')",
-        "PyTorch eager: not installed, left out (pip install 'kerasnn[bench]')",
+        'JAX lax.scan: not installed, left out (python -m pip install ".[bench]")',
+        'PyTorch eager: not installed, left out (python -m pip install ".[bench]")',
         "digits: nobody to measure",
         "fit-small: nobody to measure",
     ]

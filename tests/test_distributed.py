@@ -1,4 +1,4 @@
-"""One device, two devices and two workers on this machine end with the same weights."""
+"""One device, two devices and two workers on this machine give the same weights."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ DEVICES_DO = ("keras", "network")
 
 
 def free_ports(count):
-    """Below those that Linux gives to connections: no other test is given one of them."""
+    """Return free ports below those that Linux assigns to connections by itself."""
     ports = []
     for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
         with socket.socket() as one, contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ def start(folder, names, config="", code=None):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Where two devices, and two workers, have written what they ended with."""
+    """Folders with the results of two devices, and of two workers."""
     found = {name: tmp_path_factory.mktemp(name) for name in ("devices", "workers")}
     processes = [start(found["devices"], DEVICES_DO)]
     ports = free_ports(2)
@@ -76,14 +76,14 @@ def folders(tmp_path_factory):
     example = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
     processes.append(start(found["devices"], (), code=example))
     for process in processes:
-        told, _ = process.communicate(timeout=400)
-        assert process.returncode == 0, told
+        output, _ = process.communicate(timeout=400)
+        assert process.returncode == 0, output
     return found
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """What a job ends with on one device, trained once."""
+    """Results of a job on one device; each is trained once."""
     ended = {}
     folder = tmp_path_factory.mktemp("alone")
 
@@ -103,7 +103,7 @@ def assert_alike(found, expected):
 
 
 @pytest.mark.parametrize("name", DEVICES_DO)
-def test_two_devices_end_as_one(name, folders, alone):
+def test_two_devices_give_the_weights_of_one(name, folders, alone):
     assert_alike(np.load(folders["devices"] / f"{name}-0.npz"), alone(name))
 
 
@@ -111,26 +111,26 @@ def test_two_devices_end_as_one(name, folders, alone):
     "name", ["keras", "network", "dataset", "shards", "tables", "on_disk"]
 )
 @pytest.mark.parametrize("worker", [0, 1])
-def test_two_workers_end_as_one(name, worker, folders, alone):
+def test_two_workers_give_the_weights_of_one_process(name, worker, folders, alone):
     assert_alike(np.load(folders["workers"] / f"{name}-{worker}.npz"), alone(name))
 
 
 def test_each_worker_learns_from_its_own_shards(folders, alone):
-    """Small batches come in another order than alone; the loss falls alike."""
+    """Small batches have another order than in one process; the loss falls alike."""
     losses = np.load(folders["workers"] / "shards-0.npz")["small/loss"]
     np.testing.assert_allclose(losses, alone("shards")["small/loss"], atol=0.05)
     assert losses[-1] < losses[0] / 1.3
 
 
 @pytest.mark.parametrize("worker", [0, 1])
-def test_workers_that_begin_again_end_at_the_same_bits(worker, folders):
-    """Moving averages, dropout, history: from a checkpoint within an epoch."""
+def test_resumed_workers_end_with_the_same_bits(worker, folders):
+    """Moving averages, dropout and history, from a checkpoint within an epoch."""
     assert np.load(folders["workers"] / f"resumed-{worker}.npz")["same/3"]
 
 
 @pytest.mark.parametrize("name", ["resumed_table", "resumed_disk"])
 @pytest.mark.parametrize("worker", [0, 1])
-def test_an_ensemble_that_begins_again_ends_at_the_same_bits(name, worker, folders):
+def test_a_resumed_ensemble_ends_with_the_same_bits(name, worker, folders):
     assert np.load(folders["workers"] / f"{name}-{worker}.npz")["same"]
 
 
@@ -142,20 +142,20 @@ def test_the_workers_end_with_the_same_ensembles(folders):
 
 
 @pytest.mark.parametrize("worker", [0, 1])
-def test_workers_that_cannot_train_an_ensemble_together_say_so(worker, folders):
-    told = np.load(folders["workers"] / f"refused_tables-{worker}.npz")
-    assert str(told["driver"]) == "several workers train with driver='graph'; got 'xla'"
+def test_workers_that_cannot_train_an_ensemble_together_raise(worker, folders):
+    output = np.load(folders["workers"] / f"refused_tables-{worker}.npz")
+    assert str(output["driver"]) == "several workers train with driver='graph'; got 'xla'"
     start = "every worker must be given the same model, rows and arguments; worker"
-    assert str(told["rows"]).startswith(f"{start} {worker} has {{'recipe': \"{{'members'")
-    own, chiefs = re.findall(r"'data': \['sha256:(\w+)'\]", str(told["rows"]))
+    assert str(output["rows"]).startswith(f"{start} {worker} has {{'recipe': \"{{'members'")
+    own, chiefs = re.findall(r"'data': \['sha256:(\w+)'\]", str(output["rows"]))
     assert (own == chiefs) == (worker == 0)
-    assert str(told["resume"]) == (
+    assert str(output["resume"]) == (
         f"{start} {worker} has {{'checkpoint': True, 'resume': {worker == 1}}}, the chief"
         " {'checkpoint': True, 'resume': False}"
     )
 
 
-def test_what_the_chief_exports_answers_as_the_network_does(folders):
+def test_the_export_of_the_chief_predicts_as_the_network(folders):
     found = np.load(folders["workers"] / "exported-0.npz")
     for name in ("network", "model"):
         (version,) = (folders["workers"] / f"{name}-False").iterdir()
@@ -164,11 +164,11 @@ def test_what_the_chief_exports_answers_as_the_network_does(folders):
 
 
 @pytest.mark.parametrize("worker", [0, 1])
-def test_workers_that_were_given_different_arguments_say_so(worker, folders):
-    told = str(np.load(folders["workers"] / f"refused-{worker}.npz")["told"])
+def test_workers_with_different_arguments_raise(worker, folders):
+    output = str(np.load(folders["workers"] / f"refused-{worker}.npz")["message"])
     start = "every worker must be given the same model, rows and arguments; worker"
-    assert told.startswith(f"{start} {worker} has {{'epochs': {3 if worker else 2}, ")
-    assert ", the chief {'epochs': 2, " in told
+    assert output.startswith(f"{start} {worker} has {{'epochs': {3 if worker else 2}, ")
+    assert ", the chief {'epochs': 2, " in output
 
 
 def test_the_example_of_the_docs_runs_alone(folders):
@@ -177,7 +177,7 @@ def test_the_example_of_the_docs_runs_alone(folders):
 
 @settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 5), st.integers(0, 3), st.integers(0, 9))
-def test_the_shares_of_the_workers_are_the_batch(width, workers, first, count):
+def test_the_slices_of_the_workers_make_up_the_batch(width, workers, first, count):
     numbers = np.random.default_rng(0).permutation(12 * width).astype(np.int32)
     call = Chunk(
         None,
@@ -215,7 +215,9 @@ def part_feeds(shards, workers, batch_size):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [7, 32, 203])
-def test_every_row_on_disk_is_one_workers_once_an_epoch(workers, batch_size, tmp_path):
+def test_every_row_on_disk_belongs_to_one_worker_once_an_epoch(
+    workers, batch_size, tmp_path
+):
     numbers = np.arange(203, dtype=np.int32)
     shards = write_shards([{"x": numbers}], tmp_path / "shards", rows_per_shard=30)
     feeds = part_feeds(shards, workers, batch_size)
@@ -239,7 +241,7 @@ def test_every_row_on_disk_is_one_workers_once_an_epoch(workers, batch_size, tmp
         assert cuts == [cuts[0]] * workers
 
 
-def test_an_epoch_on_disk_goes_on_in_its_middle(tmp_path):
+def test_an_epoch_on_disk_resumes_at_any_step(tmp_path):
     numbers = np.arange(203, dtype=np.int32)
     shards = write_shards([{"x": numbers}], tmp_path / "shards", rows_per_shard=30)
     for feed in part_feeds(shards, 2, 16):
@@ -253,12 +255,12 @@ def test_an_epoch_on_disk_goes_on_in_its_middle(tmp_path):
         assert rows(9) == rows(0)[9:]
 
 
-def test_batches_are_as_large_as_the_parts_of_the_workers():
+def test_batch_sizes_are_proportional_to_the_parts_of_the_workers():
     assert batch_sizes([100, 100, 50], 50) == [20, 20, 10]
     assert batch_sizes([7, 7, 7], 8) == [3, 2, 3]
 
 
-def test_each_worker_reads_every_so_many_shards(tmp_path):
+def test_each_worker_reads_every_nth_shard(tmp_path):
     shards = write_shards([{"x": jobs.ROWS}], tmp_path / "shards", rows_per_shard=60)
     rows = ShuffledShards(shards)
     assert [rows.part(worker, 3).numbers for worker in range(3)] == [(0, 3), (1,), (2,)]
@@ -305,7 +307,7 @@ def test_the_only_process_is_the_chief(strategy):
     ],
     ids=lambda error: f"{type(error).__name__}-{error.message[:20]}",
 )
-def test_what_tensorflow_says_of_a_lost_worker_is_told_plainly(error, strategy):
+def test_tensorflow_errors_of_a_lost_worker_become_worker_lost_errors(error, strategy):
     with (
         pytest.raises(WorkerLostError) as raised,
         WorkerGroup(strategy).reports_lost_workers(),
@@ -319,7 +321,7 @@ def test_what_tensorflow_says_of_a_lost_worker_is_told_plainly(error, strategy):
 
 
 @pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.InvalidArgumentError])
-def test_other_errors_of_tensorflow_stay_what_they_are(kind, strategy):
+def test_other_errors_of_tensorflow_are_unchanged(kind, strategy):
     with (
         pytest.raises(kind, match="shapes differ"),
         WorkerGroup(strategy).reports_lost_workers(),
@@ -327,7 +329,7 @@ def test_other_errors_of_tensorflow_stay_what_they_are(kind, strategy):
         raise kind(None, None, "shapes differ")
 
 
-def test_what_was_made_outside_of_the_scope_is_refused(strategy):
+def test_variables_made_outside_of_the_scope_raise(strategy):
     optimizer = keras.optimizers.SGD(0.1, name="outside")
     optimizer.build([])
     with strategy.scope():
@@ -338,7 +340,7 @@ def test_what_was_made_outside_of_the_scope_is_refused(strategy):
     )
 
 
-def test_a_loss_that_is_no_mean_is_refused(strategy):
+def test_a_loss_that_is_not_a_mean_raises(strategy):
     with strategy.scope():
         model = jobs.keras_model()
         loss = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
@@ -349,7 +351,7 @@ def test_a_loss_that_is_no_mean_is_refused(strategy):
     )
 
 
-def test_drivers_other_than_the_graph_are_refused(strategy):
+def test_drivers_other_than_the_graph_raise(strategy):
     with strategy.scope():
         model = jobs.keras_model()
     assert refused(model, jobs.ROWS, jobs.LABELS, driver="xla") == (
@@ -361,7 +363,7 @@ def test_drivers_other_than_the_graph_are_refused(strategy):
     )
 
 
-def test_what_a_step_tells_beside_metrics_is_refused(strategy):
+def test_a_step_that_returns_more_than_metrics_raises(strategy):
     class Telling(keras.Model):
         def __init__(self):
             super().__init__()
@@ -377,12 +379,12 @@ def test_what_a_step_tells_beside_metrics_is_refused(strategy):
         model = Telling()
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert refused(model, jobs.ROWS, jobs.LABELS) == (
-        "on several workers a step can tell metrics only; ['mine'] of Telling must be a"
+        "on several workers a step can return metrics only; ['mine'] of Telling must be a"
         " keras.metrics.Mean or the like"
     )
 
 
-def test_a_stream_without_an_end_needs_steps_per_epoch(strategy):
+def test_an_endless_stream_needs_steps_per_epoch(strategy):
     def batches():
         while True:
             yield jobs.ROWS[:8], jobs.LABELS[:8]
@@ -415,23 +417,23 @@ def pair(options):
     return [command(options, jobs.config_of(ports, worker)) for worker in range(2)]
 
 
-def told_by(processes):
-    """What each of them wrote, standard output and standard error."""
+def outputs_of(processes):
+    """Return standard output and standard error of each process."""
     return [process.communicate(timeout=300) for process in processes]
 
 
-def test_a_lesson_is_trained_on_the_workers_of_tf_config(tmp_path):
+def test_the_workers_of_tf_config_train_a_lesson(tmp_path):
     processes = pair(["iris", "--epochs", "3", "--output", str(tmp_path), "--json"])
-    told = told_by(processes)
-    assert [process.returncode for process in processes] == [0, 0], told
-    assert told[1][0] == ""
-    assert json.loads(told[0][0])["folder"] == str(tmp_path / "iris" / "1")
+    output = outputs_of(processes)
+    assert [process.returncode for process in processes] == [0, 0], output
+    assert output[1][0] == ""
+    assert json.loads(output[0][0])["folder"] == str(tmp_path / "iris" / "1")
     assert [path.name for path in (tmp_path / "iris").iterdir()] == ["1"]
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """A table, and the options with which it is trained in about a second."""
+    """A table, and options with which it trains in about a second."""
     path = tmp_path_factory.mktemp("table") / "table.csv"
     jobs.TABLE.assign(y=jobs.LABELS).to_csv(path, index=False)
     settings = {"target": "y", "epochs": "100", "members": "2", "folds": "2"}
@@ -441,10 +443,10 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(table, tmp_path_factory):
-    """The folder of a model that two workers trained; nothing came between."""
+    """The folder of a model that two workers trained without interruption."""
     folder = tmp_path_factory.mktemp("whole")
     processes = pair([*table, "--output", str(folder)])
-    (chief, worker) = told_by(processes)
+    (chief, worker) = outputs_of(processes)
     assert [process.returncode for process in processes] == [0, 0], (chief, worker)
     written = folder / "table" / "1"
     assert f"Saved    {written}" in chief[0].splitlines()
@@ -457,16 +459,14 @@ def whole(table, tmp_path_factory):
     return written
 
 
-def test_a_worker_that_dies_ends_all_and_started_again_they_end_as_if_not(
-    table, whole, tmp_path
-):
+def test_after_the_death_of_a_worker_all_resume_to_the_same_bits(table, whole, tmp_path):
     options = [*table, "--output", str(tmp_path), "--checkpoint", str(tmp_path / "saved")]
     chief, worker = pair([*options, "--checkpoint-every", "0.001"])
     while not list(tmp_path.glob("saved/checkpoint-*")) and chief.poll() is None:
         time.sleep(0.01)
     worker.kill()
-    (_, told), _ = told_by([chief, worker])
-    assert told.splitlines()[-1] == (
+    (_, output), _ = outputs_of([chief, worker])
+    assert output.splitlines()[-1] == (
         "Error: worker 0 of 2 cannot go on: another one has gone. Start all of them again;"
         " with --checkpoint and --resume they go on from the last checkpoint"
     )
@@ -474,8 +474,8 @@ def test_a_worker_that_dies_ends_all_and_started_again_they_end_as_if_not(
     epoch = CheckpointFolder(tmp_path / "saved").newest().description["position"][0]
     assert 0 < epoch < 100
     processes = pair([*options, "--resume"])
-    told = told_by(processes)
-    assert [process.returncode for process in processes] == [0, 0], told
+    output = outputs_of(processes)
+    assert [process.returncode for process in processes] == [0, 0], output
     models = [kerasnn.load(path) for path in (whole, tmp_path / "table" / "1")]
     answers = [model.predict(jobs.TABLE)["probabilities"] for model in models]
     np.testing.assert_array_equal(*answers)
@@ -483,25 +483,25 @@ def test_a_worker_that_dies_ends_all_and_started_again_they_end_as_if_not(
 
 
 @pytest.mark.parametrize(("made_by", "got"), [(1, 2), (2, 1)])
-def test_a_checkpoint_is_gone_on_from_by_as_many_workers(made_by, got, tmp_path):
-    kept = RunCheckpoints(tmp_path, replicas=made_by)
-    path = kept.write({}, {"settings": {}})
+def test_a_checkpoint_is_resumed_by_as_many_workers_only(made_by, got, tmp_path):
+    checkpoints = RunCheckpoints(tmp_path, replicas=made_by)
+    path = checkpoints.write({}, {"settings": {}})
     assert RunCheckpoints(tmp_path, resume=True, replicas=made_by).found.path == path
     with pytest.raises(InputError) as raised:
         RunCheckpoints(tmp_path, resume=True, replicas=got)
     assert str(raised.value) == (
-        f"{path}: was made by {made_by} worker{'s' * (made_by > 1)}, and as many must go on"
-        f" from it; got {got}. Another folder begins anew"
+        f"{path}: was made by {made_by} worker{'s' * (made_by > 1)}, and as many must"
+        f" resume it; got {got}. Another folder starts again"
     )
 
 
-def test_settings_are_not_tried_by_each_of_several_workers(tmp_path):
+def test_tuning_on_several_workers_raises(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("x,y\n1,2\n")
     process = command([str(path), "--target", "y"], jobs.config_of([1, 2], 0), "tune")
-    (told,) = told_by([process])
+    (output,) = outputs_of([process])
     assert process.returncode == 1
-    assert told[1] == (
+    assert output[1] == (
         f"Error: {path}: settings are tried on one machine; TF_CONFIG names 2 workers, and"
         " each would try its own. Unset it here: several processes share the trials of one"
         " --storage\n"

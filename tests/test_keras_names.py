@@ -1,4 +1,6 @@
-"""The private names of Keras that we use are what we take them for."""
+"""The private names of Keras that we use do what we expect of them."""
+
+import threading
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from kerasnn.training.feeds.keras_iterator import Executions
 
 X = np.arange(20, dtype="float64").reshape(10, 2)
 Y = np.arange(10)
+THREEFRY, AUTO_SELECT = 2, 3  # as in tf.random.Algorithm
 
 
 def compiled():
@@ -38,21 +41,21 @@ def test_fit_takes_an_adapter_for_x():
     assert keras_names.get_data_adapter(adapter := arrays()) is adapter
 
 
-def test_a_glance_at_a_generator_takes_nothing_from_it():
+def test_peek_consumes_no_batch_of_a_generator():
     batches = [(X[i : i + 2], Y[i : i + 2]) for i in (0, 2, 4)]
     adapter = keras_names.get_data_adapter(batch for batch in batches)
     assert keras_names.peek(adapter) is batches[0]
     assert len(list(adapter.get_numpy_iterator())) == 3
 
 
-def test_a_glance_at_a_dataset_is_its_spec():
+def test_peek_returns_the_spec_of_a_dataset():
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(5)
     adapter = keras_names.get_data_adapter(dataset)
     assert isinstance(adapter, keras_names.TFDatasetAdapter)
     assert keras_names.peek(adapter) == dataset.element_spec
 
 
-def test_a_glance_at_a_pydataset_is_its_first_batch():
+def test_peek_returns_the_first_batch_of_a_pydataset():
     class Rows(keras.utils.PyDataset):
         def __len__(self):
             return 2
@@ -60,8 +63,8 @@ def test_a_glance_at_a_pydataset_is_its_first_batch():
         def __getitem__(self, index):
             return X[index * 5 :][:5], Y[index * 5 :][:5]
 
-    look = keras_names.peek(keras_names.get_data_adapter(Rows()))
-    np.testing.assert_array_equal(look[0], X[:5])
+    first_batch = keras_names.peek(keras_names.get_data_adapter(Rows()))
+    np.testing.assert_array_equal(first_batch[0], X[:5])
 
 
 def test_the_epoch_iterator_counts_batches():
@@ -71,7 +74,7 @@ def test_the_epoch_iterator_counts_batches():
     assert executions == [(0, 1, 2), (2, 3, 1)]
 
 
-def test_what_makes_a_traced_step_stale_is_seen():
+def test_every_change_that_outdates_a_traced_step_is_detected():
     model = keras.Sequential([keras.layers.Dense(1)])
     model.build((None, 2))
     model.compile("sgd", "mse")
@@ -87,12 +90,12 @@ def test_what_makes_a_traced_step_stale_is_seen():
         assert seen[-1] == keras_names.compiled_as(model)
 
 
-def test_an_uncompiled_model_is_refused_in_keras_words():
+def test_an_uncompiled_model_raises_keras_error():
     with pytest.raises(ValueError, match=r"You must call `compile\(\)` before"):
         keras_names.assert_compiled(keras.Sequential(), "fit")
 
 
-def test_a_callback_may_say_where_training_goes_on():
+def test_a_callback_may_set_the_initial_epoch():
     model = compiled()
     assert keras_names.initial_epoch(model) is None
     model._initial_epoch = 3
@@ -106,17 +109,17 @@ def test_metrics_come_in_the_order_of_evaluate():
     assert keras_names.evaluate_in_order(model, named) == pytest.approx(listed)
 
 
-def test_an_empty_hook_is_told_from_one_with_a_body():
-    class Own(keras.callbacks.Callback):
+def test_a_default_hook_is_distinguished_from_an_overridden_one():
+    class Overriding(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             pass
 
     assert keras_names.is_default(keras.callbacks.Callback().on_train_batch_end)
-    assert not keras_names.is_default(Own().on_train_batch_end)
-    assert keras_names.is_default(Own().on_epoch_end)
+    assert not keras_names.is_default(Overriding().on_train_batch_end)
+    assert keras_names.is_default(Overriding().on_epoch_end)
 
 
-def test_a_bar_that_is_told_late_shows_the_time_of_its_epoch(capsys):
+def test_a_backdated_bar_shows_the_time_of_its_epoch(capsys):
     callbacks = keras.callbacks.CallbackList(
         add_progbar=True, verbose=2, epochs=1, steps=1000
     )
@@ -126,7 +129,7 @@ def test_a_bar_that_is_told_late_shows_the_time_of_its_epoch(capsys):
     assert capsys.readouterr().out == "1000/1000 - 7200s - 7s/step - loss: 1.0000\n"
 
 
-def test_layers_that_xla_cannot_compile_are_known_to_keras():
+def test_keras_marks_the_layers_that_xla_cannot_compile():
     lookup = keras.layers.StringLookup(vocabulary=["a"], name="words")
     model = keras.Sequential([lookup, keras.layers.Embedding(2, 1)])
     assert keras_names.layers_without_xla(model) == ["words"]
@@ -134,16 +137,58 @@ def test_layers_that_xla_cannot_compile_are_known_to_keras():
     assert keras_names.model_supports_jit(compiled())
 
 
-def test_the_last_rows_are_split_off():
+def test_validation_split_takes_the_last_rows():
     (train, _), (held_out, _) = keras_names.split_validation((X, Y), 0.25)
     np.testing.assert_array_equal(train, X[:7])
     np.testing.assert_array_equal(held_out, X[7:])
 
 
-def test_the_variables_of_model_and_metrics_are_made_from_shapes():
+def test_specs_are_enough_to_create_all_variables():
     model = keras.Sequential([keras.layers.Dense(2)])
     model.compile("sgd", "mse", metrics=["mae"])
     specs = tf.TensorSpec([None, 3], tf.float32), tf.TensorSpec([None, 2], tf.float32)
     keras_names.symbolic_build(model, specs)
     assert [v.shape for v in model.trainable_variables] == [(3, 2), (2,)]
     assert len(model.metrics_variables) == 4  # total and count of the loss and of mae
+
+
+def dropout_algorithms(function):
+    """The random generator of each draw in the graph of a function."""
+    ones = tf.TensorSpec([64], tf.float32)
+    graph = tf.function(function).get_concrete_function(ones).graph
+    draws = [op for op in graph.get_operations() if "StatelessRandomUniform" in op.type]
+    return [int(tf.get_static_value(draw.inputs[3])) for draw in draws]
+
+
+def keras_dropout(x):
+    return keras.random.dropout(x, 0.5, seed=1)
+
+
+def test_dropout_is_drawn_with_threefry_for_the_time_of_a_trace_only():
+    original = tf.nn.experimental.stateless_dropout
+    assert dropout_algorithms(keras_dropout) == [AUTO_SELECT]
+    with keras_names.threefry_dropout():
+        assert dropout_algorithms(keras_dropout) == [THREEFRY]
+        with keras_names.threefry_dropout():
+            pass
+        assert dropout_algorithms(keras_dropout) == [THREEFRY]
+    assert tf.nn.experimental.stateless_dropout is original
+    assert dropout_algorithms(keras_dropout) == [AUTO_SELECT]
+
+
+def test_dropout_is_restored_after_a_trace_that_fails():
+    original = tf.nn.experimental.stateless_dropout
+    with pytest.raises(ZeroDivisionError), keras_names.threefry_dropout():
+        raise ZeroDivisionError
+    assert tf.nn.experimental.stateless_dropout is original
+
+
+def test_dropout_of_other_threads_is_not_changed_meanwhile():
+    found = []
+    with keras_names.threefry_dropout():
+        other = threading.Thread(
+            target=lambda: found.append(dropout_algorithms(keras_dropout))
+        )
+        other.start()
+        other.join()
+    assert found == [[AUTO_SELECT]]

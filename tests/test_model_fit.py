@@ -1,4 +1,4 @@
-"""What `kerasnn.fit` promises beyond the equality with Keras of `test_parity`."""
+"""Promises of `kerasnn.fit` beyond the equality with Keras, which `test_parity` checks."""
 
 import logging
 import pickle
@@ -52,7 +52,7 @@ def drivers_used(model):
 # --- one program ------------------------------------------------------------------
 
 
-def test_refits_of_any_length_and_rate_make_no_new_program():
+def test_refits_of_any_length_and_rate_use_the_same_program():
     model = regressor()
     fit(model, epochs=2, driver="xla")
     programs = programs_of(model).all()
@@ -62,14 +62,14 @@ def test_refits_of_any_length_and_rate_make_no_new_program():
     assert programs_of(model).all() == programs
 
 
-def test_a_graph_takes_any_number_of_rows():
+def test_one_graph_takes_any_number_of_rows():
     model = regressor()
-    for rows in (50, 49, 30):  # each with a short last batch
+    for rows in (50, 49, 30):  # all have a short last batch
         fit(model, X[:rows], Y[:rows], batch_size=8, driver="graph")
     assert len(programs_of(model).all()) == 1
 
 
-def test_compiling_anew_drops_the_programs():
+def test_compiling_again_drops_the_programs():
     model = regressor()
     fit(model)
     (before,) = programs_of(model).all()
@@ -87,7 +87,7 @@ def test_a_seed_repeats_the_row_orders_to_the_bit():
     assert not np.array_equal(ours[0].get_weights()[0], ours[2].get_weights()[0])
 
 
-def test_the_global_seed_of_keras_decides_without_one():
+def test_without_a_seed_the_global_seed_of_keras_decides():
     ours = [regressor() for _ in range(2)]
     for model in ours:
         keras.utils.set_random_seed(3)
@@ -95,7 +95,7 @@ def test_the_global_seed_of_keras_decides_without_one():
     assert_same_bits(*ours)
 
 
-def test_how_far_a_call_goes_changes_no_bit(monkeypatch):
+def test_the_number_of_steps_in_a_call_changes_no_bit(monkeypatch):
     results = []
     for seconds in (0.0, 1e9):  # a step a call; several epochs a call
         monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", seconds)
@@ -109,7 +109,7 @@ def test_how_far_a_call_goes_changes_no_bit(monkeypatch):
     assert_same_bits(one, other)
 
 
-def test_rows_too_many_to_copy_are_read_batch_by_batch(monkeypatch, tmp_path):
+def test_rows_too_large_to_copy_are_read_batch_by_batch(monkeypatch, tmp_path):
     copied = regressor()
     fit(copied, epochs=2, batch_size=8, seed=1)
     monkeypatch.setattr("kerasnn.training.feeds.make_feed.ROWS_BYTES", 0)
@@ -120,7 +120,7 @@ def test_rows_too_many_to_copy_are_read_batch_by_batch(monkeypatch, tmp_path):
     assert_same_bits(copied, read)
 
 
-# --- the ladder -------------------------------------------------------------------
+# --- drivers ----------------------------------------------------------------------
 
 
 def with_text():
@@ -141,20 +141,20 @@ def with_text():
 
 
 @pytest.mark.parametrize(("epochs", "driver"), [(1, "graph"), (2500, "xla")])
-def test_a_run_is_compiled_by_xla_if_it_is_long_enough_to_repay_it(epochs, driver):
+def test_xla_compiles_runs_that_are_long_enough_to_repay_it(epochs, driver):
     model = regressor()
     fit(model, epochs=epochs, batch_size=25)
     assert drivers_used(model) == {driver}
 
 
-def test_many_short_runs_are_a_long_one():
+def test_many_short_runs_count_as_a_long_one():
     model = regressor()
     for _ in range(3):
         fit(model, epochs=1000, batch_size=25)
     assert drivers_used(model) == {"graph", "xla"}
 
 
-def test_what_xla_refuses_goes_on_as_a_graph_and_says_so(caplog):
+def test_a_model_that_xla_refuses_trains_as_a_graph_and_logs_it(caplog):
     model = with_text()
     with caplog.at_level(logging.WARNING, "kerasnn"):
         fit(model, epochs=5000, batch_size=50)
@@ -165,14 +165,14 @@ def test_what_xla_refuses_goes_on_as_a_graph_and_says_so(caplog):
     assert int(model.optimizer.iterations) == 10_000
 
 
-def test_xla_that_was_asked_for_tells_what_stands_in_its_way():
+def test_driver_xla_raises_with_the_obstacle():
     model = with_text()
     with pytest.raises(InputError, match=r"^driver='xla' cannot compile this model: .*AsS"):
         fit(model, driver="xla")
     assert int(model.optimizer.iterations) == 0
 
 
-def test_a_layer_that_keras_keeps_from_xla_is_named():
+def test_a_layer_that_keras_excludes_from_xla_is_named():
     model = keras.Sequential(
         [layers.IntegerLookup(vocabulary=[1, 2]), layers.Embedding(3, 1)]
     )
@@ -185,7 +185,7 @@ def test_a_layer_that_keras_keeps_from_xla_is_named():
     )
 
 
-def test_an_eager_model_goes_to_keras_and_says_so(caplog):
+def test_an_eager_model_falls_back_to_keras_and_logs_it(caplog):
     model = regressor(run_eagerly=True)
     model.name = "slow"
     fit(model)
@@ -195,14 +195,14 @@ def test_an_eager_model_goes_to_keras_and_says_so(caplog):
     assert drivers_used(model) == set()
 
 
-def test_keras_is_asked_for_without_a_word(caplog):
+def test_driver_keras_logs_nothing(caplog):
     model, same = regressor(), regressor()
     history = fit(model, driver="keras", shuffle=False)
     assert history.history == same.fit(X, Y, shuffle=False, verbose=0).history
     assert not caplog.records
 
 
-def test_a_test_after_an_epoch_steps_down_with_the_training(caplog):
+def test_validation_falls_back_to_the_graph_with_the_training(caplog):
     model = with_text()
     stop = keras.callbacks.EarlyStopping(patience=99)
     arguments = {"validation_data": (X, Y), "callbacks": [stop], "batch_size": 50}
@@ -212,7 +212,7 @@ def test_a_test_after_an_epoch_steps_down_with_the_training(caplog):
     assert len(caplog.records) == 1
 
 
-def test_rows_of_many_lengths_are_not_compiled_for_each():
+def test_rows_of_many_lengths_are_compiled_for_one_only():
     model = keras.Sequential([layers.Embedding(9, 2), layers.GlobalAveragePooling1D()])
     model.compile("sgd", "mse", jit_compile=True)
 
@@ -226,7 +226,7 @@ def test_rows_of_many_lengths_are_not_compiled_for_each():
     assert int(model.optimizer.iterations) == 4
 
 
-def test_sparse_validation_rows_take_the_whole_fit_to_keras(caplog):
+def test_sparse_validation_rows_make_the_whole_fit_fall_back(caplog):
     model = regressor()
     sparse = tf.sparse.from_dense(X)
     history = fit(
@@ -239,7 +239,7 @@ def test_sparse_validation_rows_take_the_whole_fit_to_keras(caplog):
     assert "the data holds a SparseTensor" in caplog.text
 
 
-def test_a_dataset_of_strings_goes_to_keras():
+def test_a_dataset_of_strings_falls_back_to_keras():
     lookup = layers.StringLookup(vocabulary=["a", "b"])
     model = keras.Sequential([lookup, layers.Embedding(3, 1), layers.Flatten()])
     model.compile("sgd", "mse")
@@ -248,7 +248,7 @@ def test_a_dataset_of_strings_goes_to_keras():
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_fits_in_threads_do_not_change_each_others_dropout():
+def test_fits_in_threads_do_not_affect_each_others_dropout():
     def dropping():
         keras.utils.set_random_seed(0)
         model = keras.Sequential([layers.Dropout(0.5), layers.Dense(1)])
@@ -278,7 +278,7 @@ def test_fits_in_threads_do_not_change_each_others_dropout():
 # --- callbacks --------------------------------------------------------------------
 
 
-def test_a_history_of_the_users_own_hears_of_every_batch():
+def test_a_custom_history_is_called_for_every_batch():
     class BatchSpec(keras.callbacks.History):
         seen = ()
 
@@ -304,7 +304,7 @@ def test_a_callback_may_unfreeze_a_layer():
     np.testing.assert_array_equal(model.get_weights()[0], freeze.kernel)
 
 
-def test_the_users_random_numbers_are_drawn_only_to_shuffle():
+def test_numpys_generator_is_used_only_to_shuffle():
     model = regressor()
     np.random.seed(3)  # noqa: NPY002
     fit(model, shuffle=False)
@@ -323,7 +323,7 @@ def test_batches_are_cast_to_the_type_of_the_first():
     assert int(model.optimizer.iterations) == 4
 
 
-def test_rows_too_many_to_copy_may_be_tensors_in_part(monkeypatch):
+def test_rows_too_large_to_copy_may_include_tensors(monkeypatch):
     copied, read = regressor(), regressor()
     fit(copied, epochs=3, initial_epoch=1, batch_size=8, seed=1)
     monkeypatch.setattr("kerasnn.training.feeds.make_feed.ROWS_BYTES", 0)
@@ -331,7 +331,7 @@ def test_rows_too_many_to_copy_may_be_tensors_in_part(monkeypatch):
     assert_same_bits(copied, read)
 
 
-def test_predict_counts_executions_as_keras_does():
+def test_predict_counts_executions_as_keras():
     model = regressor(steps_per_execution=4)
     for steps in (5, 20):
         with warnings.catch_warnings(record=True) as theirs:
@@ -344,7 +344,7 @@ def test_predict_counts_executions_as_keras_does():
         assert len(ours) == len(theirs)
 
 
-# --- what cannot be used ----------------------------------------------------------
+# --- invalid use ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_predict_counts_executions_as_keras_does():
     ],
 )
 @pytest.mark.parametrize("shape", [(50,), (50, 1)])
-def test_a_label_that_is_no_class_is_named_by_its_row(loss, shape):
+def test_a_label_that_is_not_a_class_is_named_with_its_row(loss, shape):
     model = classifier(loss)
     before = model.get_weights()
     labels = LABELS.copy()
@@ -378,13 +378,13 @@ def two_heads():
     return model
 
 
-def test_labels_are_looked_at_by_the_name_of_their_output():
+def test_labels_are_checked_by_the_name_of_their_output():
     fit(two_heads(), y={"zcls": LABELS, "areg": Y})
     with pytest.raises(InputError, match=r"must be in 0..3, .* got y\[0\]="):
         fit(two_heads(), y={"zcls": LABELS + 4, "areg": Y})
 
 
-def test_a_loss_of_the_users_own_may_take_any_labels():
+def test_a_custom_loss_may_take_any_labels():
     class Shifted(keras.losses.SparseCategoricalCrossentropy):
         def call(self, y_true, y_pred):
             return super().call(y_true - 10, y_pred)
@@ -394,7 +394,7 @@ def test_a_loss_of_the_users_own_may_take_any_labels():
 
 
 @pytest.mark.parametrize("where", ["stream", "validation"])
-def test_labels_of_streams_and_of_the_test_are_looked_at_too(where):
+def test_labels_of_streams_and_validation_rows_are_checked(where):
     model = classifier("sparse_categorical_crossentropy")
     wrong = LABELS + 3
     if where == "stream":
@@ -406,14 +406,14 @@ def test_labels_of_streams_and_of_the_test_are_looked_at_too(where):
         fit(model, **arguments, driver="xla")
 
 
-def test_a_label_that_the_loss_ignores_is_left_alone():
+def test_a_label_that_the_loss_ignores_is_accepted():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
     labels = LABELS.copy()
     labels[7] = -1
     assert np.isfinite(fit(classifier(loss), y=labels).history["loss"]).all()
 
 
-def test_missing_values_are_counted_and_the_loss_is_looked_at():
+def test_missing_values_are_counted_and_a_nan_loss_warns():
     x = X.copy()
     x[[3, 3, 8], [0, 1, 2]] = np.nan
     with pytest.warns(UserWarning) as warned:  # noqa: PT030 - compared whole
@@ -443,7 +443,7 @@ def test_missing_values_are_counted_and_the_loss_is_looked_at():
         ),
     ],
 )
-def test_what_is_wrong_is_told(use, message):
+def test_wrong_use_raises_with_the_reason(use, message):
     with pytest.raises(ValueError, match=message):
         use()
 
@@ -459,7 +459,7 @@ def test_an_error_in_a_callback_leaves_the_weights_of_the_last_call():
         fit(model, epochs=5, seed=1, callbacks=[Fails()])
     fit(same, epochs=2, seed=1)
     assert_same_bits(model, same)
-    fit(model, epochs=1)  # and it can be trained on
+    fit(model, epochs=1)  # training can continue
 
 
 CTRL_C = """
@@ -476,7 +476,7 @@ programs = programs_of(model)
 
 
 def stop_when_under_way():
-    # Not before: where TensorFlow traces, an exception may be lost on its way.
+    # Not earlier: an exception may be lost while TensorFlow traces.
     while not any(program.largest > 100 for program in programs.all()):
         time.sleep(0.02)
     os.kill(os.getpid(), signal.SIGINT)
@@ -493,8 +493,8 @@ print(np.isfinite(history.history["loss"][0]))
 """
 
 
-def test_ctrl_c_stops_between_two_calls_with_whole_weights():
-    # In a process of its own: what ran before in this one may keep its signals.
+def test_ctrl_c_stops_between_two_calls_with_consistent_weights():
+    # In a new process: earlier tests may have changed the signal handlers of this one.
     done = subprocess.run(
         [sys.executable, "-c", CTRL_C], capture_output=True, text=True, timeout=300
     )
@@ -523,7 +523,7 @@ def sequential():
 
 
 @pytest.mark.parametrize("make", [Own, functional, sequential])
-def test_the_methods_of_our_models_are_the_compiled_ones(make):
+def test_the_methods_of_our_models_use_the_compiled_loop(make):
     model = make()
     model.compile("adam", "mse")
     model.fit(X, Y, epochs=2, verbose=0)
@@ -534,7 +534,7 @@ def test_the_methods_of_our_models_are_the_compiled_ones(make):
 
 
 @pytest.mark.parametrize("make", [functional, sequential])
-def test_our_models_are_saved_and_loaded_as_what_they_are(make, tmp_path):
+def test_our_models_keep_their_class_when_saved_and_loaded(make, tmp_path):
     model = make()
     model.compile("adam", "mse")
     model.fit(X, Y, verbose=0)
@@ -544,7 +544,7 @@ def test_our_models_are_saved_and_loaded_as_what_they_are(make, tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
-def test_a_model_is_pickled_copied_and_trained_on_after_a_compiled_fit():
+def test_a_model_can_be_pickled_copied_and_retrained_after_a_compiled_fit():
     model = regressor()
     fit(model, seed=1)
     copy = pickle.loads(pickle.dumps(model))
@@ -554,7 +554,7 @@ def test_a_model_is_pickled_copied_and_trained_on_after_a_compiled_fit():
     assert_same_bits(model, copy)
 
 
-def test_an_evaluate_of_the_users_own_is_used_for_validation():
+def test_an_overridden_evaluate_is_used_for_validation():
     class Measured(kerasnn.Model):
         def __init__(self):
             super().__init__()
@@ -572,17 +572,17 @@ def test_an_evaluate_of_the_users_own_is_used_for_validation():
     assert history.history["val_seen"] == [1.0, 1.0]
 
 
-def test_a_model_that_was_never_compiled_predicts():
+def test_a_model_without_compile_predicts():
     model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
     answers = kerasnn.predict(model, X)
     np.testing.assert_array_equal(answers, model.predict(X, verbose=0))
     assert len(programs_of(model).all()) == 1
 
 
-# --- what people see --------------------------------------------------------------
+# --- output -----------------------------------------------------------------------
 
 
-def test_the_bar_moves_within_a_long_epoch(monkeypatch, capsys):
+def test_the_bar_advances_within_a_long_epoch(monkeypatch, capsys):
     monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", 0.0)
     seen = []
     monkeypatch.setattr(
@@ -615,6 +615,6 @@ def test_a_network_stops_early_with_its_best_weights():
     )
 
 
-def test_a_predict_that_xla_cannot_compile_says_so():
+def test_a_predict_that_xla_cannot_compile_is_logged():
     with pytest.raises(InputError, match="driver='xla' cannot compile this model: "):
         kerasnn.predict(with_text(), X, driver="xla")

@@ -50,7 +50,7 @@ def fit_with(driver):
     return fit
 
 
-# --- what a run leaves ------------------------------------------------------------
+# --- results of a run -------------------------------------------------------------
 
 
 class Result(NamedTuple):
@@ -61,7 +61,7 @@ class Result(NamedTuple):
 
 
 def numbers_in(path):
-    """What a callback wrote, as arrays: HDF5 weights and CSV lines."""
+    """The files of a callback as arrays: HDF5 weights and CSV lines."""
     if path.suffix == ".h5":
         arrays = {}
         with h5py.File(path) as file:
@@ -109,7 +109,7 @@ def run(case: Case, fit, folder) -> Result:
 
 @pytest.fixture(scope="module")
 def by_keras(tmp_path_factory):
-    """Each case run by Keras once, for all drivers."""
+    """Results of Keras; each case runs once for all drivers."""
     known = {}
 
     def result(name):
@@ -131,7 +131,7 @@ def assert_close(ours, theirs, rtol):
     ("name", "driver"),
     [(name, driver) for name, case in CASES.items() for driver in case.drivers],
 )
-def test_fit_leaves_what_keras_leaves(name, driver, by_keras, tmp_path):
+def test_fit_leaves_the_state_and_files_of_keras(name, driver, by_keras, tmp_path):
     theirs, rtol = by_keras(name), CASES[name].rtol
     ours = run(CASES[name], fit_with(driver), tmp_path)
     assert len(ours.histories) == len(theirs.histories)
@@ -159,17 +159,17 @@ def test_the_catalogue_has_every_callback_that_works_here():
         "Callback",  # a base
         "CallbackList",
         "History",  # compared in every case
-        "ProgbarLogger",  # test_the_lines_of_verbose_2_are_those_of_keras
+        "ProgbarLogger",  # test_the_lines_of_verbose_2_equal_keras
         "OrbaxCheckpoint",  # needs packages that the tests do not
         "RemoteMonitor",
         "TensorBoard",
     }
     known = {name for name in dir(keras.callbacks) if name[0].isupper()}
-    told = {name for name in known if any(name in case.split() for case in CALLBACKS)}
-    assert known - told == elsewhere
+    covered = {name for name in known if any(name in case.split() for case in CALLBACKS)}
+    assert known - covered == elsewhere
 
 
-def test_fits_by_keras_and_by_us_continue_each_other():
+def test_fits_by_keras_and_kerasnn_continue_each_other():
     def after(fits):
         keras.utils.set_random_seed(0)
         model = regressor(optimizers.SGD(0.1, momentum=0.9))
@@ -220,13 +220,13 @@ PREDICTIONS = {
 
 
 def fresh(arguments):
-    """A generator can be read once, so each run has its own."""
+    """Return new data for each run: a generator can be read only once."""
     made = generator([16, 16, 8]) if arguments["x"] is None else arguments["x"]
     return {**arguments, "x": made, "verbose": 0}
 
 
 @pytest.mark.parametrize("name", EVALUATIONS)
-def test_evaluate_is_that_of_keras(name):
+def test_evaluate_equals_keras(name):
     make, arguments = EVALUATIONS[name]
     model = make()
     theirs = model.evaluate(**fresh(arguments))
@@ -239,7 +239,7 @@ def test_evaluate_is_that_of_keras(name):
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
-def test_predict_is_that_of_keras(name):
+def test_predict_equals_keras(name):
     make, arguments = PREDICTIONS[name]
     model = make()
     theirs = model.predict(**fresh(arguments))
@@ -266,7 +266,7 @@ BATCHES = [
 
 
 def recorder(hooks):
-    """A callback with these hooks, and the list of what they are told."""
+    """A callback with these hooks, and the list of its calls."""
     events = []
 
     def hook(name):
@@ -307,17 +307,17 @@ def streamed():
     ],
     ids=["array", "array-of-3", "stream", "stream-of-3", "array-epochs-only"],
 )
-def test_callbacks_are_told_the_same_in_the_same_order(hooks, data, steps_per_execution):
+def test_callbacks_get_the_same_calls_in_the_same_order(hooks, data, steps_per_execution):
     def events_of(fit, evaluate, predict):
         keras.utils.set_random_seed(0)
         model = regressor(steps_per_execution=steps_per_execution)
         callback, events = recorder(hooks)
-        told = {"callbacks": [callback], "verbose": 0}
+        common = {"callbacks": [callback], "verbose": 0}
         held_out = data()["x"] if "y" not in data() else (X, Y)
-        fit(model, **data(), epochs=2, shuffle=False, validation_data=held_out, **told)
-        evaluate(model, **data(), **told)
+        fit(model, **data(), epochs=2, shuffle=False, validation_data=held_out, **common)
+        evaluate(model, **data(), **common)
         rows_alone = {name: value for name, value in data().items() if name != "y"}
-        predict(model, **rows_alone, **told)
+        predict(model, **rows_alone, **common)
         return events
 
     theirs = events_of(keras.Model.fit, keras.Model.evaluate, keras.Model.predict)
@@ -334,7 +334,7 @@ def test_callbacks_are_told_the_same_in_the_same_order(hooks, data, steps_per_ex
             assert_close(a, b, 1e-5)
 
 
-def test_the_lines_of_verbose_2_are_those_of_keras(capsys):
+def test_the_lines_of_verbose_2_equal_keras(capsys):
     def lines(fit):
         keras.utils.set_random_seed(0)
         fit(regressor(), **validated(epochs=2, shuffle=False, verbose=2))
@@ -375,11 +375,11 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_raises_what_keras_raises(name):
+def test_a_mistake_raises_the_error_of_keras(name):
     make, arguments = MISTAKES[name]
     with pytest.raises(Exception) as theirs:  # noqa: PT011  its type is the law
         make().fit(**arguments, verbose=0)
-    # A label that is no class is found before the graph, which would not name its row.
+    # kerasnn checks labels before the graph, which would not name the row.
     ours = kerasnn.InputError if name == "labels outside the classes" else theirs.type
     with pytest.raises(ours):
         kerasnn.fit(make(), **arguments, verbose=0, driver="graph")
@@ -417,10 +417,10 @@ def test_the_same_seed_repeats_to_the_bit():
         np.testing.assert_array_equal(a, b)
 
 
-def test_dropout_and_shuffling_cost_on_average_what_they_cost_keras():
+def test_dropout_and_shuffling_give_the_mean_loss_of_keras():
     seeds = range(8)
     ours, _ = dropout_losses(seeded_fit, seeds)
     theirs, _ = dropout_losses(lambda model, seed, given: model.fit(**given), seeds)
     error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / len(seeds))
     assert abs(ours.mean() - theirs.mean()) < 4 * error
-    assert error < 0.05 * theirs.mean()  # else the line above would say nothing
+    assert error < 0.05 * theirs.mean()  # otherwise the test above has no power

@@ -1,4 +1,4 @@
-"""Every way to make batches keeps one contract: each row once an epoch."""
+"""Every batching has each row once in an epoch."""
 
 from typing import get_args
 
@@ -48,7 +48,7 @@ def test_blocks_hold_the_same_batches_in_the_same_order(batching, n_rows, batch_
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-def test_the_order_follows_the_seed_and_the_epoch(batching):
+def test_seed_and_epoch_decide_the_order(batching):
     def order(seed, epoch):
         return make_plan(batching, 100, 10, seed=seed).row_order(epoch).tolist()
 
@@ -82,7 +82,7 @@ def test_a_batch_larger_than_the_data_is_one_batch(batching):
     assert make_plan(batching, 10, 64).sizes == (10,)
 
 
-def test_an_unknown_batching_is_told_which_there_are():
+def test_an_unknown_batching_raises_with_the_choices():
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared whole
         make_plan("random", 10, 2)
     assert str(caught.value) == (

@@ -1,13 +1,15 @@
+"""Progress lines and bars show epochs, accuracy and loss."""
+
 import io
 
 from kerasnn.training import EpochLines, ProgressBar
 
 
-def test_the_lessons_lines():
+def test_lines_are_those_of_the_lesson():
     lines = []
-    tell = EpochLines(500, every=100, write=lines.append)
+    report = EpochLines(500, every=100, write=lines.append)
     for epoch in range(500):
-        tell(epoch, {"loss": 0.0312, "accuracy": 0.9, "val_accuracy": 0.97})
+        report(epoch, {"loss": 0.0312, "accuracy": 0.9, "val_accuracy": 0.97})
     assert [line.split("/")[0] for line in lines] == [
         "Epoch [1",
         *(f"Epoch [{n}" for n in (100, 200, 300, 400, 500)),
@@ -16,25 +18,25 @@ def test_the_lessons_lines():
 
 
 def test_lines_without_accuracy_or_validation_rows():
-    tell = EpochLines(3, every=1, write=print)
-    assert tell.line(0, {"loss": 0.5}) == "Epoch [1/3], Loss: [0.5000]"
-    assert tell.line(1, {"loss": 0.5, "accuracy": 0.25}) == (
+    report = EpochLines(3, every=1, write=print)
+    assert report.line(0, {"loss": 0.5}) == "Epoch [1/3], Loss: [0.5000]"
+    assert report.line(1, {"loss": 0.5, "accuracy": 0.25}) == (
         "Epoch [2/3], Accuracy: [0.25], Loss: [0.5000]"
     )
 
 
 def test_the_bar_counts_epochs_and_shows_loss_and_accuracy():
-    drawn = io.StringIO()
-    with ProgressBar(2, file=drawn) as bar:
+    output = io.StringIO()
+    with ProgressBar(2, file=output) as bar:
         bar(0, {"loss": 0.5, "accuracy": 0.1, "val_accuracy": 0.2})
         bar(1, {"loss": 0.25, "accuracy": 0.3, "val_accuracy": 0.75})
-    last = drawn.getvalue().split("\r")[-1]
+    last = output.getvalue().split("\r")[-1]
     assert "| 2/2 [" in last
     assert last.rstrip().endswith("epoch/s, loss=0.2500, accuracy=0.7500]")
 
 
-def test_no_bar_where_there_is_no_terminal():
-    drawn = io.StringIO()
-    with ProgressBar(2, file=drawn, disable=None) as bar:
+def test_no_bar_is_drawn_without_a_terminal():
+    output = io.StringIO()
+    with ProgressBar(2, file=output, disable=None) as bar:
         bar(0, {"loss": 0.5})
-    assert drawn.getvalue() == ""
+    assert output.getvalue() == ""

@@ -1,4 +1,4 @@
-"""A fit that goes on from any of its checkpoints ends as if it had not been interrupted."""
+"""A fit resumed from any checkpoint ends as if it had not been interrupted."""
 
 import os
 import signal
@@ -137,8 +137,8 @@ def same(ones, others):
 
 
 @pytest.mark.parametrize("deaths", [1, 2, 4])
-def test_what_counts_as_better_is_the_same_afterwards(deaths, die_after, tmp_path):
-    """Less than `min_delta` is no progress: the rate falls, and then training stops."""
+def test_min_delta_has_the_same_meaning_after_a_resume(deaths, die_after, tmp_path):
+    """Progress below `min_delta` does not count: the rate falls, then training stops."""
 
     def fit(**saving):
         model = keras_model()
@@ -161,7 +161,9 @@ def test_what_counts_as_better_is_the_same_afterwards(deaths, die_after, tmp_pat
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_from_its_checkpoints_it_ends_at_the_same_bits(name, die_after, tmp_path):
+def test_a_fit_resumed_from_any_checkpoint_ends_with_the_same_bits(
+    name, die_after, tmp_path
+):
     make, fit = CASES[name]
     whole = make()
     history = fit(whole, checkpoint=tmp_path / "whole", checkpoint_every=0).history
@@ -188,18 +190,18 @@ def test_saving_changes_nothing(tmp_path):
     assert same(values(saved), values(plain))
 
 
-def test_a_folder_with_checkpoints_is_not_written_over(tmp_path):
+def test_a_folder_with_checkpoints_is_not_overwritten(tmp_path):
     fit_network(network(), checkpoint=tmp_path)
     (number,) = CheckpointFolder(tmp_path).numbers()
     with pytest.raises(InputError) as raised:
         fit_network(network(), checkpoint=tmp_path)
     assert str(raised.value) == (
-        f"{tmp_path}: holds checkpoint-{number:010}.npz; resume=True goes on from it,"
-        " another folder begins anew"
+        f"{tmp_path}: holds checkpoint-{number:010}.npz; resume=True resumes from it,"
+        " another folder starts again"
     )
 
 
-def test_a_fit_that_is_over_is_put_back_and_not_trained(tmp_path):
+def test_a_finished_fit_is_restored_without_training(tmp_path):
     whole, again = network(), network()
     history = fit_network(whole, checkpoint=tmp_path).history
     assert fit_network(again, checkpoint=tmp_path, resume=True).history == history
@@ -207,12 +209,12 @@ def test_a_fit_that_is_over_is_put_back_and_not_trained(tmp_path):
     assert len(CheckpointFolder(tmp_path).numbers()) == 1
 
 
-def test_nothing_to_go_on_from_is_a_beginning(tmp_path):
+def test_resume_without_a_checkpoint_starts_a_run(tmp_path):
     fitted = fit_network(network(), checkpoint=tmp_path / "new", resume=True)
     assert fitted.epoch == list(range(12))
 
 
-def test_a_checkpoint_of_another_network_or_fit_is_refused(tmp_path):
+def test_a_checkpoint_of_another_network_or_fit_raises(tmp_path):
     fit_network(network(), checkpoint=tmp_path)
     (path,) = tmp_path.iterdir()
     wider = models.DigitsNetwork(n_in=4, hidden_units=(9,), n_out=2, seed=1)
@@ -242,7 +244,7 @@ def test_a_checkpoint_of_another_network_or_fit_is_refused(tmp_path):
     assert str(raised.value).startswith(f"{path}: was made with data='sha256:")
 
 
-def test_what_only_keras_can_train_is_told_where_to_go(tmp_path):
+def test_checkpoint_with_a_model_for_keras_only_raises_with_the_way_out(tmp_path):
     model = keras_model()
     model.run_eagerly = True
     with pytest.raises(InputError) as raised:
@@ -271,7 +273,7 @@ SCRIPT = """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
+def test_a_signal_saves_and_reports_how_to_resume(number, tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -281,19 +283,19 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     ) as process:
         assert process.stdout.readline() == "under way\n"
         process.send_signal(number)
-        _, told = process.communicate(timeout=240)
+        _, output = process.communicate(timeout=240)
     (path,) = tmp_path.iterdir()
     epochs, steps, *_ = CheckpointFolder(tmp_path).newest().description["position"]
     assert epochs >= 3
     within = f" and {steps} steps" if steps else ""
-    assert told.splitlines()[-1] == (
+    assert output.splitlines()[-1] == (
         f"kerasnn.errors.InterruptedFitError: {number.name}: the training was stopped"
         f" after {epochs} epochs{within} and saved as {path}; the same call with"
         " resume=True goes on from there"
     )
 
 
-def test_signals_are_pythons_again_after_a_fit(tmp_path):
+def test_signal_handlers_are_restored_after_a_fit(tmp_path):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     fit_network(network(), checkpoint=tmp_path)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

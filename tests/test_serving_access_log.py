@@ -8,7 +8,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from kerasnn.errors import InputError
 from kerasnn.serving.access_log import FACTS, AccessLog, logged_app
-from kerasnn.serving.grpc.access_log import CallLog
+from kerasnn.serving.grpc.access_log import AccessLogInterceptor
 
 
 def written(path, *lines, **settings):
@@ -43,7 +43,7 @@ def test_no_client_can_write_a_line_of_its_own(tmp_path):
 
 
 def test_lines_that_the_disk_is_too_slow_for_are_counted(tmp_path):
-    lines = written(tmp_path / "log", *({"n": n} for n in range(5)), most_waiting=3)
+    lines = written(tmp_path / "log", *({"n": n} for n in range(5)), max_waiting=3)
     assert lines[0]["dropped"] == 2
     assert [line["n"] for line in lines[1:]] == [0, 1, 2]
 
@@ -163,7 +163,7 @@ def call():
     thread.start()
 
     async def start():
-        server = grpc.aio.server(interceptors=[CallLog(lines)])
+        server = grpc.aio.server(interceptors=[AccessLogInterceptor(lines)])
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             Servicer(), server
         )

@@ -5,9 +5,9 @@ import pytest
 import serving_models
 
 from kerasnn.serving.app import METRICS_TYPE, make_app
-from kerasnn.serving.inference.scheduler import Inference
+from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.service import Service
@@ -44,10 +44,10 @@ def ask(sources):
         return asyncio.run(answer(method, path, names, looked, request))
 
     async def answer(method, path, names, looked, request):
-        models = Models({name: sources[name] for name in names}, metrics=ask.metrics)
+        models = ModelRegistry({name: sources[name] for name in names}, metrics=ask.metrics)
         if looked:
             models.refresh()
-        inference = Inference(threads=1, metrics=ask.metrics)
+        inference = Scheduler(threads=1, metrics=ask.metrics)
         inference.start()
         service = Service(models, inference, ask.metrics, Limits())
         app = make_app(service, ready=lambda: ask.ready, access_log=ask.log)

@@ -26,9 +26,9 @@ from kerasnn import saving
 from kerasnn.datasets import Column, Schema, Target, checked_table
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.serving.app import make_app
-from kerasnn.serving.inference.scheduler import Inference
+from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import folder_sources
 from kerasnn.serving.options import Limits
 from kerasnn.serving.service import Service
@@ -134,7 +134,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(folder):
-    models = Models(folder_sources(folder, latest=1, versions=()))
+    models = ModelRegistry(folder_sources(folder, latest=1, versions=()))
     models.refresh()
     yield models
     models.stop()
@@ -143,7 +143,7 @@ def models(folder):
 @pytest.fixture(scope="module")
 def server(models):
     """The address of a running server, on a port of its own."""
-    inference = Inference()
+    inference = Scheduler()
     service = Service(models, inference, Metrics(), Limits())
     app = make_app(service, cors=False, ready=lambda: True, access_log=None)
     config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="off")
@@ -177,7 +177,7 @@ def open_page(browser, server):
     complaints, pages = [], []
 
     @contextmanager
-    def opened(hash_="", viewport=DESKTOP, errors=(), **options):
+    def use_model(hash_="", viewport=DESKTOP, errors=(), **options):
         context = browser.new_context(viewport=viewport, base_url=server, **options)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
@@ -196,7 +196,7 @@ def open_page(browser, server):
         complaints.extend(text for text in told if text not in errors)
         context.close()
 
-    yield opened
+    yield use_model
     assert complaints == []
 
 

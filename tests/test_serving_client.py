@@ -16,7 +16,7 @@ import pytest
 from fake_model_server import FakeModel, FakeServer, error, nothing_listens
 
 from kerasnn.errors import InputError, ServerError
-from kerasnn.serving.client import RemoteModel, Server
+from kerasnn.serving.client import RemoteModel, RestClient
 
 PEOPLE = {
     "age": ("DT_DOUBLE", [-1]),
@@ -82,7 +82,7 @@ def sent(fake):
 
 def test_columns_go_to_the_inputs_of_their_names(serving):
     fake = serving(people=people())
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         RemoteModel(server, "people").predict(TABLE | {"age": [33, 4]})
     assert sent(fake) == {
         "age": [33, 4],
@@ -94,7 +94,7 @@ def test_columns_go_to_the_inputs_of_their_names(serving):
 
 def test_a_missing_number_is_sent_as_nan(serving):
     fake = serving(people=people())
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         RemoteModel(server, "people").predict(TABLE)
     first, second = sent(fake)["age"]
     assert first == 33
@@ -114,14 +114,14 @@ def test_a_missing_number_is_sent_as_nan(serving):
 def test_names_that_tensorflow_does_not_take_find_their_columns(serving, columns, taken):
     inputs = {name: ("DT_DOUBLE", [-1]) for name in taken}
     fake = serving(odd=FakeModel(inputs, {"value": ("DT_FLOAT", [-1])}, echo))
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         RemoteModel(server, "odd").predict({c: [i] for i, c in enumerate(columns)})
     assert sent(fake) == {n: [columns.index(c)] for n, c in taken.items()}
 
 
 def test_a_list_of_numbers_takes_the_columns_as_they_stand(serving):
     fake = serving(digits=numbers())
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         RemoteModel(server, "digits").predict({"b": ["1", "2"], "a": [0.1, 1e-30]})
     assert sent(fake) == {"x": [[1.0, 0.1], [2.0, 1e-30]]}
 
@@ -130,7 +130,7 @@ def test_a_manifest_gives_the_columns_their_names(serving):
     model = numbers()
     model.manifest = {"inputs": {"x": {"dtype": "float32", "columns": ["a", "b"]}}}
     fake = serving(tells_manifests=True, digits=model)
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         RemoteModel(server, "digits").predict({"more": [7], "b": [1], "a": [2]})
     assert sent(fake) == {"x": [[2.0, 1.0]]}
 
@@ -140,7 +140,7 @@ def test_a_manifest_that_is_not_that_of_the_signature_is_not_used(serving):
     fake = serving(tells_manifests=True, digits=model)
     for manifest in (None, [], {}, {"inputs": []}, {"inputs": {"y": {}}}):
         model.manifest = manifest
-        with Server(fake.url) as server:
+        with RestClient(fake.url) as server:
             assert RemoteModel(server, "digits").manifest is None
 
 
@@ -160,7 +160,7 @@ def test_a_manifest_that_is_not_that_of_the_signature_is_not_used(serving):
 def test_cells_become_what_the_input_takes(serving, dtype, cells, values, shape):
     model = FakeModel({"a": (dtype, shape)}, {"value": ("DT_FLOAT", [-1])}, echo)
     fake = serving(one=model)
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         RemoteModel(server, "one").predict({"a": cells})
     got = [v[0] for v in sent(fake)["a"]] if shape == [-1, 1] else sent(fake)["a"]
     assert ["nan" if v != v else v for v in got] == values
@@ -186,7 +186,7 @@ def test_cells_become_what_the_input_takes(serving, dtype, cells, values, shape)
 )
 def test_the_version_that_was_found_is_held_on_to(serving, name, asked, used):
     fake = serving(people=people())
-    with Server(fake.url + "/") as server:
+    with RestClient(fake.url + "/") as server:
         model = RemoteModel(server, name)
         model.predict(TABLE)
     assert (model.name, model.version) == ("people", "1")
@@ -216,7 +216,7 @@ def test_answers_have_the_types_of_the_model(serving):
         "flags": [[True], [False]],
     }  # fmt: skip
     fake = serving(net=numbers(answer=lambda x: given, outputs=outputs))
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         answers = RemoteModel(server, "net").predict({"a": [1, 2], "b": [3, 4]})
     assert {name: array.dtype.name for name, array in answers.items()} == {
         "class": "object",
@@ -239,7 +239,7 @@ def test_every_float32_survives_the_text_of_json(serving, rng):
     # As TensorFlow Serving writes a float: 6 digits, or 9 where these do not suffice.
     texts = [f"{v:.6g}" if np.float32(f"{v:.6g}") == v else f"{v:.9g}" for v in values]
     fake = serving(net=numbers(answer=lambda x: {"value": [float(t) for t in texts]}))
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         answers = RemoteModel(server, "net").predict({"a": values, "b": values})
     np.testing.assert_array_equal(answers["value"], values)
 
@@ -264,7 +264,7 @@ def test_every_float32_survives_the_text_of_json(serving, rng):
 )
 def test_an_answer_of_another_form_is_told(serving, answer, message):
     fake = serving(net=numbers(answer=answer))
-    with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
         RemoteModel(server, "net").predict({"a": [1, 2], "b": [3, 4]})
     assert str(raised.value) == message
 
@@ -289,7 +289,7 @@ def test_classes_are_those_of_the_manifest_or_of_classify(
         manifest = manifest | {"inputs": PEOPLE}
     model = FakeModel(PEOPLE, outputs, echo, labels=labels, manifest=manifest)
     fake = serving(tells_manifests=True, people=model)
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         assert RemoteModel(server, "people").classes == classes
 
 
@@ -323,7 +323,7 @@ def test_classes_are_those_of_the_manifest_or_of_classify(
 )
 def test_a_table_that_does_not_fit_is_told_before_anything_is_sent(serving, table, message):
     fake = serving(people=people())
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         model = RemoteModel(server, "people")
         with pytest.raises(InputError) as raised:
             model.predict(table)
@@ -343,7 +343,7 @@ def test_a_table_that_does_not_fit_is_told_before_anything_is_sent(serving, tabl
 def test_a_cell_that_the_input_does_not_take_is_told(serving, dtype, cell, message):
     model = FakeModel({"a": (dtype, [-1])}, {"value": ("DT_FLOAT", [-1])}, echo)
     fake = serving(one=model)
-    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "one").predict(pd.DataFrame({"a": [cell]}))
     assert str(raised.value) == f"column 'a', row 0: {message}"
 
@@ -375,14 +375,14 @@ def test_a_cell_that_the_input_does_not_take_is_told(serving, dtype, cell, messa
 )
 def test_a_model_that_takes_no_such_table_is_told(serving, inputs, message):
     fake = serving(net=FakeModel(inputs, {"value": ("DT_FLOAT", [-1])}, echo))
-    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "net").predict({"a": [1], "b": [2]})
     assert str(raised.value) == message
 
 
 def test_numbers_in_a_list_may_not_be_missing(serving):
     fake = serving(net=numbers())
-    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "net").predict({"a": [1, 2], "b": [1, None]})
     assert str(raised.value) == (
         "column 'b', row 1: the value is missing, and the model takes none that are"
@@ -394,7 +394,7 @@ def test_numbers_in_a_list_may_not_be_missing(serving):
 )
 def test_a_name_of_another_form_is_told(serving, name):
     with nothing_listens() as url, pytest.raises(InputError) as raised:
-        RemoteModel(Server(url), name)
+        RemoteModel(RestClient(url), name)
     assert str(raised.value) == (
         "a model on a server is named NAME, NAME/VERSION or NAME/labels/LABEL, such as"
         f" digits, digits/3 or digits/labels/stable; got {name!r}"
@@ -409,7 +409,7 @@ def test_a_name_of_another_form_is_told(serving, name):
 )
 def test_an_unknown_model_is_told(serving, tells, hint):
     fake = serving(tells_manifests=tells, people=people())
-    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "poeple")
     assert str(raised.value) == (
         f"{fake.url} answered with 404: Servable not found for request: Latest(poeple)"
@@ -419,7 +419,7 @@ def test_an_unknown_model_is_told(serving, tells, hint):
 
 def test_an_unknown_version_is_told(serving):
     fake = serving(tells_manifests=True, people=people())
-    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "people/7")
     assert str(raised.value) == (
         f"{fake.url} answered with 404: Servable not found for request: Specific(people,"
@@ -429,7 +429,7 @@ def test_an_unknown_version_is_told(serving):
 
 def test_a_server_that_is_not_there_is_told():
     with nothing_listens() as url, pytest.raises(ServerError) as raised:
-        RemoteModel(Server(url), "digits")
+        RemoteModel(RestClient(url), "digits")
     assert str(raised.value) == (
         f"{url} gives no answer: Connection refused. Is a server running there, and is this"
         " its REST port?"
@@ -439,14 +439,14 @@ def test_a_server_that_is_not_there_is_told():
 def test_something_else_that_answers_is_told(serving):
     fake = serving()
     fake.before = [(200, {}, b"<html>  Welcome</html>")]
-    with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
         RemoteModel(server, "digits")
     assert str(raised.value) == (
         f"{fake.url}/v1/models/digits/metadata: the answer is not JSON, but '<html>"
         " Welcome</html>'; is this the REST port of a model server?"
     )
     fake.before = [(200, {}, {"models": []})]
-    with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
         RemoteModel(server, "digits")
     assert str(raised.value) == (
         "the server's metadata is not of TensorFlow Serving's form: KeyError: 'metadata'"
@@ -462,7 +462,7 @@ def test_a_page_for_whatever_else_is_asked_is_no_manifest(serving, monkeypatch):
         return (200, {}, b"<html>") if "page" in path else answer(verb, path, content)
 
     monkeypatch.setattr(fake, "answer", everything)
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         assert RemoteModel(server, "net").manifest is None
 
 
@@ -472,7 +472,7 @@ def test_a_model_without_serving_default_is_told(serving):
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
     signatures["classify"] = signatures.pop("serving_default")
     fake.before = [(200, {}, metadata)]
-    with Server(fake.url) as server, pytest.raises(InputError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "people")
     assert str(raised.value) == (
         "the model 'people' has no signature 'serving_default'; it has classify"
@@ -484,7 +484,7 @@ def test_the_servers_own_words_are_passed_on(serving):
         raise ValueError("Matrix size-incompatible")
 
     fake = serving(net=numbers(answer=refuse))
-    with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
         RemoteModel(server, "net").predict({"a": [1], "b": [2]})
     assert str(raised.value) == f"{fake.url} answered with 400: Matrix size-incompatible"
     assert raised.value.status == 400
@@ -492,7 +492,7 @@ def test_the_servers_own_words_are_passed_on(serving):
 
 def test_a_busy_server_is_asked_again_when_it_says(serving, waits):
     fake = serving(net=numbers())
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         model = RemoteModel(server, "net")
         fake.before = [
             error(429, "busy", **{"Retry-After": "2"}),
@@ -507,7 +507,7 @@ def test_a_busy_server_is_asked_again_when_it_says(serving, waits):
 def test_a_server_that_stays_busy_is_told(serving, waits):
     fake = serving(net=numbers())
     fake.before = [error(429, "Too many requests wait")] * 6
-    with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
         RemoteModel(server, "net")
     assert str(raised.value) == f"{fake.url} answered with 429: Too many requests wait"
     assert waits == [0.25, 0.5, 1, 2, 4]
@@ -516,7 +516,7 @@ def test_a_server_that_stays_busy_is_told(serving, waits):
 
 def test_a_connection_that_was_closed_meanwhile_is_made_again(serving):
     fake = serving(net=numbers())
-    with Server(fake.url) as server:
+    with RestClient(fake.url) as server:
         model = RemoteModel(server, "net")
         fake.before = [None]
         assert list(model.predict({"a": [1], "b": [2]})["value"]) == [0]
@@ -526,7 +526,7 @@ def test_a_connection_that_was_closed_meanwhile_is_made_again(serving):
 def test_a_connection_that_is_closed_at_once_is_told(serving):
     fake = serving(net=numbers())
     fake.before = [None]
-    with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+    with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
         RemoteModel(server, "net")
     assert str(raised.value) == (
         f"{fake.url} gives no answer: Remote end closed connection without response. Is a"
@@ -538,7 +538,7 @@ def test_a_server_that_is_too_slow_is_told(serving, monkeypatch):
     fake = serving(net=numbers())
     held = threading.Event()
     monkeypatch.setattr(fake, "answer", lambda *asked: held.wait(30) and None)
-    with Server(fake.url, timeout_seconds=0.05) as server:
+    with RestClient(fake.url, timeout_seconds=0.05) as server:
         with pytest.raises(ServerError) as raised:
             RemoteModel(server, "net")
         held.set()
@@ -560,7 +560,7 @@ def test_a_server_that_is_too_slow_is_told(serving, monkeypatch):
 )
 def test_an_address_of_another_form_is_told(url, more):
     with pytest.raises(InputError) as raised:
-        Server(url)
+        RestClient(url)
     assert str(raised.value) == (
         f"the server's address is http://HOST:PORT or https://HOST:PORT; got {url!r}{more}"
     )
@@ -590,9 +590,9 @@ def test_https_is_checked_by_the_certificates_that_are_given(certificate):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     with FakeServer({"net": numbers()}, tls=tls) as fake:
-        with Server(fake.url, ca_cert=str(certificate)) as server:
+        with RestClient(fake.url, ca_cert=str(certificate)) as server:
             answers = RemoteModel(server, "net").predict({"a": [1], "b": [2]})
-        with Server(fake.url) as server, pytest.raises(ServerError) as raised:
+        with RestClient(fake.url) as server, pytest.raises(ServerError) as raised:
             RemoteModel(server, "net")
     assert list(answers["value"]) == [0]
     assert str(raised.value) == (
@@ -604,13 +604,13 @@ def test_https_is_checked_by_the_certificates_that_are_given(certificate):
 def test_certificates_that_are_none_are_told(tmp_path):
     (tmp_path / "ca.pem").write_text("not a certificate")
     with pytest.raises(InputError) as raised:
-        Server("https://a", ca_cert=str(tmp_path / "ca.pem"))
+        RestClient("https://a", ca_cert=str(tmp_path / "ca.pem"))
     assert re.fullmatch(
         re.escape(f"{tmp_path / 'ca.pem'}: cannot be used as certificates: ") + ".+",
         str(raised.value),
     )
     with pytest.raises(InputError) as raised:
-        Server("https://a", ca_cert=str(tmp_path / "none.pem"))
+        RestClient("https://a", ca_cert=str(tmp_path / "none.pem"))
     assert str(raised.value) == (
         f"{tmp_path / 'none.pem'}: cannot be used as certificates: No such file or"
         " directory"
@@ -621,8 +621,8 @@ def test_the_client_loads_neither_tensorflow_nor_sklearn(serving):
     fake = serving(people=people())
     code = (
         "import json, sys\n"
-        "from kerasnn.serving.client import RemoteModel, Server\n"
-        f"answers = RemoteModel(Server({fake.url!r}), 'people').predict({TABLE!r})\n"
+        "from kerasnn.serving.client import RemoteModel, RestClient\n"
+        f"answers = RemoteModel(RestClient({fake.url!r}), 'people').predict({TABLE!r})\n"
         "heavy = sorted({'tensorflow', 'keras', 'sklearn'} & sys.modules.keys())\n"
         "print(json.dumps([answers['value'].tolist(), heavy]))\n"
     )

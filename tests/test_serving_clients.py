@@ -159,10 +159,10 @@ def test_the_examples_in_python_run(ports, saved_models, monkeypatch, capsys):
 
 
 def test_the_config_file_for_several_models_can_be_read():
-    from kerasnn.serving.models.sources import config_sources
+    from kerasnn.serving.models.sources import parse_config
 
     (text,) = re.findall(r"```proto\n(.*?)```", PAGE, re.DOTALL)
-    sources = config_sources(text)
+    sources = parse_config(text)
     assert {name: str(source.folder) for name, source in sources.items()} == {
         "digits": "/models/digits",
         "shop": "/models/shop",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 import uvloop
 
-from kerasnn.serving.rest.connections import MOST_HEAD_BYTES, Connection, most_connections
+from kerasnn.serving.rest.connections import MAX_HEAD_BYTES, Connection, max_connections
 from kerasnn.serving.rest.server import RestServer
 
 HEAD = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
@@ -176,7 +176,7 @@ def test_a_head_without_an_end_is_refused():
         client.sendall(b"POST /a HTTP/1.1\r\nhost: x\r\n")
         line = b"a: " + b"b" * 60_000 + b"\r\n"
         try:
-            for _ in range(2 * MOST_HEAD_BYTES // len(line)):
+            for _ in range(2 * MAX_HEAD_BYTES // len(line)):
                 client.sendall(line)
         except (ConnectionResetError, BrokenPipeError):
             pass
@@ -187,12 +187,12 @@ def test_a_head_without_an_end_is_refused():
 
 def test_a_body_may_be_longer_than_a_head(connect_at_leisure):
     client = connect_at_leisure()
-    client.sendall(HEAD % (4 * MOST_HEAD_BYTES) + bytes(4 * MOST_HEAD_BYTES))
-    assert b"%d bytes" % (4 * MOST_HEAD_BYTES) in answer_of(client)
+    client.sendall(HEAD % (4 * MAX_HEAD_BYTES) + bytes(4 * MAX_HEAD_BYTES))
+    assert b"%d bytes" % (4 * MAX_HEAD_BYTES) in answer_of(client)
 
 
 def test_more_connections_than_allowed_are_closed(monkeypatch):
-    monkeypatch.setattr("kerasnn.serving.rest.server.most_connections", lambda: 2)
+    monkeypatch.setattr("kerasnn.serving.rest.server.max_connections", lambda: 2)
     with listening(timeout_seconds=60) as connect:
         kept = [connect(), connect()]
         for client in kept:
@@ -207,10 +207,10 @@ def test_as_many_connections_as_the_system_gives_files_for(monkeypatch):
     asked = []
     monkeypatch.setattr(resource, "getrlimit", lambda which: (256, 1000))
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: asked.append(limits))
-    assert most_connections() == 800
+    assert max_connections() == 800
     assert asked == [(1000, 1000)]
 
 
 def test_there_are_never_more_connections_than_ten_thousand(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
-    assert most_connections() == Connection.most == 10_000
+    assert max_connections() == Connection.maximum == 10_000

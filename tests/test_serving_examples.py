@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.examples import classify, regress
 from kerasnn.serving.options import Limits
-from kerasnn.serving.saved_model.examples import examples_signature
+from kerasnn.serving.saved_model.examples import find_examples_signature
 from kerasnn.serving.saved_model.signatures import read_signatures
 
 FLOAT, STRING = tf.float32, tf.string
@@ -244,9 +244,9 @@ def test_a_signature_is_found_by_name_and_by_default():
     version = version_of(
         serving_default=definition({"a": FLOAT}, {}), other=definition({"b": FLOAT}, {})
     )
-    assert examples_signature(version.graph, "").key == "serving_default"
-    assert examples_signature(version.graph, "other").key == "other"
+    assert find_examples_signature(version.graph, "").key == "serving_default"
+    assert find_examples_signature(version.graph, "other").key == "other"
     with pytest.raises(ServingError) as caught:
-        examples_signature(version.graph, "wrong")
+        find_examples_signature(version.graph, "wrong")
     assert caught.value.code == Code.INVALID_ARGUMENT
     assert caught.value.message == "No signature was found with the name: wrong"

@@ -35,8 +35,8 @@ from tensorflow_serving.apis import (
 
 from kerasnn.serving.errors import Code
 from kerasnn.serving.grpc.services import add_services
-from kerasnn.serving.inference.scheduler import Batching, Inference
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.service import Service
@@ -87,7 +87,7 @@ class Server:
 
     async def _serve(self, started):
         self.loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self.inference = Inference(batching=Batching(), waiting=self._waiting)
+        self.inference = Scheduler(batching=BatchingOptions(), waiting=self._waiting)
         self.inference.start()
         server = grpc.aio.server(options=SIZES)
         service = Service(self.models, self.inference, self.metrics, self._limits)
@@ -122,7 +122,7 @@ def models(folder):
     sources["half_plus_two"] = ModelSource(
         folder / "half_plus_two", latest=2, labels={"old": 1}
     )
-    models = Models(sources)
+    models = ModelRegistry(sources)
     models.refresh()
     yield models
     models.stop()
@@ -697,7 +697,7 @@ class TestReload:
         """A server whose models may be changed."""
         serving_models.make_half_plus_two(tmp_path / "a")
         serving_models.make_half_plus_two(tmp_path / "b", 7)
-        models = Models({"a": ModelSource(tmp_path / "a")})
+        models = ModelRegistry({"a": ModelSource(tmp_path / "a")})
         models.refresh()
         with Server(models, Limits()).running() as server:
             yield server
@@ -788,7 +788,7 @@ class TestHealth:
 
     def test_a_model_without_an_available_version_is_not_serving(self, tmp_path):
         serving_models.make_broken(tmp_path / "bad")
-        models = Models({"bad": ModelSource(tmp_path / "bad")})
+        models = ModelRegistry({"bad": ModelSource(tmp_path / "bad")})
         models.refresh()
         with Server(models, Limits()).running() as own:
             answer = own.health.Check(health("bad"), timeout=TIMEOUT)

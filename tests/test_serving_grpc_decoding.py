@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from kerasnn.serving.grpc.decoding import ReadingServer
+from kerasnn.serving.grpc.decoding import DecodingServer
 
 
 async def shout(request, context):
@@ -27,7 +27,7 @@ def register(server):
 async def call(method, data):
     """Status code, and text or details."""
     server = grpc.aio.server()
-    register(ReadingServer(server))
+    register(DecodingServer(server))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -4,7 +4,7 @@ import pytest
 
 from kerasnn.serving.errors import Code
 from kerasnn.serving.metrics import Metrics, resident_memory_bytes
-from kerasnn.serving.prometheus import Counter, Histogram, Reading
+from kerasnn.serving.prometheus import Counter, Gauge, Histogram
 
 
 def samples(text):
@@ -52,14 +52,14 @@ def test_labels_cannot_break_out_of_their_line():
 
 def test_a_reading_is_asked_each_time_and_may_not_know():
     numbers = iter((1, 2.5, None))
-    reading = Reading("now", "What is.", lambda: next(numbers))
+    reading = Gauge("now", "What is.", lambda: next(numbers))
     assert reading.lines() == ["# HELP now What is.", "# TYPE now gauge", "now 1"]
     assert reading.lines()[2:] == ["now 2.5"]
     assert reading.lines() == []
 
 
 def test_what_only_grows_is_a_counter():
-    reading = Reading("cpu_total", "Used.", lambda: 1)
+    reading = Gauge("cpu_total", "Used.", lambda: 1)
     assert reading.lines()[1] == "# TYPE cpu_total counter"
 
 
@@ -147,7 +147,7 @@ def test_memory_is_not_told_where_the_system_has_no_proc(monkeypatch):
 
 def test_a_reading_of_others_is_shown():
     metrics = Metrics()
-    metrics.add_reading("kerasnn_requests_waiting", "Requests that wait.", lambda: 7)
+    metrics.add_gauge("kerasnn_requests_waiting", "Requests that wait.", lambda: 7)
     assert samples(metrics.text())["kerasnn_requests_waiting"] == 7
 
 

@@ -14,9 +14,14 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.saved_model.graph import Graph
-from kerasnn.serving.saved_model.op_policy import refused_operations
+from kerasnn.serving.saved_model.op_policy import find_unsafe_ops
 from kerasnn.serving.saved_model.signatures import INIT_SIGNATURE
-from kerasnn.serving.saved_model.unsafe_ops import REFUSED, RESTORES, SAVES, TABLES
+from kerasnn.serving.saved_model.unsafe_ops import (
+    RESTORE_OPS,
+    SAVE_OPS,
+    TABLE_OPS,
+    UNSAFE_OPS,
+)
 
 ROOT = Path(__file__).parents[1]
 ROWS = tf.TensorSpec([None], tf.float32, name="x")
@@ -30,7 +35,7 @@ def meta_graph_of(folder):
 
 def refused_in(folder):
     """What is refused, without the numbers that TensorFlow gives to functions."""
-    reasons = refused_operations(meta_graph_of(folder))
+    reasons = find_unsafe_ops(meta_graph_of(folder))
     return [re.sub(r"__inference_(\w+)_\d+", r"\1", reason) for reason in reasons]
 
 
@@ -65,8 +70,8 @@ def test_the_saver_of_a_model_is_its_own(tmp_path, make):
     operations = {node.op for node in meta_graph.graph_def.node}
     for function in meta_graph.graph_def.library.function:
         operations |= {node.op for node in function.node_def}
-    assert operations & (SAVES | RESTORES)
-    assert refused_operations(meta_graph) == []
+    assert operations & (SAVE_OPS | RESTORE_OPS)
+    assert find_unsafe_ops(meta_graph) == []
 
 
 def vocabulary(folder):
@@ -147,11 +152,11 @@ def meta_graph_with(op, *, in_function=False, **attributes):
 
 @pytest.mark.parametrize(
     ("op", "reason"),
-    sorted((op, reason) for reason, ops in REFUSED.items() for op in ops),
+    sorted((op, reason) for reason, ops in UNSAFE_OPS.items() for op in ops),
 )
 def test_an_operation_is_refused_wherever_it_stands(op, reason):
-    assert refused_operations(meta_graph_with(op)) == [f"{op} (n) {reason}"]
-    assert refused_operations(meta_graph_with(op, in_function=True)) == [
+    assert find_unsafe_ops(meta_graph_with(op)) == [f"{op} (n) {reason}"]
+    assert find_unsafe_ops(meta_graph_with(op, in_function=True)) == [
         f"{op} (f/n) {reason}"
     ]
 
@@ -178,7 +183,7 @@ def test_an_operation_is_refused_wherever_it_stands(op, reason):
     ],
 )
 def test_an_attribute_may_decide(op, attributes, reasons):
-    assert refused_operations(meta_graph_with(op, **attributes)) == reasons
+    assert find_unsafe_ops(meta_graph_with(op, **attributes)) == reasons
 
 
 # They have no form in Python.
@@ -209,8 +214,8 @@ SUSPECT_NAME = re.compile("File|PyFunc|Remote|Rpc|LMDB|Sql|TFRecord|Debug|Snapsh
 
 
 def test_no_operation_that_sounds_like_files_is_forgotten():
-    known = {op for ops in REFUSED.values() for op in ops}
-    known |= SAVES | RESTORES | TABLES | HARMLESS
+    known = {op for ops in UNSAFE_OPS.values() for op in ops}
+    known |= SAVE_OPS | RESTORE_OPS | TABLE_OPS | HARMLESS
     names = [name for name in dir(tf.raw_ops) if name[0].isupper()]
     assert len(names) > 1400
     forgotten = []
@@ -223,7 +228,12 @@ def test_no_operation_that_sounds_like_files_is_forgotten():
 
 
 def test_every_refused_operation_is_one_of_tensorflow():
-    known = {op for ops in REFUSED.values() for op in ops} | SAVES | RESTORES | TABLES
+    known = (
+        {op for ops in UNSAFE_OPS.values() for op in ops}
+        | SAVE_OPS
+        | RESTORE_OPS
+        | TABLE_OPS
+    )
     assert {op for op in known if not hasattr(tf.raw_ops, op)} == WITHOUT_PYTHON
 
 
@@ -315,9 +325,7 @@ def edited(folder, edit):
     """The MetaGraphDef of a SavedModel, changed."""
     meta_graph = meta_graph_of(folder)
     edit(meta_graph)
-    return re.sub(
-        r"__inference_(\w+?)_\d+", r"\1", "\n".join(refused_operations(meta_graph))
-    )
+    return re.sub(r"__inference_(\w+?)_\d+", r"\1", "\n".join(find_unsafe_ops(meta_graph)))
 
 
 def test_an_asset_outside_of_the_assets_is_none(colors):

@@ -12,9 +12,9 @@ import serving_models
 from starlette.applications import Starlette
 
 from kerasnn.manifest import manifest_text
-from kerasnn.serving.inference.scheduler import Inference
+from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.page import model_facts, page_routes
@@ -52,9 +52,9 @@ def get(folder):
         for name in ("digits", "columns", "counter", "broken")
     }
     sources[ODD] = ModelSource(folder / "odd")
-    models = Models(sources)
+    models = ModelRegistry(sources)
     models.refresh()
-    service = Service(models, Inference(batching=None), Metrics(), Limits())
+    service = Service(models, Scheduler(batching=None), Metrics(), Limits())
     transport = httpx.ASGITransport(Starlette(routes=page_routes(service)))
 
     async def asked(path, method):

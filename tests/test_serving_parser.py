@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasnn.serving.errors import Code, ServingError
-from kerasnn.serving.rest.excerpt import MOST_SHOWN, shown, type_name
+from kerasnn.serving.rest.excerpt import MAX_EXCERPT_CHARACTERS, excerpt, type_name
 from kerasnn.serving.rest.parser import read_object, signature_name
 
 
@@ -155,11 +155,11 @@ def test_a_signature_has_a_name_of_text():
 
 def test_a_value_is_shown_as_serving_prints_it():
     value = {"a": [1, "b", {"c": None, "d": []}], "e": {}, "f": 1.5}
-    assert shown(value) == (
+    assert excerpt(value) == (
         '{\n    "a": [1, "b", {\n            "c": null,\n            "d": []\n        }],'
         '\n    "e": {},\n    "f": 1.5\n}'
     )
-    assert shown("ä") == '"ä"'
+    assert excerpt("ä") == '"ä"'
 
 
 def test_of_a_large_value_only_the_beginning_is_looked_at():
@@ -167,7 +167,7 @@ def test_of_a_large_value_only_the_beginning_is_looked_at():
     for _ in range(5000):
         deep = [deep]
     for value in ("x" * 10**6, [1] * 10**6, deep, {"x" * 10**6: 1}):
-        assert len(shown(value)) == MOST_SHOWN
+        assert len(excerpt(value)) == MAX_EXCERPT_CHARACTERS
 
 
 def test_types_are_named_as_serving_names_them():

@@ -16,7 +16,7 @@ from serving_models import make_half_plus_two
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models import registry as registry_module
 from kerasnn.serving.models import versions as versions_module
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource, folder_sources
 from kerasnn.serving.saved_model.graph import Graph
 
@@ -70,7 +70,7 @@ def serving(disk):
     several = []
 
     def make(sources=None, **options):
-        models = Models(sources or folder_sources(disk.folder.parent), **options)
+        models = ModelRegistry(sources or folder_sources(disk.folder.parent), **options)
         several.append(models)
         models.refresh()
         return models
@@ -446,7 +446,7 @@ def test_a_model_without_a_version_is_not_ready(disk, serving):
 
 
 def test_before_the_first_look_nothing_is_ready(disk):
-    assert not Models(folder_sources(disk.folder.parent)).ready
+    assert not ModelRegistry(folder_sources(disk.folder.parent)).ready
 
 
 def test_only_trusted_models_may_write(disk, serving, tmp_path):
@@ -501,7 +501,7 @@ def test_one_models_disk_does_not_hold_up_the_others(disk, serving, monkeypatch,
 
 
 def test_versions_that_are_gone_are_not_remembered_for_ever(disk, serving, monkeypatch):
-    monkeypatch.setattr(versions_module, "MOST_ENDED", 2)
+    monkeypatch.setattr(versions_module, "MAX_ENDED_VERSIONS", 2)
     models = serving({"m": ModelSource(disk.folder)})
     for number in range(1, 6):
         disk.add(number)
@@ -585,7 +585,7 @@ def test_a_reload_tells_what_did_not_become_available(disk, serving):
 
 def test_the_thread_looks_at_once_and_then_again(disk):
     disk.add(1)
-    models = Models(folder_sources(disk.folder.parent))
+    models = ModelRegistry(folder_sources(disk.folder.parent))
     looked = threading.Semaphore(0)
     refresh = models.refresh
 
@@ -609,7 +609,7 @@ def test_the_thread_looks_at_once_and_then_again(disk):
 
 def test_without_polling_there_is_one_look(disk):
     disk.add(1)
-    models = Models(folder_sources(disk.folder.parent))
+    models = ModelRegistry(folder_sources(disk.folder.parent))
     models.start(0)
     models._thread.join(60)
     assert not models._thread.is_alive()
@@ -628,7 +628,7 @@ def test_an_error_that_nobody_thought_of_does_not_end_the_thread(disk, caplog):
             raise wrong.pop()
         return folder_sources(disk.folder.parent)()
 
-    models = Models(sources)
+    models = ModelRegistry(sources)
     models.start(0.001)
     for _ in range(3):
         assert calls.acquire(timeout=60)

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasnn.serving.errors import Code, ServingError
-from kerasnn.serving.inference.scheduler import Batching, Inference
+from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.api import RestApp
-from kerasnn.serving.rest.paths import Asked, asked
+from kerasnn.serving.rest.paths import Route, parse_route
 from kerasnn.serving.service import Service
 from tests import serving_models
 
@@ -65,7 +65,7 @@ class Client:
         return asyncio.run(self._ask(scope, chunks, whole))
 
     async def _ask(self, scope, chunks, whole):
-        running = Inference(threads=1, batching=Batching(), waiting=self.waiting)
+        running = Scheduler(threads=1, batching=BatchingOptions(), waiting=self.waiting)
         running.start()
         inference = self.inference or running
         app = RestApp(
@@ -100,7 +100,7 @@ def models(tmp_path_factory):
         getattr(serving_models, f"make_{name}")(folder / name)
     serving_models.make_half_plus_two(folder / "a%b c", 1)
     sources = {path.name: ModelSource(path, latest=None) for path in folder.iterdir()}
-    served = Models(lambda: sources)
+    served = ModelRegistry(lambda: sources)
     served.refresh()
     labelled = ModelSource(folder / "two", latest=None, labels={"stable": 1})
     serving_models.make_broken(folder / "broken", 7)
@@ -713,16 +713,16 @@ def test_a_version_beyond_int64_is_the_one_error_without_a_body(ask):
 def test_names_are_decoded_after_the_match(ask):
     given = ask("POST", "/V1/Models/a%25b%20c:PREDICT", {"instances": [2.0]})
     assert given.json == {"predictions": [3.0]}
-    assert asked("GET", b"/v1/models/a%2Fb") == Asked("status", "a/b")
-    assert asked("GET", b"/v1/models/%2e%2e/metadata") == Asked("metadata", "..")
+    assert parse_route("GET", b"/v1/models/a%2Fb") == Route("status", "a/b")
+    assert parse_route("GET", b"/v1/models/%2e%2e/metadata") == Route("metadata", "..")
     long = "a" * 1000  # more than is kept
-    assert asked("GET", f"/v1/models/{long}".encode()) == Asked("status", long)
+    assert parse_route("GET", f"/v1/models/{long}".encode()) == Route("status", long)
     reserved = b"%21%23%24%25%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%5B%5D"
     target = b"/v1/models/m%s/labels/l%s" % (reserved, reserved)
     name = "!#$%&'()*+,/:;=?@[]"
-    expected = Asked("predict", f"m{name}", label=f"l{name}")
-    assert asked("POST", target + b":predict") == expected
-    assert asked("GET", target + b"/metadata") == expected._replace(what="metadata")
+    expected = Route("predict", f"m{name}", label=f"l{name}")
+    assert parse_route("POST", target + b":predict") == expected
+    assert parse_route("GET", target + b"/metadata") == expected._replace(what="metadata")
     assert ask("GET", "/v1/models/..%2F..").status == 404
 
 

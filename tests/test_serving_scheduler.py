@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from kerasnn.serving.errors import Code, ServingError, invalid
-from kerasnn.serving.inference.latency import Pace, Paces
-from kerasnn.serving.inference.scheduler import Batching, Inference
+from kerasnn.serving.inference.latency import CallLatencies, CallLatency
+from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
 
 
@@ -75,7 +75,7 @@ def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **option
         return given["y"].tolist()
 
     async def main():
-        inference = Inference(**options)
+        inference = Scheduler(**options)
         inference.start()
         tasks = [asyncio.create_task(ask(inference, x)) for x in requests]
         if before is not None:
@@ -84,7 +84,7 @@ def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **option
         graph.open.set()
         while inference.waiting:
             await asyncio.sleep(0.001)
-        assert not inference._groups
+        assert not inference._queues
         await inference.stop()
         return found
 
@@ -95,7 +95,7 @@ def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **option
 
 def test_requests_of_one_turn_are_computed_in_one_call():
     graph = FakeGraph()
-    found = answers(graph, [[1], [2, 3], [4]], batching=Batching())
+    found = answers(graph, [[1], [2, 3], [4]], batching=BatchingOptions())
     assert found == [[2], [4, 6], [8]]
     assert graph.calls == [(4,)]
 
@@ -110,14 +110,16 @@ def test_without_batching_each_request_is_a_call():
 def test_a_batch_has_no_more_rows_than_allowed_unless_it_is_one_request():
     graph = FakeGraph()
     requests = [[1, 1], [2, 2], [3], [4, 4, 4, 4, 4]]
-    found = answers(graph, requests, batching=Batching(rows=3), threads=1)
+    found = answers(graph, requests, batching=BatchingOptions(rows=3), threads=1)
     assert found == [[2, 2], [4, 4], [6], [8, 8, 8, 8, 8]]
     assert graph.calls == [(2,), (3,), (5,)]
 
 
 def test_rows_of_another_shape_are_computed_apart():
     graph = FakeGraph()
-    found = answers(graph, [[[1]], [[2, 3]], [[4]]], shape=(-1, -1), batching=Batching())
+    found = answers(
+        graph, [[[1]], [[2, 3]], [[4]]], shape=(-1, -1), batching=BatchingOptions()
+    )
     assert found == [[[2]], [[4, 6]], [[8]]]
     assert sorted(graph.calls) == [(1, 2), (2, 1)]
 
@@ -125,13 +127,13 @@ def test_rows_of_another_shape_are_computed_apart():
 @pytest.mark.parametrize("shape", [None, (), (3,)])
 def test_a_signature_without_declared_rows_is_never_joined(shape):
     graph = FakeGraph()
-    found = answers(graph, [[1, 1, 1], [2, 2, 2]], shape=shape, batching=Batching())
+    found = answers(graph, [[1, 1, 1], [2, 2, 2]], shape=shape, batching=BatchingOptions())
     assert found == [[2, 2, 2], [4, 4, 4]]
     assert graph.calls == [(3,), (3,)]
 
 
 def test_the_fault_of_one_request_is_not_that_of_its_neighbours():
-    found = answers(FakeGraph(), [[1], [-1], [3]], batching=Batching())
+    found = answers(FakeGraph(), [[1], [-1], [3]], batching=BatchingOptions())
     assert [found[0], found[2]] == [[2], [6]]
     assert isinstance(found[1], ServingError)
     assert (found[1].code, found[1].message) == (
@@ -141,7 +143,7 @@ def test_the_fault_of_one_request_is_not_that_of_its_neighbours():
 
 
 def test_a_model_that_gives_another_number_of_rows_answers_each_by_itself():
-    found = answers(OneForAll(), [[1, 2], [3]], batching=Batching())
+    found = answers(OneForAll(), [[1, 2], [3]], batching=BatchingOptions())
     assert found == [[6], [6]]
 
 
@@ -157,7 +159,7 @@ def test_what_waits_while_the_graph_is_busy_is_computed_together():
             await asyncio.sleep(0.002)
         graph.open.set()
 
-    found = answers(graph, [[1]], before=come_later, threads=1, batching=Batching())
+    found = answers(graph, [[1]], before=come_later, threads=1, batching=BatchingOptions())
     assert found == [[2], [4], [6], [8, 10]]
     assert graph.calls == [(1,), (4,)]
 
@@ -214,7 +216,7 @@ def test_a_wait_joins_what_comes_within_it():
         await asyncio.sleep(0.005)
         tasks.append(asyncio.create_task(ask(inference, [5])))
 
-    batching = Batching(wait_microseconds=1_000_000)
+    batching = BatchingOptions(wait_microseconds=1_000_000)
     found = answers(graph, [[1]], before=come_later, batching=batching)
     assert found == [[2], [10]]
     assert graph.calls == [(2,)]
@@ -224,7 +226,7 @@ def test_a_call_of_its_own_runs_in_a_thread():
     version = FakeVersion(FakeGraph())
 
     async def main():
-        inference = Inference(threads=1)
+        inference = Scheduler(threads=1)
         inference.start()
         deadline = asyncio.get_running_loop().time() + 10
         name = await inference.run_blocking(
@@ -263,7 +265,7 @@ def one_by_one(graph, requests, **options):
     version = FakeVersion(graph)
 
     async def main():
-        inference = Inference(threads=1, batching=Batching(), **options)
+        inference = Scheduler(threads=1, batching=BatchingOptions(), **options)
         inference.start()
         for x in requests:
             deadline = asyncio.get_running_loop().time() + 10
@@ -278,8 +280,8 @@ def one_by_one(graph, requests, **options):
 
 
 def test_what_is_known_to_be_quick_runs_in_the_event_loop(monkeypatch):
-    monkeypatch.setattr("kerasnn.serving.inference.latency.QUICK_SECONDS", 60.0)
-    monkeypatch.setattr("kerasnn.serving.inference.latency.ALONE", 1)
+    monkeypatch.setattr("kerasnn.serving.inference.latency.FAST_SECONDS", 60.0)
+    monkeypatch.setattr("kerasnn.serving.inference.latency.MIN_SINGLE_CALLS", 1)
     # The first call shows that one row is quick, the third that three are.
     assert one_by_one(Steady(), [[1], [2], [1, 2, 3], [1, 2], [4, 5, 6]]) == [
         *(False, True, False, True, True)
@@ -287,53 +289,53 @@ def test_what_is_known_to_be_quick_runs_in_the_event_loop(monkeypatch):
 
 
 def test_only_where_requests_come_one_at_a_time(monkeypatch):
-    monkeypatch.setattr("kerasnn.serving.inference.latency.QUICK_SECONDS", 60.0)
+    monkeypatch.setattr("kerasnn.serving.inference.latency.FAST_SECONDS", 60.0)
     assert one_by_one(Steady(), [[1]] * 18) == [False] * 16 + [True] * 2
 
 
 def test_what_may_loop_or_wait_never_runs_in_the_event_loop(monkeypatch):
-    monkeypatch.setattr("kerasnn.serving.inference.latency.QUICK_SECONDS", 60.0)
-    monkeypatch.setattr("kerasnn.serving.inference.latency.ALONE", 0)
+    monkeypatch.setattr("kerasnn.serving.inference.latency.FAST_SECONDS", 60.0)
+    monkeypatch.setattr("kerasnn.serving.inference.latency.MIN_SINGLE_CALLS", 0)
     graph = Steady()
     graph.is_steady = False
     assert one_by_one(graph, [[1], [2], [3]]) == [False] * 3
 
 
 def test_what_is_slow_runs_in_a_thread(monkeypatch):
-    monkeypatch.setattr("kerasnn.serving.inference.latency.QUICK_SECONDS", 0.0)
+    monkeypatch.setattr("kerasnn.serving.inference.latency.FAST_SECONDS", 0.0)
     assert one_by_one(Steady(), [[1], [2], [3]]) == [False] * 3
 
 
 def test_an_error_in_the_event_loop_is_that_of_the_request():
     graph = Steady()
     one_by_one(graph, [[1]])
-    found = answers(graph, [[-1]], batching=Batching())
+    found = answers(graph, [[-1]], batching=BatchingOptions())
     assert isinstance(found[0], ServingError)
 
 
 def test_three_slow_calls_are_too_many():
-    pace = Pace()
+    latency = CallLatency()
     for _ in range(16):
-        pace.saw(4, 100e-6)
-    assert [pace.is_quick(rows) for rows in (0, 1, 4, 5)] == [False, True, True, False]
+        latency.observe(4, 100e-6)
+    assert [latency.is_fast(rows) for rows in (0, 1, 4, 5)] == [False, True, True, False]
     for _ in range(2):
-        pace.saw(4, 0.03)
-    assert pace.is_quick(4)
-    pace.saw(4, 0.03)
-    assert not pace.is_quick(1)
+        latency.observe(4, 0.03)
+    assert latency.is_fast(4)
+    latency.observe(4, 0.03)
+    assert not latency.is_fast(1)
 
 
 def test_two_requests_in_one_call_are_two_clients():
-    pace = Pace()
+    latency = CallLatency()
     for _ in range(20):
-        pace.saw(4, 100e-6)
-    assert pace.is_quick(1)
-    pace.saw(2, 100e-6, requests=2)
-    assert not pace.is_quick(1)
+        latency.observe(4, 100e-6)
+    assert latency.is_fast(1)
+    latency.observe(2, 100e-6, requests=2)
+    assert not latency.is_fast(1)
 
 
 def test_no_more_paces_are_kept_than_a_thousand():
-    paces = Paces()
+    paces = CallLatencies()
     first = paces.of(0)
     for kind in range(1, 1001):
         paces.of(kind)

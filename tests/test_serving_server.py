@@ -27,7 +27,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from kerasnn.errors import InputError
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import bound_ports
-from kerasnn.serving.server import serve
+from kerasnn.serving.server import run_server
 
 SLOW_STEPS = 600_000  # 0.6 to 2 s: the other requests come in that time
 
@@ -319,7 +319,7 @@ def test_a_damaged_file_of_models_ends_the_start(tmp_path):
     path.write_text("nonsense {")
     options = ServerOptions(None, model_config_file=path, rest_port=0, grpc_port=None)
     with bound_ports(options) as ports, pytest.raises(InputError) as caught:
-        serve(options, ports, announce=pytest.fail)
+        run_server(options, ports, announce=pytest.fail)
     assert str(caught.value).startswith(
         f"--model-config-file {path}: Error parsing text-format"
         " tensorflow.serving.ModelServerConfig: "

@@ -8,8 +8,8 @@ import pytest
 from kerasnn.errors import InputError
 from kerasnn.serving.models.sources import (
     ModelSource,
-    config_sources,
     folder_sources,
+    parse_config,
     version_folders,
 )
 
@@ -157,7 +157,7 @@ def test_the_models_of_a_configuration():
         'name: "e" base_path: "/e" model_type: TENSORFLOW'
         " model_version_policy { latest {} }",
     )
-    assert config_sources(text) == {
+    assert parse_config(text) == {
         "a": ModelSource(Path("/models/a"), latest=1),
         "b": ModelSource(Path("/b"), latest=3),
         "c": ModelSource(Path("/c"), latest=None),
@@ -167,7 +167,7 @@ def test_the_models_of_a_configuration():
 
 
 def test_a_list_may_be_empty():
-    assert config_sources("model_config_list {}") == {}
+    assert parse_config("model_config_list {}") == {}
 
 
 NO_PLATFORM = (
@@ -220,14 +220,14 @@ NO_PLATFORM = (
 )
 def test_a_configuration_that_cannot_be_served_is_told(text, message):
     with pytest.raises(InputError) as caught:
-        config_sources(text)
+        parse_config(text)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("text", ["model_config_list {", "models {}"])
 def test_a_configuration_that_cannot_be_parsed_says_where(text):
     with pytest.raises(InputError) as caught:
-        config_sources(text)
+        parse_config(text)
     # The rest is protobuf's own.
     assert str(caught.value).startswith(
         "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:"

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from kerasnn.serving.errors import Code, ServingError
-from kerasnn.serving.saved_model.tensors import MOST_FILLED, array_of, dtype_name, write
+from kerasnn.serving.saved_model.tensors import (
+    MAX_FILLED_ELEMENTS,
+    array_from_proto,
+    dtype_name,
+    write_proto,
+)
 
 NUMBERS = [
     *(tf.float32, tf.float64, tf.half, tf.bfloat16, tf.complex64, tf.complex128),
@@ -30,12 +35,12 @@ def proto(dtype, shape=(), **values):
 
 
 def read(tensor):
-    return array_of("x", tensor, most_rows=ROWS)
+    return array_from_proto("x", tensor, max_rows=ROWS)
 
 
 def written(array):
     tensor = tensor_pb2.TensorProto()
-    write(tensor, array)
+    write_proto(tensor, array)
     return tensor
 
 
@@ -220,7 +225,7 @@ def test_one_repeated_value_takes_no_memory():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert filled.size == MOST_FILLED
+    assert filled.size == MAX_FILLED_ELEMENTS
     assert peak < 10_000
 
 
@@ -275,11 +280,11 @@ def outcome(tensor):
 
 def check_outcome(tensor):
     got, peak = outcome(tensor)
-    assert peak < 100_000 + 40 * tensor.ByteSize() + 2 * 16 * MOST_FILLED
+    assert peak < 100_000 + 40 * tensor.ByteSize() + 2 * 16 * MAX_FILLED_ELEMENTS
     if isinstance(got, np.ndarray):
         assert got.shape == tuple(dim.size for dim in tensor.tensor_shape.dim)
         assert tf.as_dtype(got.dtype).as_datatype_enum == tensor.dtype
-        assert got.size <= MOST_FILLED + tensor.ByteSize()
+        assert got.size <= MAX_FILLED_ELEMENTS + tensor.ByteSize()
     else:
         assert got == Code.INVALID_ARGUMENT
 

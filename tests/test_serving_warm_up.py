@@ -137,8 +137,8 @@ def test_the_default_signature_needs_no_name(loaded):
 
 
 def test_a_thousand_requests_are_played_and_no_more(loaded, monkeypatch):
-    assert warm_up_module.MOST_RECORDS == 1000
-    monkeypatch.setattr(warm_up_module, "MOST_RECORDS", 3)
+    assert warm_up_module.MAX_RECORDS == 1000
+    monkeypatch.setattr(warm_up_module, "MAX_RECORDS", 3)
     folder, graph, _ = loaded(serving_models.make_half_plus_two)
     log = predict_log("half_plus_two", x=np.array([1.0], np.float32))
     write_warm_up(folder, *[log] * 3)

@@ -1,4 +1,4 @@
-"""Rows from disk: the same training as in memory, from any place, and never all at once."""
+"""Rows from disk train as rows in memory do, and are never all in memory at once."""
 
 import mmap
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +18,8 @@ from kerasnn.errors import InputError
 from kerasnn.training.feeds.row_source import (
     Buffers,
     RowsFromDisk,
+    row_batches,
     row_groups,
-    whole_batches,
 )
 from kerasnn.training.feeds.shard_feed import ShardFeed, ahead
 
@@ -61,7 +61,7 @@ def same(ones, others):
 
 
 @pytest.mark.parametrize("driver", ["graph", "xla"])
-def test_in_the_same_order_it_is_the_training_of_rows_in_memory(source, driver):
+def test_rows_in_the_same_order_train_as_in_memory(source, driver):
     in_memory, from_disk = model(), model()
     fit = {"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0}
     expected = kerasnn.fit(
@@ -76,8 +76,8 @@ def test_in_the_same_order_it_is_the_training_of_rows_in_memory(source, driver):
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def stated_order(sizes, *, together, seed, epoch):
-    """Numbers of the rows of an epoch, as the documentation of the order has it."""
+def documented_order(sizes, *, together, seed, epoch):
+    """The row numbers of an epoch, in the documented order."""
     ends = np.cumsum(sizes)
     rows = [np.arange(end - size, end) for end, size in zip(ends, sizes, strict=True)]
     numbers = np.random.default_rng((seed, epoch)).permutation(len(sizes))
@@ -92,10 +92,10 @@ def stated_order(sizes, *, together, seed, epoch):
 
 @pytest.fixture(scope="module")
 def step_by_step(source):
-    """The weights after two epochs of rows in memory in the stated order, eagerly."""
+    """The weights after two eager epochs on rows in memory, in the documented order."""
     plain = model()
     for epoch in range(2):
-        order = stated_order(source.shards.sizes, together=3, seed=0, epoch=epoch)
+        order = documented_order(source.shards.sizes, together=3, seed=0, epoch=epoch)
         kerasnn.fit(
             plain,
             ROWS[order],
@@ -110,7 +110,7 @@ def step_by_step(source):
 
 
 @pytest.mark.parametrize("driver", ["graph", "xla"])
-def test_shuffled_it_is_the_eager_training_on_rows_in_the_stated_order(
+def test_shuffled_rows_train_as_eager_steps_in_the_documented_order(
     source, step_by_step, driver
 ):
     from_disk = model()
@@ -122,22 +122,22 @@ def test_shuffled_it_is_the_eager_training_on_rows_in_the_stated_order(
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def batches_of(call):
-    """The last array of each batch of a call, gathered as the loop does."""
-    numbers = call.blocks[0].numpy()[0, call.first : call.stop]
-    return [call.rows[-1].numpy()[batch].tolist() for batch in numbers]
+def batches_of(chunk):
+    """The last array of each batch of a chunk, gathered as the loop does."""
+    numbers = chunk.blocks[0].numpy()[0, chunk.first : chunk.stop]
+    return [chunk.rows[-1].numpy()[batch].tolist() for batch in numbers]
 
 
 @given(
     n_rows=st.integers(1, 70),
     per_shard=st.integers(1, 20),
     together=st.integers(1, 4),
-    batch_size=st.integers(1, 80),  # of a part of a group, or of several
+    batch_size=st.integers(1, 80),  # smaller and larger than a group
     by_batch=st.booleans(),
     data=st.data(),
 )
 @settings(max_examples=40, deadline=None, derandomize=True)
-def test_each_batch_has_the_rows_of_the_stated_order_whatever_the_sizes(
+def test_batches_follow_the_documented_order_for_any_sizes(
     n_rows, per_shard, together, batch_size, by_batch, data, tmp_path_factory
 ):
     y = np.arange(n_rows)
@@ -149,68 +149,68 @@ def test_each_batch_has_the_rows_of_the_stated_order_whatever_the_sizes(
     feed = ShardFeed(
         ShuffledShards(shards, seed=5, together=together), batch_size, shuffle=True
     )
-    next(feed.chunks(7, lambda: 1))  # and no more of it
-    for epoch in range(2):  # in memory that was used before
-        order = stated_order(shards.sizes, together=together, seed=5, epoch=epoch)
+    next(feed.chunks(7, lambda: 1))  # and leave the rest
+    for epoch in range(2):  # in reused memory
+        order = documented_order(shards.sizes, together=together, seed=5, epoch=epoch)
         assert sorted(order) == y.tolist()
         expected = [
             order[i : i + feed.batch_size].tolist()
             for i in range(0, n_rows, feed.batch_size)
         ]
         done = data.draw(st.integers(0, len(expected) - 1)) if epoch else 0
-        calls = feed.chunks(epoch, lambda: 1, by_batch=by_batch, done=done)
-        assert [b for call in calls for b in batches_of(call)] == expected[done:]
+        chunks = feed.chunks(epoch, lambda: 1, by_batch=by_batch, done=done)
+        assert [b for chunk in chunks for b in batches_of(chunk)] == expected[done:]
 
 
-def test_the_rows_of_a_call_stay_what_they_are_when_others_are_read(source):
+def test_the_rows_of_a_chunk_do_not_change_while_later_ones_are_read(source):
     feed = ShardFeed(source, 16, shuffle=True)
-    calls, first = [], []
+    chunks, first = [], []
     for epoch in range(3):
-        for call in feed.chunks(epoch, lambda: 1):
-            calls.append(call)
-            first.append([tensor.numpy() for tensor in call.rows])
-    assert len({id(call.rows) for call in calls}) == 9  # 3 groups an epoch
-    for call, rows in zip(calls, first, strict=True):
-        assert same([tensor.numpy() for tensor in call.rows], rows)
+        for chunk in feed.chunks(epoch, lambda: 1):
+            chunks.append(chunk)
+            first.append([tensor.numpy() for tensor in chunk.rows])
+    assert len({id(chunk.rows) for chunk in chunks}) == 9  # 3 groups an epoch
+    for chunk, rows in zip(chunks, first, strict=True):
+        assert same([tensor.numpy() for tensor in chunk.rows], rows)
 
 
-class CallbackState(mmap.mmap):
-    """Notes what is asked for that is not a file."""
+class RecordedMemory(mmap.mmap):
+    """Records the memory that is requested without a file."""
 
-    asked: list[mmap.mmap]
+    requested: list[mmap.mmap]
 
     def __new__(cls, file, size, **settings):
         made = super().__new__(cls, file, size, **settings)
         if file == -1:
-            cls.asked.append(made)
+            cls.requested.append(made)
         return made
 
 
 @pytest.fixture
 def memory(monkeypatch):
-    CallbackState.asked = []
-    monkeypatch.setattr(mmap, "mmap", CallbackState)
-    yield CallbackState.asked
-    CallbackState.asked = []
+    RecordedMemory.requested = []
+    monkeypatch.setattr(mmap, "mmap", RecordedMemory)
+    yield RecordedMemory.requested
+    RecordedMemory.requested = []
 
 
-def test_a_fit_takes_three_groups_of_memory_however_many_it_reads(memory, source):
+def test_a_fit_holds_at_most_three_groups_in_memory(memory, source):
     feed = ShardFeed(source, 16, shuffle=True)
     kerasnn.fit(model(), source, batch_size=16, epochs=4, verbose=0)
     group = (3 * 40 + 16) * (4 * 4 + 4 + 4 + 4)  # x, y, sample_weight, order
-    assert feed.most_bytes == 3 * group
+    assert feed.max_bytes == 3 * group
     assert group < sum(len(each) for each in memory) <= 3 * group
 
 
-def test_the_tensors_of_a_call_lie_where_the_rows_were_read_to(memory, source):
-    call = next(ShardFeed(source, 16, shuffle=True).chunks(0, lambda: 1))
-    for tensor in call.rows:
+def test_the_tensors_of_a_chunk_share_the_memory_of_the_rows(memory, source):
+    chunk = next(ShardFeed(source, 16, shuffle=True).chunks(0, lambda: 1))
+    for tensor in chunk.rows:
         places = [np.frombuffer(each, np.uint8) for each in memory]
         assert any(np.shares_memory(np.asarray(tensor), place) for place in places)
 
 
 @pytest.mark.parametrize("hold", ["view", "tensor", "array of a tensor"])
-def test_memory_is_used_again_only_when_nobody_holds_it(hold):
+def test_memory_is_reused_only_when_nothing_refers_to_it(hold):
     buffers = Buffers([np.zeros((1, 3), np.float32)], 5)
     (array,), _ = buffers.take()
     place = array.ctypes.data
@@ -228,33 +228,37 @@ def test_memory_is_used_again_only_when_nobody_holds_it(hold):
     assert again.shape == (5, 3)
 
 
-def test_whole_batches_are_the_rows_of_the_groups(source):
+def test_batches_are_the_rows_of_the_groups_in_their_order(source):
     row = [np.zeros((1, 4), np.float32), np.zeros(1, np.int32), np.zeros(1, np.float32)]
     buffers = Buffers(row, 3 * 40 + 16)
     groups = list(row_groups(source, 2, 16, buffers, first=32))
-    for group, (leaves, order) in zip(
-        groups, whole_batches(source, 2, 16, first=32), strict=True
-    ):
-        assert same([*group.rows, group.order], [*leaves, order])
     assert [len(group.order) % 16 for group in groups] == [0, 0, (333 - 32) % 16]
+    expected = [
+        [leaf[group.order[i : i + 16]] for leaf in group.rows]
+        for group in groups
+        for i in range(0, len(group.order), 16)
+    ]
+    batches = list(row_batches(source, 2, 16, first=32))
+    assert len(batches) == len(expected) == -(-(333 - 32) // 16)
+    assert all(map(same, batches, expected))
 
 
 class Foreign:
     """Rows of the other byte order, one group of two pieces."""
 
-    n_rows = most_rows = 5
+    n_rows = max_rows = 5
 
     def pieces(self, epoch, *, first=0):
         rows = np.arange(10, dtype=">f4").reshape(5, 2)
         yield iter([rows[:2], rows[2:]]), np.arange(first, 5, dtype=np.int32)
 
 
-def test_rows_of_the_other_byte_order_become_those_of_the_machine():
-    (call,) = ShardFeed(Foreign(), 5, shuffle=False).chunks(0, lambda: 1)
-    np.testing.assert_array_equal(call.rows[0].numpy()[:5], np.arange(10).reshape(5, 2))
+def test_rows_of_the_other_byte_order_are_converted():
+    (chunk,) = ShardFeed(Foreign(), 5, shuffle=False).chunks(0, lambda: 1)
+    np.testing.assert_array_equal(chunk.rows[0].numpy()[:5], np.arange(10).reshape(5, 2))
 
 
-def test_arrays_of_any_type_reach_the_call(tmp_path):
+def test_arrays_of_any_type_reach_the_chunk(tmp_path):
     y = np.arange(7)
     arrays = {
         "flag": y % 2 == 0,
@@ -264,14 +268,14 @@ def test_arrays_of_any_type_reach_the_call(tmp_path):
         "y": y,
     }
     source = ShuffledShards(write_shards([arrays], tmp_path / "s", rows_per_shard=3))
-    (call,) = ShardFeed(source, 7, shuffle=False).chunks(0, lambda: 1)
-    x, labels = call.batch_spec.structure.pack(call.rows)
+    (chunk,) = ShardFeed(source, 7, shuffle=False).chunks(0, lambda: 1)
+    x, labels = chunk.batch_spec.structure.pack(chunk.rows)
     for name, tensor in {**x, "y": labels}.items():
         expected = arrays[name].astype("S3") if name == "text" else arrays[name]
         np.testing.assert_array_equal(tensor.numpy()[:7], expected)
 
 
-def test_evaluate_and_predict_stream_in_the_rows_own_order(source):
+def test_evaluate_and_predict_read_rows_in_their_stored_order(source):
     trained = model()
     expected = kerasnn.evaluate(
         trained, ROWS, LABELS, sample_weight=WEIGHTS, verbose=0, return_dict=True
@@ -285,25 +289,25 @@ def test_evaluate_and_predict_stream_in_the_rows_own_order(source):
     )
 
 
-def test_validation_data_may_lie_on_disk(source):
+def test_validation_data_may_be_on_disk(source):
     history = kerasnn.fit(
         model(), ROWS, LABELS, epochs=2, verbose=0, validation_data=source
     ).history
     assert len(history["val_loss"]) == 2
 
 
-def test_keras_own_loop_takes_the_same_rows(source):
+def test_keras_own_loop_trains_on_rows_from_disk(source):
     history = kerasnn.fit(model(), source, epochs=2, verbose=0, driver="keras").history
     assert len(history["loss"]) == 2
 
 
-def test_rows_from_disk_bring_their_targets(source):
+def test_targets_beside_rows_from_disk_raise(source):
     with pytest.raises(InputError) as raised:
         kerasnn.fit(model(), source, LABELS)
     assert str(raised.value) == "rows from disk bring their targets and weights; got y"
 
 
-def test_an_adapter_gives_the_epochs_in_turn(source):
+def test_an_adapter_yields_one_epoch_after_another(source):
     adapter = RowsFromDisk(source, 100, shuffle=True)
     first, second = ([y for _, y, _ in adapter.get_numpy_iterator()] for _ in range(2))
     assert [len(y) for y in first] == [100, 100, 100, 33]
@@ -311,21 +315,21 @@ def test_an_adapter_gives_the_epochs_in_turn(source):
     assert adapter.num_batches == 4
 
 
-def test_from_the_middle_of_an_epoch_it_goes_on_to_the_same_bits(
+def test_a_fit_resumed_within_an_epoch_ends_with_the_same_bits(
     source, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("kerasnn.training.feeds.shard_feed.MAX_STEPS", 4)
     whole = model()
     arguments = {"batch_size": 16, "epochs": 3, "verbose": 0}
     history = kerasnn.fit(whole, source, **arguments).history
-    kept = CheckpointFolder(tmp_path, keep=1000)
+    folder = CheckpointFolder(tmp_path, keep=1000)
     monkeypatch.setattr(
-        "kerasnn.training.checkpoints.run_checkpoints.CheckpointFolder", lambda folder: kept
+        "kerasnn.training.checkpoints.run_checkpoints.CheckpointFolder", lambda path: folder
     )
     kerasnn.fit(model(), source, checkpoint=tmp_path, checkpoint_every=0, **arguments)
-    numbers = kept.numbers()
-    steps = [kept.load(number).description["position"][1] for number in numbers]
-    assert any(steps)  # some stand within an epoch
+    numbers = folder.numbers()
+    steps = [folder.load(number).description["position"][1] for number in numbers]
+    assert any(steps)  # some are within an epoch
     for number in reversed(numbers):
         resumed = model()
         again = kerasnn.fit(
@@ -338,25 +342,25 @@ def test_from_the_middle_of_an_epoch_it_goes_on_to_the_same_bits(
         )
         assert same(weights(resumed), weights(whole))
         assert again.history == history
-        for later in [n for n in kept.numbers() if n >= number]:
-            kept.path(later).unlink()
+        for later in [n for n in folder.numbers() if n >= number]:
+            folder.path(later).unlink()
 
 
-def test_things_are_made_ahead_and_in_order():
+def test_items_are_made_in_advance_and_in_order():
     made = []
 
-    def things():
+    def items():
         for i in range(5):
             made.append(i)
             yield i
 
-    stream = ahead(things(), 2)
+    stream = ahead(items(), 2)
     assert next(stream) == 0
     assert list(stream) == [1, 2, 3, 4]
     assert made == [0, 1, 2, 3, 4]
 
 
-def test_a_reader_whose_things_were_left_can_read_others():
+def test_a_reader_of_an_abandoned_stream_can_read_another():
     reader = ThreadPoolExecutor(1)
     stream = ahead(iter("abcdef"), 2, reader)
     assert next(stream) == "a"
@@ -365,9 +369,9 @@ def test_a_reader_whose_things_were_left_can_read_others():
     reader.shutdown()
 
 
-def test_what_was_not_begun_when_a_stream_is_left_is_not_read():
+def test_items_not_begun_are_cancelled_when_a_stream_is_abandoned():
     class Reader:
-        """Has time for the first thing only."""
+        """Has time for the first item only."""
 
         futures: ClassVar[list[Future]] = []
 
@@ -384,12 +388,12 @@ def test_what_was_not_begun_when_a_stream_is_left_is_not_read():
     assert [future.cancelled() for future in Reader.futures] == [False, True]
 
 
-def test_an_error_while_reading_ahead_is_raised_where_it_belongs():
-    def things():
+def test_an_error_while_reading_in_advance_is_raised_at_its_item():
+    def items():
         yield 1
         raise InputError("the shard vanished")
 
-    stream = ahead(things(), 2)
+    stream = ahead(items(), 2)
     assert next(stream) == 1
     with pytest.raises(InputError, match="the shard vanished"):
         next(stream)

@@ -56,7 +56,7 @@ def test_an_epoch_is_a_permutation_and_can_be_entered_anywhere(
     first = data.draw(st.integers(0, len(y) - 1))
     _, rest = order_of(shuffled, epoch, first)
     np.testing.assert_array_equal(rest, y[first:])
-    assert max(len(d[1]) for d, _ in shuffled.groups(epoch)) <= shuffled.most_rows
+    assert max(len(d[1]) for d, _ in shuffled.groups(epoch)) <= shuffled.max_rows
 
 
 def order_of(shuffled, epoch, first=0):

@@ -1,4 +1,4 @@
-"""A path in place of arrays: the fit of shards made by hand, and nothing left behind."""
+"""A path in place of arrays trains as shards written by hand, and leaves nothing behind."""
 
 import itertools
 import os
@@ -31,7 +31,7 @@ FIT = {"epochs": 2, "batch_size": 16, "verbose": 0}
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch):
-    """A folder for temporary files, in which no rows are left after a test."""
+    """A folder for temporary files; no rows are left in it after a test."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -42,7 +42,7 @@ def temporary(tmp_path, monkeypatch):
 def written(
     path, table=TABLE, columns=("a", "b", "c", "flag", "price"), parts=(0, 120, 300)
 ):
-    """A folder of CSV or Parquet files, by the end of its name."""
+    """A folder of CSV or Parquet files, depending on its suffix."""
     path.mkdir()
     for i, (start, stop) in enumerate(itertools.pairwise(parts)):
         part = table[list(columns)][start:stop]
@@ -78,7 +78,7 @@ def error_of(function, *args, **kwargs):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_it_is_the_fit_of_shards_made_by_hand(tmp_path, kind):
+def test_a_path_trains_as_shards_written_by_hand(tmp_path, kind):
     path = written(tmp_path / f"rows-{kind}", columns=("a", "b", "w", "c", "flag", "price"))
     block = {"x": X, "y": Y, "sample_weight": TABLE["w"].to_numpy(np.float32)}
     shards = ShuffledShards(write_shards([block], tmp_path / "shards"), seed=5)
@@ -97,7 +97,7 @@ def test_it_is_the_fit_of_shards_made_by_hand(tmp_path, kind):
     assert weights(of_path) == weights(by_hand)
 
 
-def test_without_a_seed_that_of_keras_decides(rows):
+def test_without_a_seed_keras_seed_decides(rows):
     fitted = [model() for _ in range(2)]
     for one in fitted:
         keras.utils.set_random_seed(3)
@@ -117,7 +117,7 @@ def test_evaluate_and_predict_take_paths(rows, tmp_path):
     )
 
 
-def test_validation_rows_are_put_into_the_order_of_training(rows, tmp_path):
+def test_validation_columns_are_put_into_the_order_of_training(rows, tmp_path):
     other = written(tmp_path / "other-csv", columns=("price", "c", "b", "flag", "a"))
     histories = [
         kerasnn.fit(
@@ -162,7 +162,7 @@ def test_methods_take_paths_and_a_model_may_not_know_its_inputs(rows):
     ids=["whole", "booleans", "parts", "exponent"],
 )
 @pytest.mark.parametrize("rows_at_once", [2, 100])
-def test_a_target_of_whole_numbers_stays_whole(
+def test_a_target_of_integers_stays_integer(
     tmp_path, cells, dtype, rows_at_once, monkeypatch
 ):
     monkeypatch.setattr("kerasnn.datasets.shards.number_rows._BLOCK", rows_at_once)
@@ -176,7 +176,7 @@ def test_a_target_of_whole_numbers_stays_whole(
     assert shard["x"].tolist() == [[0], [1], [2]]
 
 
-def test_other_files_of_parquet_may_have_a_target_of_another_number_type(tmp_path):
+def test_parquet_files_may_differ_in_the_number_type_of_the_target(tmp_path):
     pytest.importorskip("pyarrow", reason="an extra")
     (tmp_path / "rows").mkdir()
     for i, values in enumerate(([1, 2], [0.5, 1.5])):
@@ -192,7 +192,7 @@ TARGETS = "`kerasnn train` prepares any target, or give classes as whole numbers
 
 
 @pytest.mark.parametrize(
-    ("column", "cell", "told"),
+    ("column", "cell", "message"),
     [
         ("a", "Paris", f"'Paris'; {INPUTS}"),
         ("a", "007", f"'007'; {INPUTS}"),
@@ -205,17 +205,17 @@ TARGETS = "`kerasnn train` prepares any target, or give classes as whole numbers
     ],
     ids=["text", "code", "date", "missing", "large", "infinite", "class", "no target"],
 )
-def test_cells_that_are_no_numbers_are_told(rows, column, cell, told):
+def test_cells_that_are_not_numbers_raise(rows, column, cell, message):
     table = TABLE[["a", "b", "c", "flag", "price"]].astype(object)[120:]
     table.iloc[7, table.columns.get_loc(column)] = cell
     table.to_csv(rows / "1.csv", index=False)
     assert error_of(kerasnn.fit, model(), rows, "price", **FIT) == (
-        f"{rows / '1.csv'}: column {column!r} must hold numbers; row 7 is {told}"
+        f"{rows / '1.csv'}: column {column!r} must hold numbers; row 7 is {message}"
     )
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (["u", "v"], "'u'"),
         (pd.to_datetime(["2020-01-31", "2020-02-01"]), "'2020-01-31 00:00:00'"),
@@ -225,13 +225,13 @@ def test_cells_that_are_no_numbers_are_told(rows, column, cell, told):
     ],
     ids=["text", "dates", "missing", "boolean", "category"],
 )
-def test_columns_of_parquet_that_are_no_numbers_are_told(tmp_path, values, told):
+def test_parquet_columns_that_are_not_numbers_raise(tmp_path, values, message):
     pytest.importorskip("pyarrow", reason="an extra")
     path = tmp_path / "rows.parquet"
     pd.DataFrame({"a": [1, 2], "b": values, "t": [0, 1]}).to_parquet(path)
-    row = 1 if told == "missing" else 0
+    row = 1 if message == "missing" else 0
     assert error_of(kerasnn.fit, model(2), path, "t", **FIT) == (
-        f"{path}: column 'b' must hold numbers; row {row} is {told}; {INPUTS}"
+        f"{path}: column 'b' must hold numbers; row {row} is {message}; {INPUTS}"
     )
 
 
@@ -247,14 +247,14 @@ def test_numbers_of_all_types_of_parquet_are_read(tmp_path):
     assert shard["x"].tolist() == [[1, 1, 1, 1, 1, 1], [2, 2, 2, 2, 2, 0]]
 
 
-def test_files_without_rows_are_told(tmp_path):
+def test_files_without_rows_raise(tmp_path):
     path = tmp_path / "rows.parquet"
     pytest.importorskip("pyarrow", reason="an extra")
     pd.DataFrame({"a": [1.0], "t": [1]})[:0].to_parquet(path)
     assert error_of(kerasnn.fit, model(1), path, "t") == f"{path}: there are no rows"
 
 
-def test_columns_and_inputs_that_do_not_fit_are_told(rows):
+def test_columns_that_do_not_fit_the_inputs_raise(rows):
     first = rows / "0.csv"
     assert error_of(kerasnn.fit, model(), rows, "prise") == (
         f"{first}: the table has no column 'prise' (did you mean 'price'?); it has a, b, c,"
@@ -273,8 +273,8 @@ def test_columns_and_inputs_that_do_not_fit_are_told(rows):
     other = keras.Input((1,), name="y")
     made = keras.Model([one, other], keras.layers.Concatenate()([one, other]))
     assert error_of(kerasnn.predict, made, rows) == (
-        "the model has an input 'y', as the target or weight of rows on disk is called; it"
-        " needs another name"
+        "the model has an input 'y', which is the name of the target or weight in rows on"
+        " disk; it needs another name"
     )
     made = keras.Model({"a": one}, keras.layers.Dense(1)(one))
     assert error_of(kerasnn.predict, made, rows) == (
@@ -289,7 +289,7 @@ def test_columns_and_inputs_that_do_not_fit_are_told(rows):
     )
 
 
-def test_what_a_path_cannot_be_given_with_is_told(rows, monkeypatch):
+def test_arguments_that_need_rows_in_memory_raise_beside_a_path(rows, monkeypatch):
     assert error_of(kerasnn.fit, model(), rows, Y) == (
         "y must be the name of a column where x is a path; got ndarray"
     )
@@ -313,12 +313,12 @@ def test_what_a_path_cannot_be_given_with_is_told(rows, monkeypatch):
 
     monkeypatch.setattr(table_source, "workers_of", lambda model: Several())
     assert error_of(kerasnn.fit, model(), rows, "price") == (
-        "several workers each read shards of their own: write them once with"
+        "several workers each read their own shards: write them once with"
         " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"
     )
 
 
-def test_the_temporary_folder_goes_however_the_call_ends(rows, temporary):
+def test_the_temporary_folder_is_removed_however_the_call_ends(rows, temporary):
     seen = []
 
     class Looking(keras.callbacks.Callback):
@@ -335,9 +335,7 @@ def test_the_temporary_folder_goes_however_the_call_ends(rows, temporary):
     assert list(temporary.glob("kerasnn*")) == []
 
 
-def test_a_resumed_fit_of_a_path_ends_as_one_that_was_not_interrupted(
-    rows, tmp_path, monkeypatch
-):
+def test_a_resumed_fit_of_a_path_ends_as_an_uninterrupted_one(rows, tmp_path, monkeypatch):
     monkeypatch.setattr("kerasnn.training.feeds.shard_feed.MAX_STEPS", 4)
     whole = model()
     fit = {**FIT, "seed": 5, "validation_data": (rows, "price")}
@@ -350,8 +348,8 @@ def test_a_resumed_fit_of_a_path_ends_as_one_that_was_not_interrupted(
     kerasnn.fit(model(), rows, "price", checkpoint=folder, checkpoint_every=0, **fit)
     numbers = kept.numbers()
     within = [n for n in numbers if kept.load(n).description["position"][1]]
-    monkeypatch.setattr(NumberRows, "write", None)  # they are there
-    del fit["seed"]  # the run has it
+    monkeypatch.setattr(NumberRows, "write", None)  # the rows exist
+    del fit["seed"]  # the run knows it
     for number in (within[-1], within[0]):
         for later in [n for n in kept.numbers() if n > number]:
             kept.path(later).unlink()
@@ -364,53 +362,51 @@ def test_a_resumed_fit_of_a_path_ends_as_one_that_was_not_interrupted(
     assert sorted(p.name for p in (folder / "rows").iterdir()) == ["training", "validation"]
 
 
-def test_kept_rows_of_another_table_are_not_gone_on_with(rows, tmp_path):
+def test_a_run_does_not_resume_with_rows_of_another_table(rows, tmp_path):
     folder = tmp_path / "run"
     kerasnn.fit(model(), rows, "price", checkpoint=folder, **FIT)
-    kept = folder / "rows" / "training"
+    stored = folder / "rows" / "training"
 
-    def told(target="price"):
+    def message(target="price"):
         return error_of(
             kerasnn.fit, model(), rows, target, checkpoint=folder, resume=True, **FIT
         )
 
-    def other(what):
+    def other(change):
         return (
-            f"{kept}: holds other rows: {what}; with another folder for checkpoint= the"
-            " training begins anew"
+            f"{stored}: holds other rows: {change}; another folder for checkpoint= starts a"
+            " new training"
         )
 
-    assert told("c") == other("the target was 'price' and is 'c'")
+    assert message("c") == other("the target was 'price' and is 'c'")
     content = (rows / "1.csv").read_text()
     (rows / "1.csv").write_text(content.replace("1", "2", 1))
-    assert told() == other("1.csv has changed")
+    assert message() == other("1.csv has changed")
     (rows / "1.csv").write_text(content)
     (rows / "2.csv").write_text(content)
-    assert told() == other("2.csv is new")
+    assert message() == other("2.csv is new")
     (rows / "2.csv").unlink()
     (rows / "1.csv").unlink()
-    assert told() == other("1.csv is gone")
+    assert message() == other("1.csv is gone")
     (rows / "1.csv").write_text(content)
-    shards = open_shards(kept)
-    kept.rename(folder / "rows" / "elsewhere")
-    assert told() == (
-        f"{kept}: is not there; the run that goes on would have its rows in it"
-    )
-    (folder / "rows" / "elsewhere").rename(kept)
-    assert open_shards(kept) == shards
+    shards = open_shards(stored)
+    stored.rename(folder / "rows" / "elsewhere")
+    assert message() == (f"{stored}: does not exist; the resumed run stored its rows there")
+    (folder / "rows" / "elsewhere").rename(stored)
+    assert open_shards(stored) == shards
     kerasnn.fit(model(), rows, "price", checkpoint=folder, resume=True, **FIT)
     assert error_of(kerasnn.fit, model(), rows, "price", checkpoint=folder, **FIT) == (
-        f"{folder}: holds {newest(folder).name}; resume=True goes on from it, another"
-        " folder begins anew"
+        f"{folder}: holds {newest(folder).name}; resume=True resumes from it, another"
+        " folder starts again"
     )
 
 
 def newest(folder) -> Path:
-    kept = CheckpointFolder(folder)
-    return kept.path(kept.numbers()[-1])
+    checkpoints = CheckpointFolder(folder)
+    return checkpoints.path(checkpoints.numbers()[-1])
 
 
-def test_a_temporary_folder_that_cannot_be_written_is_told(rows, tmp_path, monkeypatch):
+def test_a_temporary_folder_that_cannot_be_written_raises(rows, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     assert error_of(kerasnn.fit, model(), rows, "price", **FIT) == (

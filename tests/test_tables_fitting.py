@@ -218,3 +218,39 @@ def test_more_folds_than_rows_to_learn_from_are_told():
     assert str(error.value) == (
         "folds must be at most the number of rows to learn from, 10 of 12; got folds=11"
     )
+
+
+# --- targets and templates --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["10", "9", "9"], ["9", "10"]),  # text is sorted as the numbers that it holds
+        ([10, 9, 9], [9, 10]),
+        ([1.5, 0.1, 0.1], [0.1, 1.5]),
+        ([True, False, False], ["False", "True"]),
+        (["b", "a", "a"], ["a", "b"]),
+    ],
+)
+def test_an_estimator_takes_the_class_indices_of_the_rows(values, classes):
+    table = flowers(60).assign(kind=np.resize(np.array(values), 60))
+    rows = tables.read_rows(table, target="kind", task="classification", test_size=0)
+    labels, indices = rows.labels(tested=False), rows.targets(tested=False)
+    np.testing.assert_array_equal(labels.codes, indices)
+    assert indices[:3].tolist() == [1, 0, 0]
+    estimator = tables.estimator_for(rows.target)(schema=rows.schema)
+    np.testing.assert_array_equal(estimator._fit_targets(labels, 60), indices)
+    assert estimator.classes_.tolist() == labels.categories.tolist() == classes
+
+
+def test_a_template_is_not_changed(classified):
+    template = tables.estimator_for(classified.fitted.rows.target)(**SHORT)
+    fitted = tables.fit(classified.fitted.rows, template)
+    assert not hasattr(template, "history_")
+    assert template.schema is template.random_state is None
+    assert fitted.estimator.random_state == classified.fitted.rows.seed
+    np.testing.assert_array_equal(
+        fitted.estimator.predict_proba(flowers()),
+        classified.fitted.estimator.predict_proba(flowers()),
+    )

@@ -1,4 +1,4 @@
-"""One step, three drivers: the same numbers, and the same bits where they must be."""
+"""One step under three drivers gives equal numbers, and equal bits in eager and graph."""
 
 from itertools import pairwise
 from typing import NamedTuple, get_args
@@ -13,7 +13,7 @@ from kerasnn import InputError, NonFiniteLossError, Trainer, export, fit, models
 from kerasnn.choices import Batching, Driver, OptimizerName
 from kerasnn.training import GradientDescent, make_optimizer, train_step
 from kerasnn.training.compiled.programs import programs_of
-from kerasnn.training.plan import sequential_plan
+from kerasnn.training.feeds.plan import sequential_plan
 
 DRIVERS = get_args(Driver)
 
@@ -67,14 +67,14 @@ def iris_trainer(kind, optimizer, driver):
 @pytest.mark.parametrize(
     ("kind", "optimizer"), [("module", "by-hand"), ("module", "sgd"), ("keras", "sgd")]
 )
-def test_iris_gives_the_lessons_losses(iris, kind, optimizer, driver):
+def test_iris_losses_are_those_of_the_lesson(iris, kind, optimizer, driver):
     trainer = iris_trainer(kind, optimizer, driver)
     losses = trainer.fit(*iris, epochs=200, batching="full").history["loss"]
     assert [round(losses[i], 4) for i in (0, 99, 199)] == [1.2723, 0.9051, 0.8889]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_numpy_and_tensorflow_end_with_equal_weights(iris, driver):
+def test_numpy_and_tensorflow_give_equal_weights(iris, driver):
     numpy = reference.NeuralNetwork()
     numpy.fit(*iris, epochs=200, learning_rate=0.1, reduction="mean")
     network = models.SigmoidNetwork(dtype="float64")
@@ -87,19 +87,19 @@ def test_numpy_and_tensorflow_end_with_equal_weights(iris, driver):
 # --- the drivers ------------------------------------------------------------------
 
 
-# The epochs after which the weights are looked at; an epoch has 3 steps.
+# The weights are compared after these epochs; an epoch has 3 steps.
 STOPS = {"float32": (10, 12, 34), "float64": (334,)}
 
 
 class Trained(NamedTuple):
-    """The weights after so many epochs, and the history of each epoch so far."""
+    """The weights after some epochs, and the history of these epochs."""
 
     weights: list[np.ndarray]
     history: dict[str, list[float]]
 
 
 def train(name, driver, kind, dtype, stops):
-    """A network of the catalogue, trained from stop to stop with one program."""
+    """A network of the catalogue, trained in stages with one program."""
     case = CASES[name]
     network = getattr(case, kind)(initializer="glorot", seed=2, dtype=dtype)
     if kind == "model":
@@ -109,7 +109,7 @@ def train(name, driver, kind, dtype, stops):
         optimizer = make_optimizer("adam", 0.002)
         trainer = Trainer(network, optimizer=optimizer, driver=driver)
     x, y = rows_for(network)
-    told, results = {}, {}
+    logs, results = {}, {}
     for first, last in pairwise((0, *stops)):
         history = trainer.fit(
             x,
@@ -120,14 +120,14 @@ def train(name, driver, kind, dtype, stops):
             seed=1,
             validation_data=(x[:30], y[:30]),
         ).history
-        told = {key: told.get(key, []) + values for key, values in history.items()}
-        results[last] = Trained(weights(network), told)
+        logs = {key: logs.get(key, []) + values for key, values in history.items()}
+        results[last] = Trained(weights(network), logs)
     return results
 
 
 @pytest.fixture(scope="module")
 def trained():
-    """Each training runs once, for all tests that look at it."""
+    """Trainings, each run once for all tests."""
     known = {}
 
     def result(name, driver, *, kind="network", dtype="float32", epochs):
@@ -142,7 +142,7 @@ def trained():
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["network", "model"])
-def test_graph_is_eager_to_the_bit(name, kind, trained):
+def test_graph_weights_equal_eager_weights_to_the_bit(name, kind, trained):
     eager = trained(name, "eager", kind=kind, epochs=12)
     graph = trained(name, "graph", kind=kind, epochs=12)
     assert_same_bits(eager.weights, graph.weights)
@@ -151,7 +151,9 @@ def test_graph_is_eager_to_the_bit(name, kind, trained):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["network", "model"])
-def test_xla_is_graph_within_1e_5_after_100_steps_in_float32(name, kind, trained):
+def test_xla_weights_are_within_1e_5_of_graph_after_100_steps_in_float32(
+    name, kind, trained
+):
     graph = trained(name, "graph", kind=kind, epochs=34)
     xla = trained(name, "xla", kind=kind, epochs=34)
     assert_close(graph.weights, xla.weights, 1e-5)
@@ -159,14 +161,16 @@ def test_xla_is_graph_within_1e_5_after_100_steps_in_float32(name, kind, trained
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["network", "model"])
-def test_xla_is_graph_within_1e_9_after_1000_steps_in_float64(name, kind, trained):
+def test_xla_weights_are_within_1e_9_of_graph_after_1000_steps_in_float64(
+    name, kind, trained
+):
     graph = trained(name, "graph", kind=kind, dtype="float64", epochs=334)
     xla = trained(name, "xla", kind=kind, dtype="float64", epochs=334)
     assert_close(graph.weights, xla.weights, 1e-9)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_twin_learns_as_the_module_does(name, trained):
+def test_the_keras_twin_trains_as_the_module(name, trained):
     module = trained(name, "xla", epochs=10)
     twin = trained(name, "xla", kind="model", epochs=10)
     by_size = sorted(module.weights, key=lambda w: w.size)
@@ -175,7 +179,7 @@ def test_the_twin_learns_as_the_module_does(name, trained):
         np.testing.assert_allclose(module.history[key], twin.history[key], rtol=1e-5)
 
 
-def test_the_twin_learns_as_keras_fit_does(digits):
+def test_the_keras_twin_trains_as_keras_fit(digits):
     (x, y), test = digits
     ours, keras_own = models.DigitsModel(), models.DigitsModel()
     for model in (ours, keras_own):
@@ -203,7 +207,7 @@ def test_the_twin_learns_as_keras_fit_does(digits):
 
 
 @pytest.mark.parametrize("batching", get_args(Batching))
-def test_one_seed_gives_one_result_to_the_bit(batching):
+def test_equal_seeds_give_equal_results_to_the_bit(batching):
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
     x, y = rows_for(trainer.model, 100)
 
@@ -232,13 +236,13 @@ def test_the_seed_of_fit_decides_the_row_order(batching):
     trainer.reset(0)
     trainer.fit(x, y, batch_size=20, batching=batching, seed=1)
     results.append(weights(trainer.model))
-    assert_same_bits(results[0], results[1])  # whatever TensorFlow's global seed
+    assert_same_bits(results[0], results[1])  # for any global seed of TensorFlow
     assert not np.array_equal(results[0][0], results[2][0])
 
 
 @pytest.mark.parametrize(("driver", "compiled"), [("graph", False), ("xla", True)])
-def test_the_driver_says_whether_xla_compiles(driver, compiled):
-    """What XLA has no kernel for runs in a graph and is refused by XLA."""
+def test_the_driver_decides_whether_xla_compiles(driver, compiled):
+    """An operation without an XLA kernel runs in a graph and is refused by XLA."""
 
     class WithText(models.SigmoidNetwork):
         def __call__(self, x):
@@ -256,7 +260,7 @@ def test_the_driver_says_whether_xla_compiles(driver, compiled):
 
 
 def test_no_shape_depends_on_the_number_of_epochs():
-    """A trace is not a compilation: XLA would compile each `tf.range(n_epochs)` anew."""
+    """One trace is not one compilation: XLA would compile for each `tf.range(n_epochs)`."""
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
     trainer.fit(*rows_for(trainer.model), batch_size=20)
     (program,) = programs_of(trainer.learner).all()
@@ -266,9 +270,9 @@ def test_no_shape_depends_on_the_number_of_epochs():
     assert all(i.op.type == "Const" for o in ranges for i in o.inputs)
 
 
-def test_how_epochs_are_grouped_into_calls_changes_no_bit(monkeypatch):
+def test_the_number_of_epochs_in_a_call_changes_no_bit(monkeypatch):
     results = []
-    for seconds in (0.0, 1e9):  # one step a call; as many epochs as there is room for
+    for seconds in (0.0, 1e9):  # one step a call; as many epochs as are planned
         monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", seconds)
         network = models.DigitsNetwork(8, (5,), 3)
         x, y = rows_for(network)
@@ -276,23 +280,23 @@ def test_how_epochs_are_grouped_into_calls_changes_no_bit(monkeypatch):
         results.append((history.steps_per_call, history.history, weights(network)))
     (one_by_one, history, first), (together, same_history, second) = results
     assert one_by_one == [1] * 3 * 7
-    assert together == [1, 2, 15, 3]  # eight times as many, at most
+    assert together == [1, 2, 15, 3]  # at most eight times as many
     assert history == same_history
     assert_same_bits(first, second)
 
 
 @pytest.mark.parametrize("driver", ["graph", "xla"])
-def test_one_trace_serves_any_epochs_learning_rate_and_seed(driver):
+def test_one_trace_is_used_for_any_epochs_learning_rate_and_seed(driver):
     optimizer = keras.optimizers.Adam(0.01)
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3), optimizer=optimizer, driver=driver)
     x, y = rows_for(trainer.model)
     for epochs, learning_rate, seed in ((1, 0.01, 0), (5, 0.1, 1), (40, 1e-4, 2)):
         trainer.optimizer.learning_rate = learning_rate
         trainer.fit(x, y, epochs=epochs, batch_size=20, seed=seed)
-    assert len(programs_of(trainer.learner).all()) == 1  # each is traced once, when made
+    assert len(programs_of(trainer.learner).all()) == 1  # each is traced once
 
 
-def test_training_goes_on_where_it_stopped():
+def test_a_second_fit_continues_the_first():
     def run(*pieces):
         network = models.DigitsNetwork(8, (5,), 3)
         x, y = rows_for(network)
@@ -309,7 +313,7 @@ def test_training_goes_on_where_it_stopped():
     assert epochs == [2, 3, 4, 5]
 
 
-def test_reset_makes_weights_and_optimizer_new():
+def test_reset_restores_initial_weights_and_optimizer():
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3, seed=4), driver="graph")
     x, y = rows_for(trainer.model)
     before = weights(trainer.model)
@@ -339,7 +343,7 @@ def test_a_loss_is_a_mean_over_rows_not_over_batches():
     assert evaluated["accuracy"] == pytest.approx(history["accuracy"][0])
 
 
-def test_one_hot_labels_learn_as_integers_do():
+def test_one_hot_labels_train_as_integer_labels():
     results = []
     for one_hot in (False, True):
         network = models.DigitsNetwork(8, (5,), 3, dtype="float64")
@@ -352,7 +356,7 @@ def test_one_hot_labels_learn_as_integers_do():
     assert_close(results[0][1], results[1][1], 1e-12)
 
 
-def test_evaluation_in_several_batches_is_the_same(monkeypatch):
+def test_evaluation_does_not_depend_on_the_batches(monkeypatch):
     network = models.DigitsNetwork(8, (5,), 3)
     x, y = rows_for(network)
     trainer = Trainer(network)
@@ -382,7 +386,7 @@ def test_loss_scaling_changes_nothing_but_rounding():
     assert_close(results[0], results[1], 1e-6)
 
 
-def test_averaged_weights_are_in_place_at_the_end_as_keras_has_them():
+def test_averaged_weights_are_assigned_at_the_end_as_in_keras():
     x, y = rows_for(models.SigmoidNetwork())
     ours, theirs = (models.SigmoidModel(initializer="glorot") for _ in range(2))
     for model in (ours, theirs):
@@ -392,7 +396,7 @@ def test_averaged_weights_are_in_place_at_the_end_as_keras_has_them():
     assert_close(weights(ours), weights(theirs), 1e-6)
 
 
-def test_a_model_compiled_anew_is_trained_as_it_now_is():
+def test_a_model_that_was_compiled_again_trains_with_the_new_settings():
     model = models.SigmoidModel(initializer="glorot")
     x, y = rows_for(model)
     model.compile(keras.optimizers.SGD(0.5), "mse")
@@ -407,7 +411,7 @@ def test_a_model_compiled_anew_is_trained_as_it_now_is():
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_twin_is_reset_as_well(case):
+def test_a_keras_twin_is_reset_too(case):
     model = case.model(initializer="normal", seed=1)
     model.compile("adam", case.keras_loss())
     trainer = Trainer(model, driver="graph")
@@ -418,7 +422,7 @@ def test_a_twin_is_reset_as_well(case):
         trainer.reset(-1)
 
 
-def test_callbacks_hear_of_every_epoch_once_in_order():
+def test_callbacks_are_called_once_for_every_epoch_in_order():
     network = models.SigmoidNetwork(initializer="glorot")
     x, y = rows_for(network)
     heard = []
@@ -432,7 +436,7 @@ def test_callbacks_hear_of_every_epoch_once_in_order():
     assert history.microseconds_per_step() > 0
 
 
-def test_fit_prints_a_line_an_epoch_when_asked(capsys):
+def test_verbose_prints_a_line_for_each_epoch(capsys):
     network = models.SigmoidNetwork(initializer="glorot")
     x, y = rows_for(network)
     fit(network, x, y, epochs=2, driver="eager", verbose=2)
@@ -441,15 +445,15 @@ def test_fit_prints_a_line_an_epoch_when_asked(capsys):
     assert all(line.startswith("2/2 - ") and "loss: " in line for line in lines[1::2])
 
 
-# --- what cannot be used ----------------------------------------------------------
+# --- invalid use ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("seconds_per_call", "kept", "where"),
+    ("seconds_per_call", "kept_epoch", "where"),
     [(0.0, 3, "after epoch 3"), (1e9, 1, "after epoch 1")],
 )
-def test_a_loss_that_is_not_finite_stops_with_epoch_and_last_value(
-    iris, monkeypatch, seconds_per_call, kept, where
+def test_a_non_finite_loss_raises_with_epoch_and_last_finite_value(
+    iris, monkeypatch, seconds_per_call, kept_epoch, where
 ):
     monkeypatch.setattr("kerasnn.training.runner.SECONDS_PER_CALL", seconds_per_call)
 
@@ -463,7 +467,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_last_value(
     trainer = Trainer(network, optimizer=GradientDescent(1e5))
     with pytest.raises(NonFiniteLossError) as caught:
         trainer.fit(*iris, epochs=50, batching="full")
-    assert (caught.value.epoch, caught.value.kept_epoch) == (4, kept)
+    assert (caught.value.epoch, caught.value.kept_epoch) == (4, kept_epoch)
     assert np.isfinite(weights(network)).all()
     assert str(caught.value) == (
         f"loss is inf in epoch 4; the last finite loss was {caught.value.last_finite:.6g},"
@@ -472,7 +476,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_last_value(
     )
 
 
-def test_a_last_update_that_is_not_finite_is_found_too(iris):
+def test_a_non_finite_last_update_raises(iris):
     network = models.SigmoidNetwork()
     before = weights(network)
     with pytest.raises(NonFiniteLossError) as caught:
@@ -485,10 +489,10 @@ def test_a_last_update_that_is_not_finite_is_found_too(iris):
     )
 
 
-def test_a_loss_that_is_never_finite_leaves_the_network_as_it_was():
+def test_a_loss_that_is_never_finite_leaves_the_network_unchanged():
     network = models.SigmoidNetwork()
     before = weights(network)
-    x, y = np.ones((4, 2)), np.full((4, 1), 1e30)  # its square is beyond float32
+    x, y = np.ones((4, 2)), np.full((4, 1), 1e30)  # its square overflows float32
     with pytest.raises(NonFiniteLossError) as caught:
         Trainer(network).fit(x, y, epochs=5)
     assert_same_bits(before, weights(network))
@@ -574,7 +578,7 @@ def with_value(array, index, value):
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused_before_anything_changes(x, y, options, message):
+def test_invalid_arguments_raise_before_anything_changes(x, y, options, message):
     network = models.SigmoidNetwork(initializer="glorot")
     before = weights(network)
     with pytest.raises(InputError) as caught:
@@ -583,11 +587,20 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(x, y, options, m
     assert_same_bits(before, weights(network))
 
 
+NOT_A_CLASS = "labels must be in 0..2, the classes of the model"
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1, 3], "labels must be in 0..2; got y[2]=3"),
-        ([0, -1, 2], "labels must be in 0..2; got y[1]=-1"),
+        (
+            [0, 1, 3],
+            f"{NOT_A_CLASS}; got y[2]=3 and 0 more",
+        ),
+        (
+            [0, -1, 2],
+            f"{NOT_A_CLASS}; got y[1]=-1 and 0 more",
+        ),
         ([0.0, 0.5, 2.0], "labels must be whole numbers; got y[1]=0.5"),
         ([0.0, np.nan, 2.0], "labels must be whole numbers; got y[1]=nan"),
         (
@@ -601,7 +614,7 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(x, y, options, m
         ),
     ],
 )
-def test_a_label_that_is_no_class_is_named(labels, message):
+def test_a_label_that_is_not_a_class_is_named(labels, message):
     trainer = Trainer(models.DigitsNetwork(2, (4,), 3), driver="eager")
     with pytest.raises(InputError) as caught:
         trainer.fit(np.zeros((3, 2)), labels)
@@ -648,7 +661,7 @@ def test_a_raw_variable_inside_a_keras_model_is_named():
     )
 
 
-def test_a_keras_model_must_be_compiled_and_brings_its_optimizer():
+def test_a_keras_model_must_be_compiled_and_has_its_optimizer():
     model = models.SigmoidModel()
     with pytest.raises(InputError) as caught:
         Trainer(model)
@@ -664,7 +677,7 @@ def test_a_keras_model_must_be_compiled_and_brings_its_optimizer():
     )
 
 
-def test_a_model_of_another_kind_is_refused(tmp_path):
+def test_a_model_of_another_kind_raises(tmp_path):
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     for use in (
@@ -693,7 +706,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path):
         ),
     ],
 )
-def test_an_unknown_choice_is_told_which_there_are(make, message):
+def test_an_unknown_choice_raises_with_the_choices(make, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared whole
         make()
     assert str(caught.value) == message

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from kerasnn.saving import SavedNetwork, SavedTable
 
 
-@click.command("evaluate", cls=Command)
+@click.command(
+    "evaluate", cls=Command, short_help="Score a network on rows with known targets."
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", metavar="SOURCE", type=SourceType())
 @json_option

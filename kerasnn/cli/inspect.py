@@ -15,7 +15,9 @@ _MAX_LEVELS = 4
 _HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
 
 
-@click.command("inspect", cls=Command)
+@click.command(
+    "inspect", cls=Command, short_help="Show inputs, outputs and scores of a network."
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @json_option
 def inspect_command(model: Path, as_json: bool) -> None:

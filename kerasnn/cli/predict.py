@@ -30,7 +30,7 @@ class ServerOptions:
     ca_cert: Path | None
 
 
-@click.command("predict", cls=Command)
+@click.command("predict", cls=Command, short_help="Predict the rows of a file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -72,9 +72,9 @@ def predict_command(
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 
-    FILE is CSV (.csv, .csv.gz) or Parquet, or a folder of Parquet files. It needs the
-    columns that the network was trained on, in any order; kerasnn inspect lists them. Other
-    columns are ignored. The output has one line for each row.
+    FILE is CSV (.csv, .csv.gz) or Parquet, or a folder of such files. It needs the columns
+    that the network was trained on, in any order; kerasnn inspect lists them. Other columns
+    are ignored. The output has one line for each row.
     """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
@@ -86,7 +86,7 @@ def predict_command(
             remote.server,
             model.as_posix(),
             file,
-            most_rows=remote.rows_per_request,
+            max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
         )
     if output is None:

@@ -1,4 +1,4 @@
-"""`kerasnn predict --server`: the rows go to a server and the answers come back."""
+"""`kerasnn predict --server`: sends the rows to a server in several requests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,45 +12,42 @@ if TYPE_CHECKING:
 
     from kerasnn.serving.client import RemoteModel
 
-MOST_CELLS = 100_000  # of a request: a megabyte or two
+MAX_REQUEST_CELLS = 100_000  # of a request: a megabyte or two
 
 
 def remote_answers(
-    url: str, name: str, file: Path, *, most_rows: int, ca_cert: Path | None
+    url: str, name: str, file: Path, *, max_rows: int, ca_cert: Path | None
 ) -> Iterator["pd.DataFrame"]:
-    """The answers of a model on a server for the rows of a file, a request at a time.
+    """Yield the predictions of a model on a server for the rows of a file, by request.
 
     Args:
         url: of the server.
-        name: of the model there, as `remote.RemoteModel` takes it.
+        name: of the model there, as for `RemoteModel`.
         file: CSV or Parquet.
-        most_rows: of a request.
-        ca_cert: certificates to check the server's by.
+        max_rows: of a request.
+        ca_cert: file with the certificates to trust.
 
     Raises:
-        InputError: there is no such model, or the file is not what it takes.
-        ServerError: the server gives no answer, or an error.
+        InputError: there is no such model, or it does not fit the file.
+        ServerError: the server does not answer, or answers with an error.
     """
-    from kerasnn.serving.client import RemoteModel, Server
+    from kerasnn.serving.client import RemoteModel, RestClient
 
-    with Server(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
-        yield from _answered(RemoteModel(server, name), file, most_rows)
+    with RestClient(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
+        yield from _answered(RemoteModel(server, name), file, max_rows)
 
 
-def _answered(model: "RemoteModel", file: Path, most_rows: int) -> Iterator["pd.DataFrame"]:
-    from kerasnn import datasets
+def _answered(model: "RemoteModel", file: Path, max_rows: int) -> Iterator["pd.DataFrame"]:
+    from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
-    present = list(next(datasets.table_chunks(file, 1)).columns)
-    most = max(min(most_rows, MOST_CELLS // max(len(present), 1)), 1)
     start = 0
-    for chunk in datasets.table_chunks(file, most):
+    for chunk in bounded_chunks(file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS):
         try:
-            intake = model.intake(present)
-            answers = model.predict(chunk, intake)
+            input_mapping = model.input_mapping(list(chunk.columns))
+            answers = model.predict(chunk, input_mapping)
             table = prediction_table(answers, model.classes)
         except InputError as error:
-            where = f"in the rows from {start:,} on, counted from there: " if start else ""
-            raise InputError(f"{file}: {where}{error}") from None
+            raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
         except ServerError as error:
             rows = f"rows {start:,} to {start + len(chunk) - 1:,}"
             raise ServerError(f"{file}: {rows}: {error}", status=error.status) from None

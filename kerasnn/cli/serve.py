@@ -13,7 +13,13 @@ import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
 from kerasnn.cli.options import Command
-from kerasnn.cli.serve_options import Port, Seconds, Versions, option, server_options
+from kerasnn.cli.serve_options import (
+    PortType,
+    SecondsType,
+    VersionsType,
+    option,
+    server_options,
+)
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,14 +37,22 @@ LIMITS = "Options for limits of a request"
 SAFETY = "Options for TLS and the log"
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Serve models over REST and gRPC.")
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @json_option
 @option(
-    LISTENING, "--rest-port", type=Port(), default="8501", help="0: any free one; or off."
+    LISTENING,
+    "--rest-port",
+    type=PortType(),
+    default="8501",
+    help="0: any free one; or off.",
 )
 @option(
-    LISTENING, "--grpc-port", type=Port(), default="8500", help="0: any free one; or off."
+    LISTENING,
+    "--grpc-port",
+    type=PortType(),
+    default="8500",
+    help="0: any free one; or off.",
 )
 @option(
     LISTENING,
@@ -52,14 +66,14 @@ SAFETY = "Options for TLS and the log"
 @option(
     LISTENING,
     "--drain-seconds",
-    type=Seconds(0),
+    type=SecondsType(0),
     default=30.0,
     help="For the requests that run when SIGTERM or Ctrl-C stops the server.",
 )
 @option(
     MODELS,
     "--versions",
-    type=Versions(),
+    type=VersionsType(),
     multiple=True,
     default=("latest",),
     metavar="latest|all|N",
@@ -74,7 +88,7 @@ SAFETY = "Options for TLS and the log"
 @option(
     MODELS,
     "--poll-seconds",
-    type=Seconds(0.01),
+    type=SecondsType(0.01),
     default=1.0,
     help="Between two looks for new versions.",
 )
@@ -134,7 +148,7 @@ SAFETY = "Options for TLS and the log"
 @option(
     LIMITS,
     "--timeout-seconds",
-    type=Seconds(0, min_open=True),
+    type=SecondsType(0, min_open=True),
     default=30.0,
     help="For a request to arrive, and again for its answer.",
 )
@@ -176,14 +190,14 @@ def serve(as_json: bool, **given: Any) -> None:
         # Otherwise gRPC writes a line for each client that does not speak TLS.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         with quiet_tensorflow(), without_keras():
-            from kerasnn.serving.server import serve as run
+            from kerasnn.serving.server import run_server
 
         def announce(started: "Started") -> None:
             # What happens from now on is news: versions that come and go.
             logging.getLogger("kerasnn.serving").setLevel(logging.INFO)
             tell(started, options, as_json=as_json)
 
-        status = run(options, ports, tls=tls, announce=announce)
+        status = run_server(options, ports, tls=tls, announce=announce)
     raise SystemExit(status)
 
 
@@ -212,7 +226,10 @@ def check_extra() -> None:
         InputError: it is not.
     """
     if any(importlib.util.find_spec(module) is None for module in NEEDED):
-        raise InputError("kerasnn serve needs the extra: pip install 'kerasnn[serve]'")
+        raise InputError(
+            "kerasnn serve needs packages that are not installed. In a checkout of"
+            ' kerasnn, run python -m pip install ".[serve]"'
+        )
 
 
 def log_to_standard_error() -> None:

@@ -1,6 +1,7 @@
 """What `kerasnn serve` takes: its types of options, and what they tell the server."""
 
 import difflib
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,31 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerasnn.cli.options import option as headed_option
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     from kerasnn.serving.options import ServerOptions, TlsFiles
 
 
-class HeadedOption(click.Option):
-    """An option that stands under a heading of its own in the help.
-
-    Args:
-        heading: of the options that belong together.
-    """
-
-    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self.heading = heading
+option = functools.partial(headed_option, show_default=True)
 
 
-def option(heading: str, *names: str, **settings: Any) -> Any:
-    """A click.option under a heading, with its default shown."""
-    settings = {"show_default": True, **settings}
-    return click.option(*names, cls=HeadedOption, heading=heading, **settings)
-
-
-class Port(click.ParamType):
+class PortType(click.ParamType):
     """A port; 0 for any free one, `off` for none."""
 
     name = "port"
@@ -53,7 +40,7 @@ class Port(click.ParamType):
         return int(text)
 
 
-class Versions(click.ParamType):
+class VersionsType(click.ParamType):
     """Which versions of a model: `latest`, `all`, or a number."""
 
     name = "versions"
@@ -70,7 +57,7 @@ class Versions(click.ParamType):
         return int(text)
 
 
-class Seconds(click.FloatRange):
+class SecondsType(click.FloatRange):
     """A length of time, which is never infinite."""
 
     name = "seconds"

@@ -33,7 +33,7 @@ _SWEEP_OPTIONS = ("trials", "storage", "time_limit")
 _ESTIMATOR_OPTIONS = ("folds", "members", "epochs", "driver")
 
 
-@click.command("tune", cls=Command)
+@click.command("tune", cls=Command, short_help="Find better settings for a table.")
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--target", help="Column to predict.")
 @click.option(

@@ -20,7 +20,7 @@ from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.distribution.workers import SingleProcess
 from kerasnn.training.feeds.array_feed import ArrayFeed
-from kerasnn.training.plan import epochs_planned
+from kerasnn.training.feeds.plan import epochs_planned
 
 # XLA takes about two seconds of one core to compile a step. It saves the time in which
 # TensorFlow starts the operations of a step one by one, and a fifth of the arithmetic.

@@ -62,7 +62,7 @@ class MemberGroups:
         self._parts = [source.part(number, workers) for number in range(workers)]
         self.source = self._parts[worker]
         self.seeds = seeds
-        self._max_rows = max(part.most_rows for part in self._parts)
+        self._max_rows = max(part.max_rows for part in self._parts)
         self.width = BatchShape.of(self._max_rows, max(batch_size // workers, 1)).width
         self._arrays_of = arrays_of
         pieces, _ = next(iter(self.source.pieces(None)))

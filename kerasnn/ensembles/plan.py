@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.training.plan import EpochPlan
+from kerasnn.training.feeds.plan import EpochPlan
 
 RowNumbers = NDArray[np.int32]
 

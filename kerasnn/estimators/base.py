@@ -39,6 +39,7 @@ from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 
 MAX_PREDICTED_ROWS = 4096  # rows in one call of the network
+MIN_PREDICTED_ROWS = 64
 
 
 class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -324,14 +325,17 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Return the network's outputs for rows, [rows, n_out]."""
         check_is_fitted(self, "history_")
         table = checked_table(self._table(X, reset=False), self.schema_)
-        prepared = self.preprocessor_.prepare(table)
+        n_rows = len(table)
+        # On some processors the sums of a product depend on its number of rows.
+        padding = [(0, max(0, MIN_PREDICTED_ROWS - n_rows)), (0, 0)]
+        padded = [np.pad(array, padding) for array in self.preprocessor_.prepare(table)]
         parts = [
             self.network_.call(
-                tuple(tf.constant(a[start : start + MAX_PREDICTED_ROWS]) for a in prepared)
+                tuple(tf.constant(a[start : start + MAX_PREDICTED_ROWS]) for a in padded)
             )
-            for start in range(0, max(len(table), 1), MAX_PREDICTED_ROWS)
+            for start in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
         ]
-        return np.concatenate(parts).astype(np.float64)
+        return np.concatenate(parts)[:n_rows].astype(np.float64)
 
     def export(
         self,

@@ -1,7 +1,7 @@
 """Layers with explicit Variables.
 
 dense     the dense layer of the lessons' networks
-members   what the members of an ensemble compute side by side, each with weights of its own
+members   layers of ensembles: every member has its own rows and weights
 """
 
 from kerasnn.layers.dense import Dense, dense, initial_weights, raw_variables

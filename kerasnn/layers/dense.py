@@ -1,4 +1,4 @@
-"""The dense layer with explicit Variables, and how its weights begin."""
+"""The dense layer with explicit Variables, and its initial weights."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -11,7 +11,7 @@ from kerasnn.choices import Initializer
 
 
 def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """X @ kernel + bias.
+    """Compute x @ kernel + bias.
 
     Args:
         x: [batch, n_in].
@@ -38,7 +38,7 @@ def initial_weights(
     seed: tuple[int, ...],
     dtype: str,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Kernel and bias of a new dense layer.
+    """Return kernel and bias of a new dense layer.
 
     Args:
         initializer: kernel "ones"; "normal", N(0, 1); "glorot", uniform within
@@ -78,7 +78,7 @@ def initial_weights(
 def raw_variables(
     variables: Iterable[tf.Variable | keras.Variable],
 ) -> list[tf.Variable]:
-    """The `tf.Variable`s themselves, taken out of those that Keras has wrapped."""
+    """Return the `tf.Variable`s, unwrapped from Keras Variables."""
     return [v.value if isinstance(v, keras.Variable) else v for v in variables]
 
 
@@ -88,7 +88,7 @@ class Dense(tf.Module):
     Args:
         n_in: inputs.
         n_out: outputs.
-        use_bias: False leaves the bias out.
+        use_bias: False omits the bias.
         initializer: see `initial_weights`.
         seed: the same seed gives the same weights.
         dtype: "float32" or "float64".
@@ -111,5 +111,5 @@ class Dense(tf.Module):
         self.bias = tf.Variable(bias, name="bias") if use_bias else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """[batch, n_out] from x [batch, n_in]."""
+        """Compute [batch, n_out] from x [batch, n_in]."""
         return dense(x, self.kernel, self.bias)

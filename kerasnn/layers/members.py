@@ -1,7 +1,7 @@
-"""What the members of an ensemble compute side by side: the first dimension is the member.
+"""Layers of ensembles: the first dimension is the member.
 
-Each member has rows and weights of its own, and nothing that one member computes depends on
-the others: a member trained beside others ends as it would alone, to rounding.
+Every member has its own rows and weights, and does not depend on the others: trained side
+by side it ends as it would alone, to rounding.
 """
 
 import math
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def member_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """X @ kernel / sqrt(n_in) + bias, for each member.
+    """Compute x @ kernel / sqrt(n_in) + bias, for each member.
 
     The division (the NTK parametrization) lets one learning rate serve layers of any width.
 
@@ -28,7 +28,7 @@ def member_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     scale = 1 / math.sqrt(max(n_in, 1))
     if kernel.shape.rank == 3:
         return tf.matmul(x, kernel) * scale + bias
-    # One large product for all members, where one kernel serves them all.
+    # One large product for all members.
     together = tf.matmul(tf.reshape(x, [-1, n_in]), kernel)
     return tf.reshape(together, [*_leading(x), n_out]) * scale + bias
 
@@ -40,7 +40,7 @@ def periodic_embedding(
     kernel: tf.Tensor,
     bias: tf.Tensor,
 ) -> tf.Tensor:
-    """A few learned waves of each number: cos(2 pi f x + phase) @ kernel + bias.
+    """Embed numbers by learned waves: cos(2 pi f x + phase) @ kernel + bias.
 
     Args:
         x: [members, batch, n_numeric].
@@ -66,12 +66,12 @@ def periodic_embedding(
 def piecewise_linear_encoding(
     x: tf.Tensor, starts: tf.Tensor, slopes: tf.Tensor
 ) -> tf.Tensor:
-    """How far each number has come through each bin: 0 before it, 1 after it.
+    """Encode each number by its position in each bin: 0 before it, 1 after it.
 
     Args:
         x: [members, batch, n_numeric].
-        starts: [members, n_numeric, bins], where each bin begins.
-        slopes: [members, n_numeric, bins], 1 / width of each bin; 0 for a bin not used.
+        starts: [members, n_numeric, bins].
+        slopes: [members, n_numeric, bins], 1 / width of each bin; 0 for an unused bin.
 
     Returns:
         [members, batch, n_numeric * bins].
@@ -84,10 +84,10 @@ def piecewise_linear_encoding(
 
 
 def member_lookup(codes: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-    """The embedding of each code.
+    """Look up the embedding of each code.
 
     Args:
-        codes: [members, batch] int32 in 0..cardinality-1; preprocessing has seen to it.
+        codes: [members, batch] int32 in 0..cardinality-1; checked by preprocessing.
         table: [members, cardinality, units].
 
     Returns:
@@ -97,7 +97,7 @@ def member_lookup(codes: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
 
 
 def dropout_keys(seeds: tf.Tensor, step: tf.Tensor, layer: int) -> tf.Tensor:
-    """A key for each member, other ones for each step and layer.
+    """Return a key for each member, which differs between steps and layers.
 
     Args:
         seeds: [members] uint32.
@@ -117,18 +117,18 @@ def member_dropout(
     keys: tf.Tensor,
     first_row: int | tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Zero each entry with this probability, and scale the others up.
+    """Set entries to zero with a probability, and scale the others up.
 
-    The mask is a hash of (key of the member, number of the entry): the same eagerly, in a
-    graph and under XLA, whatever members there are beside, and in a quarter of the time of
-    TensorFlow's fastest generator under XLA.
+    The mask is a hash of (key of the member, number of the entry): equal eagerly, in a
+    graph and under XLA, and independent of the other members. It takes a quarter of the
+    time of TensorFlow's fastest generator under XLA.
 
     Args:
         x: [members, batch, units].
         rate: scalar float32 in [0, 1).
         keys: [members] uint32, from `dropout_keys`.
-        first_row: number of the first row, where these are a part of the batch: they have
-            the mask that they have in the whole of it; None: the whole.
+        first_row: number of the first row if these are a part of the batch, so that the
+            mask is that of the whole batch; None for the whole.
 
     Source of the hash: C. Wellons, Prospecting for Hash Functions (2018), "lowbias32".
     """
@@ -145,7 +145,7 @@ def member_dropout(
 
 
 def _hash(bits: tf.Tensor) -> tf.Tensor:
-    """Every bit of the result depends on every bit given."""
+    """Mix the bits: every bit of the result depends on every given bit."""
     bits = bits ^ tf.bitwise.right_shift(bits, _u32(16))
     bits = bits * _u32(0x7FEB352D)
     bits = bits ^ tf.bitwise.right_shift(bits, _u32(15))
@@ -158,6 +158,6 @@ def _u32(value: int) -> tf.Tensor:
 
 
 def _leading(x: tf.Tensor) -> list[int | tf.Tensor]:
-    """Members and batch, as numbers where they are known."""
+    """Return members and batch, as numbers where they are known."""
     dynamic = tf.shape(x)
     return [x.shape[i] if x.shape[i] is not None else dynamic[i] for i in range(2)]

@@ -1,4 +1,4 @@
-"""What a network's outputs mean: their loss, their metrics, the answers made of them."""
+"""Heads: the loss, the metrics and the answers that belong to a network's outputs."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
@@ -21,10 +21,10 @@ class Head(NamedTuple):
 
 
 def check_network(model: object) -> None:
-    """It has what training and export need to know of a network.
+    """Check that a network has what training and export need.
 
     Raises:
-        InputError: it has not.
+        InputError: an attribute is missing.
     """
     needed = ("head", "n_in", "n_out", "dtype")
     missing = [name for name in needed if not hasattr(model, name)]
@@ -36,14 +36,14 @@ def check_network(model: object) -> None:
 
 
 def _softmax_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of integer labels [batch], or of one-hot rows [batch, n_classes]."""
+    """Compute the cross-entropy of labels [batch] or one-hot rows [batch, n_classes]."""
     if targets.shape.rank == 1:
         return losses.cross_entropy(targets, logits)
     return losses.categorical_cross_entropy(targets, logits)
 
 
 def _class_and_probabilities(logits: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Class [batch] int64 and probabilities [batch, n_classes]."""
+    """Return class [batch] int64 and probabilities [batch, n_classes]."""
     return {
         "class": tf.argmax(logits, axis=1),
         "probabilities": tf.nn.softmax(logits),
@@ -51,7 +51,7 @@ def _class_and_probabilities(logits: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _value(outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Value [batch, n_out]."""
+    """Return value [batch, n_out]."""
     return {"value": tf.identity(outputs)}
 
 

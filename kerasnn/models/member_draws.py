@@ -1,4 +1,4 @@
-"""What the Variables of members begin with: random values of their own seeds, and bins."""
+"""Initial values of the members' Variables: random ones from a seed each, and bins."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,14 +12,14 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
 def quantile_bins(
     numbers: NDArray[np.float32], bins: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Bins between the quantiles of each number, for `piecewise_linear_encoding`.
+    """Compute bins between the quantiles of each number, for `piecewise_linear_encoding`.
 
     Args:
         numbers: [members, rows, n_numeric].
-        bins: at most so many; fewer where quantiles fall together.
+        bins: maximum number of bins; fewer where quantiles are equal.
 
     Returns:
-        starts and slopes, each [members, n_numeric, bins]; slope 0 for a bin not used.
+        starts and slopes, each [members, n_numeric, bins]; slope 0 for an unused bin.
     """
     edges = np.quantile(numbers, np.linspace(0, 1, bins + 1), axis=1)  # [bins + 1, ...]
     edges = np.moveaxis(edges, 0, -1).astype(np.float32)  # [members, n_numeric, bins + 1]
@@ -35,19 +35,19 @@ class MemberDraws:
         self.generators = [np.random.default_rng(seed) for seed in seeds]
 
     def normal(self, variable: keras.Variable, deviation: float) -> None:
-        """N(0, deviation^2); what is shared is drawn by the first member."""
+        """Draw from N(0, deviation^2); the first member draws shared values."""
         self._assign(variable, lambda rng, shape: deviation * rng.standard_normal(shape))
 
     def uniform(self, variable: keras.Variable, bound: float) -> None:
-        """Uniform within +-bound."""
+        """Draw uniformly within +-bound."""
         self._assign(variable, lambda rng, shape: rng.uniform(-bound, bound, shape))
 
     def signs(self, variable: keras.Variable) -> None:
-        """-1 or 1."""
+        """Draw -1 or 1."""
         self._assign(variable, lambda rng, shape: rng.choice([-1.0, 1.0], shape))
 
     def places_among(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A random mean of five of the rows' values, for each unit.
+        """Return a random weighted mean of five rows' values, for each unit.
 
         Args:
             values: [members, rows, units].

@@ -11,7 +11,7 @@ from kerasnn.errors import check_whole_number
 from kerasnn.layers import dense
 from kerasnn.models.mlp_settings import MLPSettings
 
-Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
+_Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
 
 
 class MLPModel(MLPSettings, keras.Model):
@@ -88,7 +88,7 @@ class MLPModel(MLPSettings, keras.Model):
             x = type(self).activation(dense(x, kernel, bias))
         return type(self).output_activation(dense(x, *output))
 
-    def train_step(self, data: Data) -> dict[str, tf.Tensor]:
+    def train_step(self, data: _Data) -> dict[str, tf.Tensor]:
         """Train on one batch: forward, loss, gradients, update, metrics.
 
         Returns:

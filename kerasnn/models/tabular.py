@@ -2,8 +2,8 @@
 
     x, codes -> numeric embedding, code embeddings -> scale -> hidden blocks -> head
 
-The pieces are those of RealMLP (Holzmueller et al., Better by Default, 2024), which were
-chosen there on other tables; the members, and what is learned of them together, are ours.
+The building blocks are RealMLP's (Holzmueller et al., Better by Default, 2024), chosen
+there on other tables.
 """
 
 import itertools
@@ -29,12 +29,9 @@ from kerasnn.layers import (
 from kerasnn.models.member_draws import MemberDraws, quantile_bins
 from kerasnn.models.tabular_heads import member_losses, probabilities
 
-INITIAL_ROWS = 512  # that the initial weights are fitted to
+INITIAL_ROWS = 512  # rows to which the initial weights are fitted
 FREQUENCY_SPREAD = 0.1
-SLOW, FAST = (
-    0.1,
-    6.0,
-)  # learning rates of embeddings and biases, of the scale; see `Trained`
+SLOW, FAST = 0.1, 6.0  # factors of the learning rate: embeddings and biases, scale
 
 
 class Trained(NamedTuple):
@@ -42,8 +39,8 @@ class Trained(NamedTuple):
 
     Attributes:
         variable: [members, ...], or shared by all.
-        rate: its learning rate, as a factor of the one that is set.
-        decays: whether weight decay pulls it to zero.
+        rate: factor of the learning rate.
+        decays: whether weight decay applies.
     """
 
     variable: keras.Variable
@@ -55,12 +52,12 @@ class Block(NamedTuple):
     """The Variables of one layer.
 
     Attributes:
-        kernel: [members, n_in, n_out], or [n_in, n_out] where it is shared.
+        kernel: [members, n_in, n_out], or [n_in, n_out] if it is shared.
         bias: [members, 1, n_out].
-        activation_weight: [members, 1, n_out], how much of the activation each unit takes: 0 is
-            linear; None at the head.
-        scale_in, scale_out: [members, 1, n_in] and [members, 1, n_out], what a member has
-            of its own where the kernel is shared (BatchEnsemble), else None.
+        activation_weight: [members, 1, n_out], share of the activation in each unit; 0
+            is linear. None at the head.
+        scale_in, scale_out: [members, 1, n_in] and [members, 1, n_out], a member's
+            scales of a shared kernel (BatchEnsemble), else None.
     """
 
     kernel: keras.Variable
@@ -72,7 +69,7 @@ class Block(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="kerasnn")
 class TabularNetwork(keras.Model):
-    """Networks for tables, `members` of them side by side, with explicit Variables.
+    """An ensemble of networks for tables, side by side, with explicit Variables.
 
     It takes `x` [batch, n_in] float32, the first `n_numeric` columns of which are scaled
     numbers and the others indicators, and `codes` [batch, len(cardinalities)] int32, as
@@ -84,22 +81,22 @@ class TabularNetwork(keras.Model):
         n_in: columns of x.
         n_out: classes, or values of a regression.
         task: "binary", "multiclass" or "regression".
-        cardinalities: how many codes each column of `codes` has.
-        members: networks side by side.
-        weight_sharing: "separate", weights of its own for each member; "batch-ensemble", shared
-            kernels of the hidden layers with scales of its own for each member.
+        cardinalities: number of codes of each column of `codes`.
+        members: number of networks.
+        weight_sharing: "separate" weights for each member, or "batch-ensemble": shared
+            kernels of the hidden layers, scaled by each member.
         hidden_units: units of each hidden layer; () for none.
         activation: "relu", "selu", "mish", "silu" or "gelu".
-        parametric_activation: whether each unit learns how much of the activation it takes.
+        parametric_activation: whether each unit learns its share of the activation.
         embedding: "periodic", "piecewise-linear" or "none".
-        n_frequencies: waves of each number, for "periodic".
-        embedding_units: units that these waves become.
+        n_frequencies: frequencies of each number, for "periodic".
+        embedding_units: units of the embedding of a number.
         bins: bins of each number, for "piecewise-linear".
-        code_units: units that a code becomes.
-        scaled: whether each input of the first layer has a scale to be learned.
+        code_units: units of the embedding of a code.
+        scaled: whether each input of the first layer has a learned scale.
 
     Raises:
-        InputError: a number is out of range, or a choice is not one.
+        InputError: a number is out of range, or a choice is unknown.
     """
 
     def __init__(
@@ -147,7 +144,7 @@ class TabularNetwork(keras.Model):
         self.scaled = scaled
         self.trained: list[Trained] = []
         self._make_variables()
-        self.built = True  # every Variable is there; no input is needed to make them
+        self.built = True  # all Variables exist; no input is needed to create them
 
     # ------------------------------------------------------------------ Variables
 
@@ -176,7 +173,7 @@ class TabularNetwork(keras.Model):
             self._block(i, n_in, n_out, hidden=i < len(self.hidden_units))
             for i, (n_in, n_out) in enumerate(itertools.pairwise(widths))
         ]
-        # What the answers need beside the outputs; fitted after training.
+        # Fitted after training, for the answers.
         if self.task == "regression":
             for name in ("target_mean", "target_scale", "target_low", "target_high"):
                 setattr(self, name, self._kept(name, (self.n_out,)))
@@ -218,7 +215,7 @@ class TabularNetwork(keras.Model):
 
     @property
     def learned(self) -> list[keras.Variable]:
-        """What a training leaves behind: trained Variables, and bins fitted to the rows."""
+        """The Variables that training sets: trained ones, and bins fitted to the rows."""
         bins = (
             [self.bin_starts, self.bin_slopes]
             if self.embedding == "piecewise-linear"
@@ -228,7 +225,7 @@ class TabularNetwork(keras.Model):
 
     @property
     def n_embedded(self) -> int:
-        """Inputs of the first layer."""
+        """Number of inputs of the first layer."""
         per_number = {
             "periodic": 1 + self.embedding_units,
             "piecewise-linear": 1 + self.bins,
@@ -239,7 +236,7 @@ class TabularNetwork(keras.Model):
 
     @property
     def n_logits(self) -> int:
-        """Outputs of the head: one for two classes, whose logits differ by it."""
+        """Number of outputs of the head: one for two classes."""
         return 1 if self.task == "binary" else self.n_out
 
     # ------------------------------------------------------------------ forward
@@ -254,15 +251,15 @@ class TabularNetwork(keras.Model):
         step: tf.Tensor | None = None,
         first_row: int | tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The outputs of each member for rows of its own.
+        """Compute each member's outputs for its own rows.
 
         Args:
             x: [members, batch, n_in] float32.
             codes: [members, batch, len(cardinalities)] int32.
-            dropout: scalar, while training.
-            seeds: of the dropout, [members] uint32.
+            dropout: rate, a scalar; None outside of training.
+            seeds: [members] uint32, for the dropout.
             step: number of the step, an integer, for the dropout.
-            first_row: of a part of the batch, for the dropout; see `member_dropout`.
+            first_row: first row of a part of the batch; see `member_dropout`.
 
         Returns:
             [members, batch, n_logits]: logits, or standardised values.
@@ -276,7 +273,7 @@ class TabularNetwork(keras.Model):
         return member_dense(z, self._kernel(head), head.bias)
 
     def _embedded(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
-        """Inputs of the first layer, [members, batch, n_embedded]."""
+        """Return the inputs of the first layer, [members, batch, n_embedded]."""
         numbers = x[..., : self.n_numeric]
         parts = [x]
         if self.embedding == "periodic":
@@ -300,11 +297,11 @@ class TabularNetwork(keras.Model):
         return z * self.scale if self.scaled and self.weight_sharing != "separate" else z
 
     def _kernel(self, block: Block) -> tf.Tensor:
-        """The kernel of a layer; the first one's rows take up the scale of its inputs.
+        """Return the kernel of a layer; the first layer's includes the scale of its inputs.
 
-        (z * scale) @ kernel = z @ (scale * kernel), which touches the weights and not the
-        rows: a step of a small network takes a fifth less. A shared kernel is left as it
-        is, and its inputs are scaled.
+        (z * scale) @ kernel = z @ (scale * kernel), which multiplies weights instead
+        of rows: a step of a small network takes a fifth less. With a shared kernel the
+        inputs are scaled instead.
         """
         if self.scaled and self.weight_sharing == "separate" and block is self.blocks[0]:
             return tf.transpose(self.scale, [0, 2, 1]) * block.kernel
@@ -324,17 +321,17 @@ class TabularNetwork(keras.Model):
         )
 
     def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Probabilities [members, batch, n_out] of outputs, or values as the target's."""
+        """Return probabilities [members, batch, n_out], or values in the target's units."""
         if self.task != "regression":
             return probabilities(self.task, outputs * self.inverse_temperature)
         values = outputs * self.target_scale + self.target_mean
         return tf.clip_by_value(values, self.target_low, self.target_high)
 
     def call(self, inputs: Any) -> tf.Tensor:
-        """Probabilities [batch, n_out], or values, the mean of the members'.
+        """Return probabilities or values [batch, n_out], the mean over the members.
 
         Args:
-            inputs: (x, codes), or x where there are no codes.
+            inputs: (x, codes), or x if there are no codes.
         """
         x, codes = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
         x = self._for_each_member(tf.cast(x, tf.float32))
@@ -350,12 +347,12 @@ class TabularNetwork(keras.Model):
     def losses_of_rows(
         self, targets: tf.Tensor, outputs: tf.Tensor, label_smoothing: float = 0.0
     ) -> tf.Tensor:
-        """Cross-entropy or squared error of each row of each member, [members, batch].
+        """Return the loss of each row of each member, [members, batch].
 
         Args:
             targets: [members, batch] int32, or [members, batch, n_out] standardised.
             outputs: [members, batch, n_logits].
-            label_smoothing: of the labels.
+            label_smoothing: share of a label that is spread over the classes.
         """
         return member_losses(self.task, targets, outputs, label_smoothing)
 
@@ -364,7 +361,7 @@ class TabularNetwork(keras.Model):
     def initialize(
         self, x: NDArray[np.float32], codes: NDArray[np.int32], seeds: Sequence[int]
     ) -> None:
-        """Assign initial weights that suit the training rows of each member.
+        """Assign initial weights fitted to the training rows of each member.
 
         Kernels are normal, scaled so that each unit has variance one on these rows; a bias
         puts the kink of its unit at a random place among them.
@@ -372,7 +369,7 @@ class TabularNetwork(keras.Model):
         Args:
             x: [members, rows, n_in], some rows of each member.
             codes: [members, rows, len(cardinalities)].
-            seeds: one for each member; what a member gets depends on its own alone.
+            seeds: one for each member, on which alone its weights depend.
 
         Source: Holzmueller et al., Better by Default (2024), appendix A.
         """
@@ -402,7 +399,7 @@ class TabularNetwork(keras.Model):
             self.bin_slopes.assign(slopes)
         for table in self.code_tables:
             draw.normal(table, 1.0)
-            # What no row has taught says nothing: code 0, what is unknown.
+            # Code 0 means unknown and is never trained.
             table.assign(tf.concat([tf.zeros_like(table[:, :1]), table[:, 1:]], axis=1))
         if self.scaled:
             self.scale.assign(tf.ones_like(self.scale))
@@ -417,10 +414,10 @@ class TabularNetwork(keras.Model):
         if block.activation_weight is not None:
             block.activation_weight.assign(tf.ones_like(block.activation_weight))
         before = member_dense(z, block.kernel, block.bias).numpy()
-        # NumPy's: TensorFlow's sum over rows rounds by where in memory a member lies.
+        # In NumPy: TensorFlow's sum over rows rounds by the place of a member in memory.
         axes = 1 if len(block.kernel.shape) == 3 else (0, 1)
         deviation = before.std(axis=axes, keepdims=True)
-        # A unit that is the same for all rows stays as it is.
+        # A unit that is constant over the rows keeps its scale.
         factor = np.where(deviation > 1e-3, 1 / np.maximum(deviation, 1e-3), 1.0)
         factor = factor.astype(np.float32)
         if len(block.kernel.shape) == 2:
@@ -430,7 +427,7 @@ class TabularNetwork(keras.Model):
         block.bias.assign(-places[:, np.newaxis])
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this network again (without its trained weights)."""
+        """Return the arguments that make this network again, without its weights."""
         names = (
             *(
                 "n_numeric",
@@ -454,7 +451,7 @@ class TabularNetwork(keras.Model):
 
 
 def _mish(z: tf.Tensor) -> tf.Tensor:
-    """Mish, z * tanh(softplus(z)), with one exponential: a third of the time under XLA."""
+    """Compute mish, z * tanh(softplus(z)), with one exponential: a third of the time."""
     grown = tf.exp(tf.minimum(z, 20.0))  # above 20 the quotient is one
     numerator = grown * (grown + 2)
     return z * (numerator / (numerator + 2))

@@ -1,4 +1,4 @@
-"""What the outputs of a `TabularNetwork` mean: losses of rows, and probabilities."""
+"""Losses and probabilities of the outputs of a `TabularNetwork`."""
 
 import tensorflow as tf
 
@@ -8,13 +8,13 @@ from kerasnn.choices import TabularTask
 def member_losses(
     task: TabularTask, targets: tf.Tensor, outputs: tf.Tensor, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """The loss of each row of each member.
+    """Compute the loss of each row of each member.
 
     Args:
         task: "binary", "multiclass" or "regression".
         targets: [members, batch] int32, or [members, batch, n_out] standardised values.
         outputs: [members, batch, n_logits].
-        label_smoothing: share of the label that is spread evenly over the classes.
+        label_smoothing: share of a label that is spread evenly over the classes.
 
     Returns:
         [members, batch] float32: cross-entropy in nats, or the squared error, the mean
@@ -33,7 +33,7 @@ def member_losses(
 
 
 def probabilities(task: TabularTask, logits: tf.Tensor) -> tf.Tensor:
-    """The probability of each class, [..., n_out], of logits [..., n_logits]."""
+    """Return probabilities [..., n_out] of logits [..., n_logits]."""
     if task == "binary":
         second = tf.sigmoid(logits)
         return tf.concat([tf.sigmoid(-logits), second], axis=-1)

@@ -1,7 +1,7 @@
-"""The readable truth, in NumPy and scikit-learn: everything fast is held equal to it.
+"""The reference, in NumPy and scikit-learn: everything fast is tested to be equal to it.
 
-It owns the network with a hand-derived backward pass, the functions of the lesson
-and the KFold mini-batcher. It knows nothing of TensorFlow.
+It holds the network with a hand-derived backward pass, the functions of the lesson and the
+KFold mini-batcher. It does not use TensorFlow.
 """
 
 from kerasnn.reference.batching import kfold_batches

@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold
 def kfold_batches(
     n_rows: int, batch_size: int, *, seed: int, epoch: int = 0
 ) -> list[NDArray[np.int64]]:
-    """Mini-batches of one epoch: shuffled row numbers, cut into n_rows // batch_size folds.
+    """Return the mini-batches of one epoch: shuffled rows in n_rows // batch_size folds.
 
     Every row is in exactly one batch, and batches differ by at most one row; with fewer
     than two batches' worth of rows there is one batch. It is for teaching: it shows that
@@ -16,8 +16,8 @@ def kfold_batches(
 
     Args:
         n_rows: rows of the data.
-        batch_size: rows a batch, at least; the remainder is spread over the first folds.
-        seed: with `epoch`, decides the order of the rows.
+        batch_size: minimum rows of a batch; the remainder is spread over the first folds.
+        seed: decides the order of the rows, together with `epoch`.
         epoch: number of the epoch, from 0.
 
     Returns:

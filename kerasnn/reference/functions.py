@@ -7,7 +7,7 @@ FloatArray = NDArray[np.float64]
 
 
 def sigmoid(z: ArrayLike) -> FloatArray:
-    """Logistic function 1 / (1 + exp(-z)), elementwise.
+    """Compute the logistic function 1 / (1 + exp(-z)), elementwise.
 
     Written with tanh, which is the same function and does not overflow for large -z.
     """
@@ -15,13 +15,13 @@ def sigmoid(z: ArrayLike) -> FloatArray:
 
 
 def sigmoid_derivative(z: ArrayLike) -> FloatArray:
-    """Derivative of `sigmoid` at z: sigmoid(z) * (1 - sigmoid(z)), elementwise."""
+    """Compute the derivative of `sigmoid`: sigmoid(z) * (1 - sigmoid(z)), elementwise."""
     output = sigmoid(z)
     return output * (1.0 - output)
 
 
 def softmax(logits: ArrayLike) -> FloatArray:
-    """Probabilities over the last axis: exp(z_k) / sum_j exp(z_j).
+    """Compute probabilities over the last axis: exp(z_k) / sum_j exp(z_j).
 
     The largest logit is subtracted first: the quotient stays the same, and exp never
     sees a positive number.
@@ -32,7 +32,7 @@ def softmax(logits: ArrayLike) -> FloatArray:
 
 
 def one_hot(labels: ArrayLike, n_classes: int) -> FloatArray:
-    """Rows of the identity matrix, one for each label.
+    """Return rows of the identity matrix, one for each label.
 
     Args:
         labels: [rows] integers in 0..n_classes-1.
@@ -59,7 +59,7 @@ def one_hot(labels: ArrayLike, n_classes: int) -> FloatArray:
 
 
 def mean_squared_error(targets: ArrayLike, outputs: ArrayLike) -> float:
-    """Mean of (targets - outputs)^2 over all elements.
+    """Compute the mean of (targets - outputs)^2 over all elements.
 
     Raises:
         ValueError: the shapes differ, which NumPy would broadcast.
@@ -74,7 +74,7 @@ def mean_squared_error(targets: ArrayLike, outputs: ArrayLike) -> float:
 
 
 def cross_entropy(targets: ArrayLike, logits: ArrayLike) -> float:
-    """Softmax and cross-entropy in one function, in nats, mean over rows.
+    """Compute softmax and cross-entropy in one function, in nats, mean over rows.
 
     Args:
         targets: [rows, n_classes], one-hot rows (or probabilities).
@@ -98,7 +98,7 @@ def cross_entropy(targets: ArrayLike, logits: ArrayLike) -> float:
 
 
 def accuracy(targets: ArrayLike, logits: ArrayLike) -> float:
-    """Share of rows whose largest logit is at the label.
+    """Compute the share of rows whose largest logit is at the label.
 
     Args:
         targets: [rows, n_classes] one-hot rows, or [rows] integer labels.

@@ -32,13 +32,13 @@ class NeuralNetwork:
         self.output_kernel = np.ones((n_hidden, n_out))
 
     def forward(self, x: Array) -> Array:
-        """Outputs [rows, n_out] in (0, 1) of rows x [rows, n_in]."""
+        """Compute outputs [rows, n_out] in (0, 1) of rows x [rows, n_in]."""
         return sigmoid(sigmoid(x @ self.hidden_kernel) @ self.output_kernel)
 
     def backward(
         self, x: Array, y: Array, *, reduction: Literal["sum", "mean"] = "sum"
     ) -> Gradients:
-        """Gradients of the squared error E = sum (output - y)^2, by the chain rule.
+        """Compute gradients of the squared error E = sum (output - y)^2, by the chain rule.
 
         With a = sigmoid(z) and da/dz = a (1 - a):
 
@@ -53,7 +53,7 @@ class NeuralNetwork:
             reduction: "sum" of the squared errors, or their "mean" over all elements.
 
         Raises:
-            ValueError: y has not the shape of the output (NumPy would broadcast it).
+            ValueError: y differs in shape from the output (NumPy would broadcast it).
         """
         hidden = sigmoid(x @ self.hidden_kernel)
         output = sigmoid(hidden @ self.output_kernel)
@@ -74,7 +74,7 @@ class NeuralNetwork:
         learning_rate: float = 0.001,
         reduction: Literal["sum", "mean"] = "sum",
     ) -> list[float]:
-        """Gradient descent on all rows at once: W -= learning_rate * dE/dW.
+        """Train by gradient descent on all rows at once: W -= learning_rate * dE/dW.
 
         Returns:
             The mean squared error of each epoch, taken before its update.

@@ -1,7 +1,7 @@
-"""A trained network to and from `saved_models/<name>/<version>/`, a SavedModel.
+"""Writes and loads trained networks as SavedModels, `saved_models/<name>/<version>/`.
 
-The room is called `saving`, as in Keras, because `kerasnn.export` is a function: a
-sub-package of that name would take its place as soon as it is imported.
+The room is called `saving`, as in Keras, because `kerasnn.export` is a function, which a
+sub-package of that name would replace.
 """
 
 from kerasnn.saving.folders import check_writable, version_of_run

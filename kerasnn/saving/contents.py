@@ -1,4 +1,4 @@
-"""What stands in a version folder, for every kind of network, and the checks of it."""
+"""The contents of a version folder, for every kind of network, and their checks."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import kerasnn
 from kerasnn.errors import ExportError, InputError
-from kerasnn.manifest import DESCRIBED, MANIFEST
+from kerasnn.manifest import DEFAULT_SIGNATURE, DESCRIBED, MANIFEST
 from kerasnn.saving.examples import (
     INPUTS,
     METHOD_NAMES,
@@ -22,7 +22,7 @@ from kerasnn.saving.examples import (
     expected_of_examples,
 )
 from kerasnn.saving.session import quiet_logger, session_model
-from kerasnn.saving.warm_up import DEFAULT_SIGNATURE, recorded, write_warm_up
+from kerasnn.saving.warm_up import recorded, write_warm_up
 
 
 def check_contents(
@@ -32,16 +32,16 @@ def check_contents(
     *,
     described: Collection[str] = DESCRIBED,
 ) -> None:
-    """What can be refused before anything is written.
+    """Check what can be checked before anything is written.
 
     Args:
         folder: of the model.
-        metadata: of the user.
-        files: of the user.
-        described: what the writer itself puts into the manifest.
+        metadata: given by the user.
+        files: given by the user.
+        described: keys of the manifest that the writer sets.
 
     Raises:
-        InputError: one of them cannot be kept.
+        InputError: one of them cannot be used.
     """
     if (folder / "saved_model.pb").exists():
         raise InputError(
@@ -64,18 +64,18 @@ def write(
     model: str,
     sample: Mapping[str, NDArray[Any]],
 ) -> None:
-    """A SavedModel of what `served.serve` does, with files beside it.
+    """Write a SavedModel with the signature `served.serve`, and the files beside it.
 
     Args:
-        served: what is written.
-        beside: where.
-        files: of `assets.extra`, by name.
+        served: the module to write.
+        beside: the folder to write to.
+        files: contents of `assets.extra`, by name.
         examples: the second signature, if there is one.
         model: name of the model.
         sample: rows of `serving_default`'s inputs, for the warm-up requests.
 
     Raises:
-        InputError: the disk does not take it.
+        InputError: it cannot be written.
     """
     signatures = {DEFAULT_SIGNATURE: served.serve}
     requests = {DEFAULT_SIGNATURE: sample}
@@ -97,10 +97,10 @@ def write(
 
 
 def _name_method(beside: Path, key: str) -> None:
-    """Say that a signature is for Classify or Regress: older servers look at that.
+    """Set the method name of a Classify or Regress signature, which older servers check.
 
-    `fingerprint.pb` stays that of the file before; nothing compares the two, and TensorFlow
-    has no public name for writing it anew.
+    `fingerprint.pb` is not updated: nothing compares the two, and TensorFlow has no public
+    function to write it.
     """
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(beside))
     updater.replace_method_name(key, METHOD_NAMES[key], tags="serve")
@@ -115,15 +115,15 @@ def check_written(
     *,
     examples: ExamplesSignature | None,
 ) -> dict[str, NDArray[Any]]:
-    """Every signature answers as the network does, and the warm-up requests are answered.
+    """Check that every signature and warm-up request is answered as by the network.
 
     Returns:
         The answers of `serving_default`.
 
     Raises:
-        ExportError: one does not.
+        ExportError: one is not.
     """
-    # These are made eagerly, which a session's graph does not allow.
+    # Read eagerly, which a session's graph does not allow.
     requests = list(recorded(beside))
     carried = as_carried(sample)
     with session_model(beside) as written:
@@ -144,10 +144,10 @@ def check_written(
 def check_answers(
     expected: Mapping[str, NDArray[Any]], written: Mapping[str, NDArray[Any]]
 ) -> None:
-    """What was written answers as the network does.
+    """Check that the written answers are the network's.
 
     Raises:
-        ExportError: it does not.
+        ExportError: they are not.
     """
     for name, value in expected.items():
         if value.dtype == object:
@@ -168,7 +168,7 @@ def check_answers(
 
 
 def description(model: tf.Module | keras.Model) -> dict[str, Any]:
-    """When and with what an export was made, and of what network."""
+    """Return when and with which versions an export was made, and its network."""
     config = {"config": model.get_config()} if hasattr(model, "get_config") else {}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -186,7 +186,7 @@ def description(model: tf.Module | keras.Model) -> dict[str, Any]:
 
 
 def described_outputs(answers: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Type and shape of each answer."""
+    """Return type and shape of each answer."""
     return {
         name: {
             "dtype": "string" if value.dtype == object else str(value.dtype),

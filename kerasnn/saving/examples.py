@@ -1,13 +1,13 @@
 """The second signature of an export: rows as serialized tf.Examples.
 
-TensorFlow Serving's Classify and Regress, and who streams tf.Examples, ask this one:
-`classify` gives `classes` and `scores` [rows, n_classes], `regress` gives `outputs`. It
-parses, and asks the function that `serving_default` asks.
+TensorFlow Serving's Classify and Regress, and clients that stream tf.Examples, use it:
+`classify` returns `classes` and `scores` [rows, n_classes], `regress` returns `outputs`. It
+parses, and calls the same function as `serving_default`.
 
-Features have the names of `serving_default`'s inputs; those of a table may be left out, a
-row of numbers `x` may not. Numbers are tf.Example's floats, 32 bits wide; JSON clients
-write 6.0, not 6, or the number becomes an integer feature, which does not parse. What 32
-bits round, times in seconds or long identifiers, is better asked by `serving_default`.
+Features have the names of `serving_default`'s inputs; those of a table are optional,
+a row of numbers `x` is not. Numbers are tf.Example's 32-bit floats; JSON clients write 6.0,
+not 6, which would be an integer feature and does not parse. Use `serving_default` for
+values that 32 bits round: times in seconds, long identifiers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ Tensors = Mapping[str, tf.Tensor]
 
 
 class ExamplesSignature(NamedTuple):
-    """What is served of tf.Examples.
+    """The signature for tf.Examples.
 
     Attributes:
         key: "classify" or "regress".
@@ -45,16 +45,16 @@ def examples_signature(
     classes: Sequence[str],
     outputs: Tensors,
 ) -> ExamplesSignature | None:
-    """The signature for a network whose `serving_default` is `serve`.
+    """Return the signature for a network whose `serving_default` is `serve`.
 
     Args:
-        serve: from its inputs by name to its named answers.
+        serve: maps inputs by name to named answers.
         specs: of the inputs, [rows] or [rows, n].
-        classes: their texts, in the order of the probabilities; none for a regression.
-        outputs: of `serve`, or like them.
+        classes: texts in the order of the probabilities; empty for a regression.
+        outputs: of `serve`, or arrays of the same shapes.
 
     Returns:
-        None for a regression of several values, for which there is no form.
+        None for a regression of several values, which Regress cannot express.
     """
     if not classes and np.prod(outputs["value"].shape[1:], dtype=int) != 1:
         return None
@@ -75,7 +75,7 @@ def examples_signature(
 def expected_of_examples(
     answers: Mapping[str, NDArray[Any]], classes: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
-    """What the signature must give for rows whose answers these are."""
+    """Return the signature's expected outputs, from the answers of `serving_default`."""
     if not classes:
         return {"outputs": answers["value"].astype(np.float32)}
     rows = len(answers["probabilities"])
@@ -84,9 +84,9 @@ def expected_of_examples(
 
 
 def examples_of(inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.object_]:
-    """Rows of `serving_default`'s inputs as serialized tf.Examples, [rows].
+    """Serialize rows of `serving_default`'s inputs as tf.Examples, [rows].
 
-    Missing values, NaN and "", are left out.
+    Missing values, NaN and "", are omitted.
     """
     rows = len(next(iter(inputs.values())))
     examples = np.empty(rows, object)
@@ -109,7 +109,7 @@ def _write(feature: Any, value: Any) -> None:
 
 
 def _feature(spec: tf.TensorSpec) -> tf.io.FixedLenFeature:
-    """A feature that may be left out if it is one value."""
+    """Return a feature that is optional if it is one value."""
     shape = spec.shape[1:].as_list()
     if spec.dtype == tf.string:
         return tf.io.FixedLenFeature(shape, tf.string, "")
@@ -117,10 +117,10 @@ def _feature(spec: tf.TensorSpec) -> tf.io.FixedLenFeature:
 
 
 def _as_inputs(parsed: Tensors, specs: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """Features in the types of the inputs.
+    """Cast features to the types of the inputs.
 
-    Those of 64 bits, which have one shape, go through `as_written` together: its many
-    small operations for each alone took most of a call for a row of 100 columns.
+    64-bit ones, which have one shape, go through `as_written` together: separately, its
+    small operations took most of a call for a row of 100 columns.
     """
     wide = [name for name, spec in specs.items() if spec.dtype == tf.float64]
     given = {n: tf.cast(parsed[n], specs[n].dtype) for n in specs if n not in wide}
@@ -131,14 +131,13 @@ def _as_inputs(parsed: Tensors, specs: Mapping[str, tf.TensorSpec]) -> dict[str,
 
 
 def as_written(numbers: tf.Tensor) -> tf.Tensor:
-    """Float32 numbers as the float64 ones that somebody probably wrote.
+    """Return float32 numbers as the float64 ones that were probably written.
 
-    0.1 became 0.100000001490116 on its way through a tf.Example. Of the decimal texts that
-    read back as the same float32 the shortest is taken, whose float64 is 0.1 again: a
-    column's value that the network knows by heart is met exactly.
+    0.1 becomes 0.100000001490116 in a tf.Example. The shortest decimal text that reads back
+    as the same float32 gives 0.1 again, so that a frequent value of a column is recognised.
     """
     written = tf.cast(numbers, tf.float64)
-    for digits in (9, 8, 7, 6):  # 9 are always enough, 6 mostly
+    for digits in (9, 8, 7, 6):  # 9 always suffice, 6 usually
         text = tf.strings.as_string(numbers, precision=digits, shortest=True)
         read = tf.strings.to_number(text, tf.float64)
         written = tf.where(tf.cast(read, tf.float32) == numbers, read, written)
@@ -146,7 +145,7 @@ def as_written(numbers: tf.Tensor) -> tf.Tensor:
 
 
 def as_carried(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Rows of `serving_default`'s inputs as their tf.Examples carry them, in 32 bits."""
+    """Return rows of `serving_default`'s inputs as tf.Examples carry them, in 32 bits."""
     return {
         name: _narrowed(values) if values.dtype == np.float64 else values
         for name, values in inputs.items()

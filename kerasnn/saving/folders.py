@@ -1,4 +1,4 @@
-"""Writing version folders, each whole or absent."""
+"""Writes version folders; each is complete or absent."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ from kerasnn.partial_folders import folder_beside, remove
 
 
 def check_writable(folder: str | Path) -> None:
-    """The folder, or what exists of the way to it, can be written to; nothing is left.
+    """Check that a folder, or its nearest existing parent, can be written to.
 
     Raises:
         InputError: it cannot; the message says why.
@@ -27,13 +27,13 @@ def check_writable(folder: str | Path) -> None:
 
 @contextmanager
 def new_version(folder: Path) -> Iterator[Path]:
-    """A place to write the next version, which is renamed to its number at the end.
+    """Context manager for a temporary folder that becomes the next version.
 
-    TensorFlow Serving takes a folder up as soon as its name is a number: so it is
-    written beside, under another name, and removed if anything fails.
+    TensorFlow Serving loads a folder as soon as its name is a number, so it is written
+    under another name, and removed if anything fails.
 
     Yields:
-        The folder to write to; on return the version is its successor in `folder`.
+        The folder to write to; give it to `publish`.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -56,7 +56,7 @@ def new_version(folder: Path) -> Iterator[Path]:
 
 
 def publish(beside: Path) -> Path:
-    """Rename what `new_version` gave to the next free number; its new path."""
+    """Rename the folder of `new_version` to the next free number; return its path."""
     folder = beside.parent
     while True:
         target = folder / str(max(versions(folder), default=0) + 1)
@@ -70,7 +70,7 @@ def publish(beside: Path) -> Path:
 
 
 def version_of_run(folder: str | Path, run: str) -> Path | None:
-    """The version that a training of this name has exported; None if there is none."""
+    """Return the version that a training of this name has exported; None without one."""
     folder = Path(folder)
     for number in reversed(versions(folder)):
         try:

@@ -1,4 +1,4 @@
-"""Loading an exported network: answers for rows, and its manifest."""
+"""Loads an exported network: its answers for rows, and its manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -31,16 +31,16 @@ class SavedNetwork:
         self._loaded, self._serve = load_signature(folder)
 
     def predict(self, x: ArrayLike) -> dict[str, NDArray[Any]]:
-        """The named answers for raw rows.
+        """Compute the named answers for raw rows.
 
         Args:
-            x: [rows, n_in]; of a DataFrame, the columns by their names, in any order.
+            x: [rows, n_in]; a DataFrame may have its columns in any order.
 
         Returns:
             `class` [rows] and `probabilities` [rows, n_classes], or `value` [rows, n_out].
 
         Raises:
-            InputError: x has not that shape, lacks a column, has no rows, or has a value
+            InputError: x has another shape, lacks a column, has no rows, or has a value
                 that is not finite.
         """
         if hasattr(x, "columns"):
@@ -50,7 +50,7 @@ class SavedNetwork:
         return {name: value.numpy() for name, value in answers.items()}
 
     def _in_order(self, table: Any) -> Any:
-        """The columns of a DataFrame that the network takes, in its order."""
+        """Return the columns that the network takes, in its order."""
         missing = [name for name in self.columns if name not in table.columns]
         if missing:
             raise InputError(
@@ -64,7 +64,7 @@ def load(folder: str | Path) -> SavedNetwork | SavedTable:
     """Load a network that `kerasnn.export`, or an estimator's `export`, wrote.
 
     Args:
-        folder: a version folder, or the folder above, whose newest version is taken.
+        folder: a version folder, or the folder above it, for the newest version.
 
     Returns:
         A `SavedTable` if the network takes the columns of a table, else a `SavedNetwork`.

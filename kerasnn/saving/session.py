@@ -1,4 +1,4 @@
-"""Asking a SavedModel through the Session loader, TensorFlow Serving's own way.
+"""Runs a SavedModel through the Session loader, as TensorFlow Serving does.
 
 With Keras 3 a SavedModel can load in Python with `tf.saved_model.load` and still be dead
 in the C++ runtime ("Could not find variable"). The Session loader takes the same graph,
@@ -18,7 +18,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @contextmanager
 def quiet_logger() -> Iterator[None]:
-    """Without TensorFlow's log below errors: "Assets written to", "is deprecated"."""
+    """Silence TensorFlow's log below errors: "Assets written to", "is deprecated"."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
@@ -29,11 +29,11 @@ def quiet_logger() -> Iterator[None]:
 
 
 class SessionModel:
-    """A SavedModel in a session, while it is open.
+    """A SavedModel in an open session.
 
     Args:
-        session: it was loaded into.
-        meta_graph: of it.
+        session: into which it was loaded.
+        meta_graph: its MetaGraphDef.
     """
 
     def __init__(self, session: Any, meta_graph: Any) -> None:
@@ -43,7 +43,7 @@ class SessionModel:
     def answers(
         self, inputs: Arrays, *, signature: str = "serving_default"
     ) -> dict[str, NDArray[Any]]:
-        """The named outputs of a signature for named inputs.
+        """Compute the named outputs of a signature for named inputs.
 
         Raises:
             tf.errors.OpError: the SavedModel does not run in the C++ runtime.
@@ -56,7 +56,7 @@ class SessionModel:
 
 @contextmanager
 def session_model(version_folder: str | Path) -> Iterator[SessionModel]:
-    """A SavedModel, loaded as TensorFlow Serving loads it.
+    """Load a SavedModel as TensorFlow Serving loads it.
 
     Raises:
         tf.errors.OpError: it does not load in the C++ runtime.
@@ -71,7 +71,7 @@ def session_model(version_folder: str | Path) -> Iterator[SessionModel]:
 def session_answers(
     version_folder: str | Path, inputs: Arrays, *, signature: str = "serving_default"
 ) -> dict[str, NDArray[Any]]:
-    """The named outputs of a signature for named inputs, asked once.
+    """Load a SavedModel and compute the named outputs of a signature.
 
     Raises:
         tf.errors.OpError: the SavedModel does not run in the C++ runtime.

@@ -1,4 +1,4 @@
-"""Loading the function that a SavedModel serves, into this process."""
+"""Loads the function that a SavedModel serves."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from kerasnn.errors import InputError
 
 
 def load_signature(folder: Path) -> tuple[Any, Any]:
-    """What was loaded, which must be held on to, and its `serving_default`.
+    """Return the loaded object, to which a reference must be kept, and `serving_default`.
 
     Raises:
         InputError: the SavedModel is damaged.

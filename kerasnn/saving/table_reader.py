@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kerasnn.datasets import Schema, checked_table, raw_columns
 from kerasnn.saving.signature import load_signature
 
-ROWS_AT_ONCE = 8192  # what the layers of an ensemble hold of more would not fit
+ROWS_AT_ONCE = 8192  # the layers of an ensemble would not fit in memory for more
 
 
 class SavedTable:
@@ -20,19 +20,19 @@ class SavedTable:
     Attributes:
         folder: its version folder.
         manifest: what `assets.extra/kerasnn.json` holds.
-        schema: of the tables that it takes.
+        schema: of the tables.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.schema = Schema.from_dict(manifest["schema"])
-        # From each column to the input that takes it.
+        # The input of each column.
         self._inputs = {i["column"]: name for name, i in manifest["inputs"].items()}
         self._loaded, self._serve = load_signature(folder)
 
     def predict(self, table: Any) -> dict[str, NDArray[Any]]:
-        """The named answers for the rows of a table.
+        """Compute the named answers for the rows of a table.
 
         Args:
             table: anything that `datasets.as_table` takes, with the columns of the schema

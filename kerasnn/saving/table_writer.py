@@ -1,4 +1,4 @@
-"""Writing a network of tables as a SavedModel that takes the raw columns by name."""
+"""Writes a network of tables as a SavedModel that takes the raw columns by name."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,9 +36,9 @@ SAMPLE_ROWS = 12
 
 
 class _ServedTable(tf.Module):
-    """What is written: raw `tf.Variable`s, lookup tables, and the signature that uses them.
+    """The module to write: raw `tf.Variable`s, lookup tables, and the signature.
 
-    The network itself is only in the closure of `answers`, as in `writer`.
+    The network is only in the closure of `answers`, as in `writer`.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ def export_table(
     kept = network.variables if variables is None else variables
     served = _ServedTable(preprocessor, names, answers, kept)
     sample = checked_table(sample_rows(schema), schema)
-    # Prepared in NumPy, as the training rows were, and not by the graph that is written.
+    # Prepared in NumPy, as the training rows were, not by the graph that is written.
     given = answers(*map(tf.constant, preprocessor.prepare(sample)))
     expected = {name: value.numpy() for name, value in given.items()}
     files[MANIFEST.name] = manifest_text(
@@ -137,7 +137,7 @@ def export_table(
 
 
 def sample_rows(schema: Schema) -> dict[str, list[Any]]:
-    """Rows to try an export on: usual values, missing ones and unknown levels."""
+    """Return rows to test an export: usual values, missing ones and unknown levels."""
     values = {column.name: _sample_values(column) for column in schema.columns}
     return {
         name: [some[i % len(some)] for i in range(SAMPLE_ROWS)]
@@ -155,7 +155,7 @@ def _sample_values(column: Column) -> list[Any]:
 
 
 def _complete(answers: Answers, target: Target) -> Answers:
-    """The answers with the text of the class, and checked for what they must be."""
+    """Return the answers with the text of the class, and with their shapes checked."""
     if target.task == "regression":
         return _checked(answers, "value", None)
     probabilities = _checked(answers, "probabilities", len(target.classes))
@@ -185,7 +185,7 @@ def _checked(answers: Answers, name: str, width: int | None) -> Answers:
 
 
 def _check_classes(written: Mapping[str, NDArray[Any]], classes: Sequence[str]) -> None:
-    """The texts are those of the most probable classes."""
+    """Check that the texts are those of the most probable classes."""
     if not classes:
         return
     best = written["probabilities"].argmax(axis=1)
@@ -200,7 +200,7 @@ def _check_classes(written: Mapping[str, NDArray[Any]], classes: Sequence[str]) 
 def _described(
     schema: Schema, target: Target, names: Mapping[str, str], preprocessor: Preprocessor
 ) -> dict[str, Any]:
-    """What a reader needs to give the network its columns."""
+    """Return what a reader needs to pass columns to the network."""
     specs = preprocessor.input_specs()
     return {
         "task": target.task,

@@ -1,7 +1,6 @@
-"""Requests that a server plays before it publishes a version: TensorFlow Serving, and ours.
+"""Warm-up requests, which a server replays before it publishes a version.
 
-The first calls of a graph are slow; a server that has played these answers its first
-client at once.
+The first calls of a graph are slow; after the warm-up the first client is answered at once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,19 +11,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn.manifest import WARM_UP_FILE
 from kerasnn.saving.examples import CLASSIFY, INPUTS, REGRESS
-
-WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-DEFAULT_SIGNATURE = "serving_default"
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_warm_up(beside: Path, model: str, requests: Mapping[str, Arrays]) -> None:
-    """Write the file: of each signature a request of one row, and one of all.
+    """Write the file: for each signature a request of one row and one of all rows.
 
     Args:
-        beside: of the version that is being written.
+        beside: folder of the version.
         model: the name of the model.
         requests: rows for each signature, inputs by name.
     """
@@ -37,7 +34,7 @@ def write_warm_up(beside: Path, model: str, requests: Mapping[str, Arrays]) -> N
 
 
 def recorded(version_folder: Path) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-    """The requests of a file: signature, and inputs by name."""
+    """Yield the requests of a file: signature, and inputs by name."""
     path = version_folder / WARM_UP_FILE
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)

@@ -1,4 +1,4 @@
-"""Writing a network of rows of numbers as a SavedModel that serves as it is.
+"""Writes a network of rows of numbers as a SavedModel that serves as it is.
 
 `table_writer` does the same for a network of tables.
 """
@@ -31,10 +31,10 @@ SAMPLE_ROWS = 5
 
 
 class _Served(tf.Module):
-    """What is written: the raw `tf.Variable`s, and the signature that reads them.
+    """The module to write: the raw `tf.Variable`s, and the signature that reads them.
 
-    The network itself is only in the function's closure. A Keras model, or a Keras
-    Variable, held as an attribute would be saved twice and be dead in the C++ runtime.
+    The network is only in the function's closure. A Keras model or Variable held as an
+    attribute would be saved twice and fail in the C++ runtime.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ def export(
 
 
 def _classes(answers: Mapping[str, NDArray[Any]]) -> list[str]:
-    """The classes as text: their numbers."""
+    """Return the classes as text: their numbers."""
     probabilities = answers.get("probabilities")
     return [] if probabilities is None else [*map(str, range(probabilities.shape[1]))]
 

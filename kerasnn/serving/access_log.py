@@ -1,7 +1,7 @@
-"""A line of JSON for each request, for whoever wants to know who asked what.
+"""The access log: a line of JSON for each request.
 
 The event loop never waits for the disk: lines go through a bounded queue to a thread.
-When the disk is too slow, lines are dropped, and how many is a line of its own.
+If the disk is too slow, lines are dropped; a later line gives their number.
 """
 
 import json
@@ -20,9 +20,8 @@ from typing import Any
 from kerasnn.errors import InputError
 from kerasnn.serving.options import STANDARD_ERROR
 
-MOST_WAITING = 10_000
-# Where in an ASGI scope the REST side leaves what a request was about, if there is a dict:
-# model, version, code and rows.
+MAX_WAITING_LINES = 10_000
+# Key in an ASGI scope of a dict that the REST side fills: model, version, code and rows.
 FACTS = "kerasnn.request"
 CLIENT_IS_GONE = 499
 
@@ -31,19 +30,19 @@ _log = logging.getLogger("kerasnn.serving")
 
 
 class AccessLog:
-    """Writes lines to a file or to standard error.
+    """A writer of lines to a file or to standard error.
 
     Args:
-        target: a path, which is appended to, or `STANDARD_ERROR`.
-        most_waiting: lines that are not written yet; more are dropped.
+        target: a path to append to, or `STANDARD_ERROR`.
+        max_waiting: lines that are not written yet; more are dropped.
 
     Raises:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, target: str, *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, target: str, *, max_waiting: int = MAX_WAITING_LINES) -> None:
         self._file = _opened(target)
-        self._lines: Queue[Mapping[str, Any] | None] = Queue(most_waiting)
+        self._lines: Queue[Mapping[str, Any] | None] = Queue(max_waiting)
         self._dropped = 0
         self._failing = False
         self._thread = threading.Thread(
@@ -55,7 +54,7 @@ class AccessLog:
         self._thread.start()
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Write what waits, for at most so many seconds."""
+        """Write the waiting lines, for at most this time, and end the thread."""
         try:
             self._lines.put(None, timeout=seconds)
         except Full:
@@ -63,7 +62,7 @@ class AccessLog:
         self._thread.join(seconds)
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Have a line written; it gets the time of now. Never waits."""
+        """Queue a line with the current time; never waits."""
         try:
             self._lines.put_nowait({"time": time.time(), **line})
         except Full:
@@ -89,7 +88,7 @@ class AccessLog:
 
 
 def logged_app(app: App, log: AccessLog) -> App:
-    """An ASGI application whose requests are logged."""
+    """Return an ASGI application that logs the requests of another."""
 
     async def logged(scope: Any, receive: Any, send: Any) -> None:
         start = perf_counter()
@@ -133,7 +132,7 @@ def logged_app(app: App, log: AccessLog) -> App:
 
 
 def milliseconds_since(start: float) -> float:
-    """From a reading of `perf_counter` to now, in steps of a microsecond."""
+    """Return the milliseconds since a value of `perf_counter`, to a microsecond."""
     return round((perf_counter() - start) * 1e3, 3)
 
 

@@ -1,6 +1,6 @@
-"""Everything that is answered over HTTP: `/v1/`, the page, and who watches the server.
+"""The HTTP application: `/v1/`, the page, and monitoring.
 
-- `/v1/...`: the models (`rest`), which a request reaches without passing anything else.
+- `/v1/...`: the models (`rest`); such requests skip the router.
 - `/`, `/page/...`: the page to try them on (`page`).
 - `/metrics`, and TensorFlow Serving's path for the same: for Prometheus.
 - `/healthz`: the process lives. `/readyz`: it takes requests.
@@ -16,8 +16,6 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from kerasnn.serving.access_log import AccessLog, App, logged_app
-from kerasnn.serving.errors import Code
-from kerasnn.serving.models.registry import Models
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.service import Service
@@ -34,13 +32,13 @@ def make_app(
     ready: Callable[[], bool],
     access_log: AccessLog | None = None,
 ) -> App:
-    """The ASGI application of a server.
+    """Return the ASGI application of a server.
 
     Args:
         service: whose models answer.
         cors: whether pages of other origins may ask them.
-        ready: whether the server takes requests; false again when it is being stopped.
-        access_log: told of every request, if given.
+        ready: returns whether the server takes requests; False again while it stops.
+        access_log: logs every request, if given.
     """
     api = RestApp(service, cors=cors)
     others = _others(service, ready)
@@ -63,7 +61,7 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
     def readyz(request: Request) -> Response:
         if ready():
             return PlainTextResponse("ready\n")
-        waiting = _not_ready(service.models)
+        waiting = service.models.not_ready()
         why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
         return PlainTextResponse(f"not ready; {why}\n", 503)
 
@@ -76,25 +74,6 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
         ],
         exception_handlers={404: _not_found},
     )
-
-
-def _not_ready(models: Models) -> list[str]:
-    """The names of models that neither answer nor have failed."""
-    return [
-        name
-        for name in models.names()
-        if not any(
-            version.state == "AVAILABLE" or version.code is not Code.OK
-            for version in _statuses(models, name)
-        )
-    ]
-
-
-def _statuses(models: Models, name: str) -> list[Any]:
-    try:
-        return list(models.statuses(name))
-    except Exception:  # a model without any version yet
-        return []
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """How a request can end: the codes that TensorFlow, gRPC and REST share."""
 
 import enum
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -72,22 +73,27 @@ def invalid(message: str) -> ServingError:
     return ServingError(Code.INVALID_ARGUMENT, message)
 
 
-def of_tensorflow(error: tf.errors.OpError) -> ServingError:
+def from_tensorflow(error: tf.errors.OpError) -> ServingError:
     """What an operation of the graph raised, with its own code."""
     return ServingError(Code(int(error.error_code)), str(error.message))
 
 
-def of_any(error: BaseException) -> ServingError:
+def as_serving_error(error: BaseException) -> ServingError:
     """Whatever was raised while a request was answered."""
     if isinstance(error, ServingError):
         return error
     if isinstance(error, tf.errors.OpError):
-        return of_tensorflow(error)
+        return from_tensorflow(error)
     if isinstance(error, TimeoutError):
         return ServingError(Code.DEADLINE_EXCEEDED, "Deadline exceeded")
     return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-def named(items: Any) -> str:
+def name_set(items: Any) -> str:
     """Names as TensorFlow Serving lists them: {a,b}."""
     return "{" + ",".join(sorted(items)) + "}"
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """Return a shape as TensorFlow prints it: [2,3]."""
+    return "[" + ",".join(map(str, shape)) + "]"

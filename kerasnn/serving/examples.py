@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from kerasnn.serving.errors import invalid
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.examples import (
-    CLASSES,
-    INPUTS,
-    OUTPUTS,
-    SCORES,
+    CLASSES_OUTPUT,
+    EXAMPLES_INPUT,
+    SCORES_OUTPUT,
+    VALUES_OUTPUT,
     Classes,
     as_classes,
     as_values,
@@ -51,9 +51,11 @@ async def classify(
     outputs = classify_outputs(version.graph, signature)
     check_examples(service, signature, examples)
     results = await service.inference.run(
-        version, signature, {INPUTS: examples}, outputs, deadline=deadline
+        version, signature, {EXAMPLES_INPUT: examples}, outputs, deadline=deadline
     )
-    return as_classes(results.get(CLASSES), results.get(SCORES), len(examples))
+    return as_classes(
+        results.get(CLASSES_OUTPUT), results.get(SCORES_OUTPUT), len(examples)
+    )
 
 
 async def regress(
@@ -68,9 +70,9 @@ async def regress(
     outputs = regress_outputs(version.graph, signature)
     check_examples(service, signature, examples)
     results = await service.inference.run(
-        version, signature, {INPUTS: examples}, outputs, deadline=deadline
+        version, signature, {EXAMPLES_INPUT: examples}, outputs, deadline=deadline
     )
-    return as_values(results[OUTPUTS], len(examples))
+    return as_values(results[VALUES_OUTPUT], len(examples))
 
 
 def check_examples(service: Service, signature: Signature, examples: NDArray[Any]) -> None:
@@ -87,7 +89,7 @@ def check_examples(service: Service, signature: Signature, examples: NDArray[Any
             f"a request must have at most {service.limits.rows} examples (--max-rows);"
             f" got {len(examples)}; send several requests"
         )
-    dtype = signature.inputs[INPUTS].dtype
+    dtype = signature.inputs[EXAMPLES_INPUT].dtype
     if dtype != tf.string:
         name = dtype_name(dtype.as_datatype_enum)
         raise invalid(f"Expects arg[0] to be {name} but string is provided")

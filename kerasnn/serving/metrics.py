@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kerasnn.serving.errors import Code
-from kerasnn.serving.prometheus import Counter, Histogram, Reading
+from kerasnn.serving.prometheus import Counter, Gauge, Histogram
 
 # As TensorFlow Serving's: from 10 microseconds to 25 minutes.
-LATENCY_LIMITS = tuple(10 * 1.8**i for i in range(33))
-ROW_LIMITS = tuple(float(2**i) for i in range(15))
+LATENCY_BUCKETS = tuple(10 * 1.8**i for i in range(33))
+ROW_BUCKETS = tuple(float(2**i) for i in range(15))
 
 _SERVING = ":tensorflow:serving:"
 # The session API, as TensorFlow Serving names it; the other is the new runtime, "TFRT".
@@ -41,43 +41,43 @@ class Metrics:
             f"{_SERVING}request_latency",
             f"Distribution of wall time {_MICROSECONDS} for requests.",
             ("model_name", "API", "entrypoint"),
-            LATENCY_LIMITS,
+            LATENCY_BUCKETS,
         )
         self._runtime = Histogram(
             f"{_SERVING}runtime_latency",
             f"Distribution of wall time {_MICROSECONDS} for graph calls.",
             ("model_name", "runtime"),
-            LATENCY_LIMITS,
+            LATENCY_BUCKETS,
         )
         self._warm_up = Histogram(
             f"{_SERVING}model_warmup_latency",
             f"Distribution of wall time {_MICROSECONDS} for warming up models.",
             ("model_name", "status"),
-            LATENCY_LIMITS,
+            LATENCY_BUCKETS,
         )
         self._rows = Histogram(
             "kerasnn_batch_rows",
             "Rows that were computed in one call.",
             ("model_name",),
-            ROW_LIMITS,
+            ROW_BUCKETS,
         )
         self._together = Histogram(
             "kerasnn_batch_requests",
             "Requests that were computed in one call.",
             ("model_name",),
-            ROW_LIMITS,
+            ROW_BUCKETS,
         )
         start = time.time()
-        self._readings = [
-            Reading(
+        self._gauges = [
+            Gauge(
                 "process_start_time_seconds",
                 "When the process started, in seconds since 1970.",
                 lambda: start,
             ),
-            Reading(
+            Gauge(
                 "process_resident_memory_bytes", "Memory in bytes.", resident_memory_bytes
             ),
-            Reading("process_cpu_seconds_total", "CPU time in seconds.", time.process_time),
+            Gauge("process_cpu_seconds_total", "CPU time in seconds.", time.process_time),
         ]
 
     def observe_request(
@@ -108,22 +108,22 @@ class Metrics:
         """Count a version that was warmed up."""
         self._warm_up.observe((model, "OK"), seconds * 1e6)
 
-    def add_reading(
+    def add_gauge(
         self, name: str, help_text: str, read: Callable[[], float | None]
     ) -> None:
         """Show a number that is read whenever the metrics are asked for."""
-        self._readings.append(Reading(name, help_text, read))
+        self._gauges.append(Gauge(name, help_text, read))
 
     def text(self) -> str:
         """Everything, in Prometheus's text form (version 0.0.4)."""
-        counted: list[Counter | Histogram | Reading] = [
+        counted: list[Counter | Histogram | Gauge] = [
             self._requests,
             self._latency,
             self._runtime,
             self._warm_up,
             self._rows,
             self._together,
-            *self._readings,
+            *self._gauges,
         ]
         return "".join(f"{line}\n" for one in counted for line in one.lines())
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-Labels = tuple[str, ...]
+_Values = tuple[str, ...]
 
 
 class Counter:
@@ -21,14 +21,14 @@ class Counter:
         labels: their names; `add` gets their values in this order.
     """
 
-    def __init__(self, name: str, help_text: str, labels: Labels) -> None:
+    def __init__(self, name: str, help_text: str, labels: _Values) -> None:
         self.name = name
         self._head = _head(name, help_text, "counter")
         self._labels = labels
         self._lock = Lock()
-        self._counts: dict[Labels, int] = {}
+        self._counts: dict[_Values, int] = {}
 
-    def add(self, values: Labels) -> None:
+    def add(self, values: _Values) -> None:
         """Count once."""
         with self._lock:
             self._counts[values] = self._counts.get(values, 0) + 1
@@ -54,17 +54,17 @@ class Histogram:
     """
 
     def __init__(
-        self, name: str, help_text: str, labels: Labels, limits: Sequence[float]
+        self, name: str, help_text: str, labels: _Values, limits: Sequence[float]
     ) -> None:
         self.name = name
         self._head = _head(name, help_text, "histogram")
         self._labels = labels
         self._limits = limits
         self._lock = Lock()
-        self._cells: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
+        self._cells: dict[_Values, list[int]] = {}
+        self._sums: dict[_Values, float] = {}
 
-    def observe(self, values: Labels, size: float) -> None:
+    def observe(self, values: _Values, size: float) -> None:
         """Count a size into its bucket."""
         bucket = bisect_left(self._limits, size)
         with self._lock:
@@ -85,7 +85,7 @@ class Histogram:
             lines += self._cell_lines(values, cell, sums[values])
         return lines
 
-    def _cell_lines(self, values: Labels, cell: Sequence[int], total: float) -> list[str]:
+    def _cell_lines(self, values: _Values, cell: Sequence[int], total: float) -> list[str]:
         names = (*self._labels, "le")
         bounds = [*(f"{limit:.6g}" for limit in self._limits), "+Inf"]
         lines, count = [], 0
@@ -100,7 +100,7 @@ class Histogram:
         ]
 
 
-class Reading:
+class Gauge:
     """A number that is read when Prometheus asks, without labels.
 
     Args:
@@ -125,7 +125,7 @@ def _head(name: str, help_text: str, kind: str) -> list[str]:
     return [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
 
 
-def _braces(names: Labels, values: Labels) -> str:
+def _braces(names: _Values, values: _Values) -> str:
     if not names:
         return ""
     pairs = (f'{n}="{_escaped(v)}"' for n, v in zip(names, values, strict=True))

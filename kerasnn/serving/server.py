@@ -22,10 +22,10 @@ from kerasnn.errors import InputError
 from kerasnn.serving.access_log import AccessLog
 from kerasnn.serving.app import make_app
 from kerasnn.serving.grpc.server import GrpcServer
-from kerasnn.serving.inference.scheduler import Batching, Inference
+from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.config_file import ConfigFile
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import Sources, folder_sources
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import Ports, address
@@ -34,7 +34,7 @@ from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
 
 # For what a finished server still has to put away: models that are loading, lines to write.
-TIDYING_SECONDS = 5.0
+UNLOAD_SECONDS = 5.0
 
 _log = logging.getLogger("kerasnn.serving")
 
@@ -55,7 +55,7 @@ class Started:
     models: dict[str, list[int]]
 
 
-def serve(
+def run_server(
     options: ServerOptions,
     ports: Ports,
     *,
@@ -206,7 +206,7 @@ class Server:
         await self._put_log_away()
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(TIDYING_SECONDS):
+            async with asyncio.timeout(UNLOAD_SECONDS):
                 await loop.run_in_executor(None, self._service.models.stop)
                 await self._service.inference.stop()
         except TimeoutError:
@@ -219,19 +219,19 @@ class Server:
 
 def _service(options: ServerOptions) -> Service:
     metrics = Metrics()
-    models = Models(
+    models = ModelRegistry(
         _sources(options),
         trusted=options.trusted,
         warm_up=options.warm_up,
         metrics=metrics,
     )
-    inference = Inference(
+    inference = Scheduler(
         threads=options.threads,
         batching=_batching(options),
         waiting=options.limits.waiting,
         metrics=metrics,
     )
-    metrics.add_reading(
+    metrics.add_gauge(
         "kerasnn_requests_waiting",
         "Requests that are computed or wait for it.",
         lambda: inference.waiting,
@@ -247,10 +247,10 @@ def _sources(options: ServerOptions) -> Callable[[], Sources]:
     return folder_sources(options.folder, latest=options.latest, versions=options.versions)
 
 
-def _batching(options: ServerOptions) -> Batching | None:
+def _batching(options: ServerOptions) -> BatchingOptions | None:
     if not options.batching:
         return None
-    return Batching(options.max_batch_rows, options.batch_wait_microseconds)
+    return BatchingOptions(options.max_batch_rows, options.batch_wait_microseconds)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from kerasnn.serving.inference.scheduler import Inference
+from kerasnn.serving.errors import Code
+from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
-from kerasnn.serving.models.registry import Models
+from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.options import Limits
 
 
@@ -12,7 +13,23 @@ from kerasnn.serving.options import Limits
 class Service:
     """The running parts."""
 
-    models: Models
-    inference: Inference
+    models: ModelRegistry
+    inference: Scheduler
     metrics: Metrics
     limits: Limits
+
+    def observe_request(
+        self, model: str, api: str, entrypoint: str, code: Code, seconds: float
+    ) -> None:
+        """Count a request in the metrics.
+
+        A name that no model has is left out: clients must not make the labels grow.
+        """
+        known = code is Code.OK or model in self.models.names()
+        self.metrics.observe_request(
+            model=model if known else "",
+            api=api,
+            entrypoint=entrypoint,
+            status=code,
+            seconds=seconds,
+        )

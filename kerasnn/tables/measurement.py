@@ -42,7 +42,7 @@ class Measurement:
 
     @property
     def tested(self) -> bool:
-        """Whether there are test rows."""
+        """True if there are test rows."""
         return len(self.truth) > 0
 
     @property
@@ -61,7 +61,7 @@ def measure(fitted: FittedTable) -> Measurement:
         none = np.empty(0)
         return Measurement(fitted, none, none, {}, _left_out_scores(fitted), {}, [])
     table, truth = rows.inputs(tested=True), rows.targets(tested=True)
-    predicted = predictions(fitted.estimator, table)
+    predicted = predict_rows(fitted.estimator, table)
     baselines = _baselines(fitted)
     return Measurement(
         fitted=fitted,
@@ -74,7 +74,7 @@ def measure(fitted: FittedTable) -> Measurement:
             for name, values in baselines.items()
         },
         importance=reports.permutation_importance(
-            lambda shuffled: predictions(fitted.estimator, shuffled),
+            lambda shuffled: predict_rows(fitted.estimator, shuffled),
             table,
             truth,
             task=task,
@@ -83,7 +83,7 @@ def measure(fitted: FittedTable) -> Measurement:
     )
 
 
-def predictions(
+def predict_rows(
     estimator: NetworkClassifier | NetworkRegressor, table: Any
 ) -> NDArray[np.float64]:
     """Return [rows, n_classes] probabilities, or [rows] values."""

@@ -6,9 +6,8 @@ and calls callbacks and hooks between them.
 
 steps         one step, to be read: forward, loss, gradients, update
 learner       a `tf.Module` network with optimizer and metrics, used like a `keras.Model`
-plan          which rows are in which batch of an epoch, drawn on the host
 compiled/     the step over many batches in one call, under one of three drivers
-feeds/        rows in memory, on disk or in a stream, cut into chunks
+feeds/        plans of epochs; rows in memory, on disk or in a stream, cut into chunks
 callbacks/    Keras's callbacks, hooks of the loop, history, progress
 checkpoints/  saving a run and resuming it
 distribution/ this process alone, or the workers of a strategy
@@ -20,11 +19,11 @@ from kerasnn.training.callbacks.history import History
 from kerasnn.training.callbacks.progress import EpochLines, ProgressBar
 from kerasnn.training.distribution.workers import is_chief
 from kerasnn.training.evaluate import evaluate
+from kerasnn.training.feeds.plan import EpochPlan, make_plan
 from kerasnn.training.fit import fit
 from kerasnn.training.keras_model import CompiledEpochs, Model, Sequential
 from kerasnn.training.learner import Learner
 from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimizer
-from kerasnn.training.plan import EpochPlan, make_plan
 from kerasnn.training.predict import predict
 from kerasnn.training.steps import predict_step, test_step, train_step
 from kerasnn.training.trainer import Trainer

@@ -1,6 +1,7 @@
-"""What must hold of rows, labels and variables before the graph: XLA checks nothing."""
+"""Checks of rows, labels and variables before training; XLA checks nothing."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,14 +13,14 @@ from kerasnn.errors import InputError
 from kerasnn.layers import raw_variables
 from kerasnn.models import Head
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 
 
-def checked_rows(x: ArrayLike, n_in: int, dtype: str) -> Array:
-    """Rows as an array [rows, n_in] of the network's type.
+def checked_rows(x: ArrayLike, n_in: int, dtype: str) -> _Array:
+    """Return rows as an array [rows, n_in] of the network's type.
 
     Raises:
-        InputError: not that shape, no rows, not numbers, or a value is not finite.
+        InputError: the shape is wrong, there are no rows, or a value is not finite.
     """
     array = _as_numbers("x", x)
     if array.ndim != 2 or array.shape[1] != n_in:
@@ -29,15 +30,17 @@ def checked_rows(x: ArrayLike, n_in: int, dtype: str) -> Array:
     return _finite("x", array, dtype)
 
 
-def checked_targets(y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: str) -> Array:
-    """Targets as the head takes them.
+def checked_targets(
+    y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: str
+) -> _Array:
+    """Return targets as the head of the network takes them.
 
     Returns:
         Labels [rows] int32; or one-hot rows or values [rows, n_out] of the network's type.
 
     Raises:
-        InputError: the wrong shape or number of rows, a label that is not a class, or a
-            value that is not finite.
+        InputError: the shape or number of rows is wrong, a label is not a class, or a value
+            is not finite.
     """
     array = _as_numbers("y", y)
     if len(array) != n_rows:
@@ -56,10 +59,10 @@ def checked_targets(y: ArrayLike, n_rows: int, head: Head, n_out: int, dtype: st
 
 
 def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
-    """Every variable that the forward pass touches is one that will be trained.
+    """Check that every variable of the forward pass is trained, or frozen on purpose.
 
     A Keras layer inside a `tf.Module`, or a raw `tf.Variable` in a `keras.Model`, is
-    otherwise left as it is without a word.
+    otherwise silently not trained.
 
     Args:
         model: the network.
@@ -70,13 +73,8 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
     """
     with tf.GradientTape() as tape:
         model(x)
-    known = {id(variable) for variable in raw_variables(model.trainable_variables)}
-    frozen = {id(variable) for variable in raw_variables(model.variables)} - known
-    missing = [
-        v.name
-        for v in tape.watched_variables()
-        if id(v) not in known and id(v) not in frozen
-    ]
+    known = {id(v) for v in raw_variables([*model.trainable_variables, *model.variables])}
+    missing = [v.name for v in tape.watched_variables() if id(v) not in known]
     if missing:
         way_out = (
             "make it with self.add_weight(...)"
@@ -90,7 +88,7 @@ def check_variables(model: tf.Module | keras.Model, x: tf.Tensor) -> None:
 
 
 def warn_of_nan(data: Any) -> None:
-    """Count rows with missing values, which a network turns into a loss of NaN.
+    """Warn of rows with missing values, which make the loss NaN.
 
     Args:
         data: x, (x, y) or (x, y, sample_weight), of tensors that hold all rows.
@@ -99,36 +97,38 @@ def warn_of_nan(data: Any) -> None:
     for name, part in (("x", x), ("y", y)):
         for leaf in keras.tree.flatten(part):
             if leaf is not None and leaf.dtype.is_floating:
-                _warn_of_nan(name, leaf)
+                _warn_of_nan(name, leaf.numpy())
 
 
 class Labels:
-    """The targets that must be class numbers: XLA turns any other into NaN.
+    """A check of targets that must be class numbers; XLA turns any other into NaN.
+
+    Models with a custom train_step or loss are not checked: how they use their targets is
+    unknown.
 
     Args:
-        model: compiled and traced. What a step or loss of the user's own makes of its
-            targets is not known, and not checked.
+        model: compiled and traced.
         x: of a batch, or all rows: tensors, or specs of them.
     """
 
     def __init__(self, model: keras.Model, x: Any) -> None:
+        self._output_names: Sequence[str] | None = getattr(model, "output_names", None)
         self._classes: dict[str | int | None, tuple[int, int | None]] = {}
-        own = any(
+        custom = any(
             getattr(type(model), name) is not getattr(keras.Model, name)
             for name in ("train_step", "compute_loss")
         )
-        losses = _named(model.loss, model)
-        if own or not any(map(_is_sparse, losses.values())):
+        losses = self._by_output(model.loss)
+        if custom or not any(map(_is_sparse, losses.values())):
             return
-        outputs = _named(_outputs(model, x), model)
+        outputs = self._by_output(_output_specs(model, x))
         for name, loss in losses.items():
             if _is_sparse(loss) and name in outputs and outputs[name].shape[-1]:
                 ignored = getattr(loss, "ignore_class", None)
                 self._classes[name] = outputs[name].shape[-1], ignored
-        self._names = getattr(model, "output_names", None)
 
     def check(self, data: Any) -> None:
-        """Look at the targets of some rows.
+        """Check the targets of some rows.
 
         Args:
             data: x, (x, y) or (x, y, sample_weight), of tensors or arrays.
@@ -139,29 +139,21 @@ class Labels:
         if not self._classes:
             return
         _, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        for name, labels in _named(y, self).items():
+        for name, labels in self._by_output(y).items():
             if name in self._classes and labels is not None:
                 _check_classes(np.asarray(labels), *self._classes[name])
 
-    @property
-    def output_names(self) -> list[str] | None:
-        """Those of the model."""
-        return self._names
+    def _by_output(self, nested: Any) -> dict[str | int | None, Any]:
+        """Return losses, targets or outputs by output name; a single one under None."""
+        if isinstance(nested, dict):
+            return dict(nested)
+        if isinstance(nested, list | tuple):
+            return dict(zip(self._output_names or range(len(nested)), nested, strict=False))
+        return {None: nested}
 
 
-def _named(things: Any, model: Any) -> dict[str | int | None, Any]:
-    """Losses, targets or outputs by the name of the output; the only one is None."""
-    if isinstance(things, dict):
-        return dict(things)
-    if isinstance(things, list | tuple):
-        names = getattr(model, "output_names", None) or range(len(things))
-        return dict(zip(names, things, strict=False))
-    return {None: things}
-
-
-def _warn_of_nan(name: str, tensor: tf.Tensor) -> None:
-    values = tensor.numpy()
-    if values.size and np.isnan(values.min()):  # one pass; min hands NaN on
+def _warn_of_nan(name: str, values: _Array) -> None:
+    if values.size and np.isnan(values.min()):  # one pass; min passes NaN on
         rows = int(np.isnan(values.reshape(len(values), -1)).any(axis=1).sum())
         warnings.warn(
             f"{name} has NaN in {rows} of {len(values)} rows; the loss may be NaN."
@@ -171,7 +163,7 @@ def _warn_of_nan(name: str, tensor: tf.Tensor) -> None:
 
 
 def _is_sparse(loss: Any) -> bool:
-    """Whether a loss takes class numbers; a subclass may take others."""
+    """Return whether a loss takes class numbers; a subclass may not."""
     if isinstance(loss, str):
         return loss.lower().replace("_", "") == "sparsecategoricalcrossentropy"
     return (
@@ -180,35 +172,32 @@ def _is_sparse(loss: Any) -> bool:
     )
 
 
-def _outputs(model: keras.Model, x: Any) -> Any:
-    """The shapes that the model answers rows with; [] if it cannot say."""
+def _output_specs(model: keras.Model, x: Any) -> Any:
+    """Return the specs of the outputs; [] if the model cannot infer them."""
     symbols = keras.tree.map_structure(
         lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name), x
     )
     try:
         return model.compute_output_spec(symbols)
-    except Exception:  # a model may only know how to compute
+    except Exception:  # some models can only compute
         return []
 
 
-def _check_classes(labels: Array, n_classes: int | None, ignored: int | None) -> None:
-    if n_classes is None:
-        return
+def _check_classes(labels: _Array, n_classes: int, ignored: int | None = None) -> None:
     outside = (labels < 0) | (labels >= n_classes)
     if ignored is not None:
         outside &= labels != ignored
     if outside.any():
         where = tuple(map(int, np.argwhere(outside)[0]))
-        row = "".join(
-            f"[{i}]" for i in (where[:-1] if labels.shape[-1:] == (1,) else where)
-        )
+        is_column = labels.ndim > 1 and labels.shape[-1] == 1
+        row = "".join(f"[{i}]" for i in (where[:-1] if is_column else where))
         raise InputError(
             f"labels must be in 0..{n_classes - 1}, the classes of the model;"
             f" got y{row}={labels[where]} and {int(outside.sum()) - 1} more"
         )
 
 
-def _as_numbers(name: str, values: ArrayLike) -> Array:
+def _as_numbers(name: str, values: ArrayLike) -> _Array:
     try:
         array = np.asarray(values)
     except ValueError:
@@ -220,8 +209,8 @@ def _as_numbers(name: str, values: ArrayLike) -> Array:
     return array
 
 
-def _finite(name: str, array: Array, dtype: str) -> Array:
-    """The array in the network's type, in which every value must be finite."""
+def _finite(name: str, array: _Array, dtype: str) -> _Array:
+    """Return the array in the network's type; raise if a value is not finite in it."""
     with np.errstate(over="ignore"):  # 1e300 is infinite in float32
         cast = array.astype(dtype)
     wrong = np.argwhere(~np.isfinite(cast))
@@ -234,8 +223,7 @@ def _finite(name: str, array: Array, dtype: str) -> Array:
     return cast
 
 
-def _check_distributions(rows: Array) -> None:
-    """One-hot rows, or probabilities: none below zero, each row summing to one."""
+def _check_distributions(rows: _Array) -> None:
     wrong = np.flatnonzero((rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1) > 1e-3))
     if wrong.size:
         row = int(wrong[0])
@@ -245,15 +233,10 @@ def _check_distributions(rows: Array) -> None:
         )
 
 
-def _checked_labels(labels: Array, n_classes: int) -> Array:
+def _checked_labels(labels: _Array, n_classes: int) -> _Array:
     broken = np.flatnonzero(labels != np.rint(labels))  # NaN is not equal to itself
     if broken.size:
         row = int(broken[0])
         raise InputError(f"labels must be whole numbers; got y[{row}]={labels[row]}")
-    outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
-    if outside.size:
-        row = int(outside[0])
-        raise InputError(
-            f"labels must be in 0..{n_classes - 1}; got y[{row}]={labels[row]}"
-        )
+    _check_classes(labels, n_classes)
     return labels.astype(np.int32)

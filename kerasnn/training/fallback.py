@@ -12,7 +12,7 @@ from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.distribution.execution import Execution
 
-log = logging.getLogger("kerasnn")
+_log = logging.getLogger("kerasnn")
 
 
 def check_driver(driver: str) -> None:
@@ -68,4 +68,4 @@ def log_fallback(
     logged = programs_of(model).told
     if reason not in logged:  # fits in a loop log it once
         logged.add(reason)
-        log.warning("%s: Keras's own loop takes over: %s", model.name, reason)
+        _log.warning("%s: Keras's own loop takes over: %s", model.name, reason)

@@ -118,6 +118,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     options = CheckpointOptions(checkpoint, checkpoint_every, resume)
     start = execution.start(seed, driver, options)
     epochs = _capped(epochs)
+    verbose = verbose if execution.workers.is_chief else 0
     if not isinstance(model, keras.Model):
         check_network_arguments(
             validation_split=validation_split,
@@ -138,7 +139,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             initial_epoch=initial_epoch,
             validation_data=validation_data,
             callbacks=callbacks or (),
-            verbose=verbose if execution.workers.is_chief else 0,
+            verbose=verbose,
             checkpoints=start.checkpoints,
         )
     learner_of(model, optimizer)  # refuses an optimizer beside a compiled model
@@ -154,7 +155,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         FitArguments(
             batch_size=batch_size,
             epochs=epochs,
-            verbose=verbose if execution.workers.is_chief else 0,
+            verbose=verbose,
             callbacks=callbacks,
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,

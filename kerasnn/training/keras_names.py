@@ -1,12 +1,17 @@
-"""Every name of Keras that is not public and that `kerasnn.fit` needs, with its reason.
+"""Every private name of Keras that `kerasnn.fit` needs, with the reason for it.
 
-Nothing else in the package imports from `keras.src` or touches an attribute of Keras that
-begins with an underscore. `tests/test_keras_names.py` holds each of them to what we expect.
+No other module imports from `keras.src`, uses an attribute of Keras that begins with an
+underscore, or replaces a function that Keras calls. `tests/test_keras_names.py` checks that
+each name does what is expected here.
 """
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
@@ -16,9 +21,9 @@ from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.trainers.trainer import model_supports_jit
 
-# Keras checks, casts and weights rows in its adapters, and counts batches in its epoch
-# iterator: the same errors, warnings and values as `Model.fit`, written once. `Model.fit`
-# takes an adapter as `x`, so that a generator that was looked at is not lost.
+# Keras's adapters check, cast and weight rows, and its epoch iterator counts batches, so
+# errors, warnings and values are those of `Model.fit`. `Model.fit` takes an adapter as `x`,
+# so a generator whose first batch was read is not lost.
 __all__ = [
     "ArrayDataAdapter",
     "DataAdapter",
@@ -39,55 +44,60 @@ __all__ = [
     "split_validation",
     "symbolic_build",
     "tensorboard_needs_batches",
+    "threefry_dropout",
 ]
+
+_patching = threading.RLock()
 
 
 def assert_compiled(model: keras.Model, method: str) -> None:
-    """Keras's own sentence for a model that was not compiled.
+    """Raise Keras's error for a model that is not compiled.
 
     Raises:
-        ValueError: it was not.
+        ValueError: it is not compiled.
     """
     if isinstance(model, keras.Model):
         model._assert_compile_called(method)
 
 
 def compiled_as(model: keras.Model) -> tuple[Any, ...]:
-    """What changes when a traced step is no longer that of the model.
+    """Return a value that differs once the traced steps of a model are outdated.
 
-    Returns:
-        Identities of what `compile` and `make_train_function(force=True)` replace (Keras's
-        guides tell to call that after `trainable` was changed), and the dtype policies of
-        the layers, which `quantize` changes.
+    It holds the identities of what `compile` and `make_train_function(force=True)` replace
+    (Keras's guides say to call the latter after a change of `trainable`), and the dtype
+    policies of the layers, which `quantize` changes.
     """
     names = ("_compile_config", "optimizer", "train_function")
     policies = tuple(layer.dtype_policy.name for layer in model._flatten_layers())
-    return (*(Identity(getattr(model, name, None)) for name in names), policies)
+    return (*(_Identity(getattr(model, name, None)) for name in names), policies)
 
 
-class Identity:
-    """Equal to that of the same object only; keeps it, so that no other gets its id."""
+class _Identity:
+    """A wrapper that equals only wrappers of the same object.
 
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
+    It holds the object, so that no other object gets the same id.
+    """
+
+    def __init__(self, wrapped: object) -> None:
+        self.wrapped = wrapped
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Identity) and self.thing is other.thing
+        return isinstance(other, _Identity) and self.wrapped is other.wrapped
 
     def __hash__(self) -> int:
-        return id(self.thing)
+        return id(self.wrapped)
 
 
 def initial_epoch(model: keras.Model) -> int | None:
-    """Where `BackupAndRestore` says that training goes on; it is set in on_train_begin."""
+    """Return the epoch at which `BackupAndRestore`, in on_train_begin, resumes a fit."""
     return getattr(model, "_initial_epoch", None)
 
 
 def backdate_bars(callbacks: keras.callbacks.CallbackList, seconds: float) -> bool:
-    """Let progress bars that have just begun show what an epoch took that is over.
+    """Backdate new progress bars so that they show how long a finished epoch took.
 
     Returns:
-        Whether there is one.
+        Whether there is a bar.
     """
     bars = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
     for bar in bars:
@@ -96,17 +106,17 @@ def backdate_bars(callbacks: keras.callbacks.CallbackList, seconds: float) -> bo
 
 
 def evaluate_in_order(model: keras.Model, logs: dict[str, Any]) -> Any:
-    """The metrics as `Model.evaluate` returns them: a list, or the only one."""
+    """Return the metrics as `Model.evaluate` does: as a list, or the only one."""
     return model._flatten_metrics_in_order(logs)
 
 
 def is_default(hook: Any) -> bool:
-    """Whether a callback's method is the empty one of `keras.callbacks.Callback`."""
+    """Return whether a callback's method is the empty one of `keras.callbacks.Callback`."""
     return getattr(hook, "_is_default", False)
 
 
 def tensorboard_needs_batches(callback: keras.callbacks.TensorBoard) -> bool:
-    """Whether its settings make it write, or profile, within an epoch."""
+    """Return whether TensorBoard is set to write or profile within an epoch."""
     profiles = callback._start_batch or callback._stop_batch
     return bool(
         callback.update_freq != "epoch" or callback.write_steps_per_second or profiles
@@ -114,7 +124,7 @@ def tensorboard_needs_batches(callback: keras.callbacks.TensorBoard) -> bool:
 
 
 def symbolic_build(model: keras.Model, batch: Any) -> None:
-    """Make the Variables of a compiled model and its metrics that are not made yet.
+    """Create the missing Variables of a compiled model and of its metrics.
 
     Args:
         model: compiled.
@@ -124,21 +134,17 @@ def symbolic_build(model: keras.Model, batch: Any) -> None:
 
 
 def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
-    """The last rows set aside, with the checks and messages of `validation_split`."""
+    """Split off the last rows, with the checks and messages of `validation_split`."""
     return array_slicing.train_validation_split(arrays, validation_split=fraction)
 
 
 def layers_without_xla(model: keras.Model) -> list[str]:
-    """Names of the layers whose class says that XLA cannot compile them."""
+    """Return the names of the layers that Keras marks as impossible under XLA."""
     return [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
 
 
 def peek(adapter: DataAdapter) -> Any | None:
-    """What a batch looks like.
-
-    Returns:
-        Specs, or a batch that the adapter gives again; None if it would be lost.
-    """
+    """Return the first batch, or its specs, without consuming it; None if that fails."""
     if isinstance(adapter, TFDatasetAdapter):
         return adapter.get_tf_dataset().element_spec
     if isinstance(adapter, GeneratorDataAdapter):
@@ -149,14 +155,40 @@ def peek(adapter: DataAdapter) -> Any | None:
 
 
 def adapter_arrays(adapter: ArrayDataAdapter) -> Any:
-    """x, (x, y) or (x, y, sample_weight), floats cast to `keras.config.floatx()`.
+    """Return x, (x, y) or (x, y, sample_weight), floats cast to `keras.config.floatx()`.
 
-    Leaves are NumPy arrays or tensors; sparse ones come in a wrapper of Keras's.
+    Leaves are NumPy arrays or tensors; sparse ones are in a wrapper of Keras.
     """
     arrays = array_slicing.convert_to_sliceable(adapter._inputs, "tensorflow")
     return keras.tree.lists_to_tuples(arrays)
 
 
 def adapter_shuffle(adapter: ArrayDataAdapter) -> bool | str:
-    """True, False or "batch"."""
+    """Return True, False or "batch"."""
     return adapter._shuffle
+
+
+@contextlib.contextmanager
+def threefry_dropout() -> Iterator[None]:
+    """Context manager for a trace: Keras's dropout draws its masks with Threefry.
+
+    XLA draws 4,096 numbers in 8 microseconds with Threefry and in 41 with Philox, the
+    default. The masks differ, but have the same distribution. Keras calls
+    `tf.nn.experimental.stateless_dropout` and has no argument for the generator, so that
+    function is replaced until the trace ends. Calls of other threads are not changed;
+    another thread that enters waits for the end.
+    """
+    module, thread = tf.nn.experimental, threading.get_ident()
+    with _patching:
+        original = module.stateless_dropout
+
+        def stateless_dropout(*args: Any, **kwargs: Any) -> tf.Tensor:
+            if threading.get_ident() == thread:
+                kwargs.setdefault("rng_alg", "threefry")
+            return original(*args, **kwargs)
+
+        module.stateless_dropout = stateless_dropout
+        try:
+            yield
+        finally:
+            module.stateless_dropout = original

@@ -1,4 +1,4 @@
-"""A `tf.Module` network with its optimizer and metrics, driven like a `keras.Model`."""
+"""A `tf.Module` network with optimizer and metrics, which trains like a `keras.Model`."""
 
 from typing import Any
 
@@ -12,14 +12,13 @@ from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.optimizers import make_optimizer
 from kerasnn.training.steps import Network, Optimizer, test_step, train_step
 
-Data = tuple[tf.Tensor, tf.Tensor]  # x [batch, n_in], y [batch] or [batch, n_out]
+_Batch = tuple[tf.Tensor, tf.Tensor]  # x [batch, n_in], y [batch] or [batch, n_out]
 
 
 class Learner:
-    """One network in training; to callbacks and to the loop it is a compiled Keras model.
+    """A network in training, with the interface of a compiled Keras model.
 
-    The metrics are running means over rows, not over batches: a short batch counts for
-    its rows.
+    The metrics are running means over rows, not over batches.
 
     Args:
         network: a `tf.Module` with explicit Variables and a `head`.
@@ -31,7 +30,7 @@ class Learner:
         self.optimizer = optimizer
         self.stop_training = False
         self.history: keras.callbacks.History | None = None
-        # In the type of the network: a float64 loss is not rounded.
+        # In the type of the network, so that a float64 loss is not rounded.
         dtype = network.trainable_variables[0].dtype.name
         self.means = {
             name: keras.metrics.Mean(name, dtype=dtype)
@@ -40,16 +39,16 @@ class Learner:
 
     @property
     def name(self) -> str:
-        """The network's."""
+        """Name of the network's class."""
         return type(self.network).__name__
 
     @property
     def trainable_variables(self) -> tuple[tf.Variable, ...]:
-        """The network's explicit Variables that training changes."""
+        """The Variables that training changes."""
         return self.network.trainable_variables
 
     def get_weights(self) -> list[Any]:
-        """The network's Variables as NumPy arrays, for `EarlyStopping`."""
+        """Return the network's Variables as NumPy arrays, for `EarlyStopping`."""
         return [variable.numpy() for variable in self.network.variables]
 
     def set_weights(self, weights: list[Any]) -> None:
@@ -57,14 +56,14 @@ class Learner:
         for variable, value in zip(self.network.variables, weights, strict=True):
             variable.assign(value)
 
-    def train_step(self, data: Data) -> Logs:
-        """One step of gradient descent on one batch; the running metrics."""
+    def train_step(self, data: _Batch) -> Logs:
+        """Train on one batch; return the running metrics."""
         x, y = data
         losses, outputs = train_step(self.network, x, y, self.optimizer)
         return self._update_metrics(y, losses, outputs)
 
-    def test_step(self, data: Data) -> Logs:
-        """One batch taken into the metrics, nothing learned; the running metrics."""
+    def test_step(self, data: _Batch) -> Logs:
+        """Evaluate one batch; return the running metrics."""
         x, y = data
         losses, outputs = test_step(self.network, x, y)
         return self._update_metrics(y, losses, outputs)
@@ -76,23 +75,23 @@ class Learner:
         return self.get_metrics_result()
 
     def reset_metrics(self) -> None:
-        """Begin the running means anew."""
+        """Restart the running means."""
         for mean in self.means.values():
             mean.reset_state()
 
     def get_metrics_result(self) -> Logs:
-        """The running mean of each metric since `reset_metrics`."""
+        """Return the running mean of each metric since `reset_metrics`."""
         return {name: mean.result() for name, mean in self.means.items()}
 
 
 def learner_of(
     model: keras.Model | tf.Module, optimizer: OptimizerName | Optimizer | None = None
 ) -> Any:
-    """A Keras model as it is; a network with its optimizer.
+    """Return a Keras model unchanged, or a network as a `Learner`.
 
     Raises:
-        InputError: not such a network, or a Keras model that is given an optimizer.
-        ValueError: the name of the optimizer is not one of the choices.
+        InputError: the network is unsuitable, or a Keras model was given an optimizer.
+        ValueError: the name of the optimizer is unknown.
     """
     if isinstance(model, keras.Model):
         if optimizer is not None:

@@ -1,4 +1,4 @@
-"""Gradient descent by hand, and the optimizers of Keras by name."""
+"""Gradient descent by hand, and Keras's optimizers by name."""
 
 from typing import get_args
 
@@ -14,8 +14,8 @@ class GradientDescent(tf.Module):
     """Gradient descent as the lesson writes it: variable -= learning_rate * gradient.
 
     Args:
-        learning_rate: held as a float64 Variable, so that changing it with `assign`
-            neither retraces nor rounds for a float64 network.
+        learning_rate: step size. It becomes a float64 Variable, so that `assign` neither
+            retraces nor rounds it for a float64 network.
     """
 
     def __init__(self, learning_rate: float = 0.01) -> None:
@@ -25,30 +25,30 @@ class GradientDescent(tf.Module):
         )
 
     def build(self, variables: list[tf.Variable]) -> None:
-        """Nothing to make: plain gradient descent remembers nothing."""
+        """Do nothing: plain gradient descent has no slots."""
 
     def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
-        """The loss itself."""
+        """Return the loss itself."""
         return loss
 
     def apply(self, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
-        """Subtract from each variable its gradient times the learning rate."""
+        """Subtract the gradient, times the learning rate, from each variable."""
         for gradient, variable in zip(gradients, variables, strict=True):
             variable.assign_sub(tf.cast(self.learning_rate, gradient.dtype) * gradient)
 
     def finalize_variable_values(self, variables: list[tf.Variable]) -> None:
-        """Nothing to do: the weights are the ones that were learned."""
+        """Do nothing: the weights are final."""
 
 
 def make_optimizer(
     name: OptimizerName, learning_rate: float | None = None
 ) -> GradientDescent | keras.optimizers.Optimizer:
-    """A new optimizer.
+    """Return a new optimizer.
 
     Args:
-        name: "by-hand" is `GradientDescent`, "momentum" is SGD with momentum 0.9, the
-            others are the names of Keras.
-        learning_rate: step size; None leaves the optimizer's default.
+        name: "by-hand" is `GradientDescent`, "momentum" is SGD with momentum 0.9; the
+            others are Keras's names.
+        learning_rate: step size; None for the optimizer's default.
 
     Raises:
         ValueError: the name is not one of `OPTIMIZERS`.

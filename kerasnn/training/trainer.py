@@ -26,15 +26,20 @@ from kerasnn.training.distribution.execution import execution_of
 from kerasnn.training.epochs import FitRun
 from kerasnn.training.fallback import check_driver
 from kerasnn.training.feeds.array_feed import ArrayFeed
+from kerasnn.training.feeds.plan import (
+    EpochPlan,
+    epochs_planned,
+    make_plan,
+    sequential_plan,
+)
 from kerasnn.training.learner import learner_of
-from kerasnn.training.plan import EpochPlan, epochs_planned, make_plan, sequential_plan
 from kerasnn.training.runner import Runner, run_test
 from kerasnn.training.steps import Optimizer, predict_step
 
 EVALUATION_BATCH_SIZE = 1024
 
-Pair = tuple[ArrayLike, ArrayLike]  # x, y
-Tensors = tuple[tf.Tensor, tf.Tensor]
+_Pair = tuple[ArrayLike, ArrayLike]  # x, y
+_TensorPair = tuple[tf.Tensor, tf.Tensor]
 
 
 class Trainer:
@@ -97,7 +102,7 @@ class Trainer:
         batching: Batching = "shuffled",
         seed: int = 0,
         initial_epoch: int = 0,
-        validation_data: Pair | None = None,
+        validation_data: _Pair | None = None,
         callbacks: Sequence[keras_callbacks.Callback] = (),
         on_epoch: Sequence[EpochCallback] = (),
         verbose: Verbose = 0,
@@ -207,13 +212,13 @@ class Trainer:
                 return variable.name.split(":")[0]
         return None
 
-    def _tensors(self, x: ArrayLike, y: ArrayLike) -> Tensors:
+    def _tensors(self, x: ArrayLike, y: ArrayLike) -> _TensorPair:
         model = self.model
         rows = checked_rows(x, model.n_in, model.dtype)
         targets = checked_targets(y, len(rows), model.head, model.n_out, model.dtype)
         return tf.constant(rows), tf.constant(targets)
 
-    def _test_feed(self, data: Pair | None) -> ArrayFeed | None:
+    def _test_feed(self, data: _Pair | None) -> ArrayFeed | None:
         if data is None:
             return None
         if len(data) != 2:
@@ -281,7 +286,7 @@ def check_network_arguments(**arguments: Any) -> None:
 
 
 def _settings(
-    data: Tensors, plan: EpochPlan, seed: int, batching: Batching
+    data: _TensorPair, plan: EpochPlan, seed: int, batching: Batching
 ) -> dict[str, Any]:
     """Settings, beside the model, that a resumed fit must have in common."""
     return {

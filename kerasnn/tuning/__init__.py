@@ -4,13 +4,16 @@ space    which settings there are to choose from
 journal  the study: kept in a file, shared by processes, gone on with
 sweep    the trials
 
-It needs the extra: pip install 'kerasnn[tune]'.
+It needs Optuna; in a checkout of kerasnn: python -m pip install ".[tune]".
 """
 
 import importlib.util
 
 if importlib.util.find_spec("optuna") is None:
-    raise ImportError("kerasnn.tune needs Optuna: pip install 'kerasnn[tune]'")
+    raise ImportError(
+        "kerasnn.tune needs Optuna. Install it, or, in a checkout of kerasnn, run"
+        ' python -m pip install ".[tune]"'
+    )
 
 from kerasnn.tuning.space import default_space
 from kerasnn.tuning.sweep import Tuned, tune

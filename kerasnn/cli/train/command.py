@@ -34,7 +34,7 @@ _lesson_option = partial(option, FOR_LESSONS)
 _FRACTION = click.FloatRange(min=0, max=1, max_open=True)
 
 
-@click.command("train", cls=Command)
+@click.command("train", cls=Command, short_help="Train a network on a table or a lesson.")
 @click.argument("source", metavar="SOURCE", type=SourceType())
 @_file_option("--target", help="Column to predict.")
 @_file_option(
@@ -135,7 +135,7 @@ def train_command(
 ) -> None:
     """Train a network on SOURCE: a file, or a lesson (iris or digits).
 
-    A file is CSV (.csv, .csv.gz) or Parquet, or a folder of Parquet files. It needs
+    A file is CSV (.csv, .csv.gz) or Parquet, or a folder of such files. It needs
     --target, the column to predict. The kinds of the other columns are inferred, and the
     network is tested on rows that it never saw.
 

@@ -22,7 +22,11 @@ from kerasnn.datasets.profiling.sampling import RowSample
 from kerasnn.datasets.schema.hints import ColumnHints
 from kerasnn.datasets.schema.inference import infer_schema
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
-from kerasnn.datasets.schema.target import infer_target, single_row_error
+from kerasnn.datasets.schema.target import (
+    infer_target,
+    missing_target_error,
+    single_row_error,
+)
 from kerasnn.errors import InputError
 
 
@@ -42,7 +46,7 @@ class TableProfile:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the sample contains all rows."""
+        """True if the sample contains all rows."""
         return len(self.sample) == self.rows
 
 
@@ -148,10 +152,7 @@ def _target(profile: TableProfile, name: str, task: Task | None) -> Target:
     """Return the target: its task from the sample, its classes from all rows."""
     counts = profile.counts[name]
     if counts.missing:
-        raise InputError(
-            f"the target {name!r} is missing in {counts.missing:,} of {profile.rows:,}"
-            " rows. Fill it in, or leave these rows out"
-        )
+        raise missing_target_error(name, counts.missing, profile.rows)
     values = profile.sample[name].sort_index()
     if profile.is_complete or counts.texts is None:
         return infer_target(values, task=task)

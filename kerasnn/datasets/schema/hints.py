@@ -1,4 +1,4 @@
-"""What the user says about columns: their kinds, and which to ignore."""
+"""Hints of the user about columns: their kinds, and which to ignore."""
 
 import dataclasses
 from collections.abc import Collection, Iterable

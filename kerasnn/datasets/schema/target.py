@@ -64,10 +64,8 @@ def target_values(column: pd.Series, target: Target) -> NDArray[Any]:
     texts = category_text(column)
     missing = pd.isna(texts)
     if missing.any():
-        raise InputError(
-            f"the target {target.name!r} is missing in {missing.sum():,} of"
-            f" {len(column):,} rows, first in row {missing.argmax()}. Fill it in, or leave"
-            " these rows out"
+        raise missing_target_error(
+            target.name, int(missing.sum()), len(column), first_row=int(missing.argmax())
         )
     if target.task == "regression":
         return check_numbers(target.name, column)
@@ -82,6 +80,17 @@ def target_values(column: pd.Series, target: Target) -> NDArray[Any]:
             f" one of the classes that the network knows: {shown}{more}"
         )
     return indices
+
+
+def missing_target_error(
+    name: str, missing: int, rows: int, first_row: int | None = None
+) -> InputError:
+    """Return the error about missing targets."""
+    where = "" if first_row is None else f", first in row {first_row}"
+    return InputError(
+        f"the target {name!r} is missing in {missing:,} of {rows:,} rows{where}. Fill it"
+        " in, or leave these rows out"
+    )
 
 
 def single_row_error(name: str, classes: Sequence[str], row: int | None) -> InputError:
@@ -111,10 +120,7 @@ def _check_present(name: str, column: FactorizedColumn) -> None:
             f"the target {name!r} has no values: all {rows:,} rows are missing"
         )
     if column.missing:
-        raise InputError(
-            f"the target {name!r} is missing in {column.missing:,} of {rows:,} rows, first"
-            f" in row {column.first_row(-1)}. Fill it in, or leave these rows out"
-        )
+        raise missing_target_error(name, column.missing, rows, column.first_row(-1))
     if len(column.values) == 1:
         raise InputError(
             f"the target {name!r} is constant: all {rows:,} rows are {column.values[0]!r}."

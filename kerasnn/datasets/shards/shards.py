@@ -23,7 +23,7 @@ DESCRIPTION = "shards.json"
 
 _FORMAT = 1
 
-Block = Mapping[str, NDArray[Any]]  # by name [rows, ...]
+RowBlock = Mapping[str, NDArray[Any]]  # by name [rows, ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def open_shards(folder: str | Path) -> Shards:
 
 
 def write_shards(
-    blocks: Iterable[Block],
+    blocks: Iterable[RowBlock],
     folder: str | Path,
     *,
     rows_per_shard: int = ROWS_PER_SHARD,
@@ -159,12 +159,10 @@ def write_shards(
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: is there already; shards need a folder of their own")
+    beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = folder_beside(folder.parent)
-    except OSError as error:
-        raise _write_error(folder, error) from None
-    try:
         writer = _Writer(beside, rows_per_shard)
         for block in blocks:
             writer.add(block)
@@ -172,11 +170,12 @@ def write_shards(
         beside.chmod(0o755)  # mkdtemp's is for the owner alone
         os.rename(beside, folder)
     except OSError as error:
-        remove(beside)
-        raise _write_error(folder, error) from None
-    except BaseException:
-        remove(beside)
-        raise
+        # NumPy's errors have no errno.
+        reason = error.strerror or f"the disk does not take all of it: {error}"
+        raise InputError(f"{folder}: cannot be written: {reason}") from None
+    finally:
+        if beside is not None:
+            remove(beside)  # it was renamed if all went well
     return open_shards(folder)
 
 
@@ -188,10 +187,10 @@ class _Writer:
         self.rows_per_shard = rows_per_shard
         self.sizes: list[int] = []
         self.specs: dict[str, ArraySpec] = {}
-        self._parts: list[Block] = []
+        self._parts: list[RowBlock] = []
         self._rows = 0
 
-    def add(self, block: Block) -> None:
+    def add(self, block: RowBlock) -> None:
         """Add rows, and write the shards that are full."""
         specs = {
             n: ArraySpec(str(a.dtype.newbyteorder("=")), a.shape[1:])
@@ -240,9 +239,3 @@ class _Writer:
 
 def _formatted(specs: Mapping[str, ArraySpec]) -> str:
     return ", ".join(f"{name} {spec}" for name, spec in specs.items())
-
-
-def _write_error(folder: Path, error: OSError) -> InputError:
-    # NumPy's errors have no errno.
-    reason = error.strerror or f"the disk does not take all of it: {error}"
-    return InputError(f"{folder}: cannot be written: {reason}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.datasets.shards.shards import Block, Shards
+from kerasnn.datasets.shards.shards import RowBlock, Shards
 from kerasnn.errors import InputError
 
 SHARDS_TOGETHER = 4
@@ -48,7 +48,7 @@ class ShuffledShards:
         return sum(self._sizes)
 
     @property
-    def most_rows(self) -> int:
+    def max_rows(self) -> int:
         """Maximum rows of a group."""
         return sum(sorted(self._sizes)[-self.together :])
 
@@ -139,7 +139,7 @@ class ShuffledShards:
         return [self.shards.sizes[number] for number in self.numbers]
 
 
-def _as_data(block: Block) -> Any:
+def _as_data(block: RowBlock) -> Any:
     """Return named arrays as x, (x, y) or (x, y, sample_weight)."""
     inputs = {name: array for name, array in block.items() if name not in TARGETS}
     targets = [block[name] for name in TARGETS if name in block]

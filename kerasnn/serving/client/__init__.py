@@ -3,7 +3,7 @@
 It needs neither TensorFlow nor the extra `serve`; HTTP is Python's own.
 """
 
-from kerasnn.serving.client.connection import Server
+from kerasnn.serving.client.connection import RestClient
 from kerasnn.serving.client.model import RemoteModel
 
-__all__ = ["RemoteModel", "Server"]
+__all__ = ["RemoteModel", "RestClient"]

@@ -14,12 +14,12 @@ from typing import Any
 
 from kerasnn.errors import InputError, ServerError
 
-TRIES = 6  # of a request that a busy server turns away
-LONGEST_WAIT_SECONDS = 30.0  # between two of them, whatever the server asks for
-BUSY = (429, 503)
+MAX_TRIES = 6  # of a request that a busy server turns away
+MAX_WAIT_SECONDS = 30.0  # between two of them, whatever the server asks for
+BUSY_STATUSES = (429, 503)
 
 
-class Server:
+class RestClient:
     """A model server's REST side.
 
     Args:
@@ -43,7 +43,7 @@ class Server:
         self._tls = _tls(ca_cert) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> "RestClient":
         return self
 
     def __exit__(
@@ -77,9 +77,9 @@ class Server:
         return self._asked("POST", path, json.dumps(content).encode())
 
     def _asked(self, method: str, path: str, body: bytes | None) -> Any:
-        for attempt in range(TRIES):
+        for attempt in range(MAX_TRIES):
             status, retry_after, content = self._exchanged(method, path, body)
-            if status not in BUSY or attempt == TRIES - 1:
+            if status not in BUSY_STATUSES or attempt == MAX_TRIES - 1:
                 break
             time.sleep(_wait_seconds(retry_after, attempt))
         if status != 200:
@@ -176,8 +176,8 @@ def _tls(ca_cert: str | None) -> ssl.SSLContext:
 def _wait_seconds(retry_after: str | None, attempt: int) -> float:
     """As the server says, where it says so in seconds; else ever longer."""
     if retry_after is not None and retry_after.strip().isdecimal():
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
-    return min(0.25 * 2**attempt, LONGEST_WAIT_SECONDS)
+        return min(float(retry_after), MAX_WAIT_SECONDS)
+    return min(0.25 * 2**attempt, MAX_WAIT_SECONDS)
 
 
 def _reason(content: bytes) -> str:

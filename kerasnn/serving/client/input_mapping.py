@@ -13,7 +13,7 @@ from kerasnn.choices import ColumnKind
 from kerasnn.datasets import Column, Schema, checked_table, input_names, raw_columns
 from kerasnn.datasets.names import check_names
 from kerasnn.errors import InputError, list_names
-from kerasnn.serving.client.signature import Signature, Tensor
+from kerasnn.serving.client.signature import RemoteSignature, RemoteTensor
 
 _FLOATS = {"DT_FLOAT": np.float32, "DT_DOUBLE": np.float64}
 _WHOLE = re.compile(r"DT_U?INT(?:8|16|32|64)")
@@ -21,7 +21,7 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
 @dataclass(frozen=True)
-class Intake:
+class InputMapping:
     """How the rows of a table become the inputs of a request.
 
     Attributes:
@@ -32,7 +32,7 @@ class Intake:
     """
 
     schema: Schema
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, RemoteTensor]
     columns: Mapping[str, tuple[str, ...]]
     missing: bool
 
@@ -48,13 +48,15 @@ class Intake:
             for name, tensor in self.inputs.items()
         }
 
-    def _input(self, tensor: Tensor, columns: Mapping[str, NDArray[Any]]) -> list[Any]:
+    def _input(
+        self, tensor: RemoteTensor, columns: Mapping[str, NDArray[Any]]
+    ) -> list[Any]:
         lists = [self._cells(tensor, name, column) for name, column in columns.items()]
         if tensor.shape is None or len(tensor.shape) == 1:
             return lists[0]
         return [list(row) for row in zip(*lists, strict=True)]
 
-    def _cells(self, tensor: Tensor, name: str, column: NDArray[Any]) -> list[Any]:
+    def _cells(self, tensor: RemoteTensor, name: str, column: NDArray[Any]) -> list[Any]:
         if tensor.dtype in _FLOATS:
             return _floats(name, column, _FLOATS[tensor.dtype], missing=self.missing)
         texts = [text.decode() for text in column]
@@ -69,7 +71,9 @@ class Intake:
         )
 
 
-def described_intake(signature: Signature, manifest: Mapping[str, Any]) -> Intake:
+def mapping_from_manifest(
+    signature: RemoteSignature, manifest: Mapping[str, Any]
+) -> InputMapping:
     """For a model whose manifest is known: columns by their names, kinds by the schema.
 
     Raises:
@@ -82,13 +86,15 @@ def described_intake(signature: Signature, manifest: Mapping[str, Any]) -> Intak
         columns: dict[str, tuple[str, ...]] = {
             name: (one["column"],) for name, one in described.items()
         }
-        return Intake(schema, signature.inputs, columns, missing=True)
+        return InputMapping(schema, signature.inputs, columns, missing=True)
     lists = {name: tuple(one["columns"]) for name, one in described.items()}
     every = tuple(Column(c, "numeric") for names in lists.values() for c in names)
-    return Intake(Schema(every), signature.inputs, lists, missing=False)
+    return InputMapping(Schema(every), signature.inputs, lists, missing=False)
 
 
-def guessed_intake(signature: Signature, present: Sequence[str]) -> Intake:
+def mapping_from_signature(
+    signature: RemoteSignature, present: Sequence[str]
+) -> InputMapping:
     """For a model of which only the signature is known.
 
     An input of one value a row takes the column of its name (`input_names` says how the
@@ -119,15 +125,15 @@ def guessed_intake(signature: Signature, present: Sequence[str]) -> Intake:
         tuple(Column(c, _kind(inputs[n])) for n, names in columns.items() for c in names)
     )
     one_each = all(len(names) == 1 for names in columns.values())
-    return Intake(schema, inputs, columns, missing=one_each)
+    return InputMapping(schema, inputs, columns, missing=one_each)
 
 
-def _kind(tensor: Tensor) -> ColumnKind:
+def _kind(tensor: RemoteTensor) -> ColumnKind:
     # Whole numbers as text, which loses no digit.
     return "numeric" if tensor.dtype in _FLOATS else "categorical"
 
 
-def _width(tensor: Tensor) -> int | None:
+def _width(tensor: RemoteTensor) -> int | None:
     """Values of a row; None where any number."""
     if tensor.shape is None or len(tensor.shape) == 1:
         return 1

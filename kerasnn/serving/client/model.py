@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from kerasnn.datasets import as_table
 from kerasnn.errors import InputError, ServerError
-from kerasnn.serving.client.connection import Server
-from kerasnn.serving.client.input_mapping import Intake, described_intake, guessed_intake
+from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.serving.client.connection import RestClient
+from kerasnn.serving.client.input_mapping import (
+    InputMapping,
+    mapping_from_manifest,
+    mapping_from_signature,
+)
 from kerasnn.serving.client.outputs import read_outputs
-from kerasnn.serving.client.signature import DEFAULT, Signature, read_signatures
+from kerasnn.serving.client.signature import RemoteSignature, parse_signatures
 
 _NAME = re.compile(r"([^/:]+)(?:/(?:versions/)?([0-9]+)|/labels/([^/:]+))?")
 
@@ -40,7 +45,7 @@ class RemoteModel:
         ServerError: the server gives no answer, or one of another form.
     """
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: RestClient, name: str) -> None:
         self._server = server
         self.name, path = _path(name)
         metadata = self._metadata(path)
@@ -48,7 +53,7 @@ class RemoteModel:
         self._path = f"/v1/models/{quote(self.name, safe='')}"
         if self.version:
             self._path += f"/versions/{self.version}"
-        self._signatures = read_signatures(metadata)
+        self._signatures = parse_signatures(metadata)
         self.signature = self._default()
         self.manifest = self._told_manifest()
 
@@ -72,22 +77,24 @@ class RemoteModel:
             return None
         return labels if probabilities.shape == (-1, len(set(labels))) else None
 
-    def intake(self, columns: Sequence[str]) -> Intake:
+    def input_mapping(self, columns: Sequence[str]) -> InputMapping:
         """How the rows of tables with these columns become the inputs of the model.
 
         Raises:
             InputError: a column is not there, or the inputs are no columns of a table.
         """
         if self.manifest is not None:
-            return described_intake(self.signature, self.manifest)
-        return guessed_intake(self.signature, columns)
+            return mapping_from_manifest(self.signature, self.manifest)
+        return mapping_from_signature(self.signature, columns)
 
-    def predict(self, table: Any, intake: Intake | None = None) -> dict[str, NDArray[Any]]:
+    def predict(
+        self, table: Any, input_mapping: InputMapping | None = None
+    ) -> dict[str, NDArray[Any]]:
         """The named answers for the rows of a table, in one request.
 
         Args:
             table: anything that `datasets.as_table` takes, with at least one row.
-            intake: from `intake`, where many tables of one kind are asked.
+            input_mapping: from `intake`, where many tables of one kind are asked.
 
         Returns:
             [rows, ...] for each output of the model, of the model's types.
@@ -97,9 +104,9 @@ class RemoteModel:
             ServerError: the server gives no answer, or an error.
         """
         rows: pd.DataFrame = as_table(table)
-        if intake is None:
-            intake = self.intake(list(rows.columns))
-        answer = self._answer(intake.values(rows))
+        if input_mapping is None:
+            input_mapping = self.input_mapping(list(rows.columns))
+        answer = self._answer(input_mapping.values(rows))
         return read_outputs(answer, self.signature.outputs, len(rows))
 
     def _answer(self, inputs: Mapping[str, Any]) -> Any:
@@ -122,13 +129,13 @@ class RemoteModel:
                 raise
             raise InputError(f"{error}{self._hint()}") from None
 
-    def _default(self) -> Signature:
-        if DEFAULT not in self._signatures:
+    def _default(self) -> RemoteSignature:
+        if DEFAULT_SIGNATURE not in self._signatures:
             raise InputError(
-                f"the model {self.name!r} has no signature {DEFAULT!r}; it has"
+                f"the model {self.name!r} has no signature {DEFAULT_SIGNATURE!r}; it has"
                 f" {', '.join(sorted(self._signatures)) or 'none'}"
             )
-        return self._signatures[DEFAULT]
+        return self._signatures[DEFAULT_SIGNATURE]
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
         """What `kerasnn serve` tells for its page; None from other servers."""

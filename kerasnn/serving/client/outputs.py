@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.errors import ServerError
-from kerasnn.serving.client.signature import Tensor
+from kerasnn.serving.client.signature import RemoteTensor
 
 _DTYPES: dict[str, Any] = {
     "DT_FLOAT": np.float32,
@@ -27,7 +27,7 @@ _DTYPES: dict[str, Any] = {
 
 
 def read_outputs(
-    answer: Any, outputs: Mapping[str, Tensor], rows: int
+    answer: Any, outputs: Mapping[str, RemoteTensor], rows: int
 ) -> dict[str, NDArray[Any]]:
     """The named answers for the rows of a request.
 
@@ -61,7 +61,7 @@ def read_outputs(
     return arrays
 
 
-def _array(values: Any, tensor: Tensor) -> NDArray[Any]:
+def _array(values: Any, tensor: RemoteTensor) -> NDArray[Any]:
     if tensor.dtype == "DT_STRING":
         return np.array(_texts(values), dtype=object)
     return np.array(values, dtype=_DTYPES.get(tensor.dtype))

@@ -6,11 +6,9 @@ from typing import Any
 
 from kerasnn.errors import ServerError
 
-DEFAULT = "serving_default"
-
 
 @dataclass(frozen=True)
-class Tensor:
+class RemoteTensor:
     """An input or output.
 
     Attributes:
@@ -29,14 +27,14 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Signature:
+class RemoteSignature:
     """The inputs and outputs of a model, by their names."""
 
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
+    inputs: Mapping[str, RemoteTensor]
+    outputs: Mapping[str, RemoteTensor]
 
 
-def read_signatures(metadata: Any) -> dict[str, Signature]:
+def parse_signatures(metadata: Any) -> dict[str, RemoteSignature]:
     """The signatures by their keys.
 
     Args:
@@ -48,7 +46,7 @@ def read_signatures(metadata: Any) -> dict[str, Signature]:
     try:
         found = metadata["metadata"]["signature_def"]["signature_def"]
         return {
-            key: Signature(_tensors(one.get("inputs")), _tensors(one.get("outputs")))
+            key: RemoteSignature(_tensors(one.get("inputs")), _tensors(one.get("outputs")))
             for key, one in found.items()
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -58,10 +56,10 @@ def read_signatures(metadata: Any) -> dict[str, Signature]:
         ) from None
 
 
-def _tensors(infos: Any) -> dict[str, Tensor]:
+def _tensors(infos: Any) -> dict[str, RemoteTensor]:
     # Protocol buffers may leave out what is empty.
     return {
-        name: Tensor(name, info["dtype"], _shape(info.get("tensor_shape") or {}))
+        name: RemoteTensor(name, info["dtype"], _shape(info.get("tensor_shape") or {}))
         for name, info in sorted((infos or {}).items())
     }
 

@@ -12,7 +12,7 @@ from kerasnn.serving.errors import Code
 _CODES = {code.value: code.name for code in Code}
 
 
-class CallLog(grpc.aio.ServerInterceptor):
+class AccessLogInterceptor(grpc.aio.ServerInterceptor):
     """Logs each call of a method that takes and gives one message.
 
     Args:

@@ -10,14 +10,14 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import tensorflow as tf
 
-from kerasnn.serving.errors import Code, ServingError, invalid, of_any
+from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.serving.errors import Code, ServingError, as_serving_error, invalid
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE
 from kerasnn.serving.service import Service
 
 _log = logging.getLogger("kerasnn.serving")
 
-MOST_CHARACTERS = 1024  # of an error's message, as in TensorFlow Serving
+MAX_MESSAGE_CHARACTERS = 1024  # of an error's message, as in TensorFlow Serving
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
 # gRPC gives a deadline in the year 292277026596 to calls that have none.
 _NO_DEADLINE_SECONDS = 1e9
@@ -52,12 +52,15 @@ async def answer(
     try:
         response = await function(service, request, _deadline(service, context))
     except asyncio.CancelledError:
-        _observe(service, api, spec.name, Code.CANCELLED, start)
+        service.observe_request(
+            spec.name, api, "GRPC", Code.CANCELLED, perf_counter() - start
+        )
         raise
     except Exception as error:
         failure = _failure(api, error)
     # Before the client is told, so that whoever reads the metrics then finds the call.
-    _observe(service, api, spec.name, failure.code if failure else Code.OK, start)
+    code = failure.code if failure else Code.OK
+    service.observe_request(spec.name, api, "GRPC", code, perf_counter() - start)
     if failure:
         await _abort(context, failure)
     return response
@@ -74,7 +77,7 @@ def model_spec(request: Message) -> Message:
     return request.model_spec
 
 
-def opened(service: Service, spec: Message) -> AbstractContextManager[ModelVersion]:
+def use_model(service: Service, spec: Message) -> AbstractContextManager[ModelVersion]:
     """The model that a ModelSpec names, held until the context ends.
 
     Raises:
@@ -107,26 +110,14 @@ def _deadline(service: Service, context: Context) -> float:
 def _failure(api: str, error: Exception) -> ServingError:
     if not isinstance(error, ServingError | tf.errors.OpError):
         _log.error("%s failed", api, exc_info=error)
-    return of_any(error)
+    return as_serving_error(error)
 
 
 async def _abort(context: Context, failure: ServingError) -> NoReturn:
     message = failure.message
-    if len(message) > MOST_CHARACTERS:
-        message = message[:MOST_CHARACTERS] + "...TRUNCATED"
+    if len(message) > MAX_MESSAGE_CHARACTERS:
+        message = message[:MAX_MESSAGE_CHARACTERS] + "...TRUNCATED"
     # What cannot be encoded would end the call with no status at all.
     message = message.encode("utf-8", "replace").decode()
     await context.abort(_STATUS_CODES[failure.code], message)
     raise AssertionError  # abort always raises
-
-
-def _observe(service: Service, api: str, name: str, code: Code, start: float) -> None:
-    # The metrics must not grow by whatever names clients ask for.
-    known = code is Code.OK or name in service.models.names()
-    service.metrics.observe_request(
-        model=name if known else "",
-        api=api,
-        entrypoint="GRPC",
-        status=code,
-        seconds=perf_counter() - start,
-    )

@@ -19,7 +19,7 @@ class _Unreadable:
     reason: str
 
 
-class ReadingServer:
+class DecodingServer:
     """Takes the place of a server where generated code registers its handlers.
 
     Args:

@@ -5,18 +5,26 @@ from numpy.typing import NDArray
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from kerasnn.serving.examples import classify, regress
-from kerasnn.serving.grpc.calls import Message, model_spec, opened, write_model_spec
-from kerasnn.serving.saved_model.examples import Classes, examples_of, examples_signature
+from kerasnn.serving.grpc.calls import Message, model_spec, use_model, write_model_spec
+from kerasnn.serving.saved_model.examples import (
+    Classes,
+    find_examples_signature,
+    serialized_examples,
+)
 from kerasnn.serving.service import Service
 
 
 async def classify_examples(service: Service, request: Message, deadline: float) -> Message:
     """A ClassificationResponse."""
     spec = model_spec(request)
-    with opened(service, spec) as version:
-        signature = examples_signature(version.graph, spec.signature_name)
+    with use_model(service, spec) as version:
+        signature = find_examples_signature(version.graph, spec.signature_name)
         classes = await classify(
-            service, version, signature, examples_of(request.input), deadline=deadline
+            service,
+            version,
+            signature,
+            serialized_examples(request.input),
+            deadline=deadline,
         )
         response = classification_pb2.ClassificationResponse()
         write_model_spec(response.model_spec, spec, version)
@@ -27,10 +35,14 @@ async def classify_examples(service: Service, request: Message, deadline: float)
 async def regress_examples(service: Service, request: Message, deadline: float) -> Message:
     """A RegressionResponse."""
     spec = model_spec(request)
-    with opened(service, spec) as version:
-        signature = examples_signature(version.graph, spec.signature_name)
+    with use_model(service, spec) as version:
+        signature = find_examples_signature(version.graph, spec.signature_name)
         values = await regress(
-            service, version, signature, examples_of(request.input), deadline=deadline
+            service,
+            version,
+            signature,
+            serialized_examples(request.input),
+            deadline=deadline,
         )
         response = regression_pb2.RegressionResponse()
         write_model_spec(response.model_spec, spec, version)

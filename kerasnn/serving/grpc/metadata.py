@@ -3,7 +3,7 @@
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasnn.serving.errors import invalid
-from kerasnn.serving.grpc.calls import Message, model_spec, opened
+from kerasnn.serving.grpc.calls import Message, model_spec, use_model
 from kerasnn.serving.service import Service
 
 SIGNATURE_DEF = "signature_def"
@@ -15,13 +15,11 @@ async def get_model_metadata(
     """A GetModelMetadataResponse; nothing here takes time."""
     spec = model_spec(request)
     _check_fields(request.metadata_field)
-    with opened(service, spec) as version:
+    with use_model(service, spec) as version:
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = version.name
         response.model_spec.version.value = version.number
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for key, definition in version.graph.signature_defs.items():
-            signatures.signature_def[key].CopyFrom(definition)
+        signatures = version.graph.signature_def_map()
     response.metadata[SIGNATURE_DEF].Pack(signatures)
     return response
 

@@ -6,7 +6,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
 
 from kerasnn.serving.errors import Code, invalid
 from kerasnn.serving.grpc.calls import Message, model_spec
-from kerasnn.serving.models.sources import sources_of
+from kerasnn.serving.models.sources import sources_from_config
 from kerasnn.serving.service import Service
 
 
@@ -34,7 +34,7 @@ async def reload_config(service: Service, request: Message, deadline: float) -> 
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported"
         )
-    sources = sources_of(request.config)
+    sources = sources_from_config(request.config)
     await asyncio.to_thread(service.models.reload, sources)
     response = model_management_pb2.ReloadConfigResponse()
     response.status.error_code = int(Code.OK)

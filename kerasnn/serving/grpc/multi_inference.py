@@ -7,19 +7,19 @@ from tensorflow_serving.apis import inference_pb2, model_pb2
 
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.examples import check_examples
-from kerasnn.serving.grpc.calls import Message, opened, write_model_spec
+from kerasnn.serving.grpc.calls import Message, use_model, write_model_spec
 from kerasnn.serving.grpc.examples import write_classes, write_values
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.examples import (
-    CLASSES,
-    INPUTS,
-    OUTPUTS,
-    SCORES,
+    CLASSES_OUTPUT,
+    EXAMPLES_INPUT,
+    SCORES_OUTPUT,
+    VALUES_OUTPUT,
     as_classes,
     as_values,
     classify_outputs,
-    examples_of,
     regress_outputs,
+    serialized_examples,
 )
 from kerasnn.serving.saved_model.signatures import (
     CLASSIFY,
@@ -34,12 +34,12 @@ _OUTPUTS_OF = {CLASSIFY: classify_outputs, REGRESS: regress_outputs}
 
 async def multi_inference(service: Service, request: Message, deadline: float) -> Message:
     """A MultiInferenceResponse, from one run of the graph."""
-    with opened(service, first_model_spec(request)) as version:
+    with use_model(service, first_model_spec(request)) as version:
         signatures = _signatures(version, request.tasks)
-        examples = examples_of(request.input)
+        examples = serialized_examples(request.input)
         for signature in signatures:
             check_examples(service, signature, examples)
-        feeds = {one.inputs[INPUTS].tensor: examples for one in signatures}
+        feeds = {one.inputs[EXAMPLES_INPUT].tensor: examples for one in signatures}
         fetches = _fetches(version, request.tasks, signatures)
         arrays = await service.inference.run_blocking(
             version,
@@ -110,7 +110,9 @@ def _write(
         if info.tensor in by_tensor
     }
     if method_name == CLASSIFY:
-        classes = as_classes(arrays.get(CLASSES), arrays.get(SCORES), n_examples)
+        classes = as_classes(
+            arrays.get(CLASSES_OUTPUT), arrays.get(SCORES_OUTPUT), n_examples
+        )
         write_classes(result.classification_result, classes)
     else:
-        write_values(result.regression_result, as_values(arrays[OUTPUTS], n_examples))
+        write_values(result.regression_result, as_values(arrays[VALUES_OUTPUT], n_examples))

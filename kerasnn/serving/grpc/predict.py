@@ -6,18 +6,19 @@ from typing import Any
 from numpy.typing import NDArray
 from tensorflow_serving.apis import predict_pb2
 
-from kerasnn.serving.errors import Code, ServingError, invalid, named
-from kerasnn.serving.grpc.calls import Message, model_spec, opened, write_model_spec
+from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.serving.errors import Code, ServingError, invalid, name_set
+from kerasnn.serving.grpc.calls import Message, model_spec, use_model, write_model_spec
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
-from kerasnn.serving.saved_model.tensors import array_of, dtype_name, write
+from kerasnn.serving.saved_model.signatures import Signature
+from kerasnn.serving.saved_model.tensors import array_from_proto, dtype_name, write_proto
 from kerasnn.serving.service import Service
 
 
-async def predict(service: Service, request: Message, deadline: float) -> Message:
+async def predict_tensors(service: Service, request: Message, deadline: float) -> Message:
     """A PredictResponse; any signature will do, whatever its method name."""
     spec = model_spec(request)
-    with opened(service, spec) as version:
+    with use_model(service, spec) as version:
         signature = _signature(version, spec.signature_name or DEFAULT_SIGNATURE)
         inputs = _inputs(service, version, signature, request.inputs)
         outputs = _outputs(signature, request.output_filter)
@@ -27,7 +28,7 @@ async def predict(service: Service, request: Message, deadline: float) -> Messag
         response = predict_pb2.PredictResponse()
         write_model_spec(response.model_spec, spec, version)
     for alias, array in results.items():
-        write(response.outputs[alias], array)
+        write_proto(response.outputs[alias], array)
     return response
 
 
@@ -51,7 +52,7 @@ def _inputs(
     inputs = {}
     for index, (alias, info) in enumerate(signature.inputs.items()):
         tensor = sent[alias] if alias in sent else defaults[alias]
-        inputs[alias] = array_of(alias, tensor, most_rows=service.limits.rows)
+        inputs[alias] = array_from_proto(alias, tensor, max_rows=service.limits.rows)
         if tensor.dtype != info.dtype.as_datatype_enum:
             raise invalid(
                 f"Expects arg[{index}] to be {dtype_name(info.dtype.as_datatype_enum)}"
@@ -65,16 +66,16 @@ def _check_names(signature: Signature, sent: Message, defaults: Message) -> None
     if len(sent) > len(wanted) or (len(sent) < len(wanted) and not defaults):
         raise invalid(
             f"input size does not match signature: {len(sent)}!={len(wanted)}"
-            f" len({named(sent)}) != len({named(wanted)})."
-            f" Sent extra: {named(sent.keys() - wanted)}."
-            f" Missing but required: {named(wanted - sent.keys())}."
+            f" len({name_set(sent)}) != len({name_set(wanted)})."
+            f" Sent extra: {name_set(sent.keys() - wanted)}."
+            f" Missing but required: {name_set(wanted - sent.keys())}."
         )
     for alias, info in signature.inputs.items():
         if alias not in sent and alias not in defaults:
             raise invalid(
                 f"Signature input alias: {alias}(feed name: {info.tensor}) not found in"
                 " request and no default value provided. Inputs expected to be in the"
-                f" request {named(sent)}, or default input alias set:"
+                f" request {name_set(sent)}, or default input alias set:"
                 f" {','.join(sorted(defaults))}"
             )
     if sent.keys() - wanted:
@@ -94,7 +95,7 @@ def _outputs(signature: Signature, wanted: Sequence[str]) -> list[str] | None:
         if alias not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {alias} Outputs expected"
-                f" to be in the set {named(signature.outputs)}."
+                f" to be in the set {name_set(signature.outputs)}."
             )
         if alias in seen:
             raise invalid(f"duplicate output tensor alias: {alias}")

@@ -4,7 +4,7 @@ import grpc
 import grpc.aio
 
 from kerasnn.serving.access_log import AccessLog
-from kerasnn.serving.grpc.access_log import CallLog
+from kerasnn.serving.grpc.access_log import AccessLogInterceptor
 from kerasnn.serving.grpc.services import add_services
 from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
@@ -23,14 +23,16 @@ class GrpcServer:
         service: answers.
         where: host and port; the port is not 0.
         tls: None: without.
-        access_log: told of every call, if given.
+        access_log: logs every call, if given.
     """
 
     def __init__(
         self, service: Service, where: str, *, tls: Tls | None, access_log: AccessLog | None
     ) -> None:
         self._server = grpc.aio.server(
-            interceptors=[CallLog(access_log)] if access_log is not None else [],
+            interceptors=[AccessLogInterceptor(access_log)]
+            if access_log is not None
+            else [],
             options=[
                 ("grpc.max_receive_message_length", service.limits.message_bytes),
                 ("grpc.max_send_message_length", service.limits.message_bytes),

@@ -3,6 +3,9 @@
 Only says which function answers what; the functions are in the modules named after them.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from tensorflow_serving.apis import (
@@ -11,14 +14,14 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from kerasnn.serving.grpc.calls import Context, Message, answer
-from kerasnn.serving.grpc.decoding import ReadingServer
+from kerasnn.serving.grpc.calls import Answer, Context, Message, answer
+from kerasnn.serving.grpc.decoding import DecodingServer
 from kerasnn.serving.grpc.examples import classify_examples, regress_examples
 from kerasnn.serving.grpc.health import ModelHealth
 from kerasnn.serving.grpc.metadata import get_model_metadata
 from kerasnn.serving.grpc.model_service import get_model_status, reload_config
 from kerasnn.serving.grpc.multi_inference import first_model_spec, multi_inference
-from kerasnn.serving.grpc.predict import predict
+from kerasnn.serving.grpc.predict import predict_tensors
 from kerasnn.serving.service import Service
 
 
@@ -34,7 +37,7 @@ def add_services(server: grpc.aio.Server, service: Service) -> "health.aio.Healt
         Who answers health checks; its `enter_graceful_shutdown` tells clients to leave.
     """
     models_health = ModelHealth(service)
-    reading = ReadingServer(server)
+    reading = DecodingServer(server)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionServicer(service), reading
     )
@@ -45,74 +48,47 @@ def add_services(server: grpc.aio.Server, service: Service) -> "health.aio.Healt
     return models_health
 
 
+def _method(
+    api: str, function: Answer[Message], model_spec: Callable[[Message], Message]
+) -> Callable[[Any, Message, Context], Awaitable[Message]]:
+    """Make a servicer's method that answers with a function."""
+
+    async def method(self: Any, request: Message, context: Context) -> Message:
+        return await answer(
+            self.service, api, function, request, model_spec(request), context
+        )
+
+    return method
+
+
+def _own_spec(request: Message) -> Message:
+    return request.model_spec
+
+
+def _no_spec(request: Message) -> Message:
+    return model_pb2.ModelSpec()
+
+
 class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     """tensorflow.serving.PredictionService."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self.service = service
 
-    async def Predict(self, request: Message, context: Context) -> Message:  # noqa: N802
-        """Tensors for tensors, by any signature."""
-        spec = request.model_spec
-        return await answer(self._service, "Predict", predict, request, spec, context)
-
-    async def Classify(self, request: Message, context: Context) -> Message:  # noqa: N802
-        """Labels with scores for each example."""
-        spec = request.model_spec
-        return await answer(
-            self._service, "Classify", classify_examples, request, spec, context
-        )
-
-    async def Regress(self, request: Message, context: Context) -> Message:  # noqa: N802
-        """A value for each example."""
-        spec = request.model_spec
-        return await answer(
-            self._service, "Regress", regress_examples, request, spec, context
-        )
-
-    async def MultiInference(  # noqa: N802
-        self, request: Message, context: Context
-    ) -> Message:
-        """Several classifications and regressions of the same examples."""
-        spec = first_model_spec(request)
-        return await answer(
-            self._service, "MultiInference", multi_inference, request, spec, context
-        )
-
-    async def GetModelMetadata(  # noqa: N802
-        self, request: Message, context: Context
-    ) -> Message:
-        """The signatures of a model."""
-        spec = request.model_spec
-        return await answer(
-            self._service, "GetModelMetadata", get_model_metadata, request, spec, context
-        )
+    Predict = _method("Predict", predict_tensors, _own_spec)
+    Classify = _method("Classify", classify_examples, _own_spec)
+    Regress = _method("Regress", regress_examples, _own_spec)
+    MultiInference = _method("MultiInference", multi_inference, first_model_spec)
+    GetModelMetadata = _method("GetModelMetadata", get_model_metadata, _own_spec)
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """tensorflow.serving.ModelService."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self.service = service
 
-    async def GetModelStatus(  # noqa: N802
-        self, request: Message, context: Context
-    ) -> Message:
-        """The versions of a model and their states."""
-        spec = request.model_spec
-        return await answer(
-            self._service, "GetModelStatus", get_model_status, request, spec, context
-        )
-
-    async def HandleReloadConfigRequest(  # noqa: N802
-        self, request: Message, context: Context
-    ) -> Message:
-        """Serve the models of a list, and no others."""
-        return await answer(
-            self._service,
-            "HandleReloadConfigRequest",
-            reload_config,
-            request,
-            model_pb2.ModelSpec(),
-            context,
-        )
+    GetModelStatus = _method("GetModelStatus", get_model_status, _own_spec)
+    HandleReloadConfigRequest = _method(
+        "HandleReloadConfigRequest", reload_config, _no_spec
+    )

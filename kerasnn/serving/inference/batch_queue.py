@@ -1,40 +1,39 @@
 """Requests that are computed in one call: joined by rows before it, cut apart after it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.serving.inference.latency import Pace
+from kerasnn.serving.inference.latency import CallLatency
 from kerasnn.serving.models.model_version import ModelVersion
-
-Arrays = Mapping[str, NDArray[Any]]
+from kerasnn.serving.saved_model.signatures import NamedArrays
 
 
 class Request:
-    """What one client asked.
+    """One client's request.
 
     Attributes:
         inputs: by alias.
         future: takes the answer.
     """
 
-    def __init__(self, inputs: Arrays, future: asyncio.Future[Any]) -> None:
+    def __init__(self, inputs: NamedArrays, future: asyncio.Future[Any]) -> None:
         self.inputs = inputs
         self.future = future
 
     @cached_property
     def rows(self) -> int:
-        """The first size that all inputs share; 0 if they share none, or have no rows."""
+        """The first size of all inputs; 0 if they differ, or have no rows."""
         sizes = {array.shape[0] if array.ndim else 0 for array in self.inputs.values()}
         return sizes.pop() if len(sizes) == 1 else 0
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What must be equal for rows to be joined: names, types and inner shapes."""
+        """Names, types and inner shapes; requests are joined only if these are equal."""
         return tuple(
             (alias, array.dtype.num, array.shape[1:])
             for alias, array in self.inputs.items()
@@ -42,17 +41,17 @@ class Request:
 
 
 class Batch:
-    """Requests that were taken together."""
+    """Requests that are computed together."""
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = requests
         self.rows = sum(request.rows for request in requests)
 
-    def results(self, run: Callable[[Arrays], Any]) -> list[Any]:
-        """The answer to each request, or the error that is its own.
+    def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
+        """Return the answer or the error of each request.
 
-        An error in a joined call may be the fault of one request's rows, and a model may
-        not give a row for each row: then each is computed by itself.
+        If a joined call fails, or the model does not return a row for each row, each
+        request is computed alone: the fault may be in one request's rows.
         """
         if len(self.requests) == 1:
             return [run(self.requests[0].inputs)]
@@ -73,7 +72,7 @@ class Batch:
             for alias in several[0]
         }
 
-    def _cut(self, joined: Arrays) -> list[dict[str, NDArray[Any]]]:
+    def _cut(self, joined: NamedArrays) -> list[dict[str, NDArray[Any]]]:
         results, start = [], 0
         for request in self.requests:
             end = start + request.rows
@@ -82,35 +81,35 @@ class Batch:
         return results
 
 
-class Group:
-    """Requests that can be computed together, and what is being computed of them.
+class BatchQueue:
+    """A queue of requests that can be joined, and its running calls.
 
     Attributes:
         version: whose graph answers.
         run: the call, from the inputs to the outputs.
-        most_rows: of one call.
-        key: what they have in common; None: a group for a single request.
-        pace: how long such calls take; None if nobody can know.
+        max_rows: of one call.
+        key: what the requests have in common; None: a queue for a single request.
+        latency: of such calls; None if it cannot be predicted.
         waiting: in the order in which they came.
-        running: calls that have begun.
-        offered: whether what waits is to be computed as soon as a thread is free.
-        timer: until which more may come.
+        running: number of calls that have begun.
+        offered: whether the queue waits for a free thread.
+        timer: until it ends, more requests may join.
     """
 
     def __init__(
         self,
         version: ModelVersion,
-        run: Callable[[Arrays], Any],
+        run: Callable[[NamedArrays], Any],
         *,
-        most_rows: int,
+        max_rows: int,
         key: object = None,
-        pace: Pace | None = None,
+        latency: CallLatency | None = None,
     ) -> None:
         self.version = version
         self.run = run
-        self.most_rows = most_rows
+        self.max_rows = max_rows
         self.key = key
-        self.pace = pace
+        self.latency = latency
         self.waiting: dict[Request, None] = {}
         self.waiting_rows = 0
         self.running = 0
@@ -118,12 +117,12 @@ class Group:
         self.timer: asyncio.TimerHandle | None = None
 
     def add(self, request: Request) -> None:
-        """Let a request wait."""
+        """Append a request."""
         self.waiting[request] = None
         self.waiting_rows += request.rows
 
     def discard(self, request: Request) -> bool:
-        """Take a request out; False if it does not wait any more."""
+        """Remove a request; return False if it no longer waits."""
         if request not in self.waiting:
             return False
         del self.waiting[request]
@@ -131,11 +130,11 @@ class Group:
         return True
 
     def take(self) -> Batch:
-        """The next batch: the first that waits, and as many more as have room with it."""
+        """Remove and return a batch: the first request, and more up to `max_rows`."""
         taken: list[Request] = []
         rows = 0
         for request in self.waiting:
-            if taken and rows + request.rows > self.most_rows:
+            if taken and rows + request.rows > self.max_rows:
                 break
             taken.append(request)
             rows += request.rows
@@ -144,7 +143,7 @@ class Group:
         return Batch(taken)
 
 
-def _result(run: Callable[[Arrays], Any], request: Request) -> Any:
+def _result(run: Callable[[NamedArrays], Any], request: Request) -> Any:
     try:
         return run(request.inputs)
     except Exception as error:

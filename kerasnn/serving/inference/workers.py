@@ -1,4 +1,4 @@
-"""Threads that take one call after the other."""
+"""Threads that make one call after the other."""
 
 import logging
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from threading import Thread
 _log = logging.getLogger("kerasnn.serving")
 
 
-class Workers:
+class WorkerThreads:
     """A fixed number of threads.
 
-    Unlike an executor's, a call here makes no future: who puts it sees to its answer.
+    Unlike in an executor, a call has no future: the call itself passes its result on.
 
     Args:
         count: of threads.
@@ -31,11 +31,11 @@ class Workers:
             thread.start()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Have a thread make a call, after those that were put before."""
+        """Queue a call for the next free thread."""
         self._calls.put(call)
 
     def stop(self) -> None:
-        """End the threads when all calls are done that were put; waits for it."""
+        """Wait until all queued calls are done, and end the threads."""
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:

@@ -1,25 +1,24 @@
-"""A file that names the models, read again at each look."""
+"""A file that lists the models, read again at each refresh."""
 
 import logging
 from pathlib import Path
 
 from kerasnn.errors import InputError
-from kerasnn.serving.models.sources import Sources, config_sources
+from kerasnn.serving.models.sources import Sources, parse_config
 
 _log = logging.getLogger("kerasnn.serving")
 
 
 class ConfigFile:
-    """The models that a ModelServerConfig file names, as it is now.
+    """The models that a ModelServerConfig file lists.
 
-    A file that is damaged while the server runs is told once, and what was read before
-    stays.
+    If the file is damaged while the server runs, that is logged once and the models stay.
 
     Args:
         path: of the file.
 
     Raises:
-        InputError: it cannot be read, or is not that.
+        InputError: it cannot be read, or is no ModelServerConfig.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +27,7 @@ class ConfigFile:
         self._complaint = ""
 
     def __call__(self) -> Sources:
-        """The models, read anew if the file has changed."""
+        """Return the models; reads the file again if it has changed."""
         try:
             self._text, self._sources = self._read(self._text)
             self._complaint = ""
@@ -49,6 +48,6 @@ class ConfigFile:
         if text == known:
             return text, self._sources
         try:
-            return text, config_sources(text)
+            return text, parse_config(text)
         except InputError as error:
             raise InputError(f"{option}: {error}") from None

@@ -50,7 +50,7 @@ class ModelVersion:
         self.name = name
         self.number = number
         self.folder = folder
-        self.fingerprint: Fingerprint | None = fingerprint_of(folder)
+        self.fingerprint: Fingerprint | None = folder_fingerprint(folder)
         self.status = VersionStatus(number, "LOADING", Code.OK, "")
         self._users = 0
         self._retired = False
@@ -133,7 +133,7 @@ def collect_graphs() -> None:
     gc.collect()
 
 
-def fingerprint_of(folder: Path) -> Fingerprint:
+def folder_fingerprint(folder: Path) -> Fingerprint:
     """What changes when somebody goes on copying into a folder."""
     try:
         return tuple(

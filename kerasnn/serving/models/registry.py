@@ -15,23 +15,28 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from kerasnn.serving.errors import Code, ServingError, of_any
+from kerasnn.serving.errors import Code, ServingError, as_serving_error
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.model_version import (
     ModelVersion,
     VersionStatus,
     collect_graphs,
-    fingerprint_of,
+    folder_fingerprint,
 )
 from kerasnn.serving.models.sources import ModelSource, Sources, version_folders
-from kerasnn.serving.models.versions import Versions, no_label, no_versions, not_found
+from kerasnn.serving.models.versions import (
+    Versions,
+    label_error,
+    no_versions_error,
+    not_found_error,
+)
 from kerasnn.serving.models.warm_up import prepare, warm_up
 from kerasnn.serving.saved_model.graph import Graph
 
 _log = logging.getLogger("kerasnn.serving")
 
 
-class Models:
+class ModelRegistry:
     """All models, and who uses them.
 
     Args:
@@ -76,7 +81,9 @@ class Models:
         with self._lock:
             versions = self._models.get(name)
             if versions is None:
-                raise not_found(name, version) if label is None else no_label(label)
+                raise (
+                    not_found_error(name, version) if label is None else label_error(label)
+                )
             found = versions.find(version, label)
             found.hold()
         return found
@@ -90,7 +97,7 @@ class Models:
         with self._lock:
             versions = self._models.get(name)
             if versions is None:
-                raise no_versions(name)
+                raise no_versions_error(name)
             return versions.statuses(version)
 
     def names(self) -> list[str]:
@@ -106,11 +113,15 @@ class Models:
     @property
     def ready(self) -> bool:
         """Whether every model was looked at, and has a version that answers or failed."""
+        return self._looked and not self.not_ready()
+
+    def not_ready(self) -> list[str]:
+        """Names of the models of which no version is available or has failed, sorted."""
         with self._lock:
-            return self._looked and all(
-                versions.settled
-                for versions in self._models.values()
-                if versions.source is not None
+            return sorted(
+                name
+                for name, versions in self._models.items()
+                if versions.source is not None and not versions.settled
             )
 
     # --- life -----------------------------------------------------------------------
@@ -195,7 +206,7 @@ class Models:
         there = {} if source is None else version_folders(source.folder)
         wanted = {} if source is None else source.wanted(there)
         with self._lock:
-            versions.gone(there)
+            versions.forget_missing(there)
         failed = [self._load_if_new(versions, n, path) for n, path in wanted.items()]
         if wanted and source is not None and not source.versions:
             # None of the wanted loads: an older one is better than none.
@@ -217,7 +228,7 @@ class Models:
         if (
             known is not None
             and known.failed
-            and known.fingerprint == fingerprint_of(folder)
+            and known.fingerprint == folder_fingerprint(folder)
         ):
             return False
         version = ModelVersion(versions.name, number, folder)
@@ -226,7 +237,7 @@ class Models:
         try:
             graph = self._loaded(version)
         except Exception as error:
-            failure = of_any(error)
+            failure = as_serving_error(error)
             version.fail(failure)
             _log.warning(
                 "model %s version %d does not load: %s",
@@ -321,7 +332,7 @@ class Use:
     __slots__ = ("_label", "_models", "_name", "_used", "_version")
 
     def __init__(
-        self, models: Models, name: str, version: int | None, label: str | None
+        self, models: ModelRegistry, name: str, version: int | None, label: str | None
     ) -> None:
         self._models = models
         self._name, self._version, self._label = name, version, label

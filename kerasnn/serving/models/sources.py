@@ -16,7 +16,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from kerasnn.errors import InputError
 from kerasnn.serving.errors import ServingError, invalid
 
-MOST_VERSION = 2**63 - 1
+MAX_VERSION = 2**63 - 1
 PLATFORM = "tensorflow"
 
 
@@ -67,7 +67,7 @@ def version_folders(folder: Path) -> dict[int, Path]:
 
 def is_version(name: str) -> bool:
     """Whether a folder's name is the number of a version."""
-    return name.isascii() and name.isdecimal() and int(name) <= MOST_VERSION
+    return name.isascii() and name.isdecimal() and int(name) <= MAX_VERSION
 
 
 def folder_sources(
@@ -128,7 +128,7 @@ def _is_unicode(name: str) -> bool:
     return True
 
 
-def config_sources(text: str) -> Sources:
+def parse_config(text: str) -> Sources:
     """The models that a configuration of TensorFlow Serving names.
 
     Args:
@@ -145,12 +145,12 @@ def config_sources(text: str) -> Sources:
             f"Error parsing text-format tensorflow.serving.ModelServerConfig: {error}"
         ) from None
     try:
-        return sources_of(config)
+        return sources_from_config(config)
     except ServingError as error:
         raise InputError(error.message) from None
 
 
-def sources_of(config: Any) -> Sources:
+def sources_from_config(config: Any) -> Sources:
     """The models of a `ModelServerConfig` message.
 
     Raises:

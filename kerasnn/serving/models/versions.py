@@ -10,7 +10,9 @@ from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.models.sources import ModelSource
 
-MOST_ENDED = 100  # versions that are remembered although they and their folders are gone
+MAX_ENDED_VERSIONS = (
+    100  # versions that are remembered although they and their folders are gone
+)
 
 
 @dataclass
@@ -46,11 +48,11 @@ class Versions:
         """
         if label is not None:
             if label not in self.labels:
-                raise no_label(label)
+                raise label_error(label)
             number = self.labels[label]
         found = self.latest if number is None else self.available.get(number)
         if found is None:
-            raise not_found(self.name, number)
+            raise not_found_error(self.name, number)
         return found
 
     def statuses(self, number: int | None) -> list[VersionStatus]:
@@ -60,7 +62,7 @@ class Versions:
             ServingError: NOT_FOUND.
         """
         if not self.known:
-            raise no_versions(self.name)
+            raise no_versions_error(self.name)
         if number is None:
             return [self.known[n].status for n in sorted(self.known, reverse=True)]
         if number not in self.known:
@@ -87,7 +89,7 @@ class Versions:
             label: number for label, number in wanted.items() if number in self.available
         }
 
-    def gone(self, there: Collection[int]) -> None:
+    def forget_missing(self, there: Collection[int]) -> None:
         """Remember which folders are not there any more; not for ever.
 
         When a folder comes back its version is new, even if it had failed.
@@ -98,7 +100,7 @@ class Versions:
                 version.fingerprint = None
                 if version.status.state == "END":
                     ended.append(number)
-        for number in sorted(ended)[:-MOST_ENDED]:
+        for number in sorted(ended)[:-MAX_ENDED_VERSIONS]:
             del self.known[number]
 
     def _changed(self) -> None:
@@ -106,17 +108,17 @@ class Versions:
         self.set_labels()
 
 
-def not_found(name: str, number: int | None = None) -> ServingError:
+def not_found_error(name: str, number: int | None = None) -> ServingError:
     """No version of a model can answer a request."""
     which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
     return ServingError(Code.NOT_FOUND, f"Servable not found for request: {which}")
 
 
-def no_versions(name: str) -> ServingError:
+def no_versions_error(name: str) -> ServingError:
     """A model has no state, for it never had a version."""
     return ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
 
 
-def no_label(label: str) -> ServingError:
+def label_error(label: str) -> ServingError:
     """No version has a label."""
     return invalid(f"Unrecognized servable version label: {label}")

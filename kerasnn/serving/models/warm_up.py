@@ -13,19 +13,18 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from kerasnn.serving.errors import Code, ServingError, invalid, named
-from kerasnn.serving.saved_model.examples import INPUTS, examples_of
+from kerasnn.manifest import WARM_UP_FILE
+from kerasnn.serving.errors import Code, ServingError, invalid, name_set
+from kerasnn.serving.saved_model.examples import EXAMPLES_INPUT, serialized_examples
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import (
-    DEFAULT_SIGNATURE,
     INIT_SIGNATURE,
-    Signature,
+    find_signature,
 )
-from kerasnn.serving.saved_model.tensors import array_of
+from kerasnn.serving.saved_model.tensors import array_from_proto
 
-WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-MOST_RECORDS = 1000
-MOST_ROWS = 1_000_000  # of one request
+MAX_RECORDS = 1000
+_MAX_ROWS = 1_000_000  # of one request
 
 
 def prepare(graph: Graph) -> None:
@@ -49,9 +48,9 @@ def warm_up(graph: Graph, folder: Path) -> int:
     count = 0
     for record in _records(path):
         count += 1
-        if count > MOST_RECORDS:
+        if count > MAX_RECORDS:
             raise invalid(
-                f"Number of warmup records exceeds the maximum ({MOST_RECORDS}) at {path}"
+                f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}"
             )
         try:
             _play(graph, prediction_log_pb2.PredictionLog.FromString(record))
@@ -91,37 +90,30 @@ def _play(graph: Graph, log: Any) -> None:
 
 
 def _play_predict(graph: Graph, request: Any) -> None:
-    signature = _signature(graph, request.model_spec)
+    signature = find_signature(graph.signatures, request.model_spec.signature_name)
     inputs = {
-        alias: array_of(alias, tensor, most_rows=MOST_ROWS)
+        alias: array_from_proto(alias, tensor, max_rows=_MAX_ROWS)
         for alias, tensor in request.inputs.items()
     }
     if inputs.keys() != signature.inputs.keys():
         raise invalid(
-            f"the inputs of the signature {signature.key} are {named(signature.inputs)};"
-            f" got {named(inputs)}"
+            f"the inputs of the signature {signature.key} are {name_set(signature.inputs)};"
+            f" got {name_set(inputs)}"
         )
     graph.run(signature, inputs, tuple(signature.outputs))
 
 
 def _play_examples(graph: Graph, specs: Sequence[Any], given: Any) -> None:
     """All signatures in one call, as MultiInference does."""
-    examples = examples_of(given)
+    examples = serialized_examples(given)
     feeds, fetches = {}, set()
     for spec in specs:
-        signature = _signature(graph, spec)
-        if INPUTS not in signature.inputs or len(signature.inputs) > 1:
+        signature = find_signature(graph.signatures, spec.signature_name)
+        if EXAMPLES_INPUT not in signature.inputs or len(signature.inputs) > 1:
             raise invalid(
-                f"the signature {signature.key} must have the one input {INPUTS} to take"
-                f" tf.Examples; got {named(signature.inputs)}"
+                f"the signature {signature.key} must have the one input {EXAMPLES_INPUT}"
+                f" to take tf.Examples; got {name_set(signature.inputs)}"
             )
-        feeds[signature.inputs[INPUTS].tensor] = examples
+        feeds[signature.inputs[EXAMPLES_INPUT].tensor] = examples
         fetches |= {info.tensor for info in signature.outputs.values()}
     graph.run_tensors(feeds, sorted(fetches))
-
-
-def _signature(graph: Graph, spec: Any) -> Signature:
-    name = spec.signature_name or DEFAULT_SIGNATURE
-    if name not in graph.signatures:
-        raise invalid(f'Serving signature name: "{name}" not found in signature def')
-    return graph.signatures[name]

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from kerasnn.errors import InputError
-from kerasnn.manifest import MANIFEST, read_manifest
+from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, read_manifest
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.models.registry import Models
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature, TensorInfo
+from kerasnn.serving.models.registry import ModelRegistry
+from kerasnn.serving.saved_model.signatures import (
+    INIT_SIGNATURE,
+    Signature,
+    TensorInfo,
+)
 
 REPORT = "report.html"
-_INIT_OP = "__saved_model_init_op"
 
 
-def all_models(models: Models) -> dict[str, Any]:
+def all_models(models: ModelRegistry) -> dict[str, Any]:
     """The models and the states of their versions, the newest first."""
     return {
         "models": [
@@ -76,7 +79,7 @@ def json_text(content: Any) -> bytes:
     return json.dumps(_finite(content), allow_nan=False).encode()
 
 
-def _statuses(models: Models, name: str) -> list[dict[str, str]]:
+def _statuses(models: ModelRegistry, name: str) -> list[dict[str, str]]:
     try:
         statuses = models.statuses(name)
     except ServingError as error:
@@ -96,7 +99,7 @@ def _statuses(models: Models, name: str) -> list[dict[str, str]]:
 
 def _signatures(version: ModelVersion) -> list[dict[str, Any]]:
     """The default one first."""
-    signatures = [s for key, s in version.graph.signatures.items() if key != _INIT_OP]
+    signatures = [s for key, s in version.graph.signatures.items() if key != INIT_SIGNATURE]
     signatures.sort(key=lambda s: (s.key != DEFAULT_SIGNATURE, s.key))
     return [_signature(signature) for signature in signatures]
 

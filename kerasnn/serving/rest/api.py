@@ -14,19 +14,24 @@ from typing import Any
 
 import orjson
 from google.protobuf import json_format
-from tensorflow_serving.apis import get_model_metadata_pb2
 
-from kerasnn.serving.errors import HTTP_STATUS, Code, ServingError, invalid, of_any
+from kerasnn.serving.errors import (
+    HTTP_STATUS,
+    Code,
+    ServingError,
+    as_serving_error,
+    invalid,
+)
 from kerasnn.serving.examples import classify, regress
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.rest import response
-from kerasnn.serving.rest.body import GoneError, TooLargeError, read_body
+from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
 from kerasnn.serving.rest.parser import read_object, signature_name
-from kerasnn.serving.rest.paths import METADATA, STATUS, Asked, asked
+from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
 from kerasnn.serving.rest.request_examples import read_examples
 from kerasnn.serving.rest.request_inputs import is_row_form, read_inputs
-from kerasnn.serving.saved_model.examples import examples_signature
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+from kerasnn.serving.saved_model.examples import find_examples_signature
+from kerasnn.serving.saved_model.signatures import find_signature
 from kerasnn.serving.service import Service
 
 _log = logging.getLogger("kerasnn.serving")
@@ -71,18 +76,18 @@ class RestApp:
         start = perf_counter()
         facts = scope.get(_FACTS)
         facts = {} if facts is None else facts
-        question: Asked | None = None
+        route: Route | None = None
         headers: Headers = [_TYPE, *self._extra]
         code = Code.OK
         try:
-            question = self._question(scope)
-            content = await self._answer(question, scope, receive, facts)
+            route = self._route(scope)
+            content = await self._answer(route, scope, receive, facts)
             status = 200
-        except GoneError:
+        except ClientDisconnectedError:
             return
-        except TooLargeError:
+        except BodyTooLargeError:
             code, status = Code.RESOURCE_EXHAUSTED, 413
-            content = response.error(
+            content = response.error_json(
                 f"a body may have at most {self._service.limits.body_bytes} bytes"
                 " (--max-body-bytes)"
             )
@@ -90,18 +95,18 @@ class RestApp:
         except Exception as error:
             failure = self._failure(error)
             code, status = failure.code, HTTP_STATUS[failure.code]
-            content = response.error(failure.message) if failure.message else b""
+            content = response.error_json(failure.message) if failure.message else b""
             if failure.retry_after_seconds is not None:
                 seconds = str(failure.retry_after_seconds).encode()
                 headers.append((b"retry-after", seconds))
-        self._record(question, code, perf_counter() - start, facts)
+        self._record(route, code, perf_counter() - start, facts)
         headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
     # ------------------------------------------------------------------ questions
 
-    def _question(self, scope: Any) -> Asked | None:
+    def _route(self, scope: Any) -> Route | None:
         """What is asked; None for a browser's question whether it may ask.
 
         Raises:
@@ -117,58 +122,58 @@ class RestApp:
                     Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight"
                 )
             return None
-        question = asked(method, target)
-        if question is None:
+        route = parse_route(method, target)
+        if route is None:
             told = target.decode("utf-8", "replace")
             raise invalid(f"Malformed request: {method} {told}")
-        if question.too_large:
+        if route.too_large:
             raise invalid("")  # the one error without a body
-        return question
+        return route
 
     async def _answer(
-        self, question: Asked | None, scope: Any, receive: Any, facts: dict[str, Any]
+        self, route: Route | None, scope: Any, receive: Any, facts: dict[str, Any]
     ) -> bytes:
-        if question is None:
+        if route is None:
             return b""
-        if question.what in self._answers:
+        if route.what in self._answers:
             body = await read_body(scope, receive, self._service.limits.body_bytes)
             document = read_object(body)
             name = signature_name(document)
             deadline = (
                 asyncio.get_running_loop().time() + self._service.limits.timeout_seconds
             )
-            answer = self._answers[question.what]
-            return await answer(question, document, name, deadline, facts)
-        if not question.model:
+            answer = self._answers[route.what]
+            return await answer(route, document, name, deadline, facts)
+        if not route.model:
             raise invalid("Missing model name in request.")
         return (
-            self._metadata(question, facts)
-            if question.what == METADATA
-            else self._status(question)
+            self._metadata(route, facts) if route.what == METADATA else self._status(route)
         )
 
     async def _predict(
         self,
-        question: Asked,
+        route: Route,
         document: dict[str, Any],
         name: str,
         deadline: float,
         facts: dict[str, Any],
     ) -> bytes:
         service = self._service
-        with self._used(question, facts) as version:
-            signature = _signature(version, name or DEFAULT_SIGNATURE)
+        with self._used(route, facts) as version:
+            signature = find_signature(version.graph.signatures, name)
             inputs = read_inputs(document, signature, service.limits)
             outputs = await service.inference.run(
                 version, signature, inputs, deadline=deadline
             )
-        write = response.predictions if is_row_form(document) else response.columns
+        write = (
+            response.predictions_json if is_row_form(document) else response.columns_json
+        )
         facts["rows"] = max((len(a) for a in inputs.values() if a.ndim), default=1)
         return write(outputs)
 
     async def _of_examples(
         self,
-        question: Asked,
+        route: Route,
         document: dict[str, Any],
         name: str,
         deadline: float,
@@ -178,31 +183,31 @@ class RestApp:
         service = self._service
         examples = read_examples(document, service.limits)
         facts["rows"] = len(examples)
-        with self._used(question, facts) as version:
-            signature = examples_signature(version.graph, name)
-            if question.what == "classify":
+        with self._used(route, facts) as version:
+            signature = find_examples_signature(version.graph, name)
+            if route.what == "classify":
                 classes = await classify(
                     service, version, signature, examples, deadline=deadline
                 )
-                return response.classifications(classes)
+                return response.classifications_json(classes)
             values = await regress(service, version, signature, examples, deadline=deadline)
-            return response.regressions(values)
+            return response.regressions_json(values)
 
     @contextmanager
-    def _used(self, question: Asked, facts: dict[str, Any]) -> Iterator[ModelVersion]:
+    def _used(self, route: Route, facts: dict[str, Any]) -> Iterator[ModelVersion]:
         """The version that is asked, held until the context ends.
 
         Raises:
             ServingError: there is none.
         """
         models = self._service.models
-        with models.use(question.model, question.version, question.label) as version:
+        with models.use(route.model, route.version, route.label) as version:
             facts["version"] = version.number
             yield version
 
-    def _status(self, question: Asked) -> bytes:
+    def _status(self, route: Route) -> bytes:
         """The states of the versions; as in TensorFlow Serving no label is looked at."""
-        statuses = self._service.models.statuses(question.model, question.version)
+        statuses = self._service.models.statuses(route.model, route.version)
         return orjson.dumps(
             {
                 "model_version_status": [
@@ -220,11 +225,9 @@ class RestApp:
             option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
         )
 
-    def _metadata(self, question: Asked, facts: dict[str, Any]) -> bytes:
-        with self._used(question, facts) as version:
-            signatures = get_model_metadata_pb2.SignatureDefMap()
-            for key, definition in version.graph.signature_defs.items():
-                signatures.signature_def[key].CopyFrom(definition)
+    def _metadata(self, route: Route, facts: dict[str, Any]) -> bytes:
+        with self._used(route, facts) as version:
+            signatures = version.graph.signature_def_map()
             number = version.number
         listed = json_format.MessageToDict(
             signatures,
@@ -234,7 +237,7 @@ class RestApp:
         return orjson.dumps(
             {
                 "model_spec": {
-                    "name": question.model,
+                    "name": route.model,
                     "signature_name": "",
                     "version": str(number),
                 },
@@ -246,31 +249,17 @@ class RestApp:
     # ------------------------------------------------------------------ ends
 
     def _failure(self, error: Exception) -> ServingError:
-        failure = of_any(error)
+        failure = as_serving_error(error)
         if failure.code is Code.INTERNAL:
             _log.error("a REST request failed", exc_info=error)
         return failure
 
     def _record(
-        self, question: Asked | None, code: Code, seconds: float, facts: dict[str, Any]
+        self, route: Route | None, code: Code, seconds: float, facts: dict[str, Any]
     ) -> None:
-        if question is None:
+        if route is None:
             facts["code"] = code.name
             return
-        known = code is Code.OK or question.model in self._service.models.names()
-        facts["model"] = question.model
+        facts["model"] = route.model
         facts["code"] = code.name
-        self._service.metrics.observe_request(
-            model=question.model if known else "",
-            api=_APIS[question.what],
-            entrypoint="REST",
-            status=code,
-            seconds=seconds,
-        )
-
-
-def _signature(version: ModelVersion, name: str) -> Signature:
-    signature = version.graph.signatures.get(name)
-    if signature is None:
-        raise invalid(f'Serving signature name: "{name}" not found in signature def')
-    return signature
+        self._service.observe_request(route.model, _APIS[route.what], "REST", code, seconds)

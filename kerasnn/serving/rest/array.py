@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.options import Limits
-from kerasnn.serving.rest.excerpt import shown, type_name
-from kerasnn.serving.saved_model.signatures import MOST_DIMENSIONS, TensorInfo
+from kerasnn.serving.rest.excerpt import excerpt, type_name
+from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS, TensorInfo
 from kerasnn.serving.saved_model.tensors import dtype_name
 
 B64 = "b64"
@@ -37,11 +37,11 @@ _RANGES = {
 }
 _NUMBERS = {int, float}
 
-Array = NDArray[Any]
-Leaves = Sequence[Any]
+_Array = NDArray[Any]
+_Leaves = Sequence[Any]
 
 
-def array_of(value: Any, info: TensorInfo, limits: Limits) -> Array | None:
+def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
     """A value, or lists of them, as an array; None if something about it is wrong.
 
     Raises:
@@ -49,8 +49,8 @@ def array_of(value: Any, info: TensorInfo, limits: Limits) -> Array | None:
     """
     if type(value) is list and value and type(value[0]) is not list:
         return _flat(value, info.dtype)  # most often: a column
-    shape = shape_of(value, limits)
-    leaves: Leaves = [value]
+    shape = list_shape(value, limits)
+    leaves: _Leaves = [value]
     for size in shape:
         if set(map(type, leaves)) != {list} or set(map(len, leaves)) != {size}:
             return None
@@ -59,7 +59,7 @@ def array_of(value: Any, info: TensorInfo, limits: Limits) -> Array | None:
     return None if flat is None else flat.reshape(shape)
 
 
-def shape_of(value: Any, limits: Limits) -> tuple[int, ...]:
+def list_shape(value: Any, limits: Limits) -> tuple[int, ...]:
     """The sizes of nested lists, by the first element of each.
 
     Raises:
@@ -72,8 +72,8 @@ def shape_of(value: Any, limits: Limits) -> tuple[int, ...]:
             raise invalid(
                 f"lists may be nested at most {limits.nesting} deep (--max-nesting)"
             )
-        if len(sizes) > MOST_DIMENSIONS:
-            raise invalid(f"a tensor may have at most {MOST_DIMENSIONS} dimensions")
+        if len(sizes) > MAX_DIMENSIONS:
+            raise invalid(f"a tensor may have at most {MAX_DIMENSIONS} dimensions")
         if not value:
             break
         value = value[0]
@@ -103,7 +103,7 @@ def check_value(
     if type(value) is not list:
         if level != len(shape):
             raise invalid(
-                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the"
+                f"JSON Value: {excerpt(value)} found at incorrect level: {level + 1} in the"
                 f" JSON DOM. Expected at level: {len(shape)}"
             )
         _check_leaf(value, info)
@@ -117,13 +117,13 @@ def check_value(
             f"Encountered list at unexpected size: {len(value)} at level: {level}"
             f" expected size: {shape[level]}"
         )
-    for _, block in blocks_of(value):
+    for _, block in blocks(value):
         if not _is_well_formed(block, info, limits, shape[level + 1 :]):
             for item in block:
                 check_value(item, info, limits, shape, level + 1)
 
 
-def blocks_of(items: list[Any]) -> Iterator[tuple[int, list[Any]]]:
+def blocks(items: list[Any]) -> Iterator[tuple[int, list[Any]]]:
     """A list in parts, each with the index of its first item."""
     for start in range(0, len(items), BLOCK):
         yield start, items[start : start + BLOCK]
@@ -161,7 +161,7 @@ def _bytes_of(value: Mapping[str, str]) -> bytes | None:
 def _is_well_formed(
     block: list[Any], info: TensorInfo, limits: Limits, shape: tuple[int, ...]
 ) -> bool:
-    whole = array_of(block, info, limits)
+    whole = to_array(block, info, limits)
     return whole is not None and whole.shape[1:] == shape
 
 
@@ -170,24 +170,25 @@ def _check_leaf(value: Any, info: TensorInfo) -> None:
     if dtype is tf.string and type(value) is dict:
         if not is_b64(value):
             raise invalid(
-                f"JSON Value: {shown(value)} not formatted correctly for base64 data"
+                f"JSON Value: {excerpt(value)} not formatted correctly for base64 data"
             )
         decoded(value)
     if dtype not in _READERS and type(value) is not dict:
         raise ServingError(
-            Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {name}"
+            Code.UNIMPLEMENTED,
+            f"Conversion of JSON Value: {excerpt(value)} to type: {name}",
         )
     if _flat([value], dtype) is None:
         raise invalid(
-            f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type:"
-            f" {name}"
+            f"JSON Value: {excerpt(value)} Type: {type_name(value)} is not of expected"
+            f" type: {name}"
         )
 
 
 # ---------------------------------------------------------------------- by type
 
 
-def _flat(leaves: Leaves, dtype: tf.DType) -> Array | None:
+def _flat(leaves: _Leaves, dtype: tf.DType) -> _Array | None:
     """Values as an array of one dimension; None if one of them is not of the type."""
     if not leaves:
         return np.zeros(0, dtype.as_numpy_dtype)
@@ -195,7 +196,7 @@ def _flat(leaves: Leaves, dtype: tf.DType) -> Array | None:
     return None if reader is None else reader(leaves, set(map(type, leaves)))
 
 
-def _float32s(leaves: Leaves, kinds: set[type]) -> Array | None:
+def _float32s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     if not kinds <= _NUMBERS:
         return None
     # What is too large becomes infinite. NumPy would warn of it, and the context that
@@ -203,15 +204,15 @@ def _float32s(leaves: Leaves, kinds: set[type]) -> Array | None:
     return np.frombuffer(array("f", leaves), np.float32)
 
 
-def _float64s(leaves: Leaves, kinds: set[type]) -> Array | None:
+def _float64s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.array(leaves, np.float64) if kinds <= _NUMBERS else None
 
 
-def _bools(leaves: Leaves, kinds: set[type]) -> Array | None:
+def _bools(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.array(leaves, np.bool_) if kinds == {bool} else None
 
 
-def _integers(dtype: tf.DType, leaves: Leaves, kinds: set[type]) -> Array | None:
+def _integers(dtype: tf.DType, leaves: _Leaves, kinds: set[type]) -> _Array | None:
     low, high = _RANGES[dtype]
     if kinds != {int} or min(leaves) < low or max(leaves) > high:
         return None
@@ -219,7 +220,7 @@ def _integers(dtype: tf.DType, leaves: Leaves, kinds: set[type]) -> Array | None
     return wide.astype(dtype.as_numpy_dtype)
 
 
-def _strings(leaves: Leaves, kinds: set[type]) -> Array | None:
+def _strings(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     strings = np.empty(len(leaves), object)
     if kinds == {str}:
         strings[:] = list(map(str.encode, leaves))
@@ -231,7 +232,7 @@ def _strings(leaves: Leaves, kinds: set[type]) -> Array | None:
     return None if None in values else strings
 
 
-_READERS: dict[tf.DType, Callable[[Leaves, set[type]], Array | None]] = {
+_READERS: dict[tf.DType, Callable[[_Leaves, set[type]], _Array | None]] = {
     tf.float32: _float32s,
     tf.float64: _float64s,
     tf.bool: _bools,

@@ -7,24 +7,24 @@ from kerasnn.serving.errors import invalid
 
 _LENGTH, _ENCODING = b"content-length", b"content-encoding"
 _GZIP = (b"gzip", b"x-gzip")
-_MOST_DIGITS = 18  # of a length that can be meant
+_MAX_DIGITS = 18  # of a length that can be meant
 
 
-class TooLargeError(Exception):
+class BodyTooLargeError(Exception):
     """A body that is not read to its end."""
 
 
-class GoneError(Exception):
+class ClientDisconnectedError(Exception):
     """The client has left."""
 
 
-async def read_body(scope: Any, receive: Any, most: int) -> bytes:
+async def read_body(scope: Any, receive: Any, max_bytes: int) -> bytes:
     """The body of a request, unpacked if it is gzip.
 
     Args:
         scope: of the ASGI request.
         receive: of the ASGI request.
-        most: bytes, as they come and unpacked.
+        max_bytes: bytes, as they come and unpacked.
 
     Raises:
         TooLargeError: it has more bytes, packed or unpacked.
@@ -34,39 +34,39 @@ async def read_body(scope: Any, receive: Any, most: int) -> bytes:
     packed = False
     for name, value in scope["headers"]:
         if name == _LENGTH and value.isdigit():
-            if len(value) > _MOST_DIGITS or int(value) > most:
-                raise TooLargeError
+            if len(value) > _MAX_DIGITS or int(value) > max_bytes:
+                raise BodyTooLargeError
         elif name == _ENCODING:
             packed = value.strip().lower() in _GZIP
-    body = await _received(receive, most)
-    return _unpacked(body, most) if packed and body else body
+    body = await _received(receive, max_bytes)
+    return _unpacked(body, max_bytes) if packed and body else body
 
 
-async def _received(receive: Any, most: int) -> bytes:
+async def _received(receive: Any, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise GoneError
+            raise ClientDisconnectedError
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > most:
-            raise TooLargeError
+        if size > max_bytes:
+            raise BodyTooLargeError
         more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _unpacked(body: bytes, most: int) -> bytes:
+def _unpacked(body: bytes, max_bytes: int) -> bytes:
     """What a gzip file holds: one file, since a row of many empty ones takes for ever."""
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        content = unpacker.decompress(body, most + 1)
+        content = unpacker.decompress(body, max_bytes + 1)
     except zlib.error as error:
         raise invalid(f"the body is not gzip, as its encoding says: {error}") from None
-    if len(content) > most:
-        raise TooLargeError
+    if len(content) > max_bytes:
+        raise BodyTooLargeError
     if not unpacker.eof or unpacker.unused_data:
         raise invalid("the body is not one whole gzip file, as its encoding says")
     return content

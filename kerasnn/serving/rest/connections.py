@@ -1,8 +1,8 @@
-"""What uvicorn leaves open: clients that are too slow, heads without end, too many sockets.
+"""Limits that uvicorn does not have: slow clients, endless heads, too many connections.
 
-uvicorn closes a connection that is idle between two requests. One that never finishes its
-first request, sends a body byte by byte, or does not read its answer, stays for ever.
-Here the connections are looked at once a second, which costs a request nothing.
+uvicorn closes a connection that is idle between two requests. It never closes one whose
+request does not end or whose answer is not read. Here the connections are checked once a
+second, which costs a request nothing.
 """
 
 import asyncio
@@ -10,73 +10,70 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from kerasnn.serving.rest.uvicorn_names import UvicornConnection
 
-MOST_CONNECTIONS = 10_000
-OPEN_FILES = 65_536  # asked of the system
-OTHER_FILES = 200  # that are not connections: models that are loaded, gRPC, the log
-MOST_HEAD_BYTES = 2**19  # uvloop reads 256 KB at once, and a short body may be among them
+MAX_CONNECTIONS = 10_000
+OPEN_FILES = 65_536  # requested from the system
+OTHER_FILES = 200  # not connections: loading models, gRPC, the log
+MAX_HEAD_BYTES = 2**19  # uvloop reads 256 KB at once, and a short body may be among them
 _LOOK_SECONDS = 1.0
 _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
-class Connection(HttpToolsProtocol):
-    """A REST client's connection, with a bound on what comes before a body.
+class Connection(UvicornConnection):
+    """A REST client's connection, with a limit on the head of a request.
 
     Attributes:
-        most: so many connections are open at the same time; more are closed at once.
-        head_bytes: of a request that has not got to its body yet.
+        maximum: of open connections; more are closed at once.
+        head_bytes: received of a request whose body has not begun.
     """
 
-    most = MOST_CONNECTIONS
+    maximum = MAX_CONNECTIONS
     head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take it, or close it if there are too many."""
+        """Accept the connection, or close it if there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > self.most:
+        if self.n_connections > self.maximum:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless the head of a request has no end."""
-        cycle = self.cycle
+        """Parse the bytes; refuse a request whose head is too long."""
+        exchange = self.exchange
         super().data_received(data)
-        if self.cycle is not cycle or (cycle is not None and cycle.more_body):
+        if self.exchange is not exchange or self.awaits_body:
             self.head_bytes = 0
             return
         self.head_bytes += len(data)
-        if self.head_bytes > MOST_HEAD_BYTES:
-            self.refuse(431, f"The head of a request may have {MOST_HEAD_BYTES} bytes")
+        if self.head_bytes > MAX_HEAD_BYTES:
+            self.refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes")
 
     def refuse(self, status: int, message: str) -> None:
-        """Answer with an error if nothing was answered yet, and close."""
+        """Send an error unless an answer has begun, and close."""
         if self.transport.is_closing():
             return
-        answered = self.cycle is not None and self.cycle.response_started
-        if not answered or self.cycle.response_complete:
+        if self.can_answer:
             self.transport.write(_response(status, message))
         self.transport.close()
 
     @property
     def waits_for(self) -> object:
-        """What the server waits for on the client's side; None: nothing.
+        """The step that the client has to take next; None if it has none.
 
-        If it is the same again later, there was no progress.
+        An equal value later means no progress.
         """
-        cycle = self.cycle
-        if self.transport.is_closing() or self.flow.write_paused:
+        if self.transport.is_closing() or self.awaits_reader:
             return "reading", self.transport.get_write_buffer_size()
-        if cycle is None or cycle.response_complete:
-            # Between two requests uvicorn's own timer runs.
-            return None if self.timeout_keep_alive_task else ("head", cycle)
-        return ("body", cycle) if cycle.more_body else None
+        if self.between_answers:
+            return None if self.is_timed else ("head", self.exchange)
+        return ("body", self.exchange) if self.awaits_body else None
 
 
 class SlowClients:
-    """Closes the connections whose clients take too long.
+    """A watch over connections, which closes those of slow clients.
 
     Args:
-        seconds: for a request to arrive, and for any progress of its answer.
+        seconds: for a request to arrive, and for any progress in reading its answer.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -84,7 +81,7 @@ class SlowClients:
         self._seen: dict[Connection, tuple[object, float]] = {}
 
     async def watch(self, connections: Collection[Any]) -> None:
-        """Look at the connections until the task is cancelled.
+        """Check the connections until the task is cancelled.
 
         Args:
             connections: uvicorn's own set, which changes.
@@ -95,7 +92,7 @@ class SlowClients:
             self.look(list(connections), loop.time())
 
     def look(self, connections: Collection[Connection], now: float) -> None:
-        """Close those that the server has waited for too long."""
+        """Close the connections that made no progress for too long."""
         seen = {}
         for connection in connections:
             what = connection.waits_for
@@ -108,7 +105,7 @@ class SlowClients:
         self._seen = seen
 
     def _close(self, connection: Connection, what: object) -> None:
-        never_asked = connection.cycle is None and not connection.head_bytes
+        never_asked = connection.exchange is None and not connection.head_bytes
         if never_asked or (isinstance(what, tuple) and what[0] == "reading"):
             connection.transport.abort()
         else:
@@ -117,17 +114,17 @@ class SlowClients:
             )
 
 
-def most_connections() -> int:
-    """As many as the system gives files for, after it was asked for more of them."""
+def max_connections() -> int:
+    """Raise the limit of open files, and return how many connections it allows."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return MOST_CONNECTIONS
+        return MAX_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return min(MOST_CONNECTIONS, max(most - OTHER_FILES, 1))
+    maximum = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < maximum:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, hard))
+    return min(MAX_CONNECTIONS, max(maximum - OTHER_FILES, 1))
 
 
 def _response(status: int, message: str) -> bytes:

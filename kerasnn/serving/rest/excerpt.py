@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-MOST_SHOWN = 256  # characters; nothing beyond them is even looked at
+MAX_EXCERPT_CHARACTERS = 256  # characters; nothing beyond them is even looked at
 _INDENT = "    "
 _TYPE_NAMES: dict[type, str] = {
     type(None): "Null",
@@ -16,10 +16,10 @@ _TYPE_NAMES: dict[type, str] = {
 }
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """The beginning of a value: objects a member a line, lists on one."""
     pieces: list[str] = []
-    room = MOST_SHOWN
+    room = MAX_EXCERPT_CHARACTERS
     for piece in _pieces(value, ""):
         pieces.append(piece[:room])
         room -= len(pieces[-1])
@@ -53,5 +53,5 @@ def _pieces(value: Any, indent: str) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    part = value[:MOST_SHOWN] if type(value) is str else value
+    part = value[:MAX_EXCERPT_CHARACTERS] if type(value) is str else value
     return json.dumps(part, ensure_ascii=False)

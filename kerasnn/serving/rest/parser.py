@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from kerasnn.serving.errors import ServingError, invalid
-from kerasnn.serving.rest.excerpt import shown
+from kerasnn.serving.rest.excerpt import excerpt
 
 # Python's parser takes ten times as long, and nobody else is answered meanwhile.
-MOST_LENIENT_BYTES = 4 * 2**20
+MAX_LENIENT_BYTES = 4 * 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 # Numbers by the fast library, so that both ways agree: whole ones beyond 64 bits are
@@ -47,7 +47,7 @@ _COMMA = "Expecting ',' delimiter"
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object that a request's body holds.
 
-    Of a key that comes twice the last value counts.
+    If a key occurs twice, the last value counts.
 
     Raises:
         ServingError: INVALID_ARGUMENT, it holds none.
@@ -57,14 +57,14 @@ def read_object(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if len(body) > MOST_LENIENT_BYTES:
+        if len(body) > MAX_LENIENT_BYTES:
             raise _unreadable(
-                f"{error}. Beyond {MOST_LENIENT_BYTES} bytes only standard JSON is read,"
+                f"{error}. Beyond {MAX_LENIENT_BYTES} bytes only standard JSON is read,"
                 " without NaN"
             ) from None
         document = _read_leniently(body)
     if type(document) is not dict:
-        raise invalid(f"JSON Value: {shown(document)} Is not object")
+        raise invalid(f"JSON Value: {excerpt(document)} Is not object")
     return document
 
 
@@ -77,7 +77,7 @@ def signature_name(document: dict[str, Any]) -> str:
     name = document.get("signature_name", "")
     if type(name) is not str:
         raise invalid(
-            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key"
+            f"JSON Value: {excerpt(document)} not formatted correctly. 'signature_name' key"
             " must be a string value."
         )
     return name

@@ -5,22 +5,22 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from kerasnn.serving.models.sources import MOST_VERSION
+from kerasnn.serving.models.sources import MAX_VERSION
 
 _WHICH = r"(?:(?:/versions/([0-9]+))|(?:/labels/([^/:]+)))?"
-_ASK = re.compile(
+_CALL = re.compile(
     rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", re.IGNORECASE | re.DOTALL
 )
-_LOOK = re.compile(
+_READ = re.compile(
     rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", re.IGNORECASE | re.DOTALL
 )
 STATUS, METADATA = "status", "metadata"
-MOST_KEPT = (
+MAX_CACHED_PATH_BYTES = (
     256  # bytes of a path that is read once for many requests; longer ones fill memory
 )
 
 
-class Asked(NamedTuple):
+class Route(NamedTuple):
     """What a path asks for.
 
     Attributes:
@@ -38,27 +38,29 @@ class Asked(NamedTuple):
     too_large: bool = False
 
 
-def asked(method: str, target: bytes) -> Asked | None:
+def parse_route(method: str, target: bytes) -> Route | None:
     """What a request asks for; None if it is malformed.
 
     Args:
         method: "GET", "POST" or another one.
         target: the path as it was sent, with "?" and the query if there is one.
     """
-    read = _asked if len(target) <= MOST_KEPT else _asked.__wrapped__
+    read = (
+        _parse_route if len(target) <= MAX_CACHED_PATH_BYTES else _parse_route.__wrapped__
+    )
     return read(method, target)
 
 
 @lru_cache(maxsize=1024)
-def _asked(method: str, target: bytes) -> Asked | None:
-    pattern = {"POST": _ASK, "GET": _LOOK}.get(method)
+def _parse_route(method: str, target: bytes) -> Route | None:
+    pattern = {"POST": _CALL, "GET": _READ}.get(method)
     match = pattern and pattern.fullmatch(target.decode("latin-1"))
     if not match:
         return None
     name, version, label, last = match.groups()
     number = int(version) if version is not None and len(version) < 400 else None
-    too_large = version is not None and (number is None or number > MOST_VERSION)
-    return Asked(
+    too_large = version is not None and (number is None or number > MAX_VERSION)
+    return Route(
         what=(last or STATUS).lower(),
         model=_decoded(name or ""),
         version=None if too_large else number,

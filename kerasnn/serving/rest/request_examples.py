@@ -10,11 +10,11 @@ from tensorflow.core.example import example_pb2
 from kerasnn.serving.errors import invalid
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.array import decoded, is_b64
-from kerasnn.serving.rest.excerpt import shown, type_name
+from kerasnn.serving.rest.excerpt import excerpt, type_name
 from kerasnn.serving.rest.request_inputs import check_rows
 
 EXAMPLES, CONTEXT = "examples", "context"
-_LEAST, _MOST = -(2**63), 2**63 - 1
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 Feature = Any
 
@@ -32,17 +32,19 @@ def read_examples(document: Mapping[str, Any], limits: Limits) -> NDArray[Any]:
         context = _example(document[CONTEXT])
     if EXAMPLES not in document:
         raise invalid(
-            f"JSON Value: {shown(document)} When method is classify, key '{EXAMPLES}' is"
+            f"JSON Value: {excerpt(document)} When method is classify, key '{EXAMPLES}' is"
             " expected and was not found"
         )
     items = document[EXAMPLES]
     if type(items) is not list:
         raise invalid(
-            f"JSON Value: {shown(document)} Expecting '{EXAMPLES}' value to be an"
+            f"JSON Value: {excerpt(document)} Expecting '{EXAMPLES}' value to be an"
             " list/array"
         )
     if not items:
-        raise invalid(f"JSON Value: {shown(document)} '{EXAMPLES}' value is an empty array")
+        raise invalid(
+            f"JSON Value: {excerpt(document)} '{EXAMPLES}' value is an empty array"
+        )
     check_rows(len(items), limits)
     array = np.empty(len(items), object)
     array[:] = [context + _example(item) for item in items]
@@ -68,7 +70,7 @@ def _fill_at_once(feature: Feature, values: list[Any]) -> bool:
         feature.float_list.value.extend(values)
     elif kinds == {str}:
         feature.bytes_list.value.extend(map(str.encode, values))
-    elif kinds == {int} and min(values) >= _LEAST and max(values) <= _MOST:
+    elif kinds == {int} and min(values) >= _INT64_MIN and max(values) <= _INT64_MAX:
         feature.int64_list.value.extend(values)
     else:
         return False
@@ -108,6 +110,6 @@ def _value(name: str, value: Any) -> Any:
         return value.encode()
     if type(value) is dict:
         return decoded(value)
-    if isinstance(value, int) and value > _MOST:
+    if isinstance(value, int) and value > _INT64_MAX:
         raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
     return int(value) if type(value) is bool else value  # a bool is no protobuf int

@@ -3,27 +3,26 @@
 Which values belong to which input is decided here; what a value is, in `json_values`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.serving.errors import Code, ServingError, invalid
+from kerasnn.serving.errors import Code, ServingError, invalid, shape_text
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.array import (
-    array_of,
-    blocks_of,
+    blocks,
     check_value,
     is_b64,
-    shape_of,
+    list_shape,
+    to_array,
 )
-from kerasnn.serving.rest.excerpt import shown
+from kerasnn.serving.rest.excerpt import excerpt
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
 
 INSTANCES, INPUTS = "instances", "inputs"
 
-Arrays = dict[str, NDArray[Any]]
 Shape = tuple[int, ...]
 
 
@@ -35,7 +34,7 @@ def is_row_form(document: Mapping[str, Any]) -> bool:
     """
     if INSTANCES in document and INPUTS in document:
         raise invalid(
-            f"JSON Value: {shown(document)} Not formatted correctly expecting only one of"
+            f"JSON Value: {excerpt(document)} Not formatted correctly expecting only one of"
             f" '{INPUTS}' or '{INSTANCES}' keys to exist "
         )
     if INSTANCES not in document and INPUTS not in document:
@@ -45,7 +44,7 @@ def is_row_form(document: Mapping[str, Any]) -> bool:
 
 def read_inputs(
     document: Mapping[str, Any], signature: Signature, limits: Limits
-) -> Arrays:
+) -> dict[str, NDArray[Any]]:
     """An array for each input of the signature.
 
     Args:
@@ -88,7 +87,7 @@ def _is_named(item: Any) -> bool:
 
 def _of_columns(
     document: Mapping[str, Any], signature: Signature, limits: Limits
-) -> Arrays:
+) -> dict[str, NDArray[Any]]:
     value = document[INPUTS]
     if not _is_named(value):
         if len(signature.inputs) > 1:
@@ -107,24 +106,26 @@ def _of_columns(
 
 
 def _whole(value: Any, info: TensorInfo, limits: Limits) -> NDArray[Any]:
-    array = array_of(value, info, limits)
+    array = to_array(value, info, limits)
     if array is None:
-        check_value(value, info, limits, shape_of(value, limits))
-        raise invalid(f"JSON Value: {shown(value)} cannot be read as {info.alias}")
+        check_value(value, info, limits, list_shape(value, limits))
+        raise invalid(f"JSON Value: {excerpt(value)} cannot be read as {info.alias}")
     return array
 
 
 # ---------------------------------------------------------------------- rows
 
 
-def _of_rows(document: Mapping[str, Any], signature: Signature, limits: Limits) -> Arrays:
+def _of_rows(
+    document: Mapping[str, Any], signature: Signature, limits: Limits
+) -> dict[str, NDArray[Any]]:
     items = document[INSTANCES]
     if type(items) is not list:
         raise invalid(
-            f"JSON Value: {shown(document)} Expecting '{INSTANCES}' to be an list/array"
+            f"JSON Value: {excerpt(document)} Expecting '{INSTANCES}' to be an list/array"
         )
     if not items:
-        raise invalid(f"JSON Value: {shown(document)} No values in '{INSTANCES}' array")
+        raise invalid(f"JSON Value: {excerpt(document)} No values in '{INSTANCES}' array")
     check_rows(len(items), limits)
     infos = signature.inputs
     if _is_named(items[0]):
@@ -138,7 +139,7 @@ def _of_rows(document: Mapping[str, Any], signature: Signature, limits: Limits) 
             " tensors required as per tensorinfo_map"
         )
     (info,) = infos.values()
-    array = array_of(items, info, limits)
+    array = to_array(items, info, limits)
     if array is None:
         raise _wrong_rows(items, info, limits)
     return {info.alias: array}
@@ -146,17 +147,17 @@ def _of_rows(document: Mapping[str, Any], signature: Signature, limits: Limits) 
 
 def _named_arrays(
     items: list[Any], infos: Mapping[str, TensorInfo], limits: Limits
-) -> Arrays | None:
+) -> dict[str, NDArray[Any]] | None:
     """The columns of rows that are objects; None if something about them is wrong."""
     if set(map(type, items)) != {dict} or set(map(len, items)) != {len(infos)}:
         return None
-    arrays: Arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for alias, info in infos.items():
         try:
             column = [item[alias] for item in items]
         except KeyError:
             return None
-        array = array_of(column, info, limits)
+        array = to_array(column, info, limits)
         if array is None:
             return None
         arrays[alias] = array
@@ -166,8 +167,8 @@ def _named_arrays(
 def _wrong_rows(items: list[Any], info: TensorInfo, limits: Limits) -> ServingError:
     """What is wrong with rows that are values."""
     first: Shape | None = None
-    for start, block in blocks_of(items):
-        whole = array_of(block, info, limits)
+    for start, block in blocks(items):
+        whole = to_array(block, info, limits)
         if whole is not None and first in (None, whole.shape[1:]):
             first = whole.shape[1:]
             continue
@@ -188,7 +189,7 @@ def _wrong_named_rows(
 ) -> ServingError:
     """What is wrong with rows that are objects."""
     firsts: dict[str, Shape | None] = dict.fromkeys(infos)
-    for start, block in blocks_of(items):
+    for start, block in blocks(items):
         arrays = _named_arrays(block, infos, limits)
         if arrays is not None and all(
             firsts[alias] in (None, array.shape[1:]) for alias, array in arrays.items()
@@ -221,7 +222,7 @@ def _wrong_named_row(
     if item.keys() != infos.keys():
         return invalid(
             f"Failed to process element: {i} of '{INSTANCES}' list. JSON object:"
-            f" {shown(item)} keys must be equal to: {','.join(sorted(infos))}"
+            f" {excerpt(item)} keys must be equal to: {','.join(sorted(infos))}"
         )
     return None
 
@@ -236,15 +237,11 @@ def _in_element(which: str, error: ServingError) -> ServingError:
 
 def _check_like(item: Any, info: TensorInfo, limits: Limits, first: Shape | None) -> Shape:
     """The shape of a row, which must be that of the first one."""
-    shape = shape_of(item, limits)
+    shape = list_shape(item, limits)
     check_value(item, info, limits, shape)
     if first is None or shape == first:
         return shape
     sizes = [int(np.prod(s, dtype=np.int64)) for s in (first, shape)]
     if sizes[0] != sizes[1]:
         raise invalid(f"Expecting tensor size: {sizes[0]} but got: {sizes[1]}")
-    raise invalid(f"Expecting shape {_listed(first)} but got: {_listed(shape)}")
-
-
-def _listed(shape: Iterable[int]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"
+    raise invalid(f"Expecting shape {shape_text(first)} but got: {shape_text(shape)}")

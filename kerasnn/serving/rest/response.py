@@ -8,7 +8,6 @@ read. Outputs whose names end in `_bytes` are base64.
 
 import base64
 import json
-from collections.abc import Mapping
 from itertools import chain
 from math import isfinite
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from kerasnn.serving.errors import invalid
 from kerasnn.serving.rest.array import B64
 from kerasnn.serving.saved_model.examples import Classes
+from kerasnn.serving.saved_model.signatures import NamedArrays
 from kerasnn.serving.saved_model.tensors import dtype_name
 
 BYTES_SUFFIX = "_bytes"
@@ -28,10 +28,8 @@ _WRITTEN = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "b1"}  # as in
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _NULL = b"null"  # what the library writes for NaN and the infinities
 
-Arrays = Mapping[str, NDArray[Any]]
 
-
-def predictions(outputs: Arrays) -> bytes:
+def predictions_json(outputs: NamedArrays) -> bytes:
     """The answer to a request in row form: an item for each row.
 
     Raises:
@@ -47,7 +45,7 @@ def predictions(outputs: Arrays) -> bytes:
     return _text({"predictions": rows})
 
 
-def columns(outputs: Arrays) -> bytes:
+def columns_json(outputs: NamedArrays) -> bytes:
     """The answer to a request in column form: each output as it is.
 
     Raises:
@@ -59,7 +57,7 @@ def columns(outputs: Arrays) -> bytes:
     return _text({"outputs": next(iter(values.values())) if len(values) == 1 else values})
 
 
-def classifications(classes: Classes) -> bytes:
+def classifications_json(classes: Classes) -> bytes:
     """The answer to Classify: for each example its labels with their scores."""
     labels, scores = classes.labels, classes.scores
     if labels is None:
@@ -74,12 +72,12 @@ def classifications(classes: Classes) -> bytes:
     return _text({"results": results})
 
 
-def regressions(values: NDArray[np.float32]) -> bytes:
+def regressions_json(values: NDArray[np.float32]) -> bytes:
     """The answer to Regress: a value for each example."""
     return _text({"results": np.ascontiguousarray(values)})
 
 
-def error(message: str) -> bytes:
+def error_json(message: str) -> bytes:
     """The body of an answer that is an error."""
     try:
         return orjson.dumps({"error": message})
@@ -87,7 +85,7 @@ def error(message: str) -> bytes:
         return json.dumps({"error": message}).encode()
 
 
-def _check_batch(outputs: Arrays) -> None:
+def _check_batch(outputs: NamedArrays) -> None:
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
     size = -1

@@ -3,13 +3,12 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 
 from kerasnn.serving.access_log import App
-from kerasnn.serving.rest.connections import Connection, SlowClients, most_connections
+from kerasnn.serving.rest.connections import Connection, SlowClients, max_connections
+from kerasnn.serving.rest.uvicorn_names import UvicornServer
 
 KEEP_ALIVE_SECONDS = 75  # more than the 60 s of the usual load balancers
 
@@ -33,7 +32,7 @@ class RestServer:
         timeout_seconds: float,
     ) -> None:
         class Bounded(Connection):
-            most = most_connections()
+            maximum = max_connections()
 
         config = uvicorn.Config(
             app,
@@ -49,7 +48,7 @@ class RestServer:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             ssl_context_factory=None if tls is None else lambda *_: tls,
         )
-        self._uvicorn = _Uvicorn(config)
+        self._uvicorn = UvicornServer(config)
         self._bound = bound
         self._slow_clients = SlowClients(timeout_seconds)
 
@@ -66,7 +65,7 @@ class RestServer:
         if self._serving.done():
             self._serving.result()
         self._watching = asyncio.create_task(
-            self._slow_clients.watch(self._uvicorn.server_state.connections)
+            self._slow_clients.watch(self._uvicorn.connections)
         )
 
     async def stop(self) -> None:
@@ -74,25 +73,3 @@ class RestServer:
         self._uvicorn.should_exit = True
         await self._serving
         self._watching.cancel()
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn without its signals.
-
-    Attributes:
-        listening: set when it does.
-    """
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them to `server`, which stops gRPC as well."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        await super().startup(sockets)
-        self.listening.set()

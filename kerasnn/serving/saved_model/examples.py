@@ -12,14 +12,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
-from kerasnn.serving.errors import invalid
+from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.serving.errors import invalid, shape_text
 from kerasnn.serving.saved_model.graph import Graph
-from kerasnn.serving.saved_model.signatures import DEFAULT_SIGNATURE, Signature
+from kerasnn.serving.saved_model.signatures import Signature
 
-INPUTS = "inputs"
-CLASSES = "classes"
-SCORES = "scores"
-OUTPUTS = "outputs"
+EXAMPLES_INPUT = "inputs"
+CLASSES_OUTPUT = "classes"
+SCORES_OUTPUT = "scores"
+VALUES_OUTPUT = "outputs"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Classes:
     scores: NDArray[np.float32] | None
 
 
-def examples_signature(graph: Graph, name: str) -> Signature:
+def find_examples_signature(graph: Graph, name: str) -> Signature:
     """The signature that a Classify or Regress request names; "" means the default.
 
     Raises:
@@ -58,16 +59,19 @@ def classify_outputs(graph: Graph, signature: Signature) -> list[str]:
         raise invalid("Expected one input Tensor.")
     if len(signature.outputs) not in (1, 2):
         raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
-    if INPUTS not in signature.inputs:
+    if EXAMPLES_INPUT not in signature.inputs:
         raise invalid(
             "No classification inputs found in SignatureDef:"
             f" {_definition(graph, signature)}"
         )
-    outputs = [alias for alias in (CLASSES, SCORES) if alias in signature.outputs]
+    outputs = [
+        alias for alias in (CLASSES_OUTPUT, SCORES_OUTPUT) if alias in signature.outputs
+    ]
     if not outputs:
         raise invalid(
             "Expected classification signature outputs to contain at least one of"
-            f' "{CLASSES}" or "{SCORES}". Signature was: {_definition(graph, signature)}'
+            f' "{CLASSES_OUTPUT}" or "{SCORES_OUTPUT}". Signature was:'
+            f" {_definition(graph, signature)}"
         )
     return outputs
 
@@ -83,18 +87,18 @@ def regress_outputs(graph: Graph, signature: Signature) -> list[str]:
     if len(signature.outputs) != 1:
         raise invalid("Expected one output Tensor.")
     for alias, infos, side in (
-        (INPUTS, signature.inputs, "inputs"),
-        (OUTPUTS, signature.outputs, "outputs"),
+        (EXAMPLES_INPUT, signature.inputs, "inputs"),
+        (VALUES_OUTPUT, signature.outputs, "outputs"),
     ):
         if alias not in infos:
             raise invalid(
                 f"No regression {side} found in SignatureDef:"
                 f" {_definition(graph, signature)}"
             )
-    return [OUTPUTS]
+    return [VALUES_OUTPUT]
 
 
-def examples_of(given: Any) -> NDArray[Any]:
+def serialized_examples(given: Any) -> NDArray[Any]:
     """The serialized examples of an Input, [n] object of bytes; none if it is not set.
 
     A context goes before each: of a feature in both, the example's is read last and wins.
@@ -127,8 +131,8 @@ def as_classes(
         ServingError: INVALID_ARGUMENT that says what does not fit.
     """
     for name, array, dtype in (
-        (CLASSES, labels, types_pb2.DT_STRING),
-        (SCORES, scores, types_pb2.DT_FLOAT),
+        (CLASSES_OUTPUT, labels, types_pb2.DT_STRING),
+        (SCORES_OUTPUT, scores, types_pb2.DT_FLOAT),
     ):
         if array is not None:
             _check_classes(name, array, dtype, n_examples)
@@ -149,7 +153,7 @@ def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
     if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
         raise invalid(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]"
-            f" but got {_shape(values)}"
+            f" but got {shape_text(values.shape)}"
         )
     if len(values) != n_examples:
         raise invalid(
@@ -164,7 +168,8 @@ def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
 def _check_classes(name: str, array: NDArray[Any], dtype: int, n_examples: int) -> None:
     if array.ndim != 2:
         raise invalid(
-            f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}"
+            "Expected Tensor shape: [batch_size num_classes] but got"
+            f" {shape_text(array.shape)}"
         )
     if _dtype(array) != dtype:
         raise invalid(
@@ -187,7 +192,3 @@ def _dtype(array: NDArray[Any]) -> int:
 
 def _dtype_name(array: NDArray[Any]) -> str:
     return types_pb2.DataType.Name(_dtype(array))
-
-
-def _shape(array: NDArray[Any]) -> str:
-    return "[" + ",".join(map(str, array.shape)) + "]"

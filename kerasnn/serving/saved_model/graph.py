@@ -18,23 +18,24 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasnn.serving.errors import (
     Code,
     ServingError,
+    as_serving_error,
+    from_tensorflow,
     invalid,
-    named,
-    of_any,
-    of_tensorflow,
+    name_set,
 )
 from kerasnn.serving.saved_model.graph_program import is_steady
-from kerasnn.serving.saved_model.op_policy import refused_operations
+from kerasnn.serving.saved_model.op_policy import find_unsafe_ops
 from kerasnn.serving.saved_model.signatures import Signature, read_signatures
 
 _TAG = "serve"
-_MOST_CALLS = 100  # that are kept; requests can ask for any choice of outputs
+_MAX_CALLS = 100  # that are kept; requests can ask for any choice of outputs
 
-Call = Any  # from arrays in the order of the feeds to arrays in that of the fetches
+GraphCall = Any  # from arrays in the order of the feeds to arrays in that of the fetches
 
 
 class Graph:
@@ -57,20 +58,20 @@ class Graph:
     def __init__(self, folder: Path, *, trusted: bool = False) -> None:
         meta_graph = _read(folder)
         if not trusted:
-            _check_harmless(meta_graph)
+            _check_ops(meta_graph)
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
         self.is_steady = is_steady(meta_graph)
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
-        self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], Call] = {}
+        self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], GraphCall] = {}
         self._lock = threading.Lock()
         try:
             with _quiet(), self._graph.as_default():
                 tf.compat.v1.saved_model.loader.load(self._session, [_TAG], str(folder))
         except Exception as error:
             self.close()
-            raise _of_loading(error) from None
+            raise _load_error(error) from None
 
     def run(
         self,
@@ -113,7 +114,7 @@ class Graph:
             call = self._call(tuple(feeds), tuple(fetches))
             return [_array(value) for value in call(*feeds.values())]
         except tf.errors.OpError as error:
-            raise of_tensorflow(error) from None
+            raise from_tensorflow(error) from None
         except UnicodeDecodeError as error:  # TensorFlow's message quotes what it was fed
             message = error.object.decode("utf-8", "replace")
             raise ServingError(Code.INVALID_ARGUMENT, message) from None
@@ -131,26 +132,33 @@ class Graph:
         try:
             self._call(inputs, outputs)
         except tf.errors.OpError as error:
-            raise of_tensorflow(error) from None
+            raise from_tensorflow(error) from None
+
+    def signature_def_map(self) -> Any:
+        """Return the signatures as a SignatureDefMap, the form of GetModelMetadata."""
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for key, definition in self.signature_defs.items():
+            signatures.signature_def[key].CopyFrom(definition)
+        return signatures
 
     def close(self) -> None:
         """Give back what the session holds; calls that are under way are cancelled."""
         self._calls.clear()
         self._session.close()
 
-    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Call:
+    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> GraphCall:
         key = feeds, fetches
         call = self._calls.get(key)
         if call is None:
             with self._lock:
                 call = self._calls.get(key) or make_call(self._session, feeds, fetches)
-                if len(self._calls) >= _MOST_CALLS:
+                if len(self._calls) >= _MAX_CALLS:
                     self._calls.pop(next(iter(self._calls)))
                 self._calls[key] = call
         return call
 
 
-def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> Call:
+def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> GraphCall:
     """A function from values in the order of the feeds to those of the fetches.
 
     `Session.run` takes names apart at each call, 0.8 ms; a callable does it once. Its
@@ -182,8 +190,8 @@ def _check_aliases(
         extra = [alias for alias in given if alias not in known]
         if extra:
             raise invalid(
-                f"the {side} of the signature {signature.key} are {named(known)};"
-                f" got {named(extra)}"
+                f"the {side} of the signature {signature.key} are {name_set(known)};"
+                f" got {name_set(extra)}"
             )
 
 
@@ -232,8 +240,8 @@ def _saved_model(folder: Path) -> tuple[Path, Any]:
     )
 
 
-def _check_harmless(meta_graph: Any) -> None:
-    refused = refused_operations(meta_graph)
+def _check_ops(meta_graph: Any) -> None:
+    refused = find_unsafe_ops(meta_graph)
     if refused:
         more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
         raise ServingError(
@@ -243,10 +251,10 @@ def _check_harmless(meta_graph: Any) -> None:
         )
 
 
-def _of_loading(error: Exception) -> ServingError:
+def _load_error(error: Exception) -> ServingError:
     """TensorFlow's own code, or that the files are not what they should be."""
     if isinstance(error, tf.errors.OpError | ServingError):
-        return of_any(error)
+        return as_serving_error(error)
     return ServingError(Code.DATA_LOSS, f"the SavedModel cannot be loaded: {error}")
 
 

@@ -26,7 +26,7 @@ _UNSTEADY = (
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
-class Program:
+class GraphProgram:
     """The nodes of a graph, and of the functions in its library.
 
     Args:
@@ -70,14 +70,14 @@ class Program:
     def fed_by_requests(self) -> set[str]:
         """The nodes whose values a request can set."""
         signatures = self._meta_graph.signature_def.values()
-        return {_node(i.name) for s in signatures for i in s.inputs.values()}
+        return {node_name(i.name) for s in signatures for i in s.inputs.values()}
 
     def reached(self, ends: Iterable[str]) -> Iterator[tuple[str | None, Any]]:
         """Each node that leads to these tensors, as in `places`.
 
         All nodes of a function count as soon as it is called.
         """
-        waiting = [_node(name) for name in ends]
+        waiting = [node_name(name) for name in ends]
         seen: set[str] = set()
         called: list[str] = []
         while waiting:
@@ -87,7 +87,7 @@ class Program:
             seen.add(name)
             node = self.nodes[name]
             yield None, node
-            waiting += [_node(tensor) for tensor in node.input]
+            waiting += [node_name(tensor) for tensor in node.input]
             called += functions_of(node)
         yield from self._called(called)
 
@@ -117,7 +117,7 @@ class Program:
             Names of nodes; a name that is no node's, such as "", if it cannot be told.
         """
         found: set[str] = set()
-        waiting, seen = [(function, _node(tensor))], set()
+        waiting, seen = [(function, node_name(tensor))], set()
         while waiting:
             place = waiting.pop()
             if place in seen:
@@ -139,7 +139,7 @@ class Program:
             return list(self._callers(function, name))
         node = self._named(function, name)
         if node is not None and node.op == "Identity":
-            return [(function, _node(node.input[0]))]
+            return [(function, node_name(node.input[0]))]
         if node is not None and node.op == "ReadVariableOp" and _is_text(node):
             return self._written(self.origins(function, node.input[0]))
         return None
@@ -154,7 +154,7 @@ class Program:
             if node.op == "AssignVariableOp" and _is_text(node):
                 into = {self._variable(h) for h in self.origins(function, node.input[0])}
                 if into & (variables | {""}):  # what cannot be told may be this one
-                    written.append((function, _node(node.input[1])))
+                    written.append((function, node_name(node.input[1])))
         return written
 
     def _variable(self, handle: str) -> str:
@@ -179,7 +179,7 @@ class Program:
             if own is None or own + place >= len(node.input):
                 yield None, ""  # who knows what it hands on
             else:
-                yield where, _node(node.input[own + place])
+                yield where, node_name(node.input[own + place])
 
     @cached_property
     def _calls(self) -> dict[str, list[tuple[str | None, Any]]]:
@@ -198,7 +198,9 @@ def is_steady(meta_graph: Any) -> bool:
     Not if it, or a function of it, may turn in a loop, or wait for something.
     """
     return not any(
-        part in node.op for _, node in Program(meta_graph).places() for part in _UNSTEADY
+        part in node.op
+        for _, node in GraphProgram(meta_graph).places()
+        for part in _UNSTEADY
     )
 
 
@@ -223,6 +225,6 @@ def _arguments(function: Any) -> list[str]:
     return [argument.name for argument in function.signature.input_arg]
 
 
-def _node(tensor: str) -> str:
+def node_name(tensor: str) -> str:
     """The name of the node that makes a tensor, or is meant by "^name"."""
     return tensor.removeprefix("^").split(":")[0]

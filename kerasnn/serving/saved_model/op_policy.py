@@ -13,23 +13,28 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from kerasnn.serving.saved_model.graph_program import Program
-from kerasnn.serving.saved_model.unsafe_ops import REFUSED, RESTORES, SAVES, TABLES
+from kerasnn.serving.saved_model.graph_program import GraphProgram, node_name
+from kerasnn.serving.saved_model.unsafe_ops import (
+    RESTORE_OPS,
+    SAVE_OPS,
+    TABLE_OPS,
+    UNSAFE_OPS,
+)
 
-_REASONS = {op: reason for reason, ops in REFUSED.items() for op in ops}
+_REASONS = {op: reason for reason, ops in UNSAFE_OPS.items() for op in ops}
 _NO_ASSET = "reads a file that is no asset of the model"
 _NOT_ITS_OWN = "reads files that are not the model's own variables"
 
 
-def refused_operations(meta_graph: Any) -> list[str]:
+def find_unsafe_ops(meta_graph: Any) -> list[str]:
     """Why a MetaGraphDef may not be served: its operations, each with the reason."""
-    program = Program(meta_graph)
+    program = GraphProgram(meta_graph)
     found = {
         f"{node.op} ({_name(function, node)}) {reason}"
         for function, node, reason in (
             *_anywhere(program),
             *_of_requests(program),
-            *_of_loading(program, meta_graph),
+            *_load_error(program, meta_graph),
         )
     }
     return sorted(found)
@@ -38,7 +43,7 @@ def refused_operations(meta_graph: Any) -> list[str]:
 Found = Iterator[tuple[str | None, Any, str]]  # function, node, reason
 
 
-def _anywhere(program: Program) -> Found:
+def _anywhere(program: GraphProgram) -> Found:
     """What is refused wherever it stands."""
     for function, node in program.places():
         reason = _REASONS.get(node.op) or _reason_of_attributes(node)
@@ -59,33 +64,35 @@ def _reason_of_attributes(node: Any) -> str | None:
     return None
 
 
-def _of_requests(program: Program) -> Found:
+def _of_requests(program: GraphProgram) -> Found:
     """What may run when the model is loaded, and not for a request."""
     for function, node in program.reached(program.request_ends()):
-        if node.op in SAVES:
+        if node.op in SAVE_OPS:
             yield function, node, "writes files, and a signature leads to it"
-        elif node.op in RESTORES | TABLES:
+        elif node.op in RESTORE_OPS | TABLE_OPS:
             # Only loading gives such a table the path of the asset where it lies now.
             yield function, node, "reads files, and a signature leads to it"
 
 
-def _of_loading(program: Program, meta_graph: Any) -> Found:
+def _load_error(program: GraphProgram, meta_graph: Any) -> Found:
     """What loading runs and may not, and tables that are not filled from assets."""
     fed = program.fed_by_requests()
-    assets = {_node(a.tensor_info.name) for a in meta_graph.asset_file_def if _stays(a)}
-    variables = {_node(meta_graph.saver_def.filename_tensor_name)}
+    assets = {node_name(a.tensor_info.name) for a in meta_graph.asset_file_def if _stays(a)}
+    variables = {node_name(meta_graph.saver_def.filename_tensor_name)}
     for function, node in program.reached(program.load_ends()):
-        if node.op in SAVES:
+        if node.op in SAVE_OPS:
             yield function, node, "writes files when the model is loaded"
-        elif node.op in RESTORES and not _from(program, function, node, 0, variables - fed):
+        elif node.op in RESTORE_OPS and not _from(
+            program, function, node, 0, variables - fed
+        ):
             yield function, node, _NOT_ITS_OWN
     for function, node in program.places():
-        if node.op in TABLES and not _from(program, function, node, 1, assets - fed):
+        if node.op in TABLE_OPS and not _from(program, function, node, 1, assets - fed):
             yield function, node, _NO_ASSET
 
 
 def _from(
-    program: Program, function: str | None, node: Any, place: int, allowed: set[str]
+    program: GraphProgram, function: str | None, node: Any, place: int, allowed: set[str]
 ) -> bool:
     """Whether an input of a node comes from certain nodes of the graph alone."""
     if place >= len(node.input):
@@ -101,10 +108,6 @@ def _stays(asset: Any) -> bool:
 
 def _name(function: str | None, node: Any) -> str:
     return node.name if function is None else f"{function}/{node.name}"
-
-
-def _node(tensor: str) -> str:
-    return tensor.split(":")[0]
 
 
 def _text(node: Any, attribute: str) -> str:

@@ -5,16 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.serving.errors import invalid
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
-DEFAULT_SIGNATURE = "serving_default"
 
 # Of an input. TensorFlow's binding to Python ends the process, by a segmentation fault,
 # when an array of strings that is fed or fetched has more than 32; a graph may add some.
-MOST_DIMENSIONS = 24
+MAX_DIMENSIONS = 24
 INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
+
+NamedArrays = Mapping[str, NDArray[Any]]  # of a signature's inputs or outputs, by alias
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,21 @@ def read_signatures(meta_graph: Any) -> dict[str, Signature]:
         )
         for key, definition in meta_graph.signature_def.items()
     }
+
+
+def find_signature(signatures: Mapping[str, Signature], name: str) -> Signature:
+    """Return the signature of a name; "" means the default.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, there is none, with TensorFlow Serving's text.
+    """
+    signature = signatures.get(name or DEFAULT_SIGNATURE)
+    if signature is None:
+        raise invalid(
+            f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature'
+            " def"
+        )
+    return signature
 
 
 def _infos(infos: Any) -> dict[str, TensorInfo]:

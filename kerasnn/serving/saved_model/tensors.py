@@ -14,12 +14,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
-from kerasnn.serving.errors import ServingError, invalid
-from kerasnn.serving.saved_model.signatures import MOST_DIMENSIONS
+from kerasnn.serving.errors import ServingError, invalid, shape_text
+from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS
 
 # Elements that a message may ask for beyond the values that it holds: repeats of the last
 # one, or zeros. All other arrays are as large as the message that they came in.
-MOST_FILLED = 2**22
+MAX_FILLED_ELEMENTS = 2**22
 
 TensorProto = Any
 
@@ -89,7 +89,7 @@ def dtype_name(number: int) -> str:
         return f"unknown dtype {number}"
 
 
-def array_of(alias: str, proto: TensorProto, *, most_rows: int) -> NDArray[Any]:
+def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArray[Any]:
     """The array that a TensorProto says it is; may be read-only.
 
     As in TensorFlow, values come from `tensor_content` if that is not empty, else from the
@@ -99,7 +99,7 @@ def array_of(alias: str, proto: TensorProto, *, most_rows: int) -> NDArray[Any]:
     Args:
         alias: of the input, for messages.
         proto: anything that parsed.
-        most_rows: that the first dimension may have.
+        max_rows: that the first dimension may have.
 
     Raises:
         ServingError: INVALID_ARGUMENT if it is no tensor, or one of more rows, or if it
@@ -108,7 +108,7 @@ def array_of(alias: str, proto: TensorProto, *, most_rows: int) -> NDArray[Any]:
     values = _VALUES.get(proto.dtype)
     if values is None and proto.dtype != _STRING:
         raise _no_tensor(alias, f"{dtype_name(proto.dtype)} is not supported")
-    shape, size = _shape_of(alias, proto.tensor_shape, most_rows)
+    shape, size = _shape_of(alias, proto.tensor_shape, max_rows)
     content = proto.tensor_content
     if not size:
         flat = np.empty(0, values.dtype if values else object)
@@ -121,7 +121,7 @@ def array_of(alias: str, proto: TensorProto, *, most_rows: int) -> NDArray[Any]:
             raise _no_tensor(
                 alias,
                 f"tensor_content must have {size * values.dtype.itemsize} bytes for shape"
-                f" {_listed(shape)} of {dtype_name(proto.dtype)}; got {len(content)}",
+                f" {shape_text(shape)} of {dtype_name(proto.dtype)}; got {len(content)}",
             )
         flat = np.frombuffer(content, values.dtype)
     else:
@@ -129,10 +129,10 @@ def array_of(alias: str, proto: TensorProto, *, most_rows: int) -> NDArray[Any]:
     try:
         return flat.reshape(shape)
     except ValueError:  # no elements, and yet too large for NumPy
-        raise _no_tensor(alias, f"shape {_listed(shape)} is too large") from None
+        raise _no_tensor(alias, f"shape {shape_text(shape)} is too large") from None
 
 
-def write(proto: TensorProto, array: NDArray[Any]) -> None:
+def write_proto(proto: TensorProto, array: NDArray[Any]) -> None:
     """Write an array into an empty TensorProto: into the field of its type.
 
     Clients read `.float_val` and its like, so `tensor_content` stays empty.
@@ -180,21 +180,21 @@ def _varint(number: int) -> bytes:
     return bytes(septets)
 
 
-def _shape_of(alias: str, proto: Any, most_rows: int) -> tuple[tuple[int, ...], int]:
+def _shape_of(alias: str, proto: Any, max_rows: int) -> tuple[tuple[int, ...], int]:
     """The sizes, and their product."""
     if proto.unknown_rank:
         raise _no_tensor(alias, "its rank is unknown")
     dims = proto.dim
-    if len(dims) > MOST_DIMENSIONS:
+    if len(dims) > MAX_DIMENSIONS:
         raise _no_tensor(
-            alias, f"at most {MOST_DIMENSIONS} dimensions are possible; got {len(dims)}"
+            alias, f"at most {MAX_DIMENSIONS} dimensions are possible; got {len(dims)}"
         )
     shape = tuple([dim.size for dim in dims])
     if shape and min(shape) < 0:
-        raise _no_tensor(alias, f"shape {_listed(shape)} has a negative size")
-    if shape and shape[0] > most_rows:
+        raise _no_tensor(alias, f"shape {shape_text(shape)} has a negative size")
+    if shape and shape[0] > max_rows:
         raise invalid(
-            f"input {alias} must have at most {most_rows} rows (--max-rows);"
+            f"input {alias} must have at most {max_rows} rows (--max-rows);"
             f" got {shape[0]}; send several requests"
         )
     return shape, math.prod(shape)
@@ -222,11 +222,11 @@ def _filled(flat: NDArray[Any], size: int, empty: Any) -> NDArray[Any]:
 
 
 def _check_fill(alias: str, size: int, given: int) -> None:
-    if size - given > MOST_FILLED:
+    if size - given > MAX_FILLED_ELEMENTS:
         raise _no_tensor(
             alias,
-            f"its shape must have at most {MOST_FILLED} elements more than it has values;"
-            f" got {size} elements and {given} values",
+            f"its shape must have at most {MAX_FILLED_ELEMENTS} elements more than it has"
+            f" values; got {size} elements and {given} values",
         )
 
 
@@ -266,7 +266,3 @@ def _object_array(strings: Sequence[bytes]) -> NDArray[Any]:
 
 def _no_tensor(alias: str, why: str) -> ServingError:
     return invalid(f"tensor parsing error: {alias}: {why}")
-
-
-def _listed(shape: tuple[int, ...]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"

@@ -5,7 +5,7 @@ the names of their arguments (file, path, directory, address, url, prefix). What
 does with them is left to `refusals`.
 """
 
-REFUSED: dict[str, frozenset[str]] = {
+UNSAFE_OPS: dict[str, frozenset[str]] = {
     # By a number in the process that made the graph; here it is somebody else's function.
     "runs Python": frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"}),
     "ends the process": frozenset({"Abort"}),
@@ -101,7 +101,7 @@ REFUSED: dict[str, frozenset[str]] = {
 }
 
 # Every SavedModel has these, of its own saver: only loading may lead to them.
-SAVES = frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"})
-RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
+SAVE_OPS = frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"})
+RESTORE_OPS = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 # A lookup table that is read from a file may be one of the SavedModel's assets.
-TABLES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+TABLE_OPS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})

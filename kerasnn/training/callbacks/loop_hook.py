@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from keras import callbacks as keras_callbacks
 
 from kerasnn.training.compiled.chunks import Feed
-
-Logs = dict[str, Any]  # a float, or an array where a metric is one
+from kerasnn.training.compiled.loop import Logs
 
 
 class Position(NamedTuple):

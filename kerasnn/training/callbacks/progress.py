@@ -1,15 +1,15 @@
-"""Telling a person how training goes: a bar on a terminal, or the lesson's lines."""
+"""Progress of a training: a bar on a terminal, or the lesson's lines."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
 from kerasnn.training.callbacks.hooks import DelayedCallback
+from kerasnn.training.compiled.loop import Logs
 
-Logs = Mapping[str, float]
 EpochCallback = Callable[[int, Logs], None]  # number of the epoch from 0, its metrics
 
 
@@ -25,20 +25,20 @@ class OnEpochEnd(DelayedCallback):
         self._function = function
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Pass it on."""
+        """Call the function."""
         self._function(epoch, logs or {})
 
 
 class EpochLines:
     """The lesson's lines: `Epoch [100/500], Accuracy: [0.97], Loss: [0.0312]`.
 
-    Accuracy is that of the validation rows where there are any; the loss is that of the
+    The accuracy is that of the validation rows, if there are any; the loss is that of the
     training rows.
 
     Args:
-        epochs: epochs in all.
-        every: print the first epoch, and every n-th.
-        write: where a line goes.
+        epochs: number of epochs.
+        every: write a line for the first epoch, and for every n-th.
+        write: writes a line.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class EpochLines:
         self.write = write
 
     def __call__(self, epoch: int, logs: Logs) -> None:
-        """Print a line if it is this epoch's turn."""
+        """Write the line of an epoch if it is due."""
         if epoch == 0 or (epoch + 1) % self.every == 0:
             self.write(self.line(epoch, logs))
 
     def line(self, epoch: int, logs: Logs) -> str:
-        """The line of one epoch."""
+        """Return the line of one epoch."""
         parts = [f"Epoch [{epoch + 1}/{self.epochs}]"]
         accuracy = _accuracy(logs)
         if accuracy is not None:
@@ -63,19 +63,18 @@ class EpochLines:
 
 
 def _accuracy(logs: Logs) -> float | None:
-    """That of the validation rows where there are any."""
     return logs.get("val_accuracy", logs.get("accuracy"))
 
 
 class ProgressBar:
-    """A tqdm bar over the epochs with loss and accuracy, those of `EpochLines`.
+    """A tqdm bar over the epochs, with the loss and accuracy of `EpochLines`.
 
     It is a context manager.
 
     Args:
-        epochs: epochs in all.
-        file: where to draw; standard error by default.
-        disable: True draws nothing; None draws on a terminal only.
+        epochs: number of epochs.
+        file: receives the bar; standard error by default.
+        disable: True draws nothing; None draws only on a terminal.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class ProgressBar:
         self.bar = tqdm(total=epochs, unit="epoch", file=file, disable=disable)
 
     def __call__(self, epoch: int, logs: Logs) -> None:
-        """Move the bar by one epoch."""
+        """Advance the bar by one epoch."""
         shown = {"loss": logs["loss"], "accuracy": _accuracy(logs)}
         self.bar.set_postfix(
             {name: f"{value:.4f}" for name, value in shown.items() if value is not None},

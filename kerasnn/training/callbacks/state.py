@@ -1,8 +1,8 @@
-"""The state of callbacks: what a fit has changed, saved and restored.
+"""The state of callbacks in a checkpoint.
 
-`EarlyStopping` counts epochs and keeps weights, `ReduceLROnPlateau` counts, callbacks of
-the user's own do what they do: of all, the plain values and lists of arrays that have
-changed since the fit began are saved. What was set before it stays as it is given now.
+`EarlyStopping` counts epochs and copies weights, `ReduceLROnPlateau` counts, and custom
+callbacks have their own state. Saved are the plain values and lists of arrays that changed
+since the fit began. Settings of a callback are not saved.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Keras turns the sign of `min_delta` round with the first epoch of whoever watches a loss
-# (EarlyStopping, ReduceLROnPlateau), and does so again when the fit goes on.
-_NOT_LEARNED = ("params", "validation_data", "min_delta")
+# EarlyStopping and ReduceLROnPlateau invert the sign of `min_delta` in the first epoch if
+# they watch a loss, and do so again when the fit resumes.
+_NOT_SAVED = ("params", "validation_data", "min_delta")
 
 
 class CallbackState(NamedTuple):
-    """Of one callback.
+    """The state of one callback.
 
     Attributes:
-        plain: values that JSON can hold, by the names of attributes.
-        arrays: by "<attribute>/<place in its list>".
+        plain: JSON values by the name of the attribute.
+        arrays: by "<attribute>/<index in its list>".
     """
 
     plain: dict[str, Any]
@@ -29,18 +29,18 @@ class CallbackState(NamedTuple):
 
 
 def saveable_state(callback: Any) -> dict[str, Any]:
-    """The attributes that can be saved: plain values, and lists of arrays."""
+    """Return the attributes that can be saved: plain values, and lists of arrays."""
     return {
         name: value
         for name, value in vars(callback).items()
-        if name not in _NOT_LEARNED
+        if name not in _NOT_SAVED
         and not name.startswith("_")
         and (_is_plain(value) or _is_arrays(value))
     }
 
 
 def changed_state(callback: Any, fresh: Mapping[str, Any]) -> CallbackState:
-    """What has changed since `saveable_state` gave `fresh`."""
+    """Return what has changed since `saveable_state` returned `fresh`."""
     plain: dict[str, Any] = {}
     arrays: dict[str, NDArray[Any]] = {}
     for name, value in saveable_state(callback).items():
@@ -51,12 +51,12 @@ def changed_state(callback: Any, fresh: Mapping[str, Any]) -> CallbackState:
     return CallbackState(plain, arrays)
 
 
-def restore_state(callback: Any, memory: CallbackState) -> None:
-    """Restore it."""
-    for name, value in memory.plain.items():
+def restore_state(callback: Any, state: CallbackState) -> None:
+    """Assign the attributes that were saved."""
+    for name, value in state.plain.items():
         setattr(callback, name, value)
     lists: dict[str, dict[int, NDArray[Any]]] = {}
-    for place, array in memory.arrays.items():
+    for place, array in state.arrays.items():
         name, i = place.rsplit("/", 1)
         lists.setdefault(name, {})[int(i)] = array
     for name, values in lists.items():

@@ -1,4 +1,4 @@
-"""Signals that ask a training to end, kept until it is at a place where it can."""
+"""Signals that end a training, held back until it can be saved."""
 
 import signal
 import threading
@@ -9,9 +9,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """A context in which Ctrl-C and SIGTERM are noted; a second one ends at once.
+    """Context manager that records Ctrl-C and SIGTERM; a second one ends at once.
 
-    Python has its signals handled by the main thread: in another one nothing is changed.
+    Python handles signals in the main thread; in another thread it does nothing.
 
     Attributes:
         received: the signal that came; None before.
@@ -24,7 +24,7 @@ class Interrupts:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -37,7 +37,7 @@ class Interrupts:
             signal.signal(number, handler)
         self._before.clear()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)

@@ -1,6 +1,6 @@
-"""The checkpoints of a run that can be interrupted: when they are due, and by whose signal.
+"""The checkpoints of a run that can be interrupted: when they are due, and their settings.
 
-What they hold is left to whoever runs: a fit (`saver`), or the training of an ensemble.
+Their content is decided by a fit (`saver`) or by the training of an ensemble.
 """
 
 import signal
@@ -21,25 +21,23 @@ from kerasnn.training.checkpoints.interrupts import Interrupts
 
 SECONDS_BETWEEN = 60.0
 
-Arrays = Mapping[str, NDArray[Any]]
-
 
 class RunCheckpoints:
-    """The checkpoints of one run: what was found, when the next is due, how it is written.
+    """The checkpoints of one run.
 
     Args:
-        folder: of the checkpoints.
-        every_seconds: between two of them.
-        resume: whether to go on from the newest one, if there is one.
-        replicas: that train together, of all workers; each has what only it knows.
+        folder: holds the checkpoints.
+        every_seconds: time between two checkpoints.
+        resume: whether to resume from the newest one, if there is one.
+        replicas: number of replicas of all workers; each has local values.
 
     Attributes:
-        found: the checkpoint to go on from; None at the beginning of a run.
-        run: a name that this run has, also after it was resumed.
+        found: the checkpoint to resume from; None if the run starts.
+        run: name of the run; a resumed run keeps it.
 
     Raises:
-        InputError: the folder holds checkpoints, and it was not said to go on from them,
-            or they are of more or fewer replicas.
+        InputError: the folder holds checkpoints, and `resume` is False or the number of
+            replicas has changed.
     """
 
     def __init__(
@@ -59,7 +57,7 @@ class RunCheckpoints:
         if numbers and not resume:
             raise InputError(
                 f"{folder.folder}: holds {self.folder.path(numbers[-1]).name}; resume=True"
-                " goes on from it, another folder begins anew"
+                " resumes from it, another folder starts again"
             )
         if numbers:
             self.found = self.folder.newest()
@@ -71,7 +69,7 @@ class RunCheckpoints:
         self._interrupts = Interrupts()
 
     def setting(self, name: str, given: Any) -> Any:
-        """A setting as the run began with it, or as it is given now.
+        """Return a setting as the checkpoint has it, or as given if there is none.
 
         Raises:
             InputError: the two differ.
@@ -92,34 +90,32 @@ class RunCheckpoints:
         if saved != self.replicas:
             raise InputError(
                 f"{self.found.path}: was made by {saved} worker{'s' * (saved > 1)}, and as"
-                f" many must go on from it; got {self.replicas}. Another folder begins anew"
+                f" many must resume it; got {self.replicas}. Another folder starts again"
             )
 
     def driver(self, given: FitDriver) -> FitDriver:
-        """The driver of the run so far, or the one that is given.
-
-        Raises:
-            InputError: the two differ.
-        """
+        """Return the driver of the run; see `setting`."""
         return self.setting("driver", None if given == "auto" else given) or given
 
     @property
     def interrupted(self) -> signal.Signals | None:
-        """The signal that asked for the end, if one did."""
+        """The signal that came; None before."""
         return self._interrupts.received
 
     @property
     def due(self) -> bool:
-        """Whether it is time to save, or somebody wants the process to end."""
+        """Whether the time has passed, or a signal came."""
         waited = time.monotonic() - self._last >= self.every_seconds
         return waited or self.interrupted is not None
 
     def watching(self) -> Interrupts:
-        """A context in which signals wait for a place where the run can be saved."""
+        """Return a context manager that holds signals back until the run can be saved."""
         return self._interrupts
 
-    def write(self, arrays: Arrays, description: Mapping[str, Any]) -> Path:
-        """Save; `description` has the "settings" that a resumed run must have.
+    def write(
+        self, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
+    ) -> Path:
+        """Write a checkpoint; `description` has the "settings" that must not change.
 
         Raises:
             InputError: the checkpoint cannot be written.
@@ -128,15 +124,15 @@ class RunCheckpoints:
         settings = {**description["settings"], "replicas": self.replicas}
         path = self.folder.save(
             self._number,
-            {name: storable(array) for name, array in arrays.items()},
+            {name: _storable(array) for name, array in arrays.items()},
             {**description, "settings": settings, "run": self.run},
         )
         self._last = time.monotonic()
         return path
 
 
-def storable(array: NDArray[Any]) -> NDArray[Any]:
-    """NumPy's files do not know bfloat16 and the like: their bits as integers."""
+def _storable(array: NDArray[Any]) -> NDArray[Any]:
+    """Return types that NumPy's files lack, such as bfloat16, as integers of equal bits."""
     builtin = array.dtype.isbuiltin == 1
     return array if builtin else array.view(f"u{array.dtype.itemsize}")
 
@@ -144,7 +140,7 @@ def storable(array: NDArray[Any]) -> NDArray[Any]:
 def assign_saved(
     variables: Sequence[Any], found: Checkpoint, *, prefix: str = "variable/"
 ) -> None:
-    """Put back Variables that were saved in this order, once all of them fit.
+    """Assign the saved values of Variables, in the order in which they were saved.
 
     Raises:
         InputError: the checkpoint is of another network; nothing was changed.
@@ -157,7 +153,7 @@ def assign_saved(
         )
     arrays = [found.arrays[f"{prefix}{i}"] for i in range(len(names))]
     for variable, array, name in zip(variables, arrays, names, strict=True):
-        wanted = storable(np.empty(0, dtype_of(variable))).dtype
+        wanted = _storable(np.empty(0, _dtype_of(variable))).dtype
         if (array.shape, array.dtype) != (tuple(variable.shape), wanted):
             raise InputError(
                 f"{found.path}: is of another network: its {name} is"
@@ -165,14 +161,13 @@ def assign_saved(
                 f" one {list(variable.shape)} {wanted}"
             )
     for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array.view(dtype_of(variable)))
+        variable.assign(array.view(_dtype_of(variable)))
 
 
 def name_of(variable: Any) -> str:
-    """The path of a Keras Variable, the name of another."""
+    """Return the path of a Keras Variable, or the name of a `tf.Variable`."""
     return getattr(variable, "path", None) or variable.name.split(":")[0]
 
 
-def dtype_of(variable: Any) -> np.dtype[Any]:
-    """NumPy's type of a Variable's values."""
+def _dtype_of(variable: Any) -> np.dtype[Any]:
     return np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)

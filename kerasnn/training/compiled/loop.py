@@ -1,10 +1,9 @@
-"""The step over many batches: one function, run by one of three drivers.
+"""The compiled loop: one function that runs a step over many batches.
 
-`run_epochs` is plain Python that autograph understands. The driver decides what becomes
-of it: nothing ("eager": step through it with a debugger), one TensorFlow graph ("graph"),
-or one graph compiled by XLA ("xla"). The rows stay on the device; what changes from call
-to call (row orders, which epochs and steps to run, learning rates) is a tensor, so nothing
-is traced twice.
+`run_epochs` is plain Python that autograph understands. The driver runs it as it is
+("eager", for a debugger), as one TensorFlow graph ("graph"), or as one graph compiled by
+XLA ("xla"). The rows stay on the device. What changes between calls (row orders, epochs and
+steps to run, learning rates) is a tensor, so nothing is traced twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,40 +16,40 @@ from kerasnn.choices import Driver
 from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.specs import DataStructure, Tensors
 
-Logs = dict[str, tf.Tensor]
+Logs = dict[str, Any]  # by name: tensors in a graph; afterwards floats, or arrays
 
 
 class Trainable(Protocol):
-    """What the loop drives: a compiled `keras.Model` as it is, or a `Learner`."""
+    """What the loop trains: a compiled `keras.Model`, or a `Learner`."""
 
     optimizer: Any
 
     def train_step(self, data: Any) -> Logs:
-        """Change the weights by one batch; the running metrics."""
+        """Train on one batch; return the running metrics."""
 
     def test_step(self, data: Any) -> Logs:
-        """Take one batch into the metrics; the running metrics."""
+        """Evaluate one batch; return the running metrics."""
 
     def reset_metrics(self) -> None:
-        """Begin the running metrics anew."""
+        """Restart the running metrics."""
 
     def get_metrics_result(self) -> Logs:
-        """The running metrics."""
+        """Return the running metrics."""
 
 
 class Step:
-    """A training or test step on flat tensors, traced once for every size of a batch.
+    """A training or test step on flat tensors, traced once.
 
     Args:
-        learner: what is trained.
+        learner: the model or learner.
         step: its `train_step` or `test_step`.
         structure: of the data.
-        batch: specs of the tensors of a batch; the first dimension is None where batches
+        batch: specs of the tensors of a batch; the first dimension is None if batches
             differ in size.
-        driver: "eager" calls the step as it is.
+        driver: "eager" calls the step without its graph.
 
     Raises:
-        TypeError: the step does not return a dict.
+        NeedsKerasError: the step cannot be traced.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Step:
     ) -> None:
         self.learner = learner
 
-        @tf.autograph.experimental.do_not_convert  # the user's code; Keras does not either
+        @tf.autograph.experimental.do_not_convert  # user code; Keras does not either
         def on_batch(*tensors: tf.Tensor) -> Logs:
             logs = step(structure.pack(list(tensors)))
             if not isinstance(logs, Mapping):
@@ -74,22 +73,21 @@ class Step:
 
         try:
             traced = tf.function(on_batch).get_concrete_function(*batch)
-        except Exception as error:  # Keras raises it again, or traces what we cannot
+        except Exception as error:  # Keras raises it again, or can trace the step
             raise NeedsKerasError(f"{type(error).__name__}: {error}") from error
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced
-        # Metrics of the user's own may do at a reset what no graph can: that is the host's.
-        self.resets_inside = metrics_reset_inside(learner)
+        self.resets_inside = _can_reset_inside(learner)
         metrics = learner.get_metrics_result()
-        # Keras's rule: the logs of the last step count where they are not the metrics.
+        # Keras's rule: if the logs are not the metrics, those of the last step count.
         self.logs_are_metrics = metrics.keys() == self.logs.keys()
 
     def __call__(self, batch: Tensors) -> Logs:
-        """Run on one batch; the running metrics, or what a step of its own returns."""
+        """Run on one batch; return the logs of the step."""
         return self.run(*batch)
 
     def empty_logs(self) -> Logs:
-        """Logs of no step."""
+        """Return the logs of zero steps."""
         return {
             name: tf.zeros([size or 0 for size in log.shape], log.dtype)
             for name, log in self.logs.items()
@@ -97,25 +95,25 @@ class Step:
 
     @tf.autograph.experimental.do_not_convert
     def metrics(self) -> Logs:
-        """The running metrics, in the order in which Keras lists them."""
+        """Return the running metrics, in Keras's order."""
         result = self.learner.get_metrics_result()
         return {name: tf.convert_to_tensor(value) for name, value in result.items()}
 
     @tf.autograph.experimental.do_not_convert
     def reset(self) -> None:
-        """Begin the running metrics anew."""
+        """Restart the running metrics."""
         self.learner.reset_metrics()
 
 
 class StepRange(NamedTuple):
-    """Which part of the planned epochs a call runs; one int32 tensor for the graph.
+    """The part of the planned epochs that a call runs; one int32 tensor for the graph.
 
     Attributes:
-        epochs: how many of the planned epochs; 1 if only some of its steps are run.
-        reset: whether the metrics begin anew with each epoch.
-        first: the first step of an epoch.
+        epochs: number of epochs; 1 if only some steps of an epoch run.
+        reset: whether the metrics restart with each epoch.
+        first: first step of an epoch.
         stop: the step after the last one.
-        test_steps: steps of the test after each epoch; 0 for none.
+        test_steps: steps of the test after each epoch; 0 for no test.
     """
 
     epochs: int = 1
@@ -137,7 +135,7 @@ def run_epochs(
     """Run a step over some epochs, and a test after each.
 
     Args:
-        step: usually a training step; its learner's weights, slots and metrics change.
+        step: usually a training step, which changes weights, slots and metrics.
         test: a test step, or None.
         step_range: a `StepRange` as int32 [5].
         rows: flat tensors, each [rows, ...].
@@ -146,8 +144,8 @@ def run_epochs(
         test_blocks: row numbers, each [1, steps, batch] int32; [] for no test.
 
     Returns:
-        The logs of the step and of the test, each [planned epochs, ...]; zero for the
-        epochs not run.
+        The logs of the step and of the test, each [planned epochs, ...]; zero for epochs
+        that did not run.
     """
     n_epochs, reset, first, stop, test_steps = tf.unstack(step_range)
     planned = tf.shape(blocks[0])[0]
@@ -178,11 +176,11 @@ def run_steps(
     first: tf.Tensor,
     stop: tf.Tensor,
 ) -> Logs:
-    """The steps first..stop-1 of one epoch, whose batches stand in the blocks in turn."""
+    """Run the steps first..stop-1 of one epoch; the blocks hold its batches in order."""
     if step.resets_inside and reset:
         step.reset()
     logs = step.empty_logs()
-    before = 0  # steps of the blocks before this one
+    before = 0  # steps of earlier blocks
     for block in blocks:
         steps = tf.shape(block)[1]
         i = tf.maximum(first - before, 0)
@@ -201,7 +199,7 @@ def run_steps(
 
 
 def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
-    """Room for the logs of each planned epoch."""
+    """Return zeroed arrays for the logs of each planned epoch."""
     return {
         name: tf.TensorArray(log.dtype, size=planned, element_shape=log.shape).unstack(
             tf.zeros(tf.concat([[planned], log.shape], 0), log.dtype)
@@ -210,20 +208,20 @@ def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
     }
 
 
-def metrics_reset_inside(learner: Trainable) -> bool:
-    """Whether every reset of a metric is one of Keras's, which a graph can do."""
+def _can_reset_inside(learner: Trainable) -> bool:
+    """Return whether a graph can reset the metrics: Keras's can, custom ones may not."""
     if not isinstance(learner, keras.Model):
         return True
     if type(learner).reset_metrics is not keras.Model.reset_metrics:
         return False
     metrics = list(learner.metrics)
-    for metric in metrics:  # what `compile` was given stands in a container
+    for metric in metrics:  # those given to `compile` are in a container
         metrics += getattr(metric, "metrics", [])
     return all(type(m).reset_state.__module__.startswith("keras.") for m in metrics)
 
 
 def _flat_items(logs: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Keras flattens a metric whose value is a dict."""
+    """Flatten nested logs; Keras does so if the value of a metric is a dict."""
     items: list[tuple[str, Any]] = []
     for name, value in logs.items():
         if isinstance(value, Mapping):

@@ -1,8 +1,8 @@
-"""The compiled loops of one learner, kept with it, and which driver runs them.
+"""The compiled loops of a learner, cached with it, and the choice of the driver.
 
-The ladder: XLA where the run is long enough to repay its compilation, else the same loop
-as a TensorFlow graph, else (`ladder`) Keras's own. What XLA cannot compile it
-refuses before anything has run, so that the graph can take over at the same batch.
+Long runs use XLA, because they repay its compilation. Shorter ones run as a TensorFlow
+graph; `fallback` hands the rest to Keras's own loop. XLA refuses what it cannot compile
+before anything has run, so that the graph can take over at the same batch.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -19,13 +19,12 @@ import tensorflow as tf
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
-from kerasnn.training.compiled.dropout import fast_dropout
 from kerasnn.training.compiled.loop import Logs, Step, StepRange, Trainable, run_epochs
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 
-# XLA takes about a second more to start and saves 0.1 to 0.3 ms in each small step.
+# XLA starts about a second later, and saves 0.1 to 0.3 ms in each small step.
 XLA_PAYS_FROM_STEPS = 5000
-# What XLA raises for an operation that it does not have, or cannot compile.
+# XLA raises these for an operation that it does not have or cannot compile.
 REFUSALS = (
     tf.errors.InvalidArgumentError,
     tf.errors.UnimplementedError,
@@ -33,30 +32,32 @@ REFUSALS = (
     tf.errors.InternalError,
 )
 
+_T = TypeVar("_T")
+
 log = logging.getLogger("kerasnn")
 
 
 class RefusedError(Exception):
-    """XLA cannot compile this step; the message says what stands in the way."""
+    """XLA cannot compile this step; the message says why."""
 
 
 class Program:
-    """`run_epochs` for one learner and one kind of batches, under one driver.
+    """`run_epochs` for one learner and one signature of batches, under one driver.
 
     Attributes:
         driver: "eager", "graph" or "xla".
         resets_inside: whether it resets the metrics.
-        seconds_per_step: as last seen; None before the first steps.
-        largest: most steps that a call has run.
+        seconds_per_step: of the last call; None before the first steps.
+        largest: largest number of steps of a call so far.
     """
 
     def __init__(
         self,
         driver: Driver,
         step: Step,
-        batches: BatchSpec,
+        batch_spec: BatchSpec,
         test: Step | None,
-        test_batches: BatchSpec | None,
+        test_batch_spec: BatchSpec | None,
     ) -> None:
         self.driver = driver
         self.seconds_per_step: float | None = None
@@ -67,10 +68,10 @@ class Program:
         if driver != "eager":
             run = tf.function(run, jit_compile=driver == "xla").get_concrete_function(
                 tf.TensorSpec([len(StepRange._fields)], tf.int32),
-                batches.row_specs(),
-                batches.block_specs(),
-                test_batches.row_specs() if test_batches else [],
-                test_batches.block_specs() if test_batches else [],
+                batch_spec.row_specs(),
+                batch_spec.block_specs(),
+                test_batch_spec.row_specs() if test_batch_spec else [],
+                test_batch_spec.block_specs() if test_batch_spec else [],
             )
             self.graph = run.graph
         self._run = run
@@ -78,17 +79,17 @@ class Program:
     def prepare(
         self, rows: Tensors, blocks: Tensors, test_rows: Tensors, test_blocks: Tensors
     ) -> None:
-        """Compile for tensors of these shapes, by a call that runs nothing.
+        """Compile for tensors of these shapes, by a call of zero epochs.
 
         Raises:
-            RefusedError: XLA cannot; nothing has been changed.
+            RefusedError: XLA cannot compile the step; no Variable has changed.
         """
         shapes = tuple(tuple(t.shape) for t in (*rows, *blocks, *test_rows, *test_blocks))
         if self.driver == "eager" or shapes in self._ready:
             return
-        nothing = tf.constant(StepRange(epochs=0), tf.int32)
+        no_steps = tf.constant(StepRange(epochs=0), tf.int32)
         try:
-            self._run(nothing, rows, blocks, test_rows, test_blocks)
+            self._run(no_steps, rows, blocks, test_rows, test_blocks)
         except REFUSALS as error:
             if self.driver == "xla":
                 raise RefusedError(refusal(error)) from error
@@ -102,8 +103,8 @@ class Program:
         blocks: Tensors,
         test_rows: Tensors,
         test_blocks: Tensors,
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Run a step_range; the logs of each of its epochs, and of each test.
+    ) -> tuple[list[Logs], list[Logs]]:
+        """Run a range of steps; return the logs of each epoch, and of each test.
 
         Raises:
             RefusedError: see `prepare`.
@@ -125,26 +126,26 @@ class Program:
 
 
 class Programs:
-    """The programs of one learner; they are dropped when it is compiled anew."""
+    """The cached programs of one learner; they are dropped when it is compiled again."""
 
     def __init__(self, learner: Trainable) -> None:
         self.learner = learner
-        self.refused: str | None = None  # by XLA, and why
-        self.told: set[str] = set()  # why Keras's own loop took over
-        self.steps = 0  # that were asked for in all
+        self.refused: str | None = None  # why XLA cannot compile it
+        self.told: set[str] = set()  # reasons logged for Keras's own loop
+        self.steps = 0  # of all runs so far
         self._compiled_as: tuple[Any, ...] = ()
         self._steps: dict[tuple[Any, ...], Step] = {}
         self._programs: dict[tuple[Any, ...], Any] = {}
 
     def follow(self) -> None:
-        """Drop what was made for a model that has been compiled anew since."""
+        """Drop the programs if the model was compiled again."""
         compiled_as = _compiled_as(self.learner)
         if compiled_as != self._compiled_as:
             self._compiled_as = compiled_as
             self.drop()
 
     def all(self) -> list[Any]:
-        """Those made so far."""
+        """Return all cached programs."""
         return list(self._programs.values())
 
     def drop(self) -> None:
@@ -154,10 +155,14 @@ class Programs:
         self.refused = None
 
     def choose(self, driver: FitDriver, steps: int | None) -> Driver:
-        """The driver of a run of so many steps; None where nobody knows, or none trains.
+        """Return the driver of a run.
 
-        It depends on nothing that a second run would see differently: another driver
-        draws other dropout masks.
+        Drivers draw different dropout masks, so the choice depends only on what is equal
+        when the run is repeated.
+
+        Args:
+            driver: the driver that was asked for.
+            steps: of the run; None if unknown, or if it does not train.
 
         Raises:
             InputError: XLA was asked for, and cannot compile this model.
@@ -171,14 +176,14 @@ class Programs:
             return "graph"
         self.steps += steps or 0
         if steps is not None and self.steps >= XLA_PAYS_FROM_STEPS:
-            return "xla"  # many short runs are a long one
+            return "xla"  # many short runs count as a long one
         return "xla" if getattr(self.learner, "jit_compile", False) else "graph"
 
     def refuse(self, driver: FitDriver, reason: str) -> None:
-        """Remember that XLA cannot, and say so, unless it was asked for.
+        """Note, and log, that XLA cannot compile this model.
 
         Raises:
-            InputError: it was.
+            InputError: XLA was asked for.
         """
         if driver == "xla":
             raise InputError(f"driver='xla' cannot compile this model: {reason}")
@@ -190,56 +195,54 @@ class Programs:
         self,
         driver: Driver,
         step: str,
-        batches: BatchSpec,
-        test_batches: BatchSpec | None = None,
+        batch_spec: BatchSpec,
+        test_batch_spec: BatchSpec | None = None,
     ) -> Program:
-        """The program for these batches, made when it is first asked for.
+        """Return the cached program for a signature of batches; make it at first.
 
         Args:
-            driver: under which it runs.
+            driver: runs it.
             step: "train_step" or "test_step".
-            batches: of the rows.
-            test_batches: of the rows for the test after each epoch, if there is one.
+            batch_spec: signature of the batches.
+            test_batch_spec: signature of the batches of a test after each epoch.
         """
-        key = (driver, step, batches.key, test_batches and test_batches.key)
-        if key not in self._programs:
-            test = test_batches and self._step(driver, "test_step", test_batches)
-            self._programs[key] = Program(
-                driver, self._step(driver, step, batches), batches, test, test_batches
-            )
-        return self._programs[key]
+
+        def make() -> Program:
+            test = test_batch_spec and self._step(driver, "test_step", test_batch_spec)
+            trained = self._step(driver, step, batch_spec)
+            return Program(driver, trained, batch_spec, test, test_batch_spec)
+
+        key = (driver, step, batch_spec.key, test_batch_spec and test_batch_spec.key)
+        return self.cached(key, make)
 
     def prediction(
-        self, driver: Driver, batches: BatchSpec, make: Callable[[], Any]
-    ) -> Any:
-        """The predict step for these batches, made when it is first asked for."""
-        return self.cached((driver, "predict_step", batches.key), make)
+        self, driver: Driver, batch_spec: BatchSpec, make: Callable[[], _T]
+    ) -> _T:
+        """Return the cached predict step for a signature of batches; make it at first."""
+        return self.cached((driver, "predict_step", batch_spec.key), make)
 
-    def cached(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-        """What is made when it is first asked for, and dropped with the programs."""
+    def cached(self, key: tuple[Any, ...], make: Callable[[], _T]) -> _T:
+        """Return the cached value of a key; make it at first. `drop` drops it."""
         if key not in self._programs:
             self._programs[key] = make()
         return self._programs[key]
 
-    def _step(self, driver: Driver, name: str, batches: BatchSpec) -> Step:
-        key = (driver, name, repr(batches.structure.nest), tuple(batches.batch_specs()))
+    def _step(self, driver: Driver, name: str, batch_spec: BatchSpec) -> Step:
+        structure, specs = batch_spec.structure, batch_spec.batch_specs()
+        key = (driver, name, repr(structure.nest), tuple(specs))
         if key not in self._steps:
-            with fast_dropout() if driver == "xla" else contextlib.nullcontext():
-                self._steps[key] = Step(
-                    self.learner,
-                    getattr(self.learner, name),
-                    batches.structure,
-                    batches.batch_specs(),
-                    driver,
-                )
+            xla = driver == "xla"
+            with keras_names.threefry_dropout() if xla else contextlib.nullcontext():
+                step = getattr(self.learner, name)
+                self._steps[key] = Step(self.learner, step, structure, specs, driver)
         return self._steps[key]
 
 
 def programs_of(learner: Trainable) -> Programs:
-    """The programs kept with a learner.
+    """Return the programs of a learner, without those of an earlier compilation.
 
-    They lie in its `__dict__` past Keras's attribute tracking, so that saving, copying and
-    pickling the model neither see nor carry them, and they go when it goes.
+    They are stored in its `__dict__`, hidden from Keras's attribute tracking, so that
+    saving, copying and pickling the model ignore them. They are freed with the model.
     """
     found = learner.__dict__.get("_kerasnn_programs")
     if found is None or found.learner is not learner:
@@ -255,7 +258,7 @@ def _compiled_as(learner: Trainable) -> tuple[Any, ...]:
 
 
 def _obstacle(learner: Trainable) -> str | None:
-    """What Keras itself knows to be impossible under XLA."""
+    """Return what Keras marks as impossible under XLA."""
     if not isinstance(learner, keras.Model) or keras_names.model_supports_jit(learner):
         return None
     layers = keras_names.layers_without_xla(learner)
@@ -267,14 +270,14 @@ def _name(learner: Trainable) -> str:
 
 
 def refusal(error: Exception) -> str:
-    """The part of TensorFlow's message that a person can use."""
+    """Return the part of TensorFlow's message that helps a user."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     useful = [line for line in lines if "nsupported" in line or "No registered" in line]
     return (useful or lines or [type(error).__name__])[0][:300]
 
 
-def _epoch_by_epoch(logs: Logs, epochs: int) -> list[dict[str, Any]]:
-    """Stacked logs taken apart: a float where a log is one number, else an array."""
+def _epoch_by_epoch(logs: Logs, epochs: int) -> list[Logs]:
+    """Split stacked logs by epoch: a float if a log is one number, else an array."""
     if not epochs:
         return []
     values = {name: np.asarray(log)[:epochs] for name, log in logs.items()}

@@ -1,4 +1,4 @@
-"""The gradients of a step on the replicas: noted instead of applied, and joined."""
+"""Gradients on the replicas: recorded instead of applied, and joined for one collective."""
 
 import contextlib
 import threading
@@ -11,62 +11,66 @@ from kerasnn.errors import InputError
 
 
 class GradientRecorder:
-    """Stands in for an optimizer on the replicas: it notes the gradients, and no more.
+    """An optimizer for the replicas that only records the gradients.
 
     Args:
-        optimizer: the real one, for whatever else the step asks of it.
-        replicas: of all workers.
-        keras_scales: whether the loss has been divided by the replicas already.
+        optimizer: the real one; it has all other attributes.
+        replicas: number of replicas of all workers.
+        keras_scales: whether Keras has divided the loss by the number of replicas.
     """
 
     def __init__(self, optimizer: Any, replicas: int, *, keras_scales: bool) -> None:
         self._optimizer = optimizer
         self._scale = replicas if keras_scales else 1
-        self._noted = threading.local()  # each replica of a worker is traced in a thread
+        self._recorded = threading.local()  # each replica is traced in its own thread
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._optimizer, name)
 
     def begin(self, share: tf.Tensor) -> None:
-        """Before a step on a replica, which has this share of all rows."""
-        self._noted.share = share
-        self._noted.pairs = None
+        """Start a step on a replica; `share` is its fraction of all rows."""
+        self._recorded.share = share
+        self._recorded.pairs = None
 
     @property
     def pairs(self) -> list[tuple[Any, Any]]:
-        """The gradients and variables of the step.
+        """Gradients and variables of the step.
 
         Raises:
-            InputError: it has not changed the weights exactly once.
+            InputError: the step has applied no gradients.
         """
-        if self._noted.pairs is None:
+        if self._recorded.pairs is None:
             raise InputError("the train_step of the model does not apply any gradients")
-        return self._noted.pairs
+        return self._recorded.pairs
 
     def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
-        """This replica's part of the mean over all rows."""
-        share = tf.cast(self._noted.share * self._scale, loss.dtype)
+        """Return this replica's contribution to the mean over all rows."""
+        share = tf.cast(self._recorded.share * self._scale, loss.dtype)
         return self._optimizer.scale_loss(loss) * share
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> None:
-        """Note them."""
-        if self._noted.pairs is not None:
+        """Record the gradients.
+
+        Raises:
+            InputError: the step has applied gradients before.
+        """
+        if self._recorded.pairs is not None:
             raise InputError(
-                "on several workers a train_step can change the weights once; that of the"
+                "on several workers a train_step can apply gradients once; that of the"
                 " model does so again"
             )
-        self._noted.pairs = list(grads_and_vars)
+        self._recorded.pairs = list(grads_and_vars)
 
     def apply(self, gradients: Iterable[Any], variables: Iterable[Any]) -> None:
-        """Note them."""
+        """Record the gradients."""
         self.apply_gradients(zip(gradients, variables, strict=True))
 
 
 class FlattenedGradients:
-    """Gradients joined into one tensor of each type: one collective instead of many.
+    """Joins gradients into one tensor of each type, so that one collective sums them.
 
     Args:
-        gradients: as symbols; None for a variable that the loss does not depend on.
+        gradients: symbolic; None for a variable that the loss does not depend on.
     """
 
     def __init__(self, gradients: list[Any]) -> None:
@@ -74,7 +78,7 @@ class FlattenedGradients:
         self._dtypes = [None if g is None else g.dtype for g in gradients]
 
     def join(self, gradients: list[Any]) -> list[tf.Tensor]:
-        """One flat tensor of each type."""
+        """Return one flat tensor of each type."""
         return [
             tf.concat(
                 [
@@ -88,7 +92,7 @@ class FlattenedGradients:
         ]
 
     def split(self, joined: list[tf.Tensor]) -> list[Any]:
-        """The gradients."""
+        """Return the gradients."""
         parts = {}
         for dtype, flat in zip(self._types, joined, strict=True):
             shapes = [
@@ -108,7 +112,7 @@ class FlattenedGradients:
 
 @contextlib.contextmanager
 def optimizer_of(learner: Any, optimizer: Any) -> Iterator[None]:
-    """While a step is traced it finds this optimizer; past Keras's attribute tracking."""
+    """Context manager: the learner has this optimizer; Keras does not track the change."""
     attributes = learner.__dict__
     real = attributes["optimizer"]
     attributes["optimizer"] = optimizer

@@ -1,7 +1,7 @@
-"""The Variables of a model on several replicas: what must hold of them, and whose they are.
+"""The Variables of a model on several replicas: their checks, and their local values.
 
-Trained ones are the same on all. Metrics, moving averages and the states of random numbers
-are each replica's own.
+Trained Variables are equal on all replicas. Metrics, moving averages and random states
+differ.
 """
 
 from typing import Any
@@ -16,15 +16,15 @@ from kerasnn.training import keras_names
 from kerasnn.training.compiled.specs import BatchSpec
 from kerasnn.training.distribution.workers import WorkerGroup
 
-MEAN_OVER_ROWS = "sum_over_batch_size"  # as Keras calls it
+_MEAN_OVER_ROWS = "sum_over_batch_size"  # Keras's name
 
 
 class LocalValues:
-    """Variables of which each replica has its own value.
+    """Variables that have a different value on each replica.
 
     Args:
         workers: the workers.
-        variables: each made in the scope of their strategy.
+        variables: made in the scope of the strategy.
     """
 
     def __init__(self, workers: WorkerGroup, variables: list[tf.Variable]) -> None:
@@ -32,35 +32,35 @@ class LocalValues:
         self._variables = variables
 
         def gather() -> list[tf.Tensor]:
-            def of_replica() -> list[tf.Tensor]:
+            def on_replica() -> list[tf.Tensor]:
                 context = tf.distribute.get_replica_context()
-                return [_at(v, context, workers.replicas) for v in variables]
+                return [_one_hot(v, context, workers.replicas) for v in variables]
 
-            return [workers.reduce_sum(part) for part in workers.strategy.run(of_replica)]
+            return [workers.reduce_sum(part) for part in workers.strategy.run(on_replica)]
 
-        def deal(values: list[tf.Tensor]) -> None:
-            def of_replica() -> None:
+        def scatter(values: list[tf.Tensor]) -> None:
+            def on_replica() -> None:
                 number = tf.distribute.get_replica_context().replica_id_in_sync_group
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value[number])
 
-            workers.strategy.run(of_replica)
+            workers.strategy.run(on_replica)
 
         self._gather = tf.function(gather, autograph=False)
-        self._deal = tf.function(deal, autograph=False)
+        self._scatter = tf.function(scatter, autograph=False)
 
     def values(self) -> list[np.ndarray]:
-        """Of each variable, [replicas, ...]."""
+        """Return the values of each variable, [replicas, ...]."""
         with self._workers.reports_lost_workers():
             return [value.numpy() for value in self._gather()]
 
     def assign(self, values: list[np.ndarray]) -> None:
-        """Give each replica its own again."""
-        self._deal([tf.constant(value) for value in values])
+        """Assign each replica its values."""
+        self._scatter([tf.constant(value) for value in values])
 
 
 def local_variables(learner: Any) -> list[tf.Variable]:
-    """Those of which each replica has its own value: metrics, and what is not trained."""
+    """Return the Variables that differ between replicas: metrics, and untrained ones."""
     if isinstance(learner, keras.Model):
         metrics = raw_variables(learner.metrics_variables)
     else:
@@ -70,17 +70,17 @@ def local_variables(learner: Any) -> list[tf.Variable]:
 
 
 def untrained_variables(learner: Any) -> list[tf.Variable]:
-    """Those of the network that no gradient changes."""
+    """Return the Variables of the network that no gradient changes."""
     network = getattr(learner, "network", learner)
     trained = {id(v) for v in raw_variables(network.trainable_variables)}
     return [v for v in raw_variables(network.variables) if id(v) not in trained]
 
 
 def check_made_in_scope(learner: Any, strategy: tf.distribute.Strategy) -> None:
-    """Every Variable was made in the scope of the strategy.
+    """Check that every Variable was made in the scope of the strategy.
 
     Raises:
-        InputError: one was not: it would be another in every replica.
+        InputError: one was not; it would differ between replicas.
     """
     network = getattr(learner, "network", learner)
     variables = [*network.variables, *learner.optimizer.variables]
@@ -94,32 +94,33 @@ def check_made_in_scope(learner: Any, strategy: tf.distribute.Strategy) -> None:
 
 
 def check_losses(learner: Any) -> None:
-    """Every loss is a mean over rows.
+    """Check that every loss is a mean over rows.
 
     Raises:
-        InputError: one is not: the gradients would not be those of the joined batch.
+        InputError: one is not; the gradients would not be those of the whole batch.
     """
     if not isinstance(learner, keras.Model):
         return
     for loss in keras.tree.flatten(learner.loss):
-        reduction = getattr(loss, "reduction", MEAN_OVER_ROWS)
-        if reduction not in (MEAN_OVER_ROWS, "mean"):
+        reduction = getattr(loss, "reduction", _MEAN_OVER_ROWS)
+        if reduction not in (_MEAN_OVER_ROWS, "mean"):
             raise InputError(
                 f"on several workers a loss must be a mean over rows, with"
-                f" reduction={MEAN_OVER_ROWS!r}; that of {loss.name} is {reduction!r}"
+                f" reduction={_MEAN_OVER_ROWS!r}; that of {loss.name} is {reduction!r}"
             )
 
 
-def build(learner: Any, batches: BatchSpec) -> None:
-    """Make all Variables: within the graph they would be those of one replica."""
+def build(learner: Any, batch_spec: BatchSpec) -> None:
+    """Create all Variables; those made inside the graph would belong to one replica."""
     if isinstance(learner, keras.Model):
-        keras_names.symbolic_build(learner, batches.structure.pack(batches.batch_specs()))
-        # Keras made the metrics' Variables within the scope that is open here.
+        # Keras makes the metrics' Variables in the scope that is open here.
+        specs = batch_spec.structure.pack(batch_spec.batch_specs())
+        keras_names.symbolic_build(learner, specs)
     learner.optimizer.build(list(learner.trainable_variables))
 
 
-def _at(variable: tf.Variable, context: Any, replicas: int) -> tf.Tensor:
-    """Zeros [replicas, ...], with the replica's value in its place."""
+def _one_hot(variable: tf.Variable, context: Any, replicas: int) -> tf.Tensor:
+    """Return zeros [replicas, ...] with this replica's value in its row."""
     value = tf.convert_to_tensor(variable)
     here = tf.one_hot(context.replica_id_in_sync_group, replicas, dtype=value.dtype)
     here = tf.reshape(here, [replicas] + [1] * value.shape.rank)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasnn.training.compiled.chunks import Budget, Chunk
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.feeds.keras_iterator import RAN_OUT
-from kerasnn.training.plan import EpochPlan
+from kerasnn.training.feeds.plan import EpochPlan
 
 
 class ArrayFeed:

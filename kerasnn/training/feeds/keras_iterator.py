@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from kerasnn.training import keras_names
 from kerasnn.training.compiled.errors import NeedsKerasError
+from kerasnn.training.feeds.plan import EpochPlan
 from kerasnn.training.feeds.row_source import RowSource, adapted
-from kerasnn.training.plan import EpochPlan
 
 RAN_OUT = (
     "Your input ran out of data; interrupting training. Make sure that your dataset or"

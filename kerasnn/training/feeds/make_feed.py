@@ -13,10 +13,10 @@ from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.specs import DataStructure
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.feeds.keras_iterator import Executions, PlannedRows, dense
+from kerasnn.training.feeds.plan import epochs_planned, keras_plan
 from kerasnn.training.feeds.row_source import RowsFromDisk
 from kerasnn.training.feeds.shard_feed import ShardFeed
 from kerasnn.training.feeds.stream_feed import StreamFeed
-from kerasnn.training.plan import epochs_planned, keras_plan
 
 # Larger NumPy arrays are not copied to a tensor but read batch by batch: a gather from an
 # array far larger than the cache is slow under XLA too.

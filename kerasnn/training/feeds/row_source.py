@@ -1,13 +1,13 @@
-"""Rows that lie outside of memory: what the loop asks of them, and Keras's view of them.
+"""Rows outside of memory: the protocol of their source, and its adapter for Keras.
 
-The rows of a source come in pieces. They are laid side by side, once, in memory that is
-used again: `Buffers`. Where the pieces come from is left to the source.
+A source delivers its rows in groups, and each group in pieces. The pieces of a group are
+copied into `Buffers`, one after the other, and the memory is reused for later groups.
 """
 
 import math
 import mmap
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,36 +19,41 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.compiled.specs import DataStructure
+from kerasnn.training.feeds.plan import RowOrder
 
-RowOrder = NDArray[np.int32]  # [rows]
-Leaves = list[NDArray[Any]]  # each [rows, ...]
+RowArrays = list[NDArray[Any]]  # the leaves of nested data, each [rows, ...]
 
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # the default is shared with forks
 
 
 @runtime_checkable
 class RowSource(Protocol):
-    """Rows in an order that a seed and the epoch decide: `kerasnn.datasets` has one."""
+    """Rows in an order that seed and epoch decide; `kerasnn.datasets` has one."""
 
     @property
     def n_rows(self) -> int:
-        """Of an epoch."""
+        """Number of rows of an epoch."""
 
     @property
-    def most_rows(self) -> int:
-        """Of a group."""
+    def max_rows(self) -> int:
+        """Number of rows of the largest group."""
 
     def pieces(
         self, epoch: int | None, *, first: int = 0
     ) -> Iterator[tuple[Iterator[Any], RowOrder]]:
-        """Groups of rows: x, (x, y) or (x, y, sample_weight) piece by piece; their order.
+        """Yield the pieces of each group, and the order of its rows.
 
-        From the row `first` of the epoch on; epoch None: in their own order.
+        Args:
+            epoch: from 0; None for the rows in their stored order.
+            first: number of the first row, in the order of the epoch.
+
+        Yields:
+            x, (x, y) or (x, y, sample_weight) of each piece; row numbers in the group.
         """
 
 
 def structure_of(source: RowSource) -> tuple[DataStructure, Any]:
-    """How the leaves of a source make its data, and a row of it."""
+    """Return the structure of a source's data, and one row of it."""
     pieces, _ = next(iter(source.pieces(None)))
     # Copied: a view would keep the whole piece.
     row = keras.tree.map_structure(
@@ -58,36 +63,35 @@ def structure_of(source: RowSource) -> tuple[DataStructure, Any]:
 
 
 class Buffers:
-    """CallbackState for groups of rows, used again once nobody holds what lies in it.
+    """Memory for groups of rows, reused once nothing refers to it.
 
-    Each array has pages of its own. From the C library large arrays of changing sizes
-    would come out of what it keeps of earlier ones, or not, and the peak would be any.
-    An array is free when it, its views and the tensors that share its memory are gone: who
-    still looks at a group sees it unchanged, and the next one goes elsewhere.
+    Each array has its own pages. The C library would take large arrays of changing sizes
+    from its heap at times, and the peak would vary. An array is free when it, its views and
+    the tensors that share its memory are gone, so a group in use never changes.
 
     Args:
         row: the leaves of a row, each [1, ...].
-        n_rows: of each array.
+        n_rows: rows of each array.
     """
 
-    def __init__(self, row: Leaves, n_rows: int) -> None:
+    def __init__(self, row: RowArrays, n_rows: int) -> None:
         self.n_rows = n_rows
         self._row = [*row, np.zeros(1, np.int32)]  # and its number
         self._free: list[list[mmap.mmap]] = [[] for _ in self._row]
 
     @classmethod
     def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
-        """For the groups of a source, and what is left over of the one before."""
-        n_rows = min(source.most_rows, source.n_rows) + batch_size
+        """Return buffers for any group of a source, and the rest of the one before."""
+        n_rows = min(source.max_rows, source.n_rows) + batch_size
         return cls(DataStructure.flatten(row), n_rows)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays for one group."""
+        """Bytes of the arrays of one group."""
         return self.n_rows * sum(leaf.nbytes for leaf in self._row)
 
-    def take(self) -> tuple[Leaves, RowOrder]:
-        """Arrays for a group and its order, each [n_rows, ...]; they are not cleared."""
+    def take(self) -> tuple[RowArrays, RowOrder]:
+        """Return arrays for a group and its order, each [n_rows, ...], not cleared."""
         pairs = zip(self._row, self._free, strict=True)
         *leaves, order = (self._array(*pair) for pair in pairs)
         return leaves, order
@@ -98,29 +102,48 @@ class Buffers:
         except IndexError:
             memory = mmap.mmap(-1, max(1, self.n_rows * row.nbytes), flags=PRIVATE)
         array = np.ndarray((self.n_rows, *row.shape[1:]), row.dtype, buffer=memory)
-        # Views and tensors hold the array, not only its memory: NumPy's `base` is the
-        # array that was made from the buffer.
+        # Views and tensors refer to the array, not only to its memory: NumPy's `base` is
+        # the array that was made from the buffer.
         weakref.finalize(array, free.append, memory).atexit = False
         return array
 
 
+def copy_pieces(pieces: Iterable[RowArrays], leaves: RowArrays, *, begin: int = 0) -> int:
+    """Copy pieces, one after the other, into arrays.
+
+    Args:
+        pieces: the leaves of each piece.
+        leaves: the arrays; those beyond the leaves of a piece stay as they are.
+        begin: number of the first row.
+
+    Returns:
+        Number of the row after the last one.
+    """
+    for piece in pieces:
+        end = begin + len(piece[0])
+        for leaf, part in zip(leaves, piece, strict=False):
+            np.copyto(leaf[begin:end], part)
+        begin = end
+    return begin
+
+
 @dataclass(frozen=True)
 class RowGroup:
-    """Some rows in memory.
+    """Rows in memory.
 
     Attributes:
-        leaves: each [rows and more, ...]; the rest is room that means nothing.
-        n_rows: in the leaves.
+        leaves: each [n_rows or more, ...]; the surplus has no meaning.
+        n_rows: number of rows.
         order: row numbers, int32.
     """
 
-    leaves: Leaves
+    leaves: RowArrays
     n_rows: int
     order: RowOrder
 
     @property
-    def rows(self) -> Leaves:
-        """Each [rows, ...], of the same memory."""
+    def rows(self) -> RowArrays:
+        """Views of the leaves, each [n_rows, ...]."""
         return [leaf[: self.n_rows] for leaf in self.leaves]
 
 
@@ -132,59 +155,50 @@ def row_groups(
     *,
     first: int = 0,
 ) -> Iterator[RowGroup]:
-    """The groups of an epoch, each with an order that ends with a whole batch.
+    """Yield the groups of an epoch, each with an order of complete batches.
 
-    What is left over of a group comes before the next one; of the last the last batch may
-    be short.
+    The rest of a group is moved to the front of the next one. The last batch of the last
+    group may be short.
     """
-    left = source.n_rows - first
-    before: Leaves = []
-    over = np.zeros(0, np.int32)  # row numbers in `before` that are left over
-    for pieces, drawn in source.pieces(epoch, first=first):
-        left -= len(drawn)
+    unread = source.n_rows - first
+    before: RowArrays = []
+    rest = np.zeros(0, np.int32)  # row numbers in `before`
+    for pieces, group_order in source.pieces(epoch, first=first):
+        unread -= len(group_order)
         leaves, order = buffers.take()
-        carried = len(over)
+        carried = len(rest)
         for leaf, earlier in zip(leaves, before, strict=bool(before)):
             # mode="raise" would make a copy first.
-            np.take(earlier, over, axis=0, out=leaf[:carried], mode="clip")
-        n_rows = _lay_down(pieces, leaves, begin=carried)
-        order = order[: carried + len(drawn)]
+            np.take(earlier, rest, axis=0, out=leaf[:carried], mode="clip")
+        n_rows = copy_pieces(map(DataStructure.flatten, pieces), leaves, begin=carried)
+        order = order[: carried + len(group_order)]
         order[:carried] = np.arange(carried)
-        np.add(drawn, carried, out=order[carried:])
-        whole = len(order) - len(order) % batch_size if left else len(order)
-        if whole:
-            yield RowGroup(leaves, n_rows, order[:whole])
-        before, over = leaves, order[whole:]
+        np.add(group_order, carried, out=order[carried:])
+        complete = len(order) - len(order) % batch_size if unread else len(order)
+        if complete:
+            yield RowGroup(leaves, n_rows, order[:complete])
+        before, rest = leaves, order[complete:]
 
 
-def _lay_down(pieces: Iterator[Any], leaves: Leaves, begin: int) -> int:
-    """Copy pieces side by side, from a row on; the row after the last."""
-    for piece in pieces:
-        parts = DataStructure.flatten(piece)
-        end = begin + len(parts[0])
-        for leaf, part in zip(leaves, parts, strict=True):
-            np.copyto(leaf[begin:end], part)
-        begin = end
-    return begin
-
-
-def whole_batches(
+def row_batches(
     source: RowSource, epoch: int | None, batch_size: int, *, first: int = 0
-) -> Iterator[tuple[Leaves, RowOrder]]:
-    """The rows and order of each of `row_groups`."""
+) -> Iterator[RowArrays]:
+    """Yield the leaves of each batch of an epoch, each [batch, ...]."""
     _, row = structure_of(source)
     buffers = Buffers.of(source, row, batch_size)
     for group in row_groups(source, epoch, batch_size, buffers, first=first):
-        yield group.rows, group.order
+        for start in range(0, len(group.order), batch_size):
+            numbers = group.order[start : start + batch_size]
+            yield [leaf[numbers] for leaf in group.leaves]
 
 
 class RowsFromDisk(keras_names.DataAdapter):
     """A row source as one of Keras's data adapters.
 
     Args:
-        source: of the rows.
+        source: the rows.
         batch_size: rows of a batch.
-        shuffle: False: the rows in their own order.
+        shuffle: False for the rows in their stored order.
     """
 
     def __init__(self, source: RowSource, batch_size: int, *, shuffle: bool) -> None:
@@ -193,18 +207,16 @@ class RowsFromDisk(keras_names.DataAdapter):
         self.epoch = 0 if shuffle else None
 
     def get_numpy_iterator(self) -> Iterator[Any]:
-        """The batches of the next epoch."""
+        """Yield the batches of the next epoch."""
         epoch = self.epoch
         if epoch is not None:
             self.epoch = epoch + 1
         structure, _ = structure_of(self.source)
-        for leaves, order in whole_batches(self.source, epoch, self._batch_size):
-            for start in range(0, len(order), self._batch_size):
-                rows = order[start : start + self._batch_size]
-                yield structure.pack([leaf[rows] for leaf in leaves])
+        for leaves in row_batches(self.source, epoch, self._batch_size):
+            yield structure.pack(leaves)
 
     def get_tf_dataset(self) -> tf.data.Dataset:
-        """The same for Keras's own loop, which begins it anew with each epoch."""
+        """Return the same as a dataset, which Keras's own loop restarts every epoch."""
         _, row = structure_of(self.source)
         specs = keras.tree.map_structure(
             lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), row
@@ -220,17 +232,17 @@ class RowsFromDisk(keras_names.DataAdapter):
 
     @property
     def num_batches(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches of an epoch."""
         return math.ceil(self.source.n_rows / self._batch_size)
 
 
 def adapted(
-    source: RowSource, batch_size: int | None, *, shuffle: bool, **others: Any
+    source: RowSource, batch_size: int | None, *, shuffle: bool, **others: object
 ) -> RowsFromDisk:
-    """The adapter of a source, which brings its own targets and weights.
+    """Return the adapter of a source, which has its own targets and weights.
 
     Raises:
-        InputError: other arguments that go with arrays are given.
+        InputError: other arguments that belong to arrays are given.
     """
     given = [name for name, value in others.items() if value is not None]
     if given:

@@ -1,8 +1,7 @@
-"""Rows from disk for the compiled loop: read ahead in a thread, gathered inside the graph.
+"""Rows from disk for the compiled loop: read ahead in a thread, gathered in the graph.
 
-What comes from disk are groups of rows with an order. A group is copied once, into memory
-that its tensors share, and calls of K steps gather their batches from it, as they do from
-rows in memory; the step sees no difference. Meanwhile the next group is read.
+Each group of rows is copied once, into memory that its tensors share. Chunks gather their
+batches from it, as from rows in memory, while a thread reads the next group.
 """
 
 import math
@@ -16,76 +15,66 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.training.compiled.chunks import Budget, Chunk, FreshFeed
-from kerasnn.training.compiled.specs import BatchSpec
-from kerasnn.training.feeds.row_source import (
-    Buffers,
-    RowOrder,
-    RowSource,
-    row_groups,
-    structure_of,
-)
+from kerasnn.training.compiled.specs import BatchSpec, Tensors
+from kerasnn.training.feeds.plan import RowOrder
+from kerasnn.training.feeds.row_source import Buffers, RowSource, row_groups, structure_of
 
-# A call takes about so many rows: with fewer it shows that they are calls.
+# A chunk takes about this many rows; with fewer, the time between calls becomes visible.
 ROWS_PER_CALL = 65_536
 MAX_STEPS = 256
-GROUPS_AHEAD = 1  # is read in a fraction of the time that training on a group takes
-# Beside those: the one that is trained on, and the one before, which the caller has in hand
-# until it is given the next call.
+GROUPS_AHEAD = 1  # reading takes a fraction of the time of training
+# Also in memory: the group in training, and the one before, which the caller holds until it
+# gets the next chunk.
 GROUPS_HELD = GROUPS_AHEAD + 2
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class ShardFeed(FreshFeed):
     """Rows from disk.
 
     Args:
-        source: of the rows.
-        batch_size: the last batch of an epoch has what is left.
-        shuffle: False: the rows in their own order.
+        source: the rows.
+        batch_size: rows of a batch; the last one of an epoch may be short.
+        shuffle: False for the rows in their stored order.
     """
 
     def __init__(self, source: RowSource, batch_size: int, *, shuffle: bool) -> None:
         self.source = source
         self.batch_size = min(batch_size, source.n_rows)
         self.steps = math.ceil(source.n_rows / self.batch_size)
-        self.steps_per_call = max(
-            1, min(MAX_STEPS, ROWS_PER_CALL // self.batch_size, self.steps)
-        )
+        self.steps_per_call = min(steps_per_call(self.batch_size), self.steps)
         self.shuffle = shuffle
         self._structure, row = structure_of(source)
         self.batch_spec = BatchSpec.of(row, [None])  # the last batch is shorter
-        # Kept from epoch to epoch. Every new thread may get an arena of its own from the C
-        # library, which keeps some MB in each.
+        # One thread for all epochs: the C library may keep some MB for every new thread.
         self._reader = ThreadPoolExecutor(1, "kerasnn-read")
         self._buffers = Buffers.of(source, row, self.batch_size)
 
     @property
-    def most_bytes(self) -> int:
-        """Of the groups that are in memory at once, if nobody keeps calls."""
+    def max_bytes(self) -> int:
+        """Bytes of the groups in memory at one time, if nobody keeps chunks."""
         return GROUPS_HELD * self._buffers.nbytes
 
     def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
     ) -> Iterator[Chunk]:
-        """The calls of one epoch."""
-        most = 1 if by_batch else self.steps_per_call
-        groups = self._groups(epoch, done)
-        for rows, order in ahead(groups, GROUPS_AHEAD, self._reader):
-            full, short = divmod(len(order), self.batch_size)
-            for start in range(0, full, most):
-                steps = min(most, full - start)
-                numbers = order[start * self.batch_size :][: steps * self.batch_size]
-                yield self._chunk(
-                    rows, numbers, steps, most, self.batch_size, first_step=done
-                )
-                done += steps
-            if short:
-                yield self._chunk(rows, order[-short:], 1, 1, short, first_step=done)
+        """Cut one epoch into chunks; see `Feed`."""
+        max_steps = 1 if by_batch else self.steps_per_call
+        size = self.batch_size
+        for rows, order in ahead(self._groups(epoch, done), GROUPS_AHEAD, self._reader):
+            full = len(order) // size * size
+            for start in range(0, full, max_steps * size):
+                numbers = order[start : min(start + max_steps * size, full)]
+                yield self._chunk(rows, numbers, max_steps, size, first_step=done)
+                done += len(numbers) // size
+            if len(order) > full:
+                short = len(order) - full
+                yield self._chunk(rows, order[full:], 1, short, first_step=done)
                 done += 1
 
-    def _groups(self, epoch: int, done: int) -> Iterator[tuple[list[tf.Tensor], RowOrder]]:
-        """The groups as tensors; all have the same shape, whatever is in them."""
+    def _groups(self, epoch: int, done: int) -> Iterator[tuple[Tensors, RowOrder]]:
+        """Yield the groups as tensors of one shape, whatever the number of rows."""
         groups = row_groups(
             self.source,
             epoch if self.shuffle else None,
@@ -100,55 +89,60 @@ class ShardFeed(FreshFeed):
 
     def _chunk(
         self,
-        rows: list[tf.Tensor],
+        rows: Tensors,
         numbers: RowOrder,
-        steps: int,
-        most: int,
+        max_steps: int,
         width: int,
+        *,
         first_step: int,
     ) -> Chunk:
-        """Steps of one width; the row numbers have the same shape for any steps."""
-        block = np.zeros(most * width, np.int32)
+        """Return batches of one width; the row numbers are padded to `max_steps`."""
+        block = np.zeros(max_steps * width, np.int32)
         block[: len(numbers)] = numbers
         return Chunk(
             self.batch_spec,
             rows,
-            [tf.constant(block.reshape(1, most, width))],
+            [tf.constant(block.reshape(1, max_steps, width))],
             0,
-            steps,
+            len(numbers) // width,
             first_step=first_step,
             irregular_size=width != self.batch_size,
         )
 
 
+def steps_per_call(batch_size: int) -> int:
+    """Return the maximum number of steps of a chunk of rows from disk."""
+    return max(1, min(MAX_STEPS, ROWS_PER_CALL // batch_size))
+
+
 def shared_tensor(array: NDArray[Any]) -> tf.Tensor:
-    """An array as a tensor that shares its memory and keeps it, where that is possible.
+    """Return an array as a tensor that shares and keeps its memory, where possible.
 
     `tf.constant` would copy it twice: NumPy's memory is not aligned as TensorFlow's is.
     """
     if array.dtype.kind not in "biufc" or not array.size:
         return tf.constant(array)
     shared = tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    return tf.identity(shared)  # to the device that is the default; on the CPU no copy
+    return tf.identity(shared)  # moves it to the default device; no copy on the CPU
 
 
 def ahead(
-    things: Iterator[T], count: int, reader: ThreadPoolExecutor | None = None
-) -> Iterator[T]:
-    """The things, so many of them made before they are asked for, in a thread.
+    items: Iterator[_T], count: int, reader: ThreadPoolExecutor | None = None
+) -> Iterator[_T]:
+    """Yield items that one thread makes in advance.
 
     Args:
-        things: made by one thread.
-        count: how many.
-        reader: has that thread; None: a new one.
+        items: not None.
+        count: number of items made in advance.
+        reader: has the thread; None for a new one.
     """
     executor = reader or ThreadPoolExecutor(1, "kerasnn-read")
-    waiting: deque[Future[T | None]] = deque()
+    waiting: deque[Future[_T | None]] = deque()
     try:
-        waiting += (executor.submit(next, things, None) for _ in range(count))
-        while (thing := waiting.popleft().result()) is not None:
-            waiting.append(executor.submit(next, things, None))
-            yield thing
+        waiting += (executor.submit(next, items, None) for _ in range(count))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(executor.submit(next, items, None))
+            yield item
     finally:
         wait([future for future in waiting if not future.cancel()])
         if reader is None:

@@ -1,4 +1,4 @@
-"""What a Keras model takes of a table: all columns as one matrix, or columns by name."""
+"""The inputs of a Keras model for a table: all columns as a matrix, or columns by name."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,16 +7,16 @@ import keras
 
 from kerasnn.errors import InputError
 
-RESERVED = ("y", "sample_weight")  # what rows on disk call targets and weights
+RESERVED = ("y", "sample_weight")  # the names of targets and weights in rows on disk
 
 
 class ModelInput(NamedTuple):
     """An input of a model.
 
     Attributes:
-        name: in the rows; that of the column if it is one.
+        name: in the rows; equal to the column's name if it is one column.
         dtype: NumPy's name.
-        flat: whether it is [rows] and not [rows, columns].
+        flat: whether its shape is [rows], not [rows, columns].
     """
 
     name: str
@@ -25,15 +25,15 @@ class ModelInput(NamedTuple):
 
 
 def matrix_input(model: keras.Model, columns: Sequence[str], file: str) -> ModelInput:
-    """The one input of a model that takes all columns.
+    """Return the one input of a model that takes all columns.
 
     Args:
-        model: that has one input, or does not know its inputs yet.
-        columns: for it.
-        file: where they are.
+        model: has one input, or does not know its inputs yet.
+        columns: for the input.
+        file: holds the columns.
 
     Raises:
-        InputError: it takes another number of them.
+        InputError: the model takes another number of columns.
     """
     tensors = _inputs(model)
     shape = list(tensors[0].shape[1:]) if tensors else [None]
@@ -42,17 +42,17 @@ def matrix_input(model: keras.Model, columns: Sequence[str], file: str) -> Model
         names = columns if len(columns) < 9 else [*columns[:3], "...", columns[-1]]
         raise InputError(
             f"{file}: has {len(columns)} columns for the model, {', '.join(names)}; it"
-            f" takes {_told(shape)}. y= and sample_weight= name columns that are not for"
-            " it, and a model with several inputs takes the columns of their names"
+            f" takes {_formatted_shape(shape)}. y= and sample_weight= name columns that are"
+            " not for it, and a model with several inputs takes the columns of their names"
         )
     return ModelInput("x", _dtype(tensors[0]) if tensors else "float32", flat)
 
 
 def named_inputs(model: keras.Model) -> list[ModelInput]:
-    """The inputs of a model that has several; else none.
+    """Return the inputs of a model that has several, else [].
 
     Raises:
-        InputError: an input is not one column, or cannot be told from the target.
+        InputError: an input is not one column, or has the name of a target or weight.
     """
     tensors = _inputs(model)
     if len(tensors) == 1 and isinstance(getattr(model, "input", None), dict):
@@ -65,25 +65,25 @@ def named_inputs(model: keras.Model) -> list[ModelInput]:
     for tensor in tensors:
         if tensor.name in RESERVED:
             raise InputError(
-                f"the model has an input {tensor.name!r}, as the target or weight of rows"
-                " on disk is called; it needs another name"
+                f"the model has an input {tensor.name!r}, which is the name of the target"
+                " or weight in rows on disk; it needs another name"
             )
         shape = list(tensor.shape[1:])
         if shape not in ([], [1], [None]):
             raise InputError(
-                f"the model's input {tensor.name!r} is {_told(shape)}; a column of a table"
-                " is [rows, 1] or [rows]"
+                f"the model's input {tensor.name!r} is {_formatted_shape(shape)}; a column"
+                " of a table is [rows, 1] or [rows]"
             )
     return [ModelInput(t.name, _dtype(t), len(t.shape) == 1) for t in tensors]
 
 
 def _inputs(model: keras.Model) -> list[Any]:
-    """Of a functional or sequential model; others do not know them."""
+    """Return the inputs of a functional or sequential model; others do not know them."""
     return getattr(model, "inputs", None) or []
 
 
 def _dtype(tensor: Any) -> str:
-    """NumPy's type for an input; floats Keras casts itself.
+    """Return NumPy's type for an input; Keras casts floats.
 
     Raises:
         InputError: the input takes text.
@@ -96,5 +96,5 @@ def _dtype(tensor: Any) -> str:
     return "float32" if "float" in tensor.dtype else str(tensor.dtype)
 
 
-def _told(shape: Sequence[int | None]) -> str:
+def _formatted_shape(shape: Sequence[int | None]) -> str:
     return f"[{', '.join(map(str, ['rows', *shape]))}]"

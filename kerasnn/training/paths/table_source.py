@@ -1,15 +1,16 @@
 """Paths in place of arrays: `fit`, `evaluate` and `predict` of files with tables.
 
-The columns that the model takes are written to shards once, and the call goes on from
-these. Which columns those are, and where the shards lie for how long, is decided here;
-what a file holds is known to `kerasnn.datasets`. No other module of training knows tables.
+The columns for the model are written to shards once, and training reads the shards. This
+module decides which columns these are, and where the shards are stored and for how long.
+`kerasnn.datasets` reads the files. No other module of training knows tables.
 """
 
 import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -24,7 +25,7 @@ from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.distribution.workers import workers_of
 from kerasnn.training.paths.model_inputs import matrix_input, named_inputs
 
-if TYPE_CHECKING:  # pandas takes a while to load, and most fits need none
+if TYPE_CHECKING:  # pandas takes a while to load, and most fits do not need it
     from kerasnn.datasets import NumberRows, Shards
 
 P = ParamSpec("P")
@@ -32,64 +33,56 @@ R = TypeVar("R")
 
 
 def takes_tables(function: Callable[P, R]) -> Callable[P, R]:
-    """`fit`, `evaluate` or `predict`, also of a path and the names of columns."""
+    """Let `fit`, `evaluate` or `predict` also take a path and the names of columns."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
         given = bound.arguments
-        if not any(map(_is_path, (given.get("x"), *_held_out(given)[:1]))):
+        if not any(map(_is_path, (given.get("x"), *_validation_data(given)[:1]))):
             return function(*args, **kwargs)
         _check_possible(given)
         if function.__name__ != "predict":
             keras_names.assert_compiled(given["model"], function.__name__)
-        run = _run(given)  # before anything is written: it may not begin
+        run = _run(given)  # before anything is written: it may raise
         if "seed" in signature.parameters:
             given["seed"] = _seed(given, run)
-        with _Place(run) as place:
-            given |= _on_disk(given, place)
+        with _rows_folder(run) as folder:
+            given |= _on_disk(given, folder)
             return function(*bound.args, **bound.kwargs)
 
     return called
 
 
-class _Place(contextlib.AbstractContextManager["_Place"]):
-    """Where the rows of a call lie: among the checkpoints for good, or for its time.
+@dataclass(frozen=True)
+class _RowsFolder:
+    """The folder of a call's shards.
 
-    Args:
-        run: whose checkpoints they are; None: there are none.
+    Attributes:
+        path: among the checkpoints, or temporary.
+        temporary: whether it is removed after the call.
+        resumed: whether a run that wrote the shards is resumed.
     """
 
-    def __init__(self, run: RunCheckpoints | None) -> None:
-        self._checkpoint = None if run is None else run.folder.folder / ROWS_FOLDER
-        self._begun = run is not None and run.found is not None
-
-    def __enter__(self) -> "_Place":
-        if self._checkpoint is None:
-            self._folder = temporary_folder(ROWS)
-        else:
-            self._folder = self._checkpoint
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._checkpoint is None:
-            remove(self._folder)
+    path: Path
+    temporary: bool = False
+    resumed: bool = False
 
     def shards(self, rows: "NumberRows", name: str) -> "Shards":
-        """The rows as shards: those that the run has written, or new ones.
+        """Return rows as shards: those of an earlier run, or new ones.
 
         Raises:
-            InputError: those there are of other files or columns.
+            InputError: the existing shards are of other files or columns.
         """
         from kerasnn.datasets import open_shards
 
-        folder = self._folder / name
-        if self._checkpoint is None:
+        folder = self.path / name
+        if self.temporary:
             return rows.write(folder, {})
-        if self._begun and not folder.exists():
+        if self.resumed and not folder.exists():
             raise InputError(
-                f"{folder}: is not there; the run that goes on would have its rows in it"
+                f"{folder}: does not exist; the resumed run stored its rows there"
             )
         notes = rows.described()
         if not folder.exists():
@@ -97,29 +90,42 @@ class _Place(contextlib.AbstractContextManager["_Place"]):
         shards = open_shards(folder)
         if shards.notes != notes:
             raise InputError(
-                f"{folder}: holds other rows: {_difference(shards.notes, notes)}; with"
-                " another folder for checkpoint= the training begins anew"
+                f"{folder}: holds other rows: {_difference(shards.notes, notes)}; another"
+                " folder for checkpoint= starts a new training"
             )
         return shards
 
 
-def _on_disk(given: dict[str, Any], place: _Place) -> dict[str, Any]:
-    """The arguments of a call that become others: rows on disk in place of paths."""
+@contextlib.contextmanager
+def _rows_folder(run: RunCheckpoints | None) -> Iterator[_RowsFolder]:
+    if run is not None:
+        path = run.folder.folder / ROWS_FOLDER
+        yield _RowsFolder(path, resumed=run.found is not None)
+        return
+    path = temporary_folder(ROWS)
+    try:
+        yield _RowsFolder(path, temporary=True)
+    finally:
+        remove(path)
+
+
+def _on_disk(given: dict[str, Any], folder: _RowsFolder) -> dict[str, Any]:
+    """Return the arguments that change: rows on disk in place of paths."""
     from kerasnn.datasets import ShuffledShards
 
     model, columns = given["model"], None
-    rows = {}  # all of them are looked at before any is written
+    rows = {}  # all are checked before any is written
     if _is_path(given.get("x")):
         names = [given.pop(name, None) for name in ("y", "sample_weight")]
         rows["training"] = _number_rows(model, given["x"], *names)
         columns = rows["training"].inputs[0].columns
-    held_out = _held_out(given)
-    if _is_path(*held_out[:1]):
-        rows["validation"] = _number_rows(model, *held_out, columns=columns)
+    validation = _validation_data(given)
+    if _is_path(*validation[:1]):
+        rows["validation"] = _number_rows(model, *validation, columns=columns)
     seeds = {"training": given.get("seed") or 0, "validation": 0}
     arguments = {"training": "x", "validation": "validation_data"}
     return {
-        arguments[name]: ShuffledShards(place.shards(some, name), seed=seeds[name])
+        arguments[name]: ShuffledShards(folder.shards(some, name), seed=seeds[name])
         for name, some in rows.items()
     }
 
@@ -132,14 +138,14 @@ def _number_rows(
     *,
     columns: Sequence[str] | None = None,
 ) -> "NumberRows":
-    """What of a table a model takes.
+    """Return which columns of a table become inputs, target and sample weights.
 
     Args:
-        model: of one input, which gets a matrix, or of several, which get columns.
+        model: has one input, which gets a matrix, or several, which get columns.
         path: of the table.
         target: name of its column.
         weight: name of its column.
-        columns: of the matrix; None: all others, in the order of the file.
+        columns: of the matrix; None for all others, in the order of the file.
     """
     from kerasnn import datasets
 
@@ -151,15 +157,15 @@ def _number_rows(
             )
     files = datasets.table_files(path)
     present = datasets.column_names(files)
-    taken = [name for name in (target, weight) if name is not None]
-    datasets.check_columns(taken, present, files[0])
+    reserved = [name for name in (target, weight) if name is not None]
+    datasets.check_columns(reserved, present, files[0])
     inputs = [
         datasets.InputArray(name, (name,), dtype, flat)
         for name, dtype, flat in named_inputs(model)
     ]
     if not inputs:
         if columns is None:
-            columns = [name for name in present if name not in taken]
+            columns = [name for name in present if name not in reserved]
         name, dtype, flat = matrix_input(model, columns, str(files[0]))
         inputs = [datasets.InputArray(name, tuple(columns), dtype, flat)]
     wanted = [name for array in inputs for name in array.columns]
@@ -168,10 +174,10 @@ def _number_rows(
 
 
 def _check_possible(given: Mapping[str, Any]) -> None:
-    """What a path cannot be given together with.
+    """Check that the other arguments may be combined with a path.
 
     Raises:
-        InputError: the model or another argument is such.
+        InputError: the model or another argument may not.
     """
     model = given["model"]
     if not isinstance(model, keras.Model):
@@ -179,10 +185,9 @@ def _check_possible(given: Mapping[str, Any]) -> None:
             "a tf.Module network takes arrays; its Keras twin (kerasnn.models) takes the"
             " path of a table"
         )
-    workers = workers_of(model)
-    if workers.n_workers > 1:
+    if workers_of(model).n_workers > 1:
         raise InputError(
-            "several workers each read shards of their own: write them once with"
+            "several workers each read their own shards: write them once with"
             " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"
         )
     if not _is_path(given.get("x")):
@@ -200,20 +205,20 @@ def _check_possible(given: Mapping[str, Any]) -> None:
 
 
 def _run(given: Mapping[str, Any]) -> RunCheckpoints | None:
-    """The run that a fit begins or goes on with; None without checkpoints.
+    """Return the run that a fit starts or resumes; None without checkpoints.
 
     Raises:
-        InputError: it may not begin.
+        InputError: it may not start.
     """
     if given.get("checkpoint") is None:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the fit looks once more, and tells
+        warnings.simplefilter("ignore")  # the fit warns
         return RunCheckpoints(given["checkpoint"], resume=given.get("resume", False))
 
 
 def _seed(given: Mapping[str, Any], run: RunCheckpoints | None) -> int | None:
-    """The seed of a fit: that of its run, one that is given, or drawn."""
+    """Return the seed of a fit: that of its run, the given one, or a random one."""
     seed = given.get("seed")
     if run is not None:
         seed = run.setting("seed", seed)
@@ -223,7 +228,7 @@ def _seed(given: Mapping[str, Any], run: RunCheckpoints | None) -> int | None:
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """In words, what is another in the notes of shards."""
+    """Describe how the notes of shards differ."""
     old, new = before.get("files", {}), now["files"]
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
@@ -236,10 +241,10 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "the columns for the model were others"
 
 
-def _held_out(given: Mapping[str, Any]) -> tuple[Any, ...]:
+def _validation_data(given: Mapping[str, Any]) -> tuple[Any, ...]:
     data = given.get("validation_data")
     return data if isinstance(data, tuple) else (data,)
 
 
-def _is_path(thing: Any) -> bool:
-    return isinstance(thing, str | Path)
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | Path)

@@ -1,8 +1,8 @@
-"""Which rows are in which batch of an epoch, drawn on the host.
+"""Plans: which rows are in which batch of an epoch, decided on the host.
 
-A plan is its batch sizes, which are the same in every epoch, and a row order for each
-epoch: the first sizes[0] rows are the first batch, and so on. So the compiled loop sees
-static shapes, and shuffling costs what NumPy takes (XLA's sort is 40 times slower).
+The batch sizes are the same in every epoch; the row order differs. The first sizes[0] rows
+of the order are the first batch, and so on. So the compiled loop sees static shapes, and
+shuffling takes only NumPy's time (XLA's sort is 40 times slower).
 """
 
 import itertools
@@ -20,7 +20,7 @@ from kerasnn.reference import kfold_batches
 STEPS_PER_CALL = 4096
 ROW_NUMBERS_PER_CALL = 2**20  # 4 MB
 
-RowOrder = NDArray[np.int32]  # [n_rows], each row number once
+RowOrder = NDArray[np.int32]  # [rows]: row numbers, each once
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class EpochPlan:
     """The batches of every epoch; each row is in exactly one batch of an epoch.
 
     Attributes:
-        sizes: rows of each batch, in order; their sum is the number of rows.
-        row_order: from the number of an epoch (from 0) to row numbers [n_rows] int32.
+        sizes: rows of each batch, in order.
+        row_order: maps the number of an epoch (from 0) to row numbers [n_rows] int32.
     """
 
     sizes: tuple[int, ...]
@@ -37,24 +37,24 @@ class EpochPlan:
 
     @property
     def n_rows(self) -> int:
-        """Rows of an epoch."""
+        """Number of rows of an epoch."""
         return sum(self.sizes)
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches of an epoch."""
         return len(self.sizes)
 
     def batches(self, epoch: int) -> list[RowOrder]:
-        """The row numbers of each batch of one epoch."""
+        """Return the row numbers of each batch of one epoch."""
         return np.split(self.row_order(epoch), np.cumsum(self.sizes)[:-1])
 
     def blocks(self, epochs: Sequence[int], padded_to: int) -> list[NDArray[np.int32]]:
-        """The row numbers of several epochs, batches of one size side by side.
+        """Return the row numbers of several epochs, batches of equal size in one array.
 
         Args:
             epochs: the numbers of the epochs.
-            padded_to: epochs that the result has room for; the surplus is zero.
+            padded_to: length of the first axis of the result; surplus epochs are zero.
 
         Returns:
             One array for each run of equal sizes, [padded_to, steps of the run, size].
@@ -74,22 +74,21 @@ class EpochPlan:
 def make_plan(
     batching: Batching, n_rows: int, batch_size: int, *, seed: int = 0
 ) -> EpochPlan:
-    """The plan for so many rows.
+    """Return a plan.
 
     Args:
         batching: "full", all rows in one batch; "kfold", the reference batcher;
             "shuffled", a new order each epoch in batches of `batch_size`, the last one
-            short; "tf-data", the same drawn by a `tf.data` pipeline.
-        n_rows: rows of the data.
-        batch_size: rows of a batch; more than there are rows gives one batch.
-        seed: with the number of the epoch, decides the order of the rows.
+            short; "tf-data", the same from a `tf.data` pipeline.
+        n_rows: number of rows.
+        batch_size: rows of a batch; if there are fewer rows, there is one batch.
+        seed: decides the row orders, together with the number of the epoch.
 
     Raises:
-        ValueError: the batching is not one of these.
+        ValueError: the batching is unknown.
     """
     if batching == "full":
-        everything = np.arange(n_rows, dtype=np.int32)
-        return EpochPlan((n_rows,), lambda epoch: everything)
+        return sequential_plan(n_rows, n_rows)
     if batching == "kfold":
         return _kfold_plan(n_rows, batch_size, seed)
     sizes = _fixed_sizes(n_rows, batch_size)
@@ -101,15 +100,15 @@ def make_plan(
 
 
 def sequential_plan(n_rows: int, batch_size: int) -> EpochPlan:
-    """Rows in their own order, in batches of `batch_size`: for evaluation."""
+    """Return the plan of an evaluation: rows in their order, in batches of one size."""
     in_order = np.arange(n_rows, dtype=np.int32)
     return EpochPlan(_fixed_sizes(n_rows, batch_size), lambda epoch: in_order)
 
 
 def keras_plan(n_rows: int, batch_size: int, shuffle: bool | str, seed: int) -> EpochPlan:
-    """The plan of `Model.fit(shuffle=...)`: True, False, or "batch".
+    """Return the plan of `Model.fit(shuffle=...)`: True, False, or "batch".
 
-    "batch" shuffles the rows within each batch, which stay those of their own order.
+    "batch" keeps the batches of the unshuffled rows, and shuffles within each.
     """
     if shuffle == "batch":
         sizes = _fixed_sizes(n_rows, batch_size)
@@ -120,12 +119,11 @@ def keras_plan(n_rows: int, batch_size: int, shuffle: bool | str, seed: int) -> 
 
 
 def epochs_planned(plan: EpochPlan) -> int:
-    """Epochs that one call has room for: a static shape, the same for any `epochs`."""
+    """Return the maximum number of epochs of one call, a static shape of the graph."""
     return max(1, min(STEPS_PER_CALL // plan.steps, ROW_NUMBERS_PER_CALL // plan.n_rows))
 
 
 def _fixed_sizes(n_rows: int, batch_size: int) -> tuple[int, ...]:
-    """Full batches, then what is left."""
     full, last = divmod(n_rows, batch_size)
     return (batch_size,) * full + ((last,) if last else ())
 
@@ -154,10 +152,10 @@ def _batchwise_order(sizes: tuple[int, ...], seed: int, epoch: int) -> RowOrder:
 
 
 class _TfDataOrder:
-    """Row orders from one `tf.data` pipeline over the epochs; it shuffles row numbers.
+    """Row orders from one `tf.data` pipeline over the epochs.
 
-    The pipeline begins anew where an epoch is not the next one. Its shuffle is stateless,
-    keyed by seed and epoch: `Dataset.shuffle` would mix in TensorFlow's global seed.
+    The pipeline restarts if an epoch is not the next one. Its shuffle is stateless, keyed
+    by seed and epoch: `Dataset.shuffle` would mix in TensorFlow's global seed.
     """
 
     def __init__(self, n_rows: int, seed: int) -> None:

@@ -1,0 +1,81 @@
+"""Parts of uvicorn that its documentation does not promise, each with its reason.
+
+uvicorn bounds the time between two requests, but not the time that a client takes to send
+a request or to read an answer. It also takes over the process's signals. Both can only be
+changed in its own classes. tests/test_serving_uvicorn_names.py holds what each part does.
+"""
+
+import asyncio
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class UvicornConnection(HttpToolsProtocol):
+    """A client's connection, with the state that uvicorn keeps of it."""
+
+    @property
+    def n_connections(self) -> int:
+        """Open connections of the server; this one is among them once it is made."""
+        return len(self.connections)
+
+    @property
+    def exchange(self) -> object:
+        """An object for each request; None before the first."""
+        return self.cycle
+
+    @property
+    def awaits_body(self) -> bool:
+        """Whether a part of the current request's body is missing."""
+        return self.cycle is not None and bool(self.cycle.more_body)
+
+    @property
+    def between_answers(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether an error response would not end up inside another response."""
+        return self.between_answers or not self.cycle.response_started
+
+    @property
+    def awaits_reader(self) -> bool:
+        """Whether more is written than the client reads."""
+        return bool(self.flow.write_paused)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether uvicorn's own timer runs, as it does between two requests."""
+        return self.timeout_keep_alive_task is not None
+
+
+class UvicornServer(uvicorn.Server):
+    """uvicorn's server without its signal handlers.
+
+    Attributes:
+        listening: is set when the server listens.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @property
+    def connections(self) -> Collection[Any]:
+        """The open connections; the collection changes."""
+        return self.server_state.connections
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `serving.server`, which stops gRPC as well."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and set `listening`."""
+        await super().startup(sockets)
+        self.listening.set()
