@@ -74,12 +74,14 @@ class SingleProcess:
         worker: number of this one, from 0; the chief is 0.
         replicas: replicas of all workers.
         local_replicas: replicas of this worker; every worker has as many.
+        strategy: of the workers; None for a single process.
     """
 
     n_workers = 1
     worker = 0
     replicas = 1
     local_replicas = 1
+    strategy: tf.distribute.Strategy | None = None
 
     @property
     def is_chief(self) -> bool:
@@ -127,6 +129,8 @@ ALONE = SingleProcess()
 
 class WorkerGroup(SingleProcess):
     """The workers of a strategy, as seen from one of them."""
+
+    strategy: tf.distribute.Strategy
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.strategy = strategy
