@@ -1,4 +1,4 @@
-"""`kerasnn predict --server`: the rows go to a server and the answers come back."""
+"""`kerasnn predict --server`: predictions of a model on a server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ MAX_REQUEST_CELLS = 100_000  # of a request: a megabyte or two
 def remote_answers(
     url: str, name: str, file: Path, *, max_rows: int, ca_cert: Path | None
 ) -> Iterator["pd.DataFrame"]:
-    """The answers of a model on a server for the rows of a file, a request at a time.
+    """Yield a server's predictions for the rows of a file, a table for each request.
 
     Args:
         url: of the server.

@@ -146,11 +146,10 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         )
     learner_of(model, optimizer)  # refuses an optimizer beside a compiled model
     keras_names.assert_compiled(model, "fit")
+    rows = x, y, sample_weight
     if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = keras_names.split_validation(
-            (x, y, sample_weight), validation_split
-        )
-    fit = KerasFit(
+        rows, validation_data = keras_names.split_validation(rows, validation_split)
+    return KerasFit(
         model,
         execution,
         start,
@@ -165,8 +164,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
         ),
-    )
-    return fit.run((x, y, sample_weight), validation_data, shuffle, class_weight)
+    ).run(rows, validation_data, shuffle, class_weight)
 
 
 @dataclass(frozen=True)
