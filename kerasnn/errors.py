@@ -2,6 +2,7 @@
 
 import difflib
 import operator
+from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Any, get_args
@@ -58,6 +59,14 @@ def check_choice(name: str, value: Any, choices: Any) -> Any:
             f"{name} must be one of {', '.join(map(repr, possible))}; got {value!r}{hint}"
         )
     return value
+
+
+def list_names(names: Sequence[str], maximum: int = 8) -> str:
+    """Return the names with commas between them, without the middle of a long list."""
+    if len(names) <= maximum:
+        return ", ".join(names) or "no columns"
+    first = ", ".join(names[: maximum - 1])
+    return f"{first}, ..., {names[-1]} ({len(names):,} columns)"
 
 
 class NonFiniteLossError(ArithmeticError):

@@ -13,27 +13,9 @@ import pytest
 import kerasnn
 from kerasnn import partial_folders, saving
 from kerasnn.checkpoints import CheckpointFolder
-from kerasnn.cli import main
 
 TRAIN = ("train", "digits", "--epochs", "4000")
 PATIENCE = 240  # seconds
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasnn", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def command(folder, *options):

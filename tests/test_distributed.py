@@ -451,8 +451,8 @@ def whole(table, tmp_path_factory):
     written = folder / "table" / "1"
     assert f"Saved    {written}" in chief[0].splitlines()
     assert worker == (
-        f"Worker 1 of 2 took its part of 100 epochs over {table[0]}; the chief saved"
-        f" {written}\n",
+        f"Worker 1 of 2 trained on its share of 100 epochs over {table[0]}; the chief"
+        f" saved {written}\n",
         "",
     )
     assert [path.name for path in (folder / "table").iterdir()] == ["1"]
