@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from kerasnn.models.heads import CLASSIFICATION
 from kerasnn.models.mlp import MLPNetwork
+from kerasnn.models.mlp_base import Defaults
 from kerasnn.models.mlp_model import MLPModel
-from kerasnn.models.mlp_settings import Defaults
 
 DIGITS = Defaults(64, (30,), 10, use_bias=True, initializer="glorot")
 
@@ -14,7 +14,7 @@ DIGITS = Defaults(64, (30,), 10, use_bias=True, initializer="glorot")
 class DigitsNetwork(MLPNetwork):
     """ReLU units and one logit for each class; by default 64-30-10, Glorot weights, biases.
 
-    The arguments are those of `MLPNetwork`.
+    The arguments are those of `mlp_base.MLPBase`.
     """
 
     activation = staticmethod(tf.nn.relu)
@@ -25,7 +25,7 @@ class DigitsNetwork(MLPNetwork):
 
 @keras.saving.register_keras_serializable(package="kerasnn")
 class DigitsModel(MLPModel):
-    """The Keras twin of `DigitsNetwork`; the arguments are those of `MLPModel`."""
+    """The Keras twin of `DigitsNetwork`; it takes the same arguments."""
 
     activation = staticmethod(tf.nn.relu)
     output_activation = staticmethod(tf.identity)

@@ -1,59 +1,30 @@
 """A multilayer perceptron as a `keras.Model` with the same explicit Variables."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasnn.choices import Initializer
-from kerasnn.errors import check_whole_number
 from kerasnn.layers import dense
-from kerasnn.models.mlp_settings import MLPSettings
+from kerasnn.models.mlp_base import MLPBase
 
 _Data = tuple[tf.Tensor, ...]  # (x, y) or (x, y, sample_weight)
 
 
-class MLPModel(MLPSettings, keras.Model):
+class MLPModel(MLPBase, keras.Model):
     """The Keras twin of `MLPNetwork`: the same weights from the same seed.
 
     Its Variables come from `add_weight`: Keras 3 neither trains nor saves a raw
     `tf.Variable` of a `keras.Model`. Compile it like any Keras model, with a loss
     `from_logits=True` for a classifier. Keras computes losses in float32 by default: a
     float64 model needs, for instance, `MeanSquaredError(dtype="float64")`.
-
-    Args:
-        n_in: features of a row.
-        hidden_units: units of each hidden layer; () for none.
-        n_out: outputs; classes for a classifier.
-        use_bias: False omits every bias.
-        initializer: "ones", "normal", "glorot" or "he"; see `layers.initial_weights`.
-        seed: the same seed gives the same weights.
-        dtype: "float32" or "float64".
-        name: of the network.
+    For the arguments see `MLPBase`.
     """
 
-    def __init__(
-        self,
-        n_in: int | None = None,
-        hidden_units: Sequence[int] | None = None,
-        n_out: int | None = None,
-        *,
-        use_bias: bool | None = None,
-        initializer: Initializer | None = None,
-        seed: int = 0,
-        dtype: str = "float32",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name=name, dtype=dtype)
-        self._configure(
-            seed,
-            n_in=n_in,
-            hidden_units=hidden_units,
-            n_out=n_out,
-            use_bias=use_bias,
-            initializer=initializer,
-        )
+    def _init_module(self, name: str | None, dtype: str) -> None:
+        keras.Model.__init__(self, name=name, dtype=dtype)
+
+    def _make_variables(self) -> None:
         weights = self._initial_weights()
         self.kernels = [
             self._variable(f"kernel_{number}", kernel)
@@ -70,10 +41,7 @@ class MLPModel(MLPSettings, keras.Model):
             name=name, shape=value.shape, initializer=lambda shape, dtype: value
         )
 
-    def initialize(self, seed: int) -> None:
-        """Assign new initial weights, those of a model made with this seed."""
-        self.seed = check_whole_number("seed", seed, minimum=0)
-        weights = self._initial_weights()
+    def _assign(self, weights: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
         for variable, (kernel, _) in zip(self.kernels, weights, strict=True):
             variable.assign(kernel)
         for variable, (_, bias) in zip(self.biases, weights, strict=False):

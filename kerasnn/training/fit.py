@@ -22,6 +22,7 @@ from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.history import FitHistory
 from kerasnn.training.callbacks.loop_hook import Logs, LoopHook, Position
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.checks import Labels, warn_of_nan
@@ -74,7 +75,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     checkpoint: str | Path | None = None,
     checkpoint_every: float = SECONDS_BETWEEN,
     resume: bool = False,
-) -> keras_callbacks.History:
+) -> FitHistory:
     """Train as `model.fit` does, with many steps in each compiled call.
 
     The arguments up to `validation_freq` are those of `keras.Model.fit`.
@@ -204,7 +205,7 @@ class KerasFit:
         validation_data: Any,
         shuffle: bool | Literal["batch"],
         class_weight: dict[int, float] | None,
-    ) -> keras_callbacks.History:
+    ) -> FitHistory:
         """Train in the compiled loop, or in Keras's own if that is needed."""
         iterator = keras_iterator(
             self.model,

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import keras
 
@@ -11,15 +11,18 @@ from kerasnn.training.evaluate import evaluate
 from kerasnn.training.fit import fit
 from kerasnn.training.predict import predict
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as a method, with its docstring; its model is `self`."""
+
+def _method(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a method of `fit`, `evaluate` or `predict`, with its docstring."""
 
     @wraps(function)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if function is evaluate:
+    def method(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if method.__name__ == "evaluate":
             kwargs.pop("_use_cached_eval_dataset", None)  # said by Keras's own fit
-        return function(self, *args, **kwargs)
+        return function(*args, **kwargs)
 
     first, *others = inspect.signature(function).parameters.values()
     method.__signature__ = inspect.Signature([first.replace(name="self"), *others])  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
-"""The settings that a `tf.Module` MLP and its Keras twin have in common."""
+"""The constructor and the settings of a `tf.Module` MLP and of its Keras twin."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -18,27 +19,34 @@ class Defaults(NamedTuple):
     """The values of a network's arguments that are not given."""
 
     n_in: int
-    hidden_units: tuple[int, ...]
+    hidden_units: Sequence[int]
     n_out: int
     use_bias: bool
     initializer: Initializer
 
 
-class MLPSettings:
-    """Base of the twins: which layers, which activations, which head.
+class MLPBase(ABC):
+    """A multilayer perceptron; subclasses define activations, head and defaults.
+
+    Args:
+        n_in: features of a row.
+        hidden_units: units of each hidden layer; () for none.
+        n_out: outputs; classes for a classifier.
+        use_bias: False omits every bias.
+        initializer: "ones", "normal", "glorot" or "he"; see `layers.initial_weights`.
+        seed: the same seed gives the same weights.
+        dtype: "float32" or "float64".
+        name: of the network.
 
     Attributes:
         activation: of the hidden layers.
         output_activation: of the last layer.
         head: loss, metrics and answers.
-        defaults: of the arguments, if a subclass has any.
-        n_in: features of a row.
-        hidden_units: units of each hidden layer.
-        n_out: outputs; classes for a classifier.
-        use_bias: whether the layers have biases.
-        initializer: of the kernels; see `layers.initial_weights`.
-        seed: of the initial weights.
-        dtype: "float32" or "float64".
+        defaults: values of the first five arguments where None is given.
+
+    Raises:
+        InputError: a number is out of range, an argument without a default is missing, or
+            hidden_units is no sequence.
     """
 
     activation: ClassVar[ActivationFunction]
@@ -47,23 +55,52 @@ class MLPSettings:
     defaults: ClassVar[Defaults | None] = None
     dtype: str
 
-    def _configure(self, seed: int, **given: Any) -> None:
-        """Set the attributes from arguments, of which None means the default.
-
-        Raises:
-            InputError: a number is out of range, or hidden_units is no sequence.
-        """
-        missing = {name for name, value in given.items() if value is None}
-        if missing and self.defaults is None:
-            raise InputError(f"{type(self).__name__} needs {', '.join(sorted(missing))}")
-        default = self.defaults._asdict() if self.defaults else {}
-        given |= {name: default[name] for name in missing}
-        sizes = checked_sizes(given["n_in"], given["hidden_units"], given["n_out"])
+    def __init__(
+        self,
+        n_in: int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        n_out: int | None = None,
+        *,
+        use_bias: bool | None = None,
+        initializer: Initializer | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+        name: str | None = None,
+    ) -> None:
+        self._init_module(name, dtype)
+        values = self._with_defaults(n_in, hidden_units, n_out, use_bias, initializer)
+        sizes = checked_sizes(values.n_in, values.hidden_units, values.n_out)
         self.n_in, *units, self.n_out = sizes
         self.hidden_units = tuple(units)
-        self.use_bias: bool = given["use_bias"]
-        self.initializer: Initializer = given["initializer"]
+        self.use_bias = values.use_bias
+        self.initializer: Initializer = values.initializer
         self.seed = check_whole_number("seed", seed, minimum=0)
+        self._make_variables()
+
+    def _with_defaults(self, *given: Any) -> Defaults:
+        defaults: Sequence[Any] = self.defaults or [None] * len(given)
+        pairs = zip(given, defaults, strict=True)
+        values = Defaults(*(d if value is None else value for value, d in pairs))
+        missing = [name for name, value in values._asdict().items() if value is None]
+        if missing:
+            raise InputError(f"{type(self).__name__} needs {', '.join(missing)}")
+        return values
+
+    @abstractmethod
+    def _init_module(self, name: str | None, dtype: str) -> None:
+        """Call the constructor of `tf.Module` or `keras.Model`."""
+
+    @abstractmethod
+    def _make_variables(self) -> None: ...
+
+    def initialize(self, seed: int) -> None:
+        """Assign new initial weights, those of a network made with this seed."""
+        self.seed = check_whole_number("seed", seed, minimum=0)
+        self._assign(self._initial_weights())
+
+    @abstractmethod
+    def _assign(self, weights: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
+        """Assign kernel and bias of each layer."""
 
     def _layer_sizes(self) -> list[tuple[int, int]]:
         """Return the inputs and outputs of each layer."""
