@@ -63,18 +63,18 @@ def _remove_abandoned(folder: Path, kind: str) -> None:
     start = name_prefix(0, kind=kind).removesuffix("0-")
     for path in folder.glob(f"{start}*"):
         process = path.name.removeprefix(start).split("-")[0]
-        if process.isdecimal() and not _runs(int(process)):
+        if process.isdecimal() and not is_running(int(process)):
             remove(path)
 
 
-def _runs(process: int) -> bool:
-    """Whether a process runs on this machine; True where that is unknown."""
+def is_running(process: int) -> bool:
+    """Return False if no process of this machine has this number, True if it is unknown."""
     if os.name != "posix":
-        return True  # there signal 0 is another's
+        return True  # there signal 0 has another meaning
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's process
         return True
     return True

@@ -1,5 +1,6 @@
 import gc
 import os
+import sys
 
 # Before TensorFlow is loaded: its C++ notices would hide pytest's own output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,6 +13,7 @@ import pytest
 
 from kerasnn import datasets
 from kerasnn.checkpoints import CheckpointFolder
+from kerasnn.cli import main
 from tests.deaths import Killed
 
 # Every run tests the same examples, and none fails because the machine is busy.
@@ -45,6 +47,23 @@ def lesson_digits():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run `kerasnn` in an empty folder: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kerasnn", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capfd.readouterr()
+
+    return run
 
 
 @pytest.fixture

@@ -16,27 +16,9 @@ import pytest
 
 from kerasnn import datasets, lessons, saving
 from kerasnn.choices import OptimizerName
-from kerasnn.cli import main
+from kerasnn.lessons import training
 
 SHORT = ["--epochs", "3", "--driver", "graph"]
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run the command in an empty folder: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasnn", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +172,7 @@ TRAIN_OPTIONS = (
         (
             "train mnist",
             "Invalid value for 'SOURCE': 'mnist' is neither a lesson (iris, digits) nor a"
-            " file or folder that is there",
+            " file or folder that exists",
         ),
         (
             "train digits --driver fast",
@@ -435,7 +417,7 @@ def test_every_setting_reaches_the_training(setting, monkeypatch):
     }[setting]
     used = {}
 
-    class Spy(lessons.Trainer):
+    class Spy(training.Trainer):
         def __init__(self, model, *, optimizer, driver):
             used.update(hidden_units=model.hidden_units, driver=driver)
             used.update(optimizer=type(optimizer).__name__.lower())
@@ -446,7 +428,7 @@ def test_every_setting_reaches_the_training(setting, monkeypatch):
             assert self.model.seed == options["seed"]
             return super().fit(*rows, **options)
 
-    monkeypatch.setattr(lessons, "Trainer", Spy)
+    monkeypatch.setattr(training, "Trainer", Spy)
     lesson = lessons.LESSONS["digits"]
     base = replace(lesson.settings, epochs=1, driver="graph", learning_rate=0.125)
     outcome = lessons.train(lesson, replace(base, batch_size=700, **{setting: value}))

@@ -2,31 +2,10 @@
 
 import json
 import os
-import sys
 
 import pandas as pd
 import pytest
 from fake_model_server import FakeModel, FakeServer, nothing_listens
-
-from kerasnn.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run the command in an empty folder: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasnn", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def sums(a, b):

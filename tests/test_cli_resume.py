@@ -13,27 +13,9 @@ import pytest
 import kerasnn
 from kerasnn import partial_folders, saving
 from kerasnn.checkpoints import CheckpointFolder
-from kerasnn.cli import main
 
 TRAIN = ("train", "digits", "--epochs", "4000")
 PATIENCE = 240  # seconds
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasnn", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def command(folder, *options):
@@ -71,9 +53,7 @@ def test_a_killed_and_a_stopped_training_end_as_one_that_was_not(tmp_path, run):
             assert told.splitlines()[-1].startswith(
                 f"SIGTERM: the training was stopped after {epochs} epochs"
             )
-            assert told.rstrip().endswith(
-                "; the same command with --resume goes on from there"
-            )
+            assert told.rstrip().endswith("; the same command with --resume resumes it")
         assert not (tmp_path / "m").exists() or saving_is_whole(tmp_path / "m")
     resumed = run(*command(tmp_path, "--resume", "--json"))
     (tmp_path / "whole").mkdir()

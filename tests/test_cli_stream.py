@@ -8,9 +8,7 @@ import pytest
 
 from kerasnn.tables import files, streamed
 from tests.deaths import Killed
-from tests.test_cli_tables import SCORES, people, run
-
-__all__ = ["run"]  # a fixture
+from tests.test_cli_tables import SCORES, people
 
 SHORT = [*("--members", "2", "--epochs", "2", "--hidden-units", "8"), "--stream"]
 

@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 
 from kerasnn import estimators, saving, tables
-from kerasnn.cli import main, predict
-from kerasnn.cli.bar import FitBar, told_on_terminal
-from kerasnn.cli.wording import in_options
+from kerasnn.cli.console import status_on_terminal
+from kerasnn.cli.messages import as_cli_message
+from kerasnn.cli.train.progress import FitBar
 from kerasnn.datasets import ColumnHints
+from kerasnn.datasets.files import table_files
 
 SHORT = [
     *("--members", "2", "--folds", "2", "--epochs", "2", "--hidden-units", "8"),
@@ -54,24 +55,6 @@ def people(n_rows=120, seed=0):
 def write(table, path="people.csv"):
     table.to_csv(path, index=False)
     return path
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run the command in an empty folder: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasnn", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +160,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
             2,
             r"On training rows, each by the members that left it out \(95% intervals\)\n"
             r"  accuracy .*\n(?:  .*\n)+"
-            r"  They chose the epoch: a little too good\. No rows were kept for a test",
+            r"  They chose the epoch: slightly too good\. No rows were kept for a test",
         ),
         (0, r"No rows were kept for a test, and no member left any out: no metrics"),
     ],
@@ -392,7 +375,7 @@ def test_more_folds_than_rows_are_told(run):
         (
             "peple.csv --target rich",
             "Invalid value for 'SOURCE': 'peple.csv' is neither a lesson (iris, digits) nor"
-            " a file or folder that is there",
+            " a file or folder that exists",
         ),
         (
             "2024.csv --target rich",
@@ -469,7 +452,7 @@ def test_predict_gives_the_same_in_parts(run, models, monkeypatch, output):
     arguments = ["predict", models / "rich", "people.csv", *output]
     found = []
     for most in (50_000, 7):
-        monkeypatch.setattr(predict, "MOST_ROWS", most)
+        monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", most)
         code, out, _ = run(*arguments)
         assert code == 0
         found.append(Path("out.csv").read_text() if "-o" in output else out)
@@ -516,7 +499,7 @@ def test_predict_gives_the_same_in_parts(run, models, monkeypatch, output):
 def test_predict_tells_what_is_wrong_and_writes_nothing(
     run, models, monkeypatch, change, message, output
 ):
-    monkeypatch.setattr(predict, "MOST_ROWS", 3)
+    monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 3)
     (name, values), *_ = change.items()
     table = people(10)
     write(table.drop(columns=name) if values is None else table.assign(**change))
@@ -562,8 +545,8 @@ def test_evaluate_says_so_where_the_rows_are_those_of_the_training(run, models):
     lines = out.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["RMSE", "MAE", "R²"]
     assert lines[4:] == [
-        "This is the table that it was trained on: on new rows it is not as good;"
-        " kerasnn inspect tells its test."
+        "The network was trained on this table: on new rows its scores are lower."
+        " kerasnn inspect shows the scores on its test rows."
     ]
 
 
@@ -647,7 +630,7 @@ def test_inspect_gives_the_manifest_as_json(run, models):
     ],
 )
 def test_messages_are_put_in_the_words_of_the_command(text, expected):
-    assert in_options(text) == expected
+    assert as_cli_message(text) == expected
 
 
 class Terminal(io.StringIO):
@@ -680,12 +663,12 @@ def test_the_bar_tells_the_epochs_the_losses_and_the_time_left(monkeypatch):
 
 
 def test_what_is_being_done_is_told_on_a_terminal_only(monkeypatch, capsys):
-    with told_on_terminal("Saving ..."):
+    with status_on_terminal("Saving ..."):
         pass
     assert capsys.readouterr() == ("", "")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with told_on_terminal("Saving ..."):
+    with status_on_terminal("Saving ..."):
         assert terminal.getvalue() == "Saving ..."
     assert terminal.getvalue() == "Saving ...\r\x1b[K"
 

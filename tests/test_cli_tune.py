@@ -8,37 +8,21 @@ import pandas as pd
 import pytest
 
 from kerasnn import saving
-from kerasnn.cli import main
 
 RNG = np.random.default_rng(0)
 SHORT = ("--members", "2", "--folds", "2", "--epochs", "2", "--driver", "graph")
 
 
 @pytest.fixture
-def table(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def table(run):
     a, b = RNG.normal(size=(2, 90))
     rows = pd.DataFrame({"a": a, "b, c": b, "y": np.where(a + b > 0, "yes", "no")})
     rows.to_csv("my table.csv", index=False)
     return "my table.csv"
 
 
-@pytest.fixture
-def kerasnn_command(monkeypatch, capsys):
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["kerasnn", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
-
-
-def test_the_printed_command_trains_with_the_best_settings(table, kerasnn_command):
-    code, out, _ = kerasnn_command(
+def test_the_printed_command_trains_with_the_best_settings(table, run):
+    code, out, _ = run(
         *("tune", table, "--target", "y", "--trials", "2", *SHORT, "--ignore", "b, c"),
         *("--seed", "3"),
     )
@@ -47,14 +31,14 @@ def test_the_printed_command_trains_with_the_best_settings(table, kerasnn_comman
     assert lines[0] == "my table.csv: 90 rows; 72 to learn from, 18 kept for the test"
     assert sum(line.startswith(("1 of 2  ", "2 of 2  ")) for line in lines) == 2
     best = lines.index(
-        "It is the best of several, so a little too good. Train and test with"
+        "It is the best of several, so slightly too good. Train and test with"
     )
     told = dict(line.split() for line in lines[best - 6 : best])
     name, *words = shlex.split(lines[-1])
     assert name == "kerasnn"
     assert words[:4] == ["train", "my table.csv", "--target", "y"]
     assert words[words.index("--ignore") + 1] == "b, c"
-    code, out, err = kerasnn_command(*words, "--name", "mine", "--json")
+    code, out, err = run(*words, "--name", "mine", "--json")
     assert code == 0, err
     settings = json.loads(out)["settings"]
     assert settings["seed"] == 3
@@ -65,22 +49,22 @@ def test_the_printed_command_trains_with_the_best_settings(table, kerasnn_comman
     assert saving.load("saved_models/mine") is not None
 
 
-def test_json_is_one_object_and_a_second_run_goes_on(table, kerasnn_command):
+def test_json_is_one_object_and_a_second_run_goes_on(table, run):
     words = ("tune", table, "--target", "y", *SHORT, "--storage", "trials", "--json")
-    code, out, err = kerasnn_command(*words, "--trials", "1")
+    code, out, err = run(*words, "--trials", "1")
     assert code == 0
     first = json.loads(out)
     assert err.splitlines()[-1].startswith("1 of 1  complete ")
     assert set(first) == {"best", "score", "command", "trials"}
-    code, out, err = kerasnn_command(*words, "--trials", "2")
+    code, out, err = run(*words, "--trials", "2")
     second = json.loads(out)
     assert second["trials"][0] == first["trials"][0]
     assert [trial["number"] for trial in second["trials"]] == [0, 1]
     assert "1 of 2" not in err
 
 
-def test_a_missing_target_is_asked_for(table, kerasnn_command):
-    code, _, err = kerasnn_command("tune", table)
+def test_a_missing_target_is_asked_for(table, run):
+    code, _, err = run("tune", table)
     assert code == 2
     assert err.splitlines()[-1] == (
         "Error: --target is missing: which column of my table.csv is to be predicted? It"
@@ -88,9 +72,9 @@ def test_a_missing_target_is_asked_for(table, kerasnn_command):
     )
 
 
-def test_without_optuna_the_extra_is_named(table, kerasnn_command, monkeypatch):
+def test_without_optuna_the_extra_is_named(table, run, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    code, _, err = kerasnn_command("tune", table, "--target", "y")
+    code, _, err = run("tune", table, "--target", "y")
     assert code == 1
     assert err.startswith("Error: kerasnn tune needs Optuna.")
     assert err.endswith('python -m pip install ".[tune]"\n')

@@ -115,5 +115,5 @@ def test_many_columns_are_named_in_short(tmp_path):
         datasets.read_numbers(file, datasets.DIGITS_COLUMNS)
     assert str(caught.value) == (
         f"{file}: has no column 'pixel_0_0'. It has a; needed: pixel_0_0, pixel_0_1,"
-        " ... pixel_7_7 (64 columns)"
+        " pixel_0_2, pixel_0_3, pixel_0_4, ..., pixel_7_7 (64 columns)"
     )

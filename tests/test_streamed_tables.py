@@ -18,7 +18,7 @@ from kerasnn.datasets import (
     open_shards,
     write_shards,
 )
-from kerasnn.datasets.profiling import profile
+from kerasnn.datasets.files import table_files
 from kerasnn.ensembles.chunk_sources import DiskChunks
 from kerasnn.ensembles.compiled_learners import learner_cache
 from kerasnn.ensembles.groups import MemberGroups
@@ -80,7 +80,7 @@ def file(table, tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """A table of some thousand rows is one that is larger than memory."""
-    monkeypatch.setattr(profile, "MAX_CHUNK_ROWS", 700)
+    monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 700)
     monkeypatch.setattr(streamed, "MAX_TEST_ROWS", 300)
     monkeypatch.setattr(streamed, "MAX_HELD_OUT_ROWS", 200)
     monkeypatch.setattr(streamed, "MAX_SAMPLE_ROWS", 800)
@@ -349,7 +349,7 @@ class _InMemory:
 @pytest.mark.parametrize("target", ["label", "price"])
 def test_the_blocks_in_which_it_is_read_do_not_matter(file, small, target, monkeypatch):
     one = fit(read(file, target), **SETTINGS)
-    monkeypatch.setattr(profile, "MAX_CHUNK_ROWS", 131)
+    monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 131)
     other = fit(read(file, target), **SETTINGS)
     assert same(one.estimator._kept_weights, other.estimator._kept_weights)
     assert one.estimator.history_ == other.estimator.history_

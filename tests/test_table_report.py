@@ -11,7 +11,7 @@ from kerasnn import reports
 from kerasnn.datasets import Column, LeftOut, Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.reports import Importance, Score, TableResult
-from kerasnn.reports.texts import number_text, score_cell, share_text
+from kerasnn.reports.formatting import format_number, format_share, score_cell
 
 COLUMNS = (
     Column("age", "numeric", "numbers", 12, low=0.42, high=80.0),
@@ -307,7 +307,7 @@ def test_importance_is_drawn_as_bars_against_the_greatest(classified):
 def test_predicted_values_are_summed_up(predicted):
     shown = section(predicted, "Predicted and true values")
     gaps = np.abs(predicted.truth - predicted.predicted)
-    half, most = (number_text(q) for q in np.quantile(gaps, [0.5, 0.9]))
+    half, most = (format_number(q) for q in np.quantile(gaps, [0.5, 0.9]))
     assert shown.text == (
         f"Half of the test rows are off by at most {half}, nine in ten by at most {most}."
         " On the dashed lines a prediction is right."
@@ -353,7 +353,7 @@ def test_what_does_not_match_the_schema_is_refused(classified):
     ],
 )
 def test_numbers_have_about_three_digits_that_count(value, text):
-    assert number_text(value) == text
+    assert format_number(value) == text
 
 
 def test_an_interval_has_the_decimals_of_its_score():
@@ -374,7 +374,7 @@ def test_an_interval_has_the_decimals_of_its_score():
     ],
 )
 def test_a_count_is_told_with_its_share(count, of, text):
-    assert share_text(count, of) == text
+    assert format_share(count, of) == text
 
 
 def test_reports_need_no_tensorflow():

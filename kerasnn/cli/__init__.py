@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Only a command that needs it loads TensorFlow."""
+"""The command line: parse, call, print. A command loads TensorFlow only if it needs it."""
 
 from kerasnn.cli.app import cli, main
 

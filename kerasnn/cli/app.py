@@ -1,18 +1,18 @@
-"""The command `kerasnn`: its sub-commands, and how a run ends."""
+"""The command `kerasnn`: its sub-commands, and the exit codes."""
 
 import sys
 
 import click
 
 import kerasnn
-from kerasnn.cli.evaluate import evaluate
-from kerasnn.cli.inspect import inspect
-from kerasnn.cli.parsing import Group
-from kerasnn.cli.predict import predict
+from kerasnn.cli.evaluate import evaluate_command
+from kerasnn.cli.inspect import inspect_command
+from kerasnn.cli.messages import as_cli_message
+from kerasnn.cli.options import CommandGroup
+from kerasnn.cli.predict import predict_command
 from kerasnn.cli.serve import serve
-from kerasnn.cli.train import train
-from kerasnn.cli.tune import tune
-from kerasnn.cli.wording import in_options
+from kerasnn.cli.train import train_command
+from kerasnn.cli.tune import tune_command
 from kerasnn.errors import (
     ExportError,
     InputError,
@@ -23,10 +23,10 @@ from kerasnn.errors import (
 )
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kerasnn.__version__, package_name="kerasnn")
 def cli() -> None:
-    """Neural networks on tables: train, look, predict, keep as a SavedModel, serve.
+    """Train neural networks on tables, evaluate them, predict with them, serve them.
 
     \b
     kerasnn train digits
@@ -36,40 +36,34 @@ def cli() -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-cli.add_command(train)
-cli.add_command(tune)
-cli.add_command(predict)
-cli.add_command(evaluate)
-cli.add_command(inspect)
-cli.add_command(serve)
+for _command in (
+    *(train_command, tune_command, predict_command),
+    *(evaluate_command, inspect_command, serve),
+):
+    cli.add_command(_command)
 
 
 def main() -> None:
-    """Run the command; exit 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run the command; exit with 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
-        stopped = error.__cause__  # click makes an Abort of every interrupt
-        if not isinstance(stopped, InterruptedFitError):
+        cause = error.__cause__  # click turns every interrupt into an Abort
+        if not isinstance(cause, InterruptedFitError):
             click.echo("Interrupted.", err=True)
             sys.exit(130)
-        told = str(stopped).replace("the same call with", "the same command with")
-        click.echo(in_options(told), err=True)
-        sys.exit(128 + stopped.signal)
+        message = str(cause).replace("the same call with", "the same command with")
+        click.echo(as_cli_message(message), err=True)
+        sys.exit(128 + cause.signal)
     except BrokenPipeError:  # for instance `kerasnn predict ... | head`
         sys.stderr.close()
         sys.exit(1)
-    except (
-        InputError,
-        NonFiniteLossError,
-        ExportError,
-        ServerError,
-        WorkerLostError,
-        OSError,
-    ) as error:
-        lost = isinstance(error, WorkerLostError)
-        click.echo(f"Error: {in_options(str(error)) if lost else error}", err=True)
+    except WorkerLostError as error:
+        click.echo(f"Error: {as_cli_message(str(error))}", err=True)
+        sys.exit(1)
+    except (InputError, NonFiniteLossError, ExportError, ServerError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
         sys.exit(1)

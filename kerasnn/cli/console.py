@@ -1,4 +1,4 @@
-"""Output of the commands: JSON on standard output, and no noise while TensorFlow loads."""
+"""The terminal: JSON on standard output, status texts, a quiet start of TensorFlow."""
 
 import json
 import os
@@ -14,13 +14,28 @@ json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="One JSON object on standard output, everything else on standard error.",
+    help="Print one JSON object on standard output, everything else on standard error.",
 )
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One object on standard output."""
+    """Print one object on standard output."""
     click.echo(json.dumps(content, ensure_ascii=False))
+
+
+@contextmanager
+def status_on_terminal(text: str) -> Iterator[None]:
+    """Show a text on a terminal while something runs, and erase it afterwards."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -28,8 +43,8 @@ def quiet_tensorflow() -> Iterator[None]:
     """Load TensorFlow inside this without its start-up notices on standard error.
 
     TensorFlow 2.21 prints six lines while it loads, whatever TF_CPP_MIN_LOG_LEVEL says
-    (tensorflow#100442): they are caught below Python and shown if the import fails.
-    TF_CPP_MIN_LOG_LEVEL=0 shows them, and everything after.
+    (tensorflow#100442). They are caught below Python, and shown if the import fails.
+    TF_CPP_MIN_LOG_LEVEL=0 shows all notices.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" or sys.stderr is None:
         yield
@@ -39,12 +54,10 @@ def quiet_tensorflow() -> Iterator[None]:
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
+        failed = True
         try:
             yield
             failed = False
-        except BaseException:
-            failed = True
-            raise
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)

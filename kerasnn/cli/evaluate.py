@@ -1,4 +1,4 @@
-"""`kerasnn evaluate`: how good an exported network is on rows with the right answers."""
+"""`kerasnn evaluate`: scores of an exported network on rows with known targets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,36 +6,38 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
-from kerasnn.cli.parsing import LESSONS, Command, Source
-from kerasnn.cli.wording import score_rows
+from kerasnn.cli.messages import score_lines
+from kerasnn.cli.options import LESSON_NAMES, Command, SourceType
 
 if TYPE_CHECKING:
     from kerasnn.saving import SavedNetwork, SavedTable
 
 
-@click.command(cls=Command)
+@click.command(
+    "evaluate", cls=Command, short_help="Score a network on rows with known targets."
+)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("source", metavar="SOURCE", type=Source())
+@click.argument("source", metavar="SOURCE", type=SourceType())
 @json_option
-def evaluate(model: Path, source: str, as_json: bool) -> None:
-    """How good MODEL is on the rows of SOURCE: a file, or a lesson, iris or digits.
+def evaluate_command(model: Path, source: str, as_json: bool) -> None:
+    """Score MODEL on the rows of SOURCE: a file, or a lesson (iris or digits).
 
-    A file needs the columns that the network was trained on and its target. digits has test
-    rows, which training never learns from; iris has only the rows that it was trained on.
+    A file needs the columns that the network was trained on, and the target. digits has
+    test rows, which the training does not use; iris has training rows only.
     """
     with quiet_tensorflow():
         from kerasnn import saving
     network = saving.load(model)
     if isinstance(network, saving.SavedTable):
-        if source in LESSONS:
+        if source in LESSON_NAMES:
             raise click.UsageError(
                 f"{model} was trained on a table, not on the lesson {source}; give a file"
                 " with the same columns"
             )
         _evaluate_table(network, Path(source), as_json)
-    elif source not in LESSONS:
+    elif source not in LESSON_NAMES:
         raise click.UsageError(
-            f"{model} is a lesson's network; SOURCE must be {' or '.join(LESSONS)}"
+            f"{model} is a lesson's network; SOURCE must be {' or '.join(LESSON_NAMES)}"
         )
     else:
         _evaluate_lesson(network, source, as_json)
@@ -46,12 +48,12 @@ def _evaluate_lesson(network: "SavedNetwork", source: str, as_json: bool) -> Non
 
     lesson = lessons.LESSONS[source]
     metrics = lessons.evaluate(network, lesson)
-    which = "test" if lesson.held_out else "training"
+    rows = "test" if lesson.held_out else "training"
     if as_json:
-        print_json(_as_json(network, source, rows=which, metrics=metrics))
+        _print_json(network, source, rows=rows, metrics=metrics)
         return
     numbers = ", ".join(f"{k} {v:.4f}" for k, v in sorted(metrics.items()))
-    click.echo(f"{network.folder}: {numbers} on the {which} rows of {source}")
+    click.echo(f"{network.folder}: {numbers} on the {rows} rows of {source}")
 
 
 def _evaluate_table(network: "SavedTable", path: Path, as_json: bool) -> None:
@@ -59,28 +61,24 @@ def _evaluate_table(network: "SavedTable", path: Path, as_json: bool) -> None:
 
     found = tables.evaluate(network, path)
     if as_json:
-        print_json(
-            _as_json(
-                network,
-                str(path),
-                rows=found.rows,
-                metrics={name: score.value for name, score in found.scores.items()},
-                intervals=tables.score_intervals(found.scores),
-                trained_on=found.learned,
-            )
+        _print_json(
+            network,
+            str(path),
+            rows=found.rows,
+            metrics={name: score.value for name, score in found.scores.items()},
+            intervals=tables.score_intervals(found.scores),
+            trained_on=found.learned,
         )
         return
     click.echo(f"{network.folder}: {found.rows:,} rows of {path} (95% intervals)")
-    for line in score_rows(found.scores):
+    for line in score_lines(found.scores):
         click.echo(line)
     if found.learned:
         click.echo(
-            "This is the table that it was trained on: on new rows it is not as good;"
-            " kerasnn inspect tells its test."
+            "The network was trained on this table: on new rows its scores are lower."
+            " kerasnn inspect shows the scores on its test rows."
         )
 
 
-def _as_json(
-    network: "SavedNetwork | SavedTable", source: str, **found: Any
-) -> dict[str, Any]:
-    return {"folder": str(network.folder), "source": source, **found}
+def _print_json(network: "SavedNetwork | SavedTable", source: str, **scores: Any) -> None:
+    print_json({"folder": str(network.folder), "source": source, **scores})

@@ -1,4 +1,4 @@
-"""`kerasnn inspect`: what an exported network takes, gives, and how it was made."""
+"""`kerasnn inspect`: inputs, outputs and training of an exported network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,18 +7,21 @@ from typing import Any
 import click
 
 from kerasnn.cli.console import json_option, print_json
-from kerasnn.cli.parsing import Command
-from kerasnn.cli.wording import aligned, in_options, shortened
+from kerasnn.cli.messages import aligned, as_cli_message
+from kerasnn.cli.options import Command
+from kerasnn.errors import list_names
 
-LEVELS_SHOWN = 4
-HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
+_MAX_LEVELS = 4
+_HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
 
 
-@click.command(cls=Command)
+@click.command(
+    "inspect", cls=Command, short_help="Show inputs, outputs and scores of a network."
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @json_option
-def inspect(model: Path, as_json: bool) -> None:
-    """Signature, schema, metrics and settings of MODEL, a folder that train wrote."""
+def inspect_command(model: Path, as_json: bool) -> None:
+    """Show inputs, outputs, scores and settings of MODEL, a folder that train wrote."""
     from kerasnn.manifest import find_version, read_manifest
 
     folder = find_version(model)
@@ -35,10 +38,10 @@ def inspect(model: Path, as_json: bool) -> None:
 
 
 def _schema_lines(schema: Mapping[str, Any]) -> Iterator[str]:
-    """The columns; from the manifest's JSON, so that pandas need not be loaded."""
+    """Yield lines about the columns; reads JSON, so that pandas is not loaded."""
     target = schema["target"]
     yield "target"
-    reason = f"  ({in_options(target['reason'])})" if target.get("reason") else ""
+    reason = f"  ({as_cli_message(target['reason'])})" if target.get("reason") else ""
     yield f"  {target['name']}  {_values(target)}{reason}"
     yield "columns"
     yield from aligned(
@@ -47,7 +50,9 @@ def _schema_lines(schema: Mapping[str, Any]) -> Iterator[str]:
     left_out = schema.get("left_out", [])
     if left_out:
         yield "left out"
-        yield from aligned([[f"  {c['name']}", in_options(c["reason"])] for c in left_out])
+        yield from aligned(
+            [[f"  {c['name']}", as_cli_message(c["reason"])] for c in left_out]
+        )
 
 
 def _missing(column: Mapping[str, Any]) -> str:
@@ -55,7 +60,7 @@ def _missing(column: Mapping[str, Any]) -> str:
 
 
 def _values(column: Mapping[str, Any]) -> str:
-    """The range of a column or a target, or its first levels."""
+    """Return the range of a column or a target, or its first levels."""
     if "low" in column:
         return f"{column['low']:.10g} to {column['high']:.10g}"
     if "first" in column:
@@ -65,7 +70,7 @@ def _values(column: Mapping[str, Any]) -> str:
     shown = [
         level if count is None else f"{level} ({count:,})"
         for level, count in zip(levels, counts, strict=False)
-    ][:LEVELS_SHOWN]
+    ][:_MAX_LEVELS]
     more = column.get("n_levels", len(levels)) - len(shown)
     return ", ".join(shown) + (f", and {more:,} more" if more > 0 else "")
 
@@ -78,18 +83,18 @@ def _signature_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
         )
         for tensor in manifest[way].values():
             if "columns" in tensor:
-                yield f"      columns {shortened(tensor['columns'], most=4)}"
+                yield f"      columns {list_names(tensor['columns'], 4)}"
 
 
 def _tensor(name: str, tensor: Mapping[str, Any]) -> list[str]:
-    """Type, shape, and the column that it takes where it has another name."""
+    """Return type and shape; and the column, if its name is not the input's."""
     shape = ", ".join("rows" if n is None else str(n) for n in tensor["shape"])
     column = tensor.get("column", name)
     return [f"{tensor['dtype']} [{shape}]", "" if column == name else f"column {column}"]
 
 
 def _other_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
-    for heading in HEADINGS:
+    for heading in _HEADINGS:
         if not manifest.get(heading):
             continue
         on = f" on {manifest['measured_on']}" if "measured_on" in manifest else ""

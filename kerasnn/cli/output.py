@@ -1,4 +1,4 @@
-"""Output that arrives as a whole or not at all, however long it is."""
+"""Output that is complete or absent, however long it is."""
 
 import os
 import shutil
@@ -14,11 +14,11 @@ from kerasnn.errors import InputError
 
 @contextmanager
 def whole_output(path: Path | None) -> Iterator[IO[str]]:
-    """A stream; what is written to it arrives when this is left without an error.
+    """Yield a stream whose content arrives when the block ends without an error.
 
     Args:
-        path: of a file, which is written beside and renamed into place; of a pipe or the
-            like; None: standard output.
+        path: file, which is written beside and renamed into place; or a pipe, or the like;
+            None is standard output.
 
     Raises:
         InputError: the path cannot be written.
@@ -26,24 +26,24 @@ def whole_output(path: Path | None) -> Iterator[IO[str]]:
     if path is None:
         with _spool() as stream:
             yield stream
-            _pour(stream, sys.stdout)
+            _copy(stream, sys.stdout)
         return
     try:
-        with _to_path(path) as stream:
+        with _open_whole(path) as stream:
             yield stream
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager
-def _to_path(path: Path) -> Iterator[IO[str]]:
+def _open_whole(path: Path) -> Iterator[IO[str]]:
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         with _spool() as stream:
             yield stream
             with path.open("w", encoding="utf-8", newline="") as pipe:
-                _pour(stream, pipe)
+                _copy(stream, pipe)
         return
-    target = path.resolve()  # what a link leads to, not the link
+    target = path.resolve()  # the target of a link, not the link
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
     try:
@@ -57,14 +57,13 @@ def _to_path(path: Path) -> Iterator[IO[str]]:
 
 
 def _spool() -> IO[str]:
-    """A nameless file on the disk."""
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
 
 
-def _pour(stream: IO[str], into: IO[str]) -> None:
+def _copy(stream: IO[str], to: IO[str]) -> None:
     stream.seek(0)
-    shutil.copyfileobj(stream, into)
-    into.flush()
+    shutil.copyfileobj(stream, to)
+    to.flush()
 
 
 def _umask() -> int:

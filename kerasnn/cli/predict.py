@@ -1,29 +1,36 @@
-"""`kerasnn predict`: rows in, answers out, many or few."""
+"""`kerasnn predict`: predictions for the rows of a file, few or many."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kerasnn.cli.answers import answer_table, write_csv, write_json
 from kerasnn.cli.console import json_option, quiet_tensorflow
+from kerasnn.cli.options import FOR_SERVER, Command, collect, option, reject_options
 from kerasnn.cli.output import whole_output
-from kerasnn.cli.parsing import Command, ServerOption, refuse
 from kerasnn.cli.predict_remote import remote_answers
+from kerasnn.cli.predictions import prediction_table, write_csv, write_json
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kerasnn.saving import SavedNetwork, SavedTable
-
-MOST_ROWS = 50_000  # that are held at once
-MOST_CELLS = 2_000_000
+    from kerasnn.saving import SavedTable
 
 
-@click.command(cls=Command)
+@dataclass(frozen=True)
+class ServerOptions:
+    """The options of a server that predicts; see the help."""
+
+    server: str | None
+    rows_per_request: int
+    ca_cert: Path | None
+
+
+@click.command("predict", cls=Command, short_help="Predict the rows of a file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -39,45 +46,48 @@ MOST_CELLS = 2_000_000
     help="Ask a server, such as http://127.0.0.1:8501: kerasnn serve or TensorFlow"
     " Serving. MODEL is its name there: digits, digits/3 or digits/labels/stable.",
 )
-@click.option(
+@option(
+    FOR_SERVER,
     "--rows-per-request",
-    cls=ServerOption,
     type=click.IntRange(1),
     default=1000,
     show_default=True,
-    help="The most that a request carries.",
+    help="Largest number of rows in a request.",
 )
-@click.option(
+@option(
+    FOR_SERVER,
     "--ca-cert",
-    cls=ServerOption,
     type=click.Path(path_type=Path),
-    help="PEM file to check an https server by.  [default: the system's]",
+    help="PEM file with the certificates to trust, for https.  [default: the system's]",
 )
 @click.pass_context
-def predict(
+@collect(ServerOptions, "remote")
+def predict_command(
     ctx: click.Context,
     model: Path,
     file: Path,
     output: Path | None,
     as_json: bool,
-    server: str | None,
-    rows_per_request: int,
-    ca_cert: Path | None,
+    remote: ServerOptions,
 ) -> None:
-    """Answer each row of FILE with MODEL, a folder that train wrote.
+    """Predict each row of FILE with MODEL, a folder that train wrote.
 
-    FILE is CSV (.csv, .csv.gz) or Parquet (or a folder of that). It needs the columns that
-    the network was trained on (kerasnn inspect lists them), in any order; other columns
-    are ignored. One line of answers for each row.
+    FILE is CSV (.csv, .csv.gz) or Parquet, or a folder of such files. It needs the columns
+    that the network was trained on, in any order; kerasnn inspect lists them. Other columns
+    are ignored. The output has one line for each row.
     """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
-    if server is None:
-        refuse(ctx, ServerOption, "for --server")
-        tables = _local_answers(model, file)
+    if remote.server is None:
+        reject_options(ctx, FOR_SERVER, "for --server")
+        tables = _predictions(model, file)
     else:
         tables = remote_answers(
-            server, model.as_posix(), file, max_rows=rows_per_request, ca_cert=ca_cert
+            remote.server,
+            model.as_posix(),
+            file,
+            max_rows=remote.rows_per_request,
+            ca_cert=remote.ca_cert,
         )
     if output is None:
         with whole_output(None) as stream:
@@ -91,30 +101,27 @@ def predict(
         click.echo(f"{rows:,} rows written to {output}")
 
 
-def _local_answers(model: Path, file: Path) -> Iterator["pd.DataFrame"]:
+def _predictions(model: Path, file: Path) -> Iterator["pd.DataFrame"]:
     with quiet_tensorflow():
-        from kerasnn import saving
-    return _answered(saving.load(model), file)
-
-
-def _answered(network: "SavedNetwork | SavedTable", file: Path) -> Iterator["pd.DataFrame"]:
-    """The answers for the rows of the file, so many at a time."""
-    from kerasnn import datasets, saving
-
-    if isinstance(network, saving.SavedNetwork):
-        rows = datasets.read_numbers(file, network.columns, dtype=network.dtype)
-        yield answer_table(network.predict(rows.to_numpy()), None)
+        from kerasnn import datasets, saving
+    network = saving.load(model)
+    if isinstance(network, saving.SavedTable):
+        yield from _table_predictions(network, file)
         return
+    rows = datasets.read_numbers(file, network.columns, dtype=network.dtype)
+    yield prediction_table(network.predict(rows.to_numpy()), None)
+
+
+def _table_predictions(network: "SavedTable", file: Path) -> Iterator["pd.DataFrame"]:
+    from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
+
     target = network.schema.target
     classes = target.classes if target is not None else ()
-    width = len(next(datasets.table_chunks(file, 1)).columns)
-    most = max(min(MOST_ROWS, MOST_CELLS // max(width, 1)), 1)
     start = 0
-    for chunk in datasets.table_chunks(file, most):
+    for chunk in bounded_chunks(file):
         try:
-            answers = network.predict(chunk)
+            outputs = network.predict(chunk)
         except InputError as error:
-            where = f"in the rows from {start:,} on, counted from there: " if start else ""
-            raise InputError(f"{file}: {where}{error}") from None
-        yield answer_table(answers, classes)
+            raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
+        yield prediction_table(outputs, classes)
         start += len(chunk)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasnn.cli.answers import answer_table
+from kerasnn.cli.predictions import prediction_table
 from kerasnn.errors import InputError, ServerError
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ def remote_answers(
 
     Args:
         url: of the server.
-        name: of the model there, as `remote.RemoteModel` takes it.
+        name: of the model there, as for `RemoteModel`.
         file: CSV or Parquet.
         max_rows: of a request.
-        ca_cert: certificates to check the server's by.
+        ca_cert: file with the certificates to trust.
 
     Raises:
-        InputError: there is no such model, or the file is not what it takes.
-        ServerError: the server gives no answer, or an error.
+        InputError: there is no such model, or it does not fit the file.
+        ServerError: the server does not answer, or answers with an error.
     """
     from kerasnn.serving.client import RemoteModel, RestClient
 
@@ -38,19 +38,16 @@ def remote_answers(
 
 
 def _answered(model: "RemoteModel", file: Path, max_rows: int) -> Iterator["pd.DataFrame"]:
-    from kerasnn import datasets
+    from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
-    present = list(next(datasets.table_chunks(file, 1)).columns)
-    n_rows = max(min(max_rows, MAX_REQUEST_CELLS // max(len(present), 1)), 1)
     start = 0
-    for chunk in datasets.table_chunks(file, n_rows):
+    for chunk in bounded_chunks(file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS):
         try:
-            input_mapping = model.input_mapping(present)
+            input_mapping = model.input_mapping(list(chunk.columns))
             answers = model.predict(chunk, input_mapping)
-            table = answer_table(answers, model.classes)
+            table = prediction_table(answers, model.classes)
         except InputError as error:
-            where = f"in the rows from {start:,} on, counted from there: " if start else ""
-            raise InputError(f"{file}: {where}{error}") from None
+            raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
         except ServerError as error:
             rows = f"rows {start:,} to {start + len(chunk) - 1:,}"
             raise ServerError(f"{file}: {rows}: {error}", status=error.status) from None

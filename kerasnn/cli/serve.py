@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
-from kerasnn.cli.parsing import Command
+from kerasnn.cli.options import Command
 from kerasnn.cli.serve_options import (
     PortType,
     SecondsType,
@@ -37,7 +37,7 @@ LIMITS = "Options for limits of a request"
 SAFETY = "Options for TLS and the log"
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Serve models over REST and gRPC.")
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @json_option
 @option(

@@ -1,6 +1,7 @@
 """Options of `kerasnn serve`: their types, and their conversion to ServerOptions."""
 
 import difflib
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,28 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerasnn.cli.options import option as headed_option
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     from kerasnn.serving.options import ServerOptions, TlsFiles
 
 
-class HeadedOption(click.Option):
-    """An option with a heading in the help.
-
-    Args:
-        heading: of its group of options.
-    """
-
-    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self.heading = heading
-
-
-def option(heading: str, *names: str, **settings: Any) -> Any:
-    """Return a click.option under a heading, with its default shown."""
-    settings = {"show_default": True, **settings}
-    return click.option(*names, cls=HeadedOption, heading=heading, **settings)
+option = functools.partial(headed_option, show_default=True)
 
 
 class PortType(click.ParamType):

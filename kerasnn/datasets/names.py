@@ -4,7 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, list_names
 
 MAX_NAMED = 6  # missing columns that a message names
 
@@ -49,13 +49,6 @@ def check_unique(owner: str, names: Sequence[str]) -> None:
         raise InputError(
             f"{owner} {count} columns named {name!r}; each needs a name of its own"
         )
-
-
-def list_names(names: Sequence[str], maximum: int = 8) -> str:
-    """Return the names with commas between them, without the middle of a long list."""
-    if len(names) <= maximum:
-        return ", ".join(names) or "no columns"
-    return f"{', '.join(names[:3])}, ... {names[-1]} ({len(names)} columns)"
 
 
 def _with_hint(name: str, present: Sequence[str]) -> str:

@@ -1,34 +1,34 @@
 """The schema for a person: what was inferred of each column, what was left out."""
 
 from kerasnn.datasets import Column, Schema, Target
+from kerasnn.reports.formatting import format_count, format_share
 from kerasnn.reports.page import Cell, Section, Table
-from kerasnn.reports.texts import counted, share_text
 
 LEVELS_SHOWN = 5
 
 
 def schema_sections(schema: Schema) -> list[Section]:
-    """What was inferred, and what was left out and why."""
+    """Describe the inferred columns, and the omitted ones with the reason."""
     rows: list[list[str | Cell]] = []
     if schema.target is not None:
         target = schema.target
         shown = _target_values(target)
         rows.append([target.name, f"target, {target.task}", "", shown, target.reason])
     rows += [
-        [c.name, c.kind, share_text(c.missing, schema.rows), _values(c), c.reason]
+        [c.name, c.kind, format_share(c.missing, schema.rows), _values(c), c.reason]
         for c in schema.columns
     ]
     inferred = Section(
         "What was inferred",
-        f"From {counted(schema.rows, 'row')}. What is wrong here can be put right by naming"
-        " the column's kind.",
+        f"From {format_count(schema.rows, 'row')}. If the kind of a column is wrong, name"
+        " the right one.",
         table=Table(["column", "kind", "missing", "values", "why"], rows, words=True),
     )
     if not schema.left_out:
         return [inferred, Section("Left out", "No column was left out.")]
     left_out = Section(
         "Left out",
-        f"{counted(len(schema.left_out), 'column')} that the network does not use.",
+        f"{format_count(len(schema.left_out), 'column')} that the network does not use.",
         table=Table(
             ["column", "why"], [[c.name, c.reason] for c in schema.left_out], words=True
         ),

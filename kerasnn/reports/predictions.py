@@ -17,6 +17,7 @@ from kerasnn.reports.class_figures import (
     sureness,
 )
 from kerasnn.reports.figures import confusion_matrix_figure, png
+from kerasnn.reports.formatting import format_number
 from kerasnn.reports.page import Cell, Section, Table
 from kerasnn.reports.table_figures import (
     member_curves,
@@ -24,7 +25,6 @@ from kerasnn.reports.table_figures import (
     residual_figure,
     short,
 )
-from kerasnn.reports.texts import number_text
 
 Array = NDArray[Any]
 
@@ -90,8 +90,8 @@ def value_sections(targets: Array, predicted: Array) -> list[Section]:
     return [
         Section(
             "Predicted and true values",
-            f"Half of the test rows are off by at most {number_text(half)}, nine in ten by"
-            f" at most {number_text(most)}. On the dashed lines a prediction is right.",
+            f"Half of the test rows are off by at most {format_number(half)}, nine in ten"
+            f" by at most {format_number(most)}. A prediction on a dashed line is right.",
             figures,
         )
     ]

@@ -15,6 +15,12 @@ from kerasnn.choices import Task
 from kerasnn.datasets import Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.reports.columns import schema_sections
+from kerasnn.reports.formatting import (
+    SCORE_NAMES,
+    format_count,
+    format_number,
+    score_cell,
+)
 from kerasnn.reports.importance import Importance
 from kerasnn.reports.page import Cell, Section, Table, report_html
 from kerasnn.reports.predictions import (
@@ -27,12 +33,6 @@ from kerasnn.reports.scores import (
     Score,
     compare_predictions,
     score_predictions,
-)
-from kerasnn.reports.texts import (
-    NAMES,
-    counted,
-    number_text,
-    score_cell,
 )
 
 Array = NDArray[Any]
@@ -89,7 +89,7 @@ class TableResult:
 
     @property
     def target(self) -> Target:
-        """What is predicted.
+        """Describe the target.
 
         Raises:
             InputError: the schema does not tell.
@@ -151,16 +151,16 @@ def _check_classes(target: Target, predicted: Array) -> None:
 def _summary(result: TableResult) -> str:
     target = result.target
     what = (
-        counted(len(target.classes), "class", "classes")
+        format_count(len(target.classes), "class", "classes")
         if target.task == "classification"
         else "a number"
     )
-    took = "" if result.seconds is None else f" in {number_text(result.seconds)} s"
+    took = "" if result.seconds is None else f" in {format_number(result.seconds)} s"
     return (
         f"Predicts {target.name} ({what}) from"
-        f" {counted(len(result.schema.columns), 'column')}. It learned from"
-        f" {counted(result.rows_trained, 'row')}{took}; the scores are those of"
-        f" {counted(len(result.truth), 'test row')} that it never saw,"
+        f" {format_count(len(result.schema.columns), 'column')}. It learned from"
+        f" {format_count(result.rows_trained, 'row')}{took}; the scores are those of"
+        f" {format_count(len(result.truth), 'test row')} that it never saw,"
         " with 95% intervals."
     )
 
@@ -168,7 +168,7 @@ def _summary(result: TableResult) -> str:
 def _numbers(result: TableResult) -> dict[str, str | Cell]:
     scores = result.scores
     return {
-        NAMES[name]: score_cell(scores[name])
+        SCORE_NAMES[name]: score_cell(scores[name])
         for name in LARGE[result.target.task]
         if name in scores
     }
@@ -185,7 +185,7 @@ def _comparison(result: TableResult) -> Section:
         best = _best(score, {m: scores[score].value for m, scores in of_models.items()})
         rows.append(
             [
-                NAMES[score],
+                SCORE_NAMES[score],
                 *(
                     score_cell(scores[score], like=ours.value, strong=m == best)
                     for m, scores in of_models.items()
@@ -218,12 +218,12 @@ def _verdict(result: TableResult) -> str:
 
 def _gap_text(score: str, gap: Score, *, like: float) -> str:
     """A difference, and whether chance may explain it."""
-    value, low, high = (number_text(v, like=like) for v in gap)
+    value, low, high = (format_number(v, like=like) for v in gap)
     if gap.low <= 0 <= gap.high:
         meaning = "which may be chance"
     else:
         meaning = f"{'better' if gap.value < 0 else 'worse'} beyond chance"
-    return f"{NAMES[score]} {value} ({low} to {high}), {meaning}"
+    return f"{SCORE_NAMES[score]} {value} ({low} to {high}), {meaning}"
 
 
 def _importance(task: Task, importance: Sequence[Importance]) -> Section:
@@ -234,15 +234,15 @@ def _importance(task: Task, importance: Sequence[Importance]) -> Section:
         [
             Cell(one.name, bar=min(max(one.mean / most, 0.0), 1.0)),
             Cell(
-                number_text(one.mean, like=most),
-                f"\u00b1\u00a0{number_text(one.spread, like=most)}",
+                format_number(one.mean, like=most),
+                f"\u00b1\u00a0{format_number(one.spread, like=most)}",
             ),
         ]
         for one in shown
     ]
     more = len(importance) - len(shown)
-    least = number_text(shown[-1].mean, like=most)
-    caption = f"The other {counted(more, 'column')}: at most {least}." if more else ""
+    least = format_number(shown[-1].mean, like=most)
+    caption = f"The other {format_count(more, 'column')}: at most {least}." if more else ""
     return Section(
         "Importance of the columns",
         f"How much the {unit} grows when a column is shuffled among the test rows, and its"

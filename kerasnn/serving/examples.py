@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.manifest import EXAMPLES_INPUT
 from kerasnn.serving.errors import invalid
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.examples import (
     CLASSES_OUTPUT,
-    EXAMPLES_INPUT,
     SCORES_OUTPUT,
     VALUES_OUTPUT,
     Classes,

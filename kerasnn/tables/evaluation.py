@@ -13,15 +13,18 @@ from kerasnn.datasets import Schema, Target, as_table
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import are_plain_numbers
 from kerasnn.datasets.files.csv_reader import parse_numbers
-from kerasnn.datasets.files.table_files import is_csv, table_files
+from kerasnn.datasets.files.table_files import (
+    bounded_chunks,
+    in_rows_from,
+    is_csv,
+    table_files,
+)
 from kerasnn.datasets.names import check_names
-from kerasnn.datasets.profiling.profile import bounded_chunks
 from kerasnn.datasets.schema.target import target_values
 from kerasnn.errors import InputError
 from kerasnn.reports import Score
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
-from kerasnn.tables.streamed import in_rows_from
 
 RESAMPLES = 1000
 MIN_RESAMPLES = 100

@@ -8,8 +8,14 @@ import tensorflow as tf
 import kerasnn
 from kerasnn import reports
 from kerasnn.reports.columns import schema_sections
+from kerasnn.reports.formatting import (
+    SCORE_NAMES,
+    format_count,
+    format_number,
+    format_settings,
+    score_cell,
+)
 from kerasnn.reports.table_figures import member_curves
-from kerasnn.reports.texts import NAMES, counted, number_text, score_cell
 from kerasnn.tables.fitting import FittedTable
 from kerasnn.tables.measurement import Measurement
 
@@ -51,12 +57,12 @@ def _page_without_test(measured: Measurement, title: str) -> str:
     return reports.report_html(
         title,
         f"Predicts {fitted.rows.target.name} from"
-        f" {counted(len(fitted.schema.columns), 'column')}. It learned from"
-        f" {counted(fitted.rows.n_trained, 'row')} in {number_text(fitted.seconds)} s;"
-        f" {message}",
-        numbers={NAMES[name]: score_cell(s) for name, s in measured.scores.items()},
+        f" {format_count(len(fitted.schema.columns), 'column')}. It learned from"
+        f" {format_count(fitted.rows.n_trained, 'row')} in"
+        f" {format_number(fitted.seconds)} s; {message}",
+        numbers={SCORE_NAMES[name]: score_cell(s) for name, s in measured.scores.items()},
         tables={
-            "Settings": {k.replace("_", " "): _text(v) for k, v in fitted.settings.items()},
+            "Settings": format_settings(fitted.settings),
             "Data": _data(fitted),
             "Versions": _versions(),
         },
@@ -99,9 +105,3 @@ def _versions() -> dict[str, str]:
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
     }
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

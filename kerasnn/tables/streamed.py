@@ -32,14 +32,14 @@ from kerasnn.datasets import (
 )
 from kerasnn.datasets.cells.parsing import plain_numbers
 from kerasnn.datasets.files.csv_reader import parse_numbers
-from kerasnn.datasets.files.table_files import is_csv, table_files
-from kerasnn.datasets.profiling.counting import ColumnCounts
-from kerasnn.datasets.profiling.profile import (
-    TableProfile,
+from kerasnn.datasets.files.table_files import (
     bounded_chunks,
-    profile_table,
-    profiled_schema,
+    in_rows_from,
+    is_csv,
+    table_files,
 )
+from kerasnn.datasets.profiling.counting import ColumnCounts
+from kerasnn.datasets.profiling.profile import TableProfile, profile_table, profiled_schema
 from kerasnn.datasets.profiling.ranges import Moments, Ranges
 from kerasnn.datasets.schema.target import target_values
 from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
@@ -310,11 +310,6 @@ def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, froz
 def _are_numbers(texts: Mapping[str, int] | None) -> bool:
     """Return whether all counted texts are plain numbers; True if they were too many."""
     return texts is None or plain_numbers(list(texts)) is not None
-
-
-def in_rows_from(start: int) -> str:
-    """Return the part of a message that says where its row numbers start."""
-    return f"in the rows from {start:,} on, counted from there: " if start else ""
 
 
 @contextmanager

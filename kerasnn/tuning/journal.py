@@ -22,6 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from kerasnn.errors import InputError
+from kerasnn.partial_folders import is_running
 
 NAME = "kerasnn"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -123,21 +124,11 @@ def fail_dead(study: Study) -> list[int]:
 
 def _is_dead(trial: FrozenTrial) -> bool:
     host, process = trial.user_attrs.get("process", ["", 0])
-    if host == socket.gethostname() and not _is_alive(process):
+    if host == socket.gethostname() and not is_running(process):
         return True
     assert trial.datetime_start is not None  # it runs
     seen = trial.user_attrs.get("seen", trial.datetime_start.timestamp())
     return time.time() - seen > SILENT_SECONDS
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 @contextlib.contextmanager

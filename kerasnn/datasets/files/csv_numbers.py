@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.files.csv_reader import open_records
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, list_names
 
 
 def read_numbers(
@@ -28,7 +28,7 @@ def read_numbers(
         InputError: the file is missing, unreadable, empty or ragged, a column is missing,
             or a cell is not a finite number; the message names file, row and column.
     """
-    with open_records(Path(path), needed=_shortened(columns)) as file:
+    with open_records(Path(path), needed=list_names(columns, 6)) as file:
         line_numbers, records = zip(*file.records, strict=True)
         header = file.names
     _check_columns(path, header, columns)
@@ -63,11 +63,5 @@ def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) 
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise InputError(
                 f"{path}: has no column {name!r}{hint}"
-                f" It has {_shortened(header)}; needed: {_shortened(columns)}"
+                f" It has {list_names(header, 6)}; needed: {list_names(columns, 6)}"
             )
-
-
-def _shortened(columns: Sequence[str], maximum: int = 6) -> str:
-    if len(columns) <= maximum:
-        return ", ".join(columns)
-    return f"{', '.join(columns[:2])}, ... {columns[-1]} ({len(columns)} columns)"

@@ -11,6 +11,9 @@ from kerasnn.datasets.files.file_errors import file_errors
 from kerasnn.datasets.files.parquet_reader import parquet_blocks, parquet_types
 from kerasnn.errors import InputError, check_whole_number
 
+MAX_CHUNK_CELLS = 2_000_000
+MAX_CHUNK_ROWS = 65_536
+
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _PARQUET_ENDINGS = (".parquet", ".pq")
 _IGNORED_PREFIXES = ("_", ".")  # _SUCCESS, _metadata, .part-0.crc, .DS_Store
@@ -84,10 +87,30 @@ def table_chunks(path: str | Path | Sequence[Path], rows: int) -> Iterator[pd.Da
     Raises:
         InputError: a file cannot be used; the message names it.
     """
-    check_whole_number("rows", rows, least=1)
+    check_whole_number("rows", rows, minimum=1)
     files = table_files(path) if isinstance(path, (str, Path)) else path
     for _, chunk in file_chunks(files, rows):
         yield chunk
+
+
+def bounded_chunks(
+    path: Path, *, max_rows: int | None = None, max_cells: int | None = None
+) -> Iterator[pd.DataFrame]:
+    """Read a table in chunks of at most so many rows and so many cells.
+
+    Args:
+        path: as for `as_table`.
+        max_rows: of a chunk; None for `MAX_CHUNK_ROWS`.
+        max_cells: of a chunk, unless one row has more; None for `MAX_CHUNK_CELLS`.
+    """
+    n_columns = len(next(table_chunks(path, 1)).columns)
+    rows = (max_cells or MAX_CHUNK_CELLS) // max(n_columns, 1)
+    yield from table_chunks(path, max(min(max_rows or MAX_CHUNK_ROWS, rows), 1))
+
+
+def in_rows_from(start: int) -> str:
+    """Return the part of a message that says where its row numbers start."""
+    return f"in the rows from {start:,} on, counted from there: " if start else ""
 
 
 def file_chunks(files: Sequence[Path], rows: int) -> Iterator[tuple[Path, pd.DataFrame]]:

@@ -5,7 +5,7 @@ and rows of each text are counted in all rows.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pandas as pd
 from kerasnn.choices import Task
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import numbers
-from kerasnn.datasets.files.table_files import table_chunks
+from kerasnn.datasets.files.table_files import bounded_chunks
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
@@ -28,9 +28,6 @@ from kerasnn.datasets.schema.target import (
     single_row_error,
 )
 from kerasnn.errors import InputError
-
-MAX_CHUNK_CELLS = 2_000_000
-MAX_CHUNK_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def profile_table(
     """Read a table once.
 
     Args:
-        path: as for `table_chunks`.
+        path: as for `bounded_chunks`.
         sample_rows: maximum rows of the sample.
         texts: names of columns whose texts are counted even if they are numbers.
         seed: of the sample.
@@ -78,13 +75,6 @@ def profile_table(
             counter.add(chunk[name])
     counts = {name: counter.counts() for name, counter in counters.items()}
     return TableProfile(sample.rows, sample.drawn(), counts)
-
-
-def bounded_chunks(path: Path) -> Iterator[pd.DataFrame]:
-    """Read a table in chunks with a bounded number of cells."""
-    width = len(next(table_chunks(path, 1)).columns)
-    rows = min(MAX_CHUNK_ROWS, max(MAX_CHUNK_CELLS // width, 1))
-    yield from table_chunks(path, rows)
 
 
 def profiled_schema(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets import Column, Schema, checked_table, input_names, raw_columns
-from kerasnn.datasets.names import check_names, list_names
-from kerasnn.errors import InputError
+from kerasnn.datasets.names import check_names
+from kerasnn.errors import InputError, list_names
 from kerasnn.serving.client.signature import RemoteSignature, RemoteTensor
 
 _FLOATS = {"DT_FLOAT": np.float32, "DT_DOUBLE": np.float64}

@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 from tensorflow_serving.apis import inference_pb2, model_pb2
 
+from kerasnn.manifest import EXAMPLES_INPUT
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.examples import check_examples
 from kerasnn.serving.grpc.calls import Message, use_model, write_model_spec
@@ -12,7 +13,6 @@ from kerasnn.serving.grpc.examples import write_classes, write_values
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.examples import (
     CLASSES_OUTPUT,
-    EXAMPLES_INPUT,
     SCORES_OUTPUT,
     VALUES_OUTPUT,
     as_classes,

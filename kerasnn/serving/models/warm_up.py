@@ -13,9 +13,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from kerasnn.manifest import WARM_UP_FILE
+from kerasnn.manifest import EXAMPLES_INPUT, WARM_UP_FILE
 from kerasnn.serving.errors import Code, ServingError, invalid, name_set
-from kerasnn.serving.saved_model.examples import EXAMPLES_INPUT, serialized_examples
+from kerasnn.serving.saved_model.examples import serialized_examples
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import (
     INIT_SIGNATURE,

@@ -12,12 +12,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
-from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.manifest import DEFAULT_SIGNATURE, EXAMPLES_INPUT
 from kerasnn.serving.errors import invalid, shape_text
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import Signature
 
-EXAMPLES_INPUT = "inputs"
 CLASSES_OUTPUT = "classes"
 SCORES_OUTPUT = "scores"
 VALUES_OUTPUT = "outputs"

@@ -55,12 +55,12 @@ def workers_of(model: Any) -> "SingleProcess":
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes checkpoints, models and messages."""
+    """Return whether this process writes checkpoints, models and messages."""
     return WorkerGroup.of(strategy).is_chief
 
 
 def is_worker_loss(error: tf.errors.OpError) -> bool:
-    """Whether an error of TensorFlow means that another worker has gone."""
+    """Return whether an error of TensorFlow means that another worker has gone."""
     return isinstance(error, _LOST) or any(sign in str(error) for sign in _SIGNS_OF_LOSS)
 
 
@@ -74,16 +74,18 @@ class SingleProcess:
         worker: number of this one, from 0; the chief is 0.
         replicas: replicas of all workers.
         local_replicas: replicas of this worker; every worker has as many.
+        strategy: of the workers; None for a single process.
     """
 
     n_workers = 1
     worker = 0
     replicas = 1
     local_replicas = 1
+    strategy: tf.distribute.Strategy | None = None
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the first worker."""
+        """True for the first worker."""
         return self.worker == 0
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
@@ -127,6 +129,8 @@ ALONE = SingleProcess()
 
 class WorkerGroup(SingleProcess):
     """The workers of a strategy, as seen from one of them."""
+
+    strategy: tf.distribute.Strategy
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.strategy = strategy

@@ -1,28 +1,25 @@
-"""What a person sees on a terminal while a network for a table is trained."""
+"""The progress bar of the training of a table's network."""
 
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
 
-FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} epochs [{elapsed}{postfix}]"
-TOLD = {"loss": "loss", "val_loss": "on left-out rows"}
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} epochs [{elapsed}{postfix}]"
+_LOSS_NAMES = {"loss": "loss", "val_loss": "on left-out rows"}
 
 
 class FitBar:
     """A bar over the epochs, for the `progress` of an estimator; on a terminal only.
 
-    The time left follows from the pace since the first call, which has the compilation in
-    it and is gone by only while there is no other: then it is the most that it can be.
-    The number of epochs may shrink, to keep to a time limit; where the training ends before
-    it, the bar ends there too.
+    The remaining time follows from the speed since the first call, which includes the
+    compilation; the estimate of the first call itself is therefore an upper bound. The
+    number of epochs may shrink, to keep a time limit.
 
     Args:
-        shown: whether there is one at all.
+        shown: False shows no bar.
     """
 
     def __init__(self, *, shown: bool = True) -> None:
@@ -36,11 +33,11 @@ class FitBar:
         self._losses = ""
 
     def __call__(self, done: int, epochs: int, losses: Mapping[str, float]) -> None:
-        """Show how far it is."""
+        """Show the number of epochs done."""
         bar = self.bar
-        bar.total, bar.bar_format = epochs, FORMAT
+        bar.total, bar.bar_format = epochs, _BAR
         self._losses = ", ".join(
-            f"{TOLD.get(name, name)} {value:.4f}" for name, value in losses.items()
+            f"{_LOSS_NAMES.get(name, name)} {value:.4f}" for name, value in losses.items()
         )
         left = self._left(done, epochs, time.monotonic())
         bar.set_postfix_str(", ".join(filter(None, [left, self._losses])), refresh=False)
@@ -48,16 +45,15 @@ class FitBar:
         bar.refresh()
 
     def _left(self, done: int, epochs: int, now: float) -> str:
-        """How long it will take from here."""
         if self._first is None:
             self._first = done, now
-            at_most, begun, since = "at most ", 0, self._started
+            bound, start, since = "at most ", 0, self._started
         else:
-            at_most, (begun, since) = "", self._first
+            bound, (start, since) = "", self._first
         if done >= epochs:
             return ""
-        seconds = (now - since) / (done - begun) * (epochs - done)
-        return f"{at_most}{tqdm.format_interval(seconds)} left"
+        seconds = (now - since) / (done - start) * (epochs - done)
+        return f"{bound}{tqdm.format_interval(seconds)} left"
 
     def __enter__(self) -> Self:
         return self
@@ -73,18 +69,3 @@ class FitBar:
             self.bar.set_postfix_str(self._losses, refresh=False)
             self.bar.refresh()
         self.bar.close()
-
-
-@contextmanager
-def told_on_terminal(text: str) -> Iterator[None]:
-    """Say what is being done; it is gone when that is done."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    sys.stderr.write(text)
-    sys.stderr.flush()
-    try:
-        yield
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()

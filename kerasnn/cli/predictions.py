@@ -1,4 +1,4 @@
-"""Answers for rows as a table, and that table written as CSV or JSON, piece by piece."""
+"""Predictions as a table, written as CSV or JSON in parts."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,21 +8,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def answer_table(
-    answers: Mapping[str, Any], classes: Sequence[str] | None
+def prediction_table(
+    outputs: Mapping[str, Any], classes: Sequence[str] | None
 ) -> "pd.DataFrame":
-    """One column for each answer, and for each class: probability_0, probability_1, ...
+    """Return a column for each output, and for each class: probability_0, probability_1.
 
     Args:
-        answers: `class` [rows] and `probabilities` [rows, n_classes]; or others, each
+        outputs: `class` [rows] and `probabilities` [rows, n_classes]; or others, each
             [rows] or [rows, n], such as `value`.
-        classes: the texts that name the probabilities; numbers do if it is None.
+        classes: names of the probabilities; None numbers them.
     """
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for name in sorted(answers, key=lambda name: (name != "class", name)):
-        values = answers[name].reshape(len(answers[name]), -1).T
+    for name in sorted(outputs, key=lambda name: (name != "class", name)):
+        values = outputs[name].reshape(len(outputs[name]), -1).T
         if name == "probabilities":
             labels = range(len(values)) if classes is None else classes
             pairs = zip(labels, values, strict=True)
@@ -35,7 +35,7 @@ def answer_table(
 
 
 def write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:
-    """All of them under one header; the number of rows."""
+    """Write the tables under one header; return the number of rows."""
     rows = 0
     for table in tables:
         table.to_csv(stream, index=False, header=rows == 0)
@@ -44,7 +44,7 @@ def write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:
 
 
 def write_json(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> None:
-    """One object; its list is written as it goes."""
+    """Write one object with the rows of all tables in its list, a table at a time."""
     rows = 0
     stream.write('{"output": null, "predictions": [')
     for table in tables:

@@ -1,0 +1,195 @@
+"""Additions to click: headings in the help, messages that list what is possible, types."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from kerasnn.choices import LessonName
+
+LESSON_NAMES = get_args(LessonName)
+
+FOR_LESSONS = "Options for lessons"
+FOR_FILES = "Options for files"
+FOR_SERVER = "Options for --server"
+
+MAX_NUMBER = 1e38  # approximately the largest float32
+
+
+class HeadedOption(click.Option):
+    """An option under a heading of the help.
+
+    Args:
+        heading: the options that have the same one are listed together.
+    """
+
+    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.heading = heading
+
+
+def option(heading: str, *names: str, **settings: Any) -> Any:
+    """Return a `click.option` under a heading."""
+    return click.option(*names, cls=HeadedOption, heading=heading, **settings)
+
+
+class Command(click.Command):
+    """A command with headings in its help; an unknown option gets a list of the known."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, each under its heading."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                heading = getattr(parameter, "heading", "Options")
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; list the options if one is unknown."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            options = [o for p in self.get_params(ctx) for o in p.opts if o[:2] == "--"]
+            raise click.UsageError(
+                f"No such option: {error.option_name}. Possible: {', '.join(options)}",
+                ctx,
+            ) from None
+
+
+class CommandGroup(click.Group):
+    """A group of commands; an unknown command gets a list of the known ones."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; list the commands if it is unknown."""
+        if args and self.get_command(ctx, args[0]) is None and args[0][:1] != "-":
+            possible = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"No such command: {args[0]}. Possible: {possible}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def collect(kind: type, name: str) -> Callable[[Any], Any]:
+    """Return a decorator that passes several options to a command as one object.
+
+    Args:
+        kind: dataclass; its fields are named like the options.
+        name: parameter of the command that takes the object.
+    """
+    fields = [field.name for field in dataclasses.fields(kind)]
+
+    def decorate(command: Any) -> Any:
+        @functools.wraps(command)
+        def collected(*arguments: Any, **options: Any) -> Any:
+            settings = {field: options.pop(field) for field in fields}
+            return command(*arguments, **options, **{name: kind(**settings)})
+
+        return collected
+
+    return decorate
+
+
+def reject_options(ctx: click.Context, heading: str, reason: str) -> None:
+    """Check that no option under a heading was given.
+
+    Raises:
+        UsageError: one was.
+    """
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        given = source is click.core.ParameterSource.COMMANDLINE
+        if given and getattr(parameter, "heading", None) == heading:
+            raise click.UsageError(f"{parameter.opts[0]} is {reason}", ctx)
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that have a value."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def check_folds(
+    ctx: click.Context, param: click.Parameter, value: int | None
+) -> int | None:
+    """Check that a number of folds leaves training rows.
+
+    Raises:
+        BadParameter: it is 1.
+    """
+    if value == 1:
+        raise click.BadParameter("1 fold leaves no rows to learn from; 0 or at least 2")
+    return value
+
+
+class _Type(click.ParamType):
+    """A type of options whose text is parsed by a function.
+
+    Args:
+        name: of the type.
+        parse: raises ValueError with the message for a text that is none.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Parse a text; other values are parsed already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SourceType(_Type):
+    """The name of a lesson, or a path that exists."""
+
+    def __init__(self) -> None:
+        super().__init__("source", _source)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Return the two possibilities."""
+        return f"Give a file, or a lesson: {', '.join(LESSON_NAMES)}"
+
+
+def _source(text: str) -> str:
+    if text not in LESSON_NAMES and not Path(text).exists():
+        raise ValueError(
+            f"{text!r} is neither a lesson ({', '.join(LESSON_NAMES)}) nor a file or folder"
+            " that exists"
+        )
+    return text
+
+
+def _hidden_units(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(
+            f"{text!r} is not a list of whole numbers of at least 1, such as 30 or 64,32"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < MAX_NUMBER:
+        raise ValueError(f"{text!r} is not a number above 0, below {MAX_NUMBER:g}")
+    return number
+
+
+HIDDEN_UNITS = _Type("units", _hidden_units)
+POSITIVE_NUMBER = _Type("number", _positive)

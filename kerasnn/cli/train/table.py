@@ -1,0 +1,167 @@
+"""`kerasnn train FILE`: trains, tests and saves a network for a table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerasnn.cli.console import print_json, quiet_tensorflow, status_on_terminal
+from kerasnn.cli.messages import cli_messages, score_lines
+from kerasnn.cli.table_options import (
+    HINT_OPTIONS,
+    READ_OPTIONS,
+    check_usage,
+    column_hints,
+    table_header,
+    table_lines,
+)
+from kerasnn.cli.train.checkpoints import CheckpointOptions
+from kerasnn.cli.train.progress import FitBar
+from kerasnn.cli.train.workers import connect_workers
+
+if TYPE_CHECKING:
+    from kerasnn.tables import FittedTable, Measurement
+    from kerasnn.training.distribution.workers import SingleProcess
+
+_ROW_OPTIONS = {"target", "stream", *HINT_OPTIONS, *READ_OPTIONS}
+
+
+def train_file(
+    path: Path,
+    folder: Path,
+    given: Mapping[str, Any],
+    checkpoints: CheckpointOptions,
+    *,
+    as_json: bool,
+) -> None:
+    """Train, test, save and print.
+
+    Args:
+        path: of the table.
+        folder: of the model.
+        given: the options that have a value.
+        checkpoints: options.
+        as_json: whether to print one JSON object.
+
+    Raises:
+        InputError: the table or the settings cannot be used.
+    """
+    header = table_header(path)
+    check_usage(path, header, given)
+    with quiet_tensorflow():
+        from kerasnn import saving, tables
+    workers = connect_workers()
+
+    def check_folder() -> str:
+        saving.check_writable(folder)
+        return ""
+
+    workers.run_on_chief(check_folder)  # before the work
+    with cli_messages():
+        rows = _read(path, header, given)
+        for line in table_lines(rows) if workers.is_chief else []:
+            click.echo(line, err=as_json)
+        settings = {k: v for k, v in given.items() if k not in _ROW_OPTIONS}
+        with FitBar(shown=workers.is_chief) as bar:
+            estimator = tables.estimator_for(rows.target)(
+                progress=bar, **settings, **checkpoints.arguments()
+            )
+            fitted = tables.fit(rows, estimator, strategy=workers.strategy)
+        if not workers.is_chief:
+            _wait_for_chief(workers, fitted, as_json=as_json)
+            checkpoints.remove_rows()
+            return
+        with status_on_terminal("Testing, and measuring the importance of columns ..."):
+            measured = tables.measure(fitted)
+        with status_on_terminal("Saving ..."):
+            version = workers.run_on_chief(
+                lambda: str(tables.save(measured, folder, run=checkpoints.run()))
+            )
+        checkpoints.remove_rows()
+    if as_json:
+        print_json(_json(measured, Path(version)))
+    else:
+        _print(measured, Path(version))
+
+
+def _read(path: Path, header: list[str], given: Mapping[str, Any]) -> Any:
+    from kerasnn import tables
+
+    stream = given.get("stream")
+    large = tables.are_large(path) if stream is None else stream
+    with status_on_terminal("Reading ..."):
+        return (tables.stream_rows if large else tables.read_rows)(
+            path,
+            target=given["target"],
+            hints=column_hints(given, header),
+            **{k: given[k] for k in READ_OPTIONS if k in given},
+        )
+
+
+def _wait_for_chief(
+    workers: "SingleProcess", fitted: "FittedTable", *, as_json: bool
+) -> None:
+    """Wait until the chief has saved the network, and print what this worker did."""
+    version = workers.run_on_chief(str)
+    rows, epochs = fitted.rows, fitted.estimator.n_epochs_
+    click.echo(
+        f"Worker {workers.worker} of {workers.n_workers} trained on its share of {epochs}"
+        f" epochs over {rows.source}; the chief saved {version}",
+        err=as_json,
+    )
+
+
+def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
+    from kerasnn.tables import score_intervals
+
+    fitted, rows = measured.fitted, measured.fitted.rows
+    return {
+        "source": rows.source,
+        "folder": str(version),
+        "version": int(version.name),
+        "report": str(version / "assets.extra" / "report.html"),
+        "target": rows.target.name,
+        "task": rows.target.task,
+        "columns": {c.name: c.kind for c in rows.schema.columns},
+        "left_out": {c.name: c.reason for c in rows.schema.left_out},
+        "rows": {"train": rows.n_trained, "test": rows.n_tested},
+        "measured_on": measured.measured_on,
+        "metrics": measured.metrics,
+        "intervals": score_intervals(measured.scores),
+        "baselines": {
+            name: {score: s.value for score, s in scores.items()}
+            for name, scores in measured.baseline_scores.items()
+        },
+        "settings": fitted.settings,
+        "epochs": fitted.estimator.n_epochs_,
+        "kept_epoch": fitted.estimator.best_epoch_,
+        "seconds": fitted.seconds,
+    }
+
+
+def _print(measured: "Measurement", version: Path) -> None:
+    fitted, recipe = measured.fitted, measured.fitted.estimator.recipe_
+    members = "1 network" if recipe.members == 1 else f"{recipe.members} networks"
+    click.echo(
+        f"Trained  {fitted.seconds:.1f} s: {members}, {fitted.estimator.n_epochs_} epochs,"
+        f" the weights after epoch {fitted.estimator.best_epoch_} kept"
+    )
+    for line in _metric_lines(measured):
+        click.echo(line)
+    click.echo(f"Saved    {version}")
+    click.echo(f"Report   {version / 'assets.extra' / 'report.html'}")
+
+
+def _metric_lines(measured: "Measurement") -> list[str]:
+    if not measured.scores:
+        return ["No rows were kept for a test, and no member left any out: no metrics"]
+    lines = score_lines(measured.scores, measured.baseline_scores)
+    if measured.tested:
+        rows = f"{len(measured.truth):,} test rows, never learned from"
+        return [f"On {rows} (95% intervals)", *lines]
+    return [
+        f"On {measured.measured_on} (95% intervals)",
+        *lines,
+        "  They chose the epoch: slightly too good. No rows were kept for a test",
+    ]
