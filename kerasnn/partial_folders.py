@@ -63,11 +63,11 @@ def _remove_abandoned(folder: Path, kind: str) -> None:
     start = name_prefix(0, kind=kind).removesuffix("0-")
     for path in folder.glob(f"{start}*"):
         process = path.name.removeprefix(start).split("-")[0]
-        if process.isdecimal() and not _runs(int(process)):
+        if process.isdecimal() and not is_running(int(process)):
             remove(path)
 
 
-def _runs(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Whether a process runs on this machine; True where that is unknown."""
     if os.name != "posix":
         return True  # there signal 0 is another's
