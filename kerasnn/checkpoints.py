@@ -1,8 +1,9 @@
-"""Files from which a training resumes; each is complete or absent.
+"""Checkpoints: files with the state of a training, complete or absent.
 
-`<folder>/checkpoint-<number>.npz` holds named arrays and a description, as JSON; a higher
-number is later. A file is written under a temporary name and renamed, so that a process
-that dies leaves the older ones. `kerasnn.training` decides what they hold.
+`<folder>/checkpoint-<number>.npz` holds named arrays and a description as JSON; a higher
+number is a later checkpoint. Each is written under a temporary name and then renamed: a
+process that is killed leaves the older ones. `training.checkpoints` and
+`ensembles.checkpoints` decide what they contain and how a training resumes from it.
 """
 
 import hashlib
@@ -23,11 +24,10 @@ from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
 
-FORMAT = 1
-KEPT = 3
 ROWS_FOLDER = "rows"  # beside the checkpoints: rows that were prepared on disk
+_FORMAT = 1
 _NAME = re.compile(r"checkpoint-(\d{10})\.npz")
-_DIGEST_BYTES = 32  # SHA-256 of all before it, at the end of the file
+_DIGEST_BYTES = 32  # SHA-256 of all bytes before it, at the end of the file
 _DESCRIPTION = "checkpoint.json"  # the name of an array in the file, its bytes the JSON
 
 
@@ -40,10 +40,10 @@ class Checkpoint:
     """A saved state.
 
     Attributes:
-        number: higher for later checkpoints.
+        number: orders the checkpoints of a folder.
         arrays: by name.
-        description: JSON values.
-        path: the file.
+        description: as JSON.
+        path: of the file.
     """
 
     number: int
@@ -56,16 +56,16 @@ class CheckpointFolder:
     """The checkpoints of one training.
 
     Args:
-        folder: created with the first checkpoint.
+        folder: is made when the first checkpoint is written.
         keep: number of checkpoints to keep; older ones are removed.
     """
 
-    def __init__(self, folder: str | Path, *, keep: int = KEPT) -> None:
+    def __init__(self, folder: str | Path, *, keep: int = 3) -> None:
         self.folder = Path(folder)
         self.keep = keep
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the checkpoints, the latest last."""
+        """Return the numbers of the checkpoints in ascending order."""
         if not self.folder.is_dir():
             return []
         found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
@@ -81,44 +81,45 @@ class CheckpointFolder:
         arrays: Mapping[str, NDArray[Any]],
         description: Mapping[str, Any],
     ) -> Path:
-        """Write a checkpoint and remove old ones.
+        """Write a checkpoint, and remove the oldest ones.
 
         Args:
-            number: higher than those before.
-            arrays: by name.
-            description: JSON values.
+            number: higher than the previous numbers.
+            arrays: of numbers, by name.
+            description: JSON.
 
         Raises:
-            InputError: it cannot be written; older ones are unchanged.
+            InputError: it cannot be written; the earlier ones are unchanged.
         """
-        text = json.dumps({"format": FORMAT, **description})
+        text = json.dumps({"format": _FORMAT, **description})
         content = {_DESCRIPTION: np.frombuffer(text.encode(), np.uint8), **arrays}
         path = self.path(number)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Before the write: a resumed run that is finished writes no other.
-            self._remove_half_written()
+            # Before writing: a training that resumes at its end saves no other checkpoint.
+            self._remove_partial_files()
             self._write(path, content)
         except OSError as error:
             raise InputError(
                 f"{path}: the checkpoint cannot be written: {error.strerror or error};"
-                " those before it are as they were"
+                " the earlier ones are unchanged"
             ) from None
-        self._remove_old()
+        for old in self.numbers()[: -self.keep]:
+            self.path(old).unlink(missing_ok=True)
         return path
 
     def newest(self) -> Checkpoint | None:
-        """Return the latest complete checkpoint; None if there is none.
+        """Return the latest checkpoint that is not damaged; None if there is none.
 
         Warns:
-            DamagedCheckpointWarning: for each one that is skipped.
+            DamagedCheckpointWarning: for each damaged one.
         """
         for number in reversed(self.numbers()):
             try:
                 return self.load(number)
             except InputError as error:
                 warnings.warn(
-                    f"{error}; the one before it is used, if there is one",
+                    f"{error}; the previous one is used, if there is one",
                     DamagedCheckpointWarning,
                     stacklevel=2,
                 )
@@ -128,7 +129,7 @@ class CheckpointFolder:
         """Read a checkpoint.
 
         Raises:
-            InputError: it is damaged, or has another format.
+            InputError: it is damaged, or of another format.
         """
         path = self.path(number)
         try:
@@ -136,18 +137,18 @@ class CheckpointFolder:
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         whole, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-        # The checksums in the file itself do not cover all of it.
+        # The checksums of the npz file do not cover all of it.
         if hashlib.sha256(whole).digest() != digest:
             raise InputError(f"{path}: the checkpoint is damaged")
         with np.load(io.BytesIO(whole), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
-        if description.get("format") != FORMAT:
-            raise InputError(f"{path}: is not a checkpoint of format {FORMAT}")
+        if description.get("format") != _FORMAT:
+            raise InputError(f"{path}: is not a checkpoint of format {_FORMAT}")
         return Checkpoint(number, arrays, description, path)
 
     def _write(self, path: Path, content: Mapping[str, NDArray[Any]]) -> None:
-        descriptor, beside = tempfile.mkstemp(dir=self.folder, prefix=".partial-")
+        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".partial-")
         try:
             whole = io.BytesIO()
             np.savez(whole, **content)  # type: ignore[arg-type]
@@ -156,27 +157,22 @@ class CheckpointFolder:
                 file.write(hashlib.sha256(whole.getbuffer()).digest())
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(beside, 0o644)  # mkstemp's is for the owner alone
-            os.replace(beside, path)
+            os.chmod(temporary, 0o644)  # mkstemp gives access to the owner only
+            os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
-                os.unlink(beside)
+                os.unlink(temporary)
             raise
         _sync(self.folder)
 
-    def _remove_old(self) -> None:
-        for number in self.numbers()[: -self.keep]:
-            self.path(number).unlink(missing_ok=True)
-
-    def _remove_half_written(self) -> None:
-        # Folders belong to exports.
+    def _remove_partial_files(self) -> None:
         for partial in self.folder.glob(".partial-*"):
-            if not partial.is_dir():
+            if not partial.is_dir():  # folders are not of checkpoints
                 partial.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
-    # The new name reaches the disk too.
+    """Make sure that the new name is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Errors that a user can correct, and checks that raise them."""
+"""The package's exceptions, and checks of single arguments."""
 
 import difflib
 import operator
@@ -9,18 +9,18 @@ from typing import Any, get_args
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message names the value, its place and the way out."""
+    """An argument, file or table that cannot be used; the message names the way out."""
 
 
 class ExportError(RuntimeError):
-    """An export whose answers differ from the network's; it has been removed."""
+    """A SavedModel whose answers differ from the network's; it has been removed."""
 
 
 class ServerError(RuntimeError):
-    """A server that does not answer, or not as expected.
+    """A model server that cannot be reached, or gives an unexpected answer.
 
     Attributes:
-        status: the HTTP status of its answer; None without an answer.
+        status: the HTTP status of the answer; None if there was no answer.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -28,28 +28,28 @@ class ServerError(RuntimeError):
         self.status = status
 
 
-def check_whole_number(name: str, value: object, *, least: int) -> int:
-    """Return a count or a seed as a plain int, if it is large enough.
+def check_whole_number(name: str, value: object, *, minimum: int) -> int:
+    """Return a count or a seed as a plain int.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not a whole number, or less than the minimum.
     """
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
+        number = minimum - 1
+    if isinstance(value, bool) or number < minimum:
         raise InputError(
-            f"{name} must be a whole number of at least {least}; got {value!r}"
+            f"{name} must be a whole number of at least {minimum}; got {value!r}"
         )
     return number
 
 
 def check_choice(name: str, value: Any, choices: Any) -> Any:
-    """Return a value if it is one of a `Literal`'s.
+    """Return a value after checking that it is one of the choices of a `Literal`.
 
     Raises:
-        InputError: it is not; the message suggests a similar choice.
+        InputError: it is not; the message suggests the nearest choice.
     """
     possible = get_args(choices)
     if value not in possible:
@@ -75,12 +75,13 @@ def list_names(names: Sequence[str], maximum: int = 8) -> str:
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss, or a weight after the last step, became NaN or infinite.
+    """A loss, or a weight after the last step, that is NaN or infinite.
 
     Attributes:
         epoch: number of the epoch in which it happened, from 1.
-        last_finite: the last finite loss, that of `last_epoch`; None without one.
-        kept_epoch: the epoch after which the network was restored; 0: before training.
+        last_finite: the last finite loss, of `last_epoch`; None if there was none.
+        last_epoch: number of its epoch.
+        kept_epoch: the network has the weights after this epoch; 0: before training.
     """
 
     def __init__(
@@ -110,11 +111,11 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class InterruptedFitError(KeyboardInterrupt):
-    """A signal that ended a training after it was saved.
+    """A training that was stopped by a signal, and saved.
 
     Attributes:
         signal: the signal.
-        checkpoint: the path of the checkpoint.
+        checkpoint: the path of the saved file.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class InterruptedFitError(KeyboardInterrupt):
         within = f" and {steps} steps" if steps else ""
         super().__init__(
             f"{signal.name}: the training was stopped after {epochs} epochs{within} and"
-            f" saved as {checkpoint}; the same call with resume=True goes on from there"
+            f" saved as {checkpoint}; the same call with resume=True resumes it"
         )
         self.signal = signal
         self.checkpoint = checkpoint
@@ -134,7 +135,7 @@ class WorkerLostError(RuntimeError):
 
     def __init__(self, worker: int, workers: int) -> None:
         super().__init__(
-            f"worker {worker} of {workers} cannot go on: another one has gone. Start all of"
-            " them again; with checkpoint= and resume=True they go on from the last"
-            " checkpoint"
+            f"worker {worker} of {workers} cannot continue: another worker has stopped."
+            " Start all of them again; with checkpoint= and resume=True they resume from"
+            " the last checkpoint"
         )

@@ -1,7 +1,7 @@
-"""Folders, versions and manifests of exports; readable without TensorFlow.
+"""The files of an export and its manifest; readable without TensorFlow.
 
-`<name>/1`, `<name>/2`, ... are the versions of a model; `assets.extra/kerasnn.json` in
-each is its manifest.
+`<name>/1`, `<name>/2`, ... are the versions of a model. Each has a manifest,
+`assets.extra/kerasnn.json`.
 """
 
 import difflib
@@ -17,32 +17,28 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
-# TensorFlow Serving's, shared by the export and the server.
+# TensorFlow Serving's names, shared by the export and the server.
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 DEFAULT_SIGNATURE = "serving_default"
-FORMAT = 1
+EXAMPLES_INPUT = "inputs"  # the input of signatures that take tf.Examples
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
+_FORMAT = 1
 
 
 def versions(folder: Path) -> list[int]:
-    """Return the version numbers in a model's folder, smallest first."""
+    """Return the version numbers in a model's folder in ascending order."""
     if not folder.is_dir():
         return []
     return sorted(
-        int(p.name) for p in folder.iterdir() if is_version_name(p.name) and p.is_dir()
+        int(p.name) for p in folder.iterdir() if _is_version(p.name) and p.is_dir()
     )
-
-
-def is_version_name(name: str) -> bool:
-    """Whether a name is a whole number of at least 1, as it is printed."""
-    return name.isascii() and name.isdecimal() and name == str(int(name)) != "0"
 
 
 def find_version(folder: Path) -> Path:
     """Return the folder itself if it is a version, else the newest version in it.
 
     Raises:
-        InputError: there is no such folder, or no version in it.
+        InputError: the folder does not exist, or has no version in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
@@ -61,7 +57,7 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
     """Read the manifest of a version.
 
     Raises:
-        InputError: there is none that this version of kerasnn reads.
+        InputError: it is missing or damaged, or has an unknown format.
     """
     path = version_folder / MANIFEST
     try:
@@ -72,8 +68,8 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(f"{path}: is not a manifest of format {FORMAT}")
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+        raise InputError(f"{path}: is not a manifest of format {_FORMAT}")
     missing = [key for key in DESCRIBED if key not in manifest]
     if missing:
         raise InputError(f"{path}: is damaged: it has no {', '.join(missing)}")
@@ -81,10 +77,10 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """Return the manifest as JSON, with the number of its format.
+    """Return the manifest as JSON with its format number.
 
     Raises:
-        InputError: a value cannot be written as JSON.
+        InputError: a value cannot be written as JSON; NumPy's numbers can.
     """
 
     def number(value: object) -> Any:
@@ -92,17 +88,21 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
             return value.item()
         raise InputError(f"metadata must be JSON; got {value!r}")
 
-    content = {"format": FORMAT, **manifest}
+    content = {"format": _FORMAT, **manifest}
     return json.dumps(content, indent=2, ensure_ascii=False, default=number) + "\n"
 
 
 def data_fingerprint(*arrays: NDArray[Any]) -> str:
-    """Return the SHA-256 of types, shapes and values: equal rows give equal texts."""
+    """Return a SHA-256 digest of dtypes, shapes and values."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and name == str(int(name)) != "0"
 
 
 def _models_below(folder: Path) -> str:

@@ -68,13 +68,13 @@ def _remove_abandoned(folder: Path, kind: str) -> None:
 
 
 def is_running(process: int) -> bool:
-    """Whether a process runs on this machine; True where that is unknown."""
+    """Return False if no process of this machine has this number, True if it is unknown."""
     if os.name != "posix":
-        return True  # there signal 0 is another's
+        return True  # there signal 0 has another meaning
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's process
         return True
     return True

@@ -56,7 +56,7 @@ def test_a_damaged_one_is_named_and_the_one_before_it_used(tmp_path):
         assert folder.newest().description["epoch"] == 1
     (warning,) = warned
     assert str(warning.message) == (
-        f"{path}: the checkpoint is damaged; the one before it is used, if there is one"
+        f"{path}: the checkpoint is damaged; the previous one is used, if there is one"
     )
 
 
@@ -94,7 +94,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, monkeypatch):
         folder.save(2, ARRAYS, DESCRIPTION)
     assert str(raised.value) == (
         f"{folder.path(2)}: the checkpoint cannot be written: No space left on device;"
-        " those before it are as they were"
+        " the earlier ones are unchanged"
     )
     assert os.listdir(tmp_path) == ["checkpoint-0000000001.npz"]
     assert folder.newest().number == 1

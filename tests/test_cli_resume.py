@@ -53,9 +53,7 @@ def test_a_killed_and_a_stopped_training_end_as_one_that_was_not(tmp_path, run):
             assert told.splitlines()[-1].startswith(
                 f"SIGTERM: the training was stopped after {epochs} epochs"
             )
-            assert told.rstrip().endswith(
-                "; the same command with --resume goes on from there"
-            )
+            assert told.rstrip().endswith("; the same command with --resume resumes it")
         assert not (tmp_path / "m").exists() or saving_is_whole(tmp_path / "m")
     resumed = run(*command(tmp_path, "--resume", "--json"))
     (tmp_path / "whole").mkdir()

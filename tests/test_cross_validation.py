@@ -1,4 +1,4 @@
-"""Cross-validation in one loop gives what scikit-learn's gives, one fit after the other."""
+"""Cross-validation in one loop equals scikit-learn's, which fits one after the other."""
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def test_a_regression_and_one_scorer(x):
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], atol=1e-3)
 
 
-def test_a_scorer_of_ones_own(x, y):
+def test_a_custom_scorer(x, y):
     def most_sure(estimator, x, y):
         return estimator.predict_proba(x).max()
 

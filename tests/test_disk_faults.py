@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_when_a_checkpoint_is_written_ends_the_fit(
     numbers = kept.numbers()
     assert told == (
         f"{kept.path(numbers[-1] + 1)}: the checkpoint cannot be written: File too large;"
-        " those before it are as they were"
+        " the earlier ones are unchanged"
     )
     assert kept.load(numbers[-1]).description["position"][0] >= 1
     assert list(tmp_path.glob(".partial-*")) == []
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_written_is_named(table, uninterrupted, tmp_path
     told = stopped(uninterrupted[0], folder, lambda: None)
     assert told == (
         f"{folder / 'checkpoint-0000000001.npz'}: the checkpoint cannot be written: Not a"
-        " directory; those before it are as they were"
+        " directory; the earlier ones are unchanged"
     )
     assert (tmp_path / "file").read_text() == "precious"
 

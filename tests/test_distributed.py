@@ -314,8 +314,8 @@ def test_tensorflow_errors_of_a_lost_worker_become_worker_lost_errors(error, str
     ):
         raise error
     assert str(raised.value) == (
-        "worker 0 of 1 cannot go on: another one has gone. Start all of them again; with"
-        " checkpoint= and resume=True they go on from the last checkpoint"
+        "worker 0 of 1 cannot continue: another worker has stopped. Start all of them"
+        " again; with checkpoint= and resume=True they resume from the last checkpoint"
     )
     assert raised.value.__cause__ is error
 
@@ -467,8 +467,8 @@ def test_after_the_death_of_a_worker_all_resume_to_the_same_bits(table, whole, t
     worker.kill()
     (_, output), _ = outputs_of([chief, worker])
     assert output.splitlines()[-1] == (
-        "Error: worker 0 of 2 cannot go on: another one has gone. Start all of them again;"
-        " with --checkpoint and --resume they go on from the last checkpoint"
+        "Error: worker 0 of 2 cannot continue: another worker has stopped. Start all of"
+        " them again; with --checkpoint and --resume they resume from the last checkpoint"
     )
     assert chief.returncode == 1
     epoch = CheckpointFolder(tmp_path / "saved").newest().description["position"][0]

@@ -1,4 +1,4 @@
-"""`NetworkClassifier` and `NetworkRegressor`, as those who call them meet them."""
+"""`NetworkClassifier` and `NetworkRegressor`: results, tables, parameters and errors."""
 
 import copy
 import pickle
@@ -188,6 +188,16 @@ def test_labels_may_be_of_any_kind(x, labels):
     one = classifier(epochs=2).fit(x, labels)
     assert set(one.predict(x)) <= set(labels)
     assert list(one.classes_) == sorted(set(labels))
+
+
+def test_a_missing_label_among_indexed_classes_is_an_error(x):
+    labels = pd.Series(["b", "a"] * 45)
+    schema = infer_schema(pd.DataFrame(x).assign(y=labels), target="y")
+    given = pd.Categorical(labels.where(labels.index != 3), categories=["a", "b"])
+    assert message(classifier(schema=schema).fit, x, given) == (
+        "y is missing or infinite in 1 of 90 rows, first nan in row 3. Fill it in, or leave"
+        " these rows out"
+    )
 
 
 # --- randomness -------------------------------------------------------------------
@@ -406,13 +416,13 @@ def test_a_time_limit_without_folds_leaves_a_network_all_the_same(x, y):
     assert np.isfinite(short.predict_proba(x)).all()
 
 
-def test_progress_is_told_to_the_end(x, y):
-    told = []
-    classifier(progress=lambda *what: told.append(what)).fit(x, y)
-    epochs = [done for done, _, _ in told]
+def test_progress_is_reported_to_the_end(x, y):
+    reports = []
+    classifier(progress=lambda *report: reports.append(report)).fit(x, y)
+    epochs = [done for done, _, _ in reports]
     assert epochs == sorted(set(epochs))
-    assert told[-1][:2] == (12, 12)
-    assert set(told[-1][2]) == {"loss", "val_loss"}
+    assert reports[-1][:2] == (12, 12)
+    assert set(reports[-1][2]) == {"loss", "val_loss"}
 
 
 # --- what cannot be used ----------------------------------------------------------
@@ -469,7 +479,9 @@ def test_targets_that_cannot_be(x):
 
 def test_rows_that_cannot_be(x, y):
     fit = classifier().fit
-    told = " What a column is can be told by schema=kerasnn.datasets.infer_schema(X, ...)"
+    hint = (
+        " The kinds of the columns can be set: schema=kerasnn.datasets.infer_schema(X, ...)"
+    )
     assert message(fit, np.array([[1j], [2]]), [0, 1], error=ValueError) == (
         "Complex data not supported\n[[0.+1.j]\n [2.+0.j]]\n"
     )
@@ -477,13 +489,13 @@ def test_rows_that_cannot_be(x, y):
     infinite[3, 1] = np.inf
     assert message(fit, infinite, y) == (
         "column 'x1', row 3: inf is not finite. Give a finite number, or leave the cell"
-        f" empty where it is missing. Or leave the column out: ignore=['x1'].{told}"
+        f" empty where it is missing. Or leave the column out: ignore=['x1'].{hint}"
     )
     one_row = "NetworkClassifier needs at least 2 rows to learn from; got n_samples = 1"
     assert message(fit, x[:1], y[:1]) == one_row
     assert message(fit, pd.DataFrame(x[:1]), y[:1]) == one_row
     assert message(fit, np.ones((N_ROWS, 1)), y) == (
-        "the table has no column that can be used:\n  'x0': constant: always 1." + told
+        "the table has no column that can be used:\n  'x0': constant: always 1." + hint
     )
     twice = pd.DataFrame(x, columns=["a", "a", "b"])
     assert message(fit, twice, y) == (
@@ -546,12 +558,12 @@ WRONG_PARAMETERS = [
 @pytest.mark.parametrize(
     ("name", "value", "must_be"), WRONG_PARAMETERS, ids=[n for n, *_ in WRONG_PARAMETERS]
 )
-def test_a_parameter_out_of_range_is_told(x, y, name, value, must_be):
+def test_a_parameter_out_of_range_is_named_with_its_range(x, y, name, value, must_be):
     expected = f"{name} must be {must_be}; got {value!r}"
     assert message(classifier(**{name: value}).fit, x, y) == expected
 
 
-def test_an_unknown_choice_is_told_which_was_meant(x, y):
+def test_an_unknown_choice_gets_the_nearest_one_as_a_hint(x, y):
     assert message(classifier(activation="sellu").fit, x, y) == (
         "activation must be one of 'relu', 'selu', 'mish', 'silu', 'gelu'; got 'sellu';"
         " did you mean 'selu'?"
@@ -569,7 +581,7 @@ def test_an_unknown_choice_is_told_which_was_meant(x, y):
     )
 
 
-def test_a_loss_that_is_not_finite_is_told(x, y):
+def test_a_loss_that_is_not_finite_is_an_error(x, y):
     one = classifier(learning_rate=999.0, epochs=40)
     text = message(one.fit, x, y, error=NonFiniteLossError)
     assert text.startswith(("loss is nan in epoch ", "loss is inf in epoch "))

@@ -1,4 +1,4 @@
-"""Training side by side: the optimizer, the plan, and members that are as if alone."""
+"""Training side by side: optimizer, plan, and members that end as they would alone."""
 
 import math
 
@@ -266,8 +266,8 @@ def test_a_member_ends_beside_others_as_it_would_alone(side_by_side):
 
 def test_members_have_learned(side_by_side):
     _, losses = side_by_side
-    _, begun = trained([0, 1, 2], epochs=1)
-    assert (losses < 0.7 * begun).all()
+    _, initial = trained([0, 1, 2], epochs=1)
+    assert (losses < 0.7 * initial).all()
 
 
 # A graph multiplies the constants of a gradient together before it uses them.
@@ -388,6 +388,6 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
 
 def test_members_that_share_kernels_learn_together():
     weights, losses = trained([0, 1, 2], weight_sharing="batch-ensemble")
-    _, begun = trained([0, 1, 2], epochs=1, weight_sharing="batch-ensemble")
-    assert (losses < 0.8 * begun).all()
+    _, initial = trained([0, 1, 2], epochs=1, weight_sharing="batch-ensemble")
+    assert (losses < 0.8 * initial).all()
     assert [w.shape for w in weights if w.ndim == 2] == [(17, 6)]  # the hidden kernel

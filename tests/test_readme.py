@@ -1,12 +1,12 @@
-"""What the README and the docs say can be run is run; what they link to is there."""
+"""The examples of README and docs run."""
 
+import json
 import re
 from pathlib import Path
 
-import pytest
+import numpy as np
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
 def blocks(page, language):
@@ -19,11 +19,22 @@ def test_ci_runs_the_readmes_test_command():
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_the_readmes_first_look_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_the_readmes_keras_model_learns():
     code = "".join(blocks(ROOT / "README.md", "python"))
     names = {}
     exec(compile(code, "README.md", "exec"), names)
+    assert names["history"].history["val_accuracy"][-1] > 0.95
+
+
+def test_the_readme_is_a_screen_and_a_half():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 115
+
+
+def test_the_example_of_the_lesson_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = "".join(blocks(ROOT / "docs" / "lesson.md", "python"))
+    names = {}
+    exec(compile(code, "lesson.md", "exec"), names)
     assert names["history"].history["val_accuracy"][-1] > 0.95
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
@@ -62,6 +73,11 @@ def test_the_examples_of_tables_run(tmp_path, monkeypatch, capsys):
     exec(compile(code, "tables.md", "exec"), names)
     assert names["answers"]["probabilities"].shape == (2, 2)
     assert names["scores"]["test_score"].mean() > 0.6
+    # The answers that docs/serving.md shows for the same rows; digits differ by machine.
+    shown = json.loads(blocks(ROOT / "docs" / "serving.md", "json")[1])["outputs"]
+    assert names["answers"]["class"].tolist() == shown["class"]
+    probabilities = names["answers"]["probabilities"]
+    assert np.allclose(probabilities, shown["probabilities"], atol=0.05)
 
 
 def test_the_examples_of_tune_run(tmp_path, monkeypatch, capsys):
@@ -72,13 +88,6 @@ def test_the_examples_of_tune_run(tmp_path, monkeypatch, capsys):
     assert len(names["found"].trials) == 3
     assert names["deep"].trials["state"][0] == "complete"
     assert (tmp_path / "trials.journal").exists()
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_every_link_to_a_file_leads_somewhere(page):
-    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
-    for link in links:
-        assert (page.parent / link).exists(), link
 
 
 def test_the_constraints_name_versions_and_no_addresses():

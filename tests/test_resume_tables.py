@@ -1,5 +1,6 @@
-"""An ensemble goes on from any of its checkpoints to the same bits."""
+"""A training of an ensemble resumes from any of its checkpoints, to the same bits."""
 
+import ast
 import itertools
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_from_every_checkpoint_it_ends_at_the_same_bits(
     assert deaths > 1
 
 
-def test_a_training_that_is_over_is_put_back(tmp_path):
+def test_a_finished_training_is_restored(tmp_path):
     whole = fit(NetworkClassifier, LABELS, folds=2, checkpoint=tmp_path)
     again = fit(NetworkClassifier, LABELS, folds=2, checkpoint=tmp_path, resume=True)
     assert same(again._kept_weights, whole._kept_weights)
@@ -82,3 +83,16 @@ def test_other_rows_or_another_recipe_are_refused(tmp_path):
     with pytest.raises(InputError) as raised:
         NetworkClassifier(**(SETTINGS | {"epochs": 9}), **saving).fit(TABLE, LABELS)
     assert str(raised.value).startswith(f"{path}: was made with recipe=")
+
+
+def test_checkpoints_keep_the_names_of_version_0_1(tmp_path):
+    fit(NetworkClassifier, LABELS, folds=2, checkpoint=tmp_path)
+    found = CheckpointFolder(tmp_path).newest()
+    recipe = ast.literal_eval(found.description["settings"]["recipe"])
+    assert {"curved", "sharing", "smoothing", "checks", "calibrated"} <= set(recipe)
+    assert "repeated_values" in recipe
+    (result,) = found.description["results"]
+    assert set(result["sharpness"]) == {"score", "best"}
+    assert "sharpness" in result["history"]
+    assert found.arrays["result/0/held_out"].shape == (120, 2)
+    assert len(found.description["position"]) == 3  # epochs done, of all, finished

@@ -291,7 +291,7 @@ def test_a_signal_saves_and_reports_how_to_resume(number, tmp_path):
     assert output.splitlines()[-1] == (
         f"kerasnn.errors.InterruptedFitError: {number.name}: the training was stopped"
         f" after {epochs} epochs{within} and saved as {path}; the same call with"
-        " resume=True goes on from there"
+        " resume=True resumes it"
     )
 
 

@@ -16,7 +16,7 @@ from catalogue import CASES, rows_for
 
 import kerasnn
 from kerasnn import ExportError, InputError, models, saving
-from kerasnn.saving import session, writer
+from kerasnn.saving import session
 
 EVERY_KIND = pytest.mark.parametrize(
     "kind", [kind for case in CASES.values() for kind in case[:2]]
@@ -196,8 +196,8 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
     kerasnn.export(network, tmp_path)
     before = sorted(os.listdir(tmp_path))
 
-    def other_answers(*_, **__):
-        return {"value": np.ones((writer.SAMPLE_ROWS, 1), np.float32)}
+    def other_answers(self, inputs, **_):
+        return {"value": np.ones((len(inputs["x"]), 1), np.float32)}
 
     monkeypatch.setattr(session.SessionModel, "answers", other_answers)
     with pytest.raises(ExportError) as caught:
@@ -275,6 +275,8 @@ def test_a_table_is_read_by_its_names(tmp_path, rng):
     loaded = kerasnn.load(folder)
     expected = loaded.predict(table[["a", "b"]].to_numpy())["value"]
     np.testing.assert_array_equal(loaded.predict(table)["value"], expected)
+    columns = {name: table[name].tolist() for name in table}
+    np.testing.assert_allclose(loaded.predict(columns)["value"], expected, rtol=1e-6)
     with pytest.raises(InputError) as caught:
         loaded.predict(table[["b", "c"]])
     assert str(caught.value) == "x has no column 'a' (of 1 missing); it has b, c"
@@ -292,9 +294,12 @@ def test_a_table_is_read_by_its_names(tmp_path, rng):
         ),
         (
             {"files": {"kerasnn.json": b""}},
-            "files must have plain names of their own; got 'kerasnn.json'",
+            "files must have plain names other than kerasnn.json; got 'kerasnn.json'",
         ),
-        ({"files": {"a/b": b""}}, "files must have plain names of their own; got 'a/b'"),
+        (
+            {"files": {"a/b": b""}},
+            "files must have plain names other than kerasnn.json; got 'a/b'",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_refused_before_writing(tmp_path, options, message):

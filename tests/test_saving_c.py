@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import kerasnn
 from kerasnn import models, saving
 from kerasnn.datasets import checked_table, raw_columns
-from kerasnn.saving.examples import examples_of
+from kerasnn.saving.examples import serialize_examples
 from tests.test_saving_tables import RAW_ROWS, SCHEMA, network_for
 
 SOURCE = Path(__file__).parent / "c" / "ask.c"
@@ -91,7 +91,7 @@ def test_rows_of_numbers_get_the_same_answers(program, tmp_path):
     assert names == ["class", "probabilities"]
     assert [int(line) for line in lines[:4]] == expected["class"].tolist()
     assert_close(lines[4:], expected["probabilities"])
-    examples = {"inputs": examples_of({"x": x})}
+    examples = {"inputs": serialize_examples({"x": x})}
     names, lines = answers(program, folder, "classify", examples)
     assert names == ["classes", "scores"]
     assert lines[:40] == [str(i) for i in range(10)] * 4
@@ -111,7 +111,7 @@ def test_a_table_gets_the_same_answers_by_columns_and_by_examples(program, tmp_p
     _, lines = answers(program, folder, "serving_default", rows)
     assert lines[:5] == expected["class"].tolist()
     assert_close(lines[5:], expected["probabilities"])
-    examples = {"inputs": examples_of(rows)}
+    examples = {"inputs": serialize_examples(rows)}
     _, lines = answers(program, folder, "classify", examples)
     assert lines[:3] == list(SCHEMA.target.classes)
     assert_close(lines[15:], expected["probabilities"])

@@ -14,10 +14,10 @@ import kerasnn
 from kerasnn import ExportError, models, saving
 from kerasnn.datasets import Column, Schema, Target, checked_table, raw_columns
 from kerasnn.preprocessing import Preprocessor
-from kerasnn.saving import contents, writer
-from kerasnn.saving.examples import as_carried, as_written, examples_of
+from kerasnn.saving import version
+from kerasnn.saving.examples import as_examples_carry, serialize_examples, shortest_float64
 from kerasnn.saving.session import session_model
-from kerasnn.saving.warm_up import recorded
+from kerasnn.saving.warm_up import read_warm_up
 from tests.test_saving_tables import RAW_ROWS, SCHEMA, network_for
 
 
@@ -43,7 +43,7 @@ def test_a_table_is_classified_by_examples_as_by_columns(table):
     expected = loaded.predict(RAW_ROWS)
     inputs = {i["column"]: name for name, i in loaded.manifest["inputs"].items()}
     columns = raw_columns(checked_table(RAW_ROWS, SCHEMA))
-    examples = examples_of({inputs[c]: values for c, values in columns.items()})
+    examples = serialize_examples({inputs[c]: values for c, values in columns.items()})
     with session_model(table) as model:
         given = model.answers({"inputs": examples}, signature="classify")
     texts = [text.encode() for text in SCHEMA.target.classes]
@@ -65,7 +65,9 @@ def test_digits_are_classified_by_their_pixels(tmp_path):
     x = np.random.default_rng(0).random((3, 64), np.float32)
     expected = kerasnn.load(folder).predict(x)["probabilities"]
     with session_model(folder) as model:
-        given = model.answers({"inputs": examples_of({"x": x})}, signature="classify")
+        given = model.answers(
+            {"inputs": serialize_examples({"x": x})}, signature="classify"
+        )
     assert given["classes"][0].tolist() == [str(i).encode() for i in range(10)]
     np.testing.assert_allclose(given["scores"], expected, rtol=1e-5)
 
@@ -75,7 +77,7 @@ def test_one_value_is_regressed(tmp_path):
     x = np.array([[5.1, 3.5], [4.9, 3.0]], np.float32)
     expected = kerasnn.load(folder).predict(x)["value"]
     with session_model(folder) as model:
-        given = model.answers({"inputs": examples_of({"x": x})}, signature="regress")
+        given = model.answers({"inputs": serialize_examples({"x": x})}, signature="regress")
     np.testing.assert_allclose(given["outputs"], expected, rtol=1e-6)
 
 
@@ -113,12 +115,14 @@ def test_a_value_known_by_heart_is_met_by_an_example(tmp_path):
         return {"value": tf.cast(codes[:, 0], tf.float32)}
 
     folder = saving.export_table(
-        tf.Module(), preprocessor, schema, tmp_path, answers=answers, variables=[]
+        tf.Module(), preprocessor, schema, tmp_path, answers=answers
     )
     rows = {"x": np.array([0.1, 0.3, 7.0, 1e-3, 0.2])}
     with session_model(folder) as model:
         by_columns = model.answers(rows)["value"]
-        by_examples = model.answers({"inputs": examples_of(rows)}, signature="regress")
+        by_examples = model.answers(
+            {"inputs": serialize_examples(rows)}, signature="regress"
+        )
     assert len(set(by_columns)) == 5
     np.testing.assert_array_equal(by_examples["outputs"], by_columns)
 
@@ -151,35 +155,37 @@ def test_numbers_that_32_bits_do_not_hold_are_exported(numbers, tmp_path):
         return {"value": value}
 
     folder = saving.export_table(
-        tf.Module(), preprocessor, schema, tmp_path, answers=answers, variables=[]
+        tf.Module(), preprocessor, schema, tmp_path, answers=answers
     )
     rows = {"x": numbers[-5:]}
     x, codes = preprocessor.prepare(checked_table(rows, schema))
     expected = answers(tf.constant(x), tf.constant(codes))["value"]
-    carried = as_carried(rows)
+    carried = as_examples_carry(rows)
     with session_model(folder) as model:
         by_columns = model.answers(rows)["value"]
         of_carried = model.answers(carried)["value"]
-        by_examples = model.answers({"inputs": examples_of(rows)}, signature="regress")
+        by_examples = model.answers(
+            {"inputs": serialize_examples(rows)}, signature="regress"
+        )
     np.testing.assert_allclose(by_columns, expected, rtol=1e-6)
     np.testing.assert_array_equal(by_examples["outputs"], of_carried)
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False))
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_as_written_is_the_shortest_decimal_that_reads_back(number):
-    written = as_written(tf.constant([number], tf.float32)).numpy()[0]
+def test_shortest_float64_is_the_shortest_decimal_that_reads_back(number):
+    written = shortest_float64(tf.constant([number], tf.float32)).numpy()[0]
     assert np.float32(written) == np.float32(number)
     if np.float32(f"{number:.6g}") == number:
         assert written == float(f"{number:.6g}")
 
 
 def test_missing_numbers_stay_missing():
-    assert np.isnan(as_written(tf.constant([np.nan], tf.float32)).numpy()).all()
+    assert np.isnan(shortest_float64(tf.constant([np.nan], tf.float32)).numpy()).all()
 
 
 def test_the_warm_up_requests_are_those_of_every_signature(table):
-    requests = list(recorded(table))
+    requests = list(read_warm_up(table))
     assert [name for name, _ in requests] == [
         *("serving_default", "serving_default"),
         *("classify", "classify"),
@@ -201,13 +207,13 @@ def test_the_warm_up_requests_are_those_of_every_signature(table):
 def test_a_signature_that_answers_otherwise_fails_the_export(
     name, change, difference, tmp_path, monkeypatch
 ):
-    expected = contents.expected_of_examples
+    expected = version.expected_outputs
 
     def other(answers, classes):
         given = expected(answers, classes)
         return given | {name: change(given[name])}
 
-    monkeypatch.setattr(contents, "expected_of_examples", other)
+    monkeypatch.setattr(version, "expected_outputs", other)
     with pytest.raises(ExportError) as raised:
         kerasnn.export(models.DigitsNetwork(), tmp_path / "net")
     assert str(raised.value) == (
@@ -219,9 +225,9 @@ def test_a_signature_that_answers_otherwise_fails_the_export(
 def test_an_export_from_before_is_still_loaded(tmp_path, monkeypatch):
     """One signature, and no warm-up requests."""
     with monkeypatch.context() as before:
-        before.setattr(writer, "examples_signature", lambda *_: None)
-        before.setattr(contents, "write_warm_up", lambda *_: None)
-        before.setattr(contents, "recorded", lambda _: [])
+        before.setattr(version, "make_examples_signature", lambda *_: None)
+        before.setattr(version, "write_warm_up", lambda *_: None)
+        before.setattr(version, "read_warm_up", lambda _: [])
         folder = kerasnn.export(models.DigitsNetwork(seed=1), tmp_path / "before")
     assert saved_model(folder).meta_graphs[0].signature_def.keys() == {
         *("serving_default", "__saved_model_init_op"),

@@ -16,8 +16,8 @@ import kerasnn
 from kerasnn import ExportError, InputError, saving
 from kerasnn.datasets import Column, Schema, Target, checked_table, input_names
 from kerasnn.preprocessing import Preprocessor
-from kerasnn.saving.contents import check_answers
 from kerasnn.saving.session import SessionModel
+from kerasnn.saving.version import check_answers
 
 SCHEMA = Schema(
     (
@@ -256,7 +256,7 @@ def test_the_manifest_says_what_a_reader_needs(exported):
 def test_many_rows_are_answered_in_parts_and_none_at_all(exported, monkeypatch):
     version, expected = exported
     loaded = kerasnn.load(version)
-    monkeypatch.setattr(saving.table_reader, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(saving.reader, "_ROWS_PER_CALL", 2)
     answers = loaded.predict(RAW_ROWS)
     np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-6)
     none = loaded.predict(pd.DataFrame(RAW_ROWS).iloc[:0])

@@ -1,4 +1,4 @@
-"""`kerasnn predict --server`: sends the rows to a server in several requests."""
+"""`kerasnn predict --server`: predictions of a model on a server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ MAX_REQUEST_CELLS = 100_000  # of a request: a megabyte or two
 def remote_answers(
     url: str, name: str, file: Path, *, max_rows: int, ca_cert: Path | None
 ) -> Iterator["pd.DataFrame"]:
-    """Yield the predictions of a model on a server for the rows of a file, by request.
+    """Yield a server's predictions for the rows of a file, a table for each request.
 
     Args:
         url: of the server.

@@ -1,4 +1,4 @@
-"""`kerasnn serve`: the models of a folder answer over REST and gRPC."""
+"""`kerasnn serve`: serve the models of a folder over REST and gRPC."""
 
 import importlib.util
 import logging
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kerasnn.serving.options import ServerOptions
     from kerasnn.serving.server import Started
 
-# What the extra [serve] brings on every system.
+# Modules of the extra [serve] on every system.
 NEEDED = ("starlette", "uvicorn", "httptools", "orjson", "grpc", "grpc_health")
 LOGGERS = ("kerasnn", "uvicorn", "asyncio", "grpc")
 
@@ -193,7 +193,7 @@ def serve(as_json: bool, **given: Any) -> None:
             from kerasnn.serving.server import run_server
 
         def announce(started: "Started") -> None:
-            # What happens from now on is news: versions that come and go.
+            # From now on, log new and retired versions as well.
             logging.getLogger("kerasnn.serving").setLevel(logging.INFO)
             tell(started, options, as_json=as_json)
 
@@ -203,11 +203,11 @@ def serve(as_json: bool, **given: Any) -> None:
 
 @contextmanager
 def without_keras() -> Iterator[None]:
-    """Load TensorFlow inside this without Keras, which a server has no use for.
+    """Context manager in which TensorFlow is imported without Keras, unused by a server.
 
-    At the end of its own import TensorFlow 2.21 loads Keras, and with it pandas,
-    scikit-learn and matplotlib: 2.3 s and 700 MB instead of 1.3 s and 530 MB. It goes on
-    where Keras is not installed; `tf.keras` is looked for when it is used.
+    At the end of its import TensorFlow 2.21 loads Keras, and with it pandas, scikit-learn
+    and matplotlib: 2.3 s and 700 MB instead of 1.3 s and 530 MB. If Keras cannot be
+    imported, TensorFlow continues; it imports `tf.keras` when that is first used.
     """
     if "keras" in sys.modules:
         yield
@@ -220,11 +220,7 @@ def without_keras() -> Iterator[None]:
 
 
 def check_extra() -> None:
-    """See whether the extra is installed, without loading it.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Raise InputError if the extra is not installed; loads nothing."""
     if any(importlib.util.find_spec(module) is None for module in NEEDED):
         raise InputError(
             "kerasnn serve needs packages that are not installed. In a checkout of"
@@ -233,7 +229,7 @@ def check_extra() -> None:
 
 
 def log_to_standard_error() -> None:
-    """What goes wrong while it runs, with the time."""
+    """Log warnings and errors to standard error, with the time."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for name in LOGGERS:
@@ -241,7 +237,7 @@ def log_to_standard_error() -> None:
 
 
 def tell(started: "Started", options: "ServerOptions", *, as_json: bool) -> None:
-    """Say where the models answer."""
+    """Print the addresses and the number of the models."""
     from kerasnn.serving.ports import address
 
     scheme = "http" if options.tls is None else "https"

@@ -1,4 +1,4 @@
-"""What `kerasnn serve` takes: its types of options, and what they tell the server."""
+"""Options of `kerasnn serve`: their types, and their conversion to ServerOptions."""
 
 import difflib
 import functools
@@ -27,7 +27,7 @@ class PortType(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | None:
-        """From text to a number; None is `off`."""
+        """Convert text to a number; `off` to None."""
         if value == "off":
             return None
         text = str(value)
@@ -48,7 +48,7 @@ class VersionsType(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | int:
-        """From text to a number or a word."""
+        """Convert text to a number, or keep a word."""
         text = str(value)
         if text in ("latest", "all"):
             return text
@@ -58,14 +58,14 @@ class VersionsType(click.ParamType):
 
 
 class SecondsType(click.FloatRange):
-    """A length of time, which is never infinite."""
+    """A finite length of time."""
 
     name = "seconds"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """From text to a number."""
+        """Convert text to a number."""
         number = float(super().convert(value, param, ctx))  # type: ignore[arg-type]
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
@@ -73,14 +73,14 @@ class SecondsType(click.FloatRange):
 
 
 def server_options(given: Mapping[str, Any]) -> "ServerOptions":
-    """What the server is told.
+    """Convert the command's parameters to ServerOptions.
 
     Args:
         given: the parameters of the command by name.
 
     Raises:
-        UsageError: options that do not go together.
-        InputError: there is nothing to serve in the folder.
+        UsageError: options exclude each other.
+        InputError: the folder has no models.
     """
     from kerasnn.serving.options import Limits, ServerOptions
 
@@ -121,7 +121,7 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
 
 
 def _versions(given: tuple[str | int, ...]) -> tuple[int | None, tuple[int, ...]]:
-    """How many of the latest, and which."""
+    """Return the number of latest versions, and the chosen numbers."""
     numbers = tuple(sorted({each for each in given if isinstance(each, int)}))
     words = {each for each in given if isinstance(each, str)}
     if numbers and not words:
@@ -147,7 +147,7 @@ def _tls(cert: Path | None, key: Path | None, authority: Path | None) -> "TlsFil
 
 
 def _check_source(folder: Path | None, config: Path | None) -> None:
-    """Whether there is something to serve; found out before TensorFlow is loaded."""
+    """Raise if there is nothing to serve, before TensorFlow is loaded."""
     if (folder is None) == (config is None):
         raise click.UsageError("Give FOLDER or --model-config-file, one of both")
     if folder is None:
@@ -168,7 +168,7 @@ def _check_source(folder: Path | None, config: Path | None) -> None:
 
 
 def _has_versions(folder: Path) -> bool:
-    """Whether it is a model's: with a sub-folder whose name is a number."""
+    """Return whether a folder has a sub-folder whose name is a number."""
     return folder.is_dir() and any(
         path.name.isascii() and path.name.isdecimal() and path.is_dir()
         for path in folder.iterdir()

@@ -92,8 +92,10 @@ class EnsembleSaver:
                 if name.startswith(start)
             }
             _restore_result(result, found.description["results"][i], arrays)
-        done, total, *position, finished = found.description["position"]
-        self._source.seek(done, done if finished else total, position)
+        *position, finished = found.description["position"]
+        self._source.seek(position)
+        if finished:
+            self._source.total = self._source.done
 
     def save_if_due(self, driver: Driver) -> None:
         """Save if a checkpoint is due or the training is finished.
@@ -114,11 +116,10 @@ class EnsembleSaver:
         }
         for i, result in enumerate(self._results):
             arrays |= {f"result/{i}/{k}": a for k, a in _arrays_of(result).items()}
-        position = [source.done, source.total, *source.position, int(source.finished)]
         path = self._checkpoints.write(
             arrays,
             {
-                "position": position,
+                "position": [*source.position, int(source.finished)],
                 "settings": {**self._settings, "driver": driver},
                 "variables": [name_of(variable) for variable in self._variables],
                 "results": [_description_of(result) for result in self._results],

@@ -32,12 +32,18 @@ XLA_SAVES_PER_COST = 0.25e-9
 class ChunkSource(ABC):
     """The rows of tasks that one compiled loop trains, and the position in the training.
 
-    Attributes:
+    Args:
         tasks: tasks of one recipe, with the validation rows.
+        total: units of the training.
+
+    Attributes:
+        tasks: see Args.
+        recipe: of all tasks.
         x, codes: tensors that hold the validation rows.
         starts: number in them of each task's first row.
-        total: units of the training; fewer once the time limit has shortened it.
-        done: units that are done.
+        total: see Args; fewer once the training has been shortened.
+        done: completed units.
+        completed: completed epochs, and steps of the next one.
         steps_per_unit: steps of a unit.
         local_batches: whether each worker reads only its own slice of a batch.
         has_oof_rows: whether the validation rows are the training rows of other members.
@@ -58,6 +64,7 @@ class ChunkSource(ABC):
         self.tasks = tasks
         self.recipe = tasks[0].recipe
         self.total, self.done = total, 0
+        self.completed = (0, 0)
 
     @property
     def seeds(self) -> list[int]:
@@ -66,8 +73,34 @@ class ChunkSource(ABC):
 
     @property
     def finished(self) -> bool:
-        """Whether no chunk is left."""
+        """True if no chunk is left."""
         return self.done >= self.total
+
+    @property
+    def epoch(self) -> int:
+        """Number, from 1, of the epoch of the last step."""
+        epochs, steps = self.completed
+        return epochs + (steps > 0)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the training."""
+        return self.recipe.epochs
+
+    @property
+    def evaluation_due(self) -> bool:
+        """True if the members are evaluated at this position."""
+        return self.completed[1] == 0 or self.finished
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Numbers from which `seek` finds the position again."""
+        return self.done, self.total, *self.completed
+
+    def seek(self, position: Sequence[int]) -> None:
+        """Continue from a position of an earlier run."""
+        self.done, self.total, *completed = position
+        self.completed = (completed[0], completed[1])
 
     @abstractmethod
     def initial_rows(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -80,35 +113,6 @@ class ChunkSource(ABC):
     @abstractmethod
     def advance(self, chunk: Chunk, epochs: int) -> int:
         """Move the position past a chunk; return the chunk's units."""
-
-    @property
-    @abstractmethod
-    def epoch(self) -> int:
-        """Number, from 1, of the epoch of the last step."""
-
-    @property
-    @abstractmethod
-    def epochs(self) -> int:
-        """Epochs of the training."""
-
-    @property
-    @abstractmethod
-    def evaluation_due(self) -> bool:
-        """Whether the position is one at which the members are evaluated."""
-
-    @property
-    @abstractmethod
-    def completed(self) -> tuple[int, int]:
-        """Complete epochs, and steps of the next one."""
-
-    @property
-    def position(self) -> tuple[int, ...]:
-        """What `seek` needs beside `done` and `total`."""
-        return ()
-
-    def seek(self, done: int, total: int, position: Sequence[int]) -> None:
-        """Continue from a position of an earlier run."""
-        self.done, self.total = done, total
 
 
 class MemoryChunks(ChunkSource):
@@ -163,27 +167,23 @@ class MemoryChunks(ChunkSource):
     def advance(self, chunk: Chunk, epochs: int) -> int:
         """See `ChunkSource`."""
         self.done += epochs
+        self.completed = (self.done, 0)
         return epochs
 
     @property
-    def epoch(self) -> int:
-        """See `ChunkSource`."""
-        return self.done
-
-    @property
     def epochs(self) -> int:
-        """See `ChunkSource`."""
+        """Epochs of the training; fewer once it has been shortened."""
         return self.total
 
     @property
-    def evaluation_due(self) -> bool:
+    def position(self) -> tuple[int, ...]:
         """See `ChunkSource`."""
-        return True
+        return self.done, self.total
 
-    @property
-    def completed(self) -> tuple[int, int]:
+    def seek(self, position: Sequence[int]) -> None:
         """See `ChunkSource`."""
-        return self.done, 0
+        self.done, self.total = position
+        self.completed = (self.done, 0)
 
 
 class DiskChunks(ChunkSource):
@@ -208,7 +208,6 @@ class DiskChunks(ChunkSource):
         super().__init__([task.validation], sum(map(self.feed.steps, epochs)))
         self.x = tf.constant(task.validation.x)
         self.codes = tf.constant(task.validation.codes)
-        self._epoch = self._step = 0
 
     def initial_rows(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """See `ChunkSource`."""
@@ -219,7 +218,8 @@ class DiskChunks(ChunkSource):
     def chunks(self) -> Iterator[tuple[Chunk, int]]:
         """See `ChunkSource`."""
         while not self.finished:
-            for chunk in self.feed.chunks(self._epoch, done=self._step):
+            epoch, steps = self.completed
+            for chunk in self.feed.chunks(epoch, done=steps):
                 stop = min(chunk.stop, chunk.first + self.total - self.done)
                 yield dataclasses.replace(chunk, stop=stop), 1
                 if self.finished:
@@ -227,42 +227,12 @@ class DiskChunks(ChunkSource):
 
     def advance(self, chunk: Chunk, epochs: int) -> int:
         """See `ChunkSource`."""
-        steps = chunk.stop - chunk.first
-        self.done += steps
-        self._step += steps
-        if self._step >= self.feed.steps(self._epoch):
-            self._epoch, self._step = self._epoch + 1, 0
-        return steps
-
-    @property
-    def epoch(self) -> int:
-        """See `ChunkSource`."""
-        return self._epoch + (self._step > 0)
-
-    @property
-    def epochs(self) -> int:
-        """See `ChunkSource`."""
-        return self.recipe.epochs
-
-    @property
-    def evaluation_due(self) -> bool:
-        """See `ChunkSource`."""
-        return self._step == 0 or self.finished
-
-    @property
-    def completed(self) -> tuple[int, int]:
-        """See `ChunkSource`."""
-        return self._epoch, self._step
-
-    @property
-    def position(self) -> tuple[int, ...]:
-        """The epoch and its step."""
-        return self._epoch, self._step
-
-    def seek(self, done: int, total: int, position: Sequence[int]) -> None:
-        """See `ChunkSource`."""
-        super().seek(done, total, position)
-        self._epoch, self._step = position
+        units = chunk.stop - chunk.first
+        epoch, steps = self.completed
+        ended = steps + units >= self.feed.steps(epoch)
+        self.completed = (epoch + 1, 0) if ended else (epoch, steps + units)
+        self.done += units
+        return units
 
 
 def _xla_pays(task: EnsembleTask) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import ValidationScore
 
-History = dict[str, list[Any]]
+EvaluationHistory = dict[str, list[Any]]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class TrainedEnsemble:
     oof_predictions: NDArray[np.float64] | None = None
     epoch: int = 0
     epochs: int = 0
-    history: History = field(default_factory=dict)
+    history: EvaluationHistory = field(default_factory=dict)
 
     def accepts(self, score: ValidationScore | None, *, last: bool) -> bool:
         """Check whether to keep the current weights: the last of equally good ones.

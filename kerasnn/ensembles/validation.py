@@ -80,16 +80,12 @@ def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> Valida
         squares = (outputs.mean(axis=0) - targets) ** 2
         return ValidationScore(np.mean(squares, axis=1), weights)
 
-    def ensemble_losses(log_inverse: float) -> NDArray[np.float64]:
-        """Return the losses of the repeats' mean probability, [rows]."""
-        logs = log_likelihoods(kind, targets, outputs * np.exp(log_inverse))
-        mean = logsumexp(logs, axis=0) - np.log(len(logs))
-        return -np.maximum(mean, np.log(MIN_LIKELIHOOD))
+    def logs(log_inverse: float) -> NDArray[np.float64]:
+        return log_likelihoods(kind, targets, outputs * np.exp(log_inverse))
 
-    def member_losses(log_inverse: float) -> NDArray[np.float64]:
-        """Return the mean loss of the single repeats, [rows]."""
-        logs = log_likelihoods(kind, targets, outputs * np.exp(log_inverse))
-        return -logs.mean(axis=0)
+    def ensemble_losses(log_inverse: float) -> NDArray[np.float64]:
+        mean = logsumexp(logs(log_inverse), axis=0) - np.log(len(outputs))
+        return -np.maximum(mean, np.log(MIN_LIKELIHOOD))
 
     if not recipe.calibrate:
         return ValidationScore(ensemble_losses(0.0), weights)
@@ -99,7 +95,7 @@ def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> Valida
         # The mean of members is less confident than each of them, so a larger ensemble
         # needs a larger factor. The factors of one member and of the mean of a few are
         # extrapolated to all members, linearly in 1 / members.
-        of_one = _best_log_inverse(member_losses, weights)
+        of_one = _best_log_inverse(lambda value: -logs(value).mean(axis=0), weights)
         few, many = 1 / recipe.repeats, 1 / recipe.members
         extrapolated = of_mean + (of_mean - of_one) * (few - many) / (1 - few)
     losses = ensemble_losses(of_mean)

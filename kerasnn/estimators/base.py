@@ -22,16 +22,23 @@ from kerasnn.choices import (
     TabularTask,
     WeightSharing,
 )
-from kerasnn.datasets import Schema, Target, as_table, checked_table, infer_schema
+from kerasnn.datasets import (
+    Schema,
+    ShuffledShards,
+    Target,
+    as_table,
+    checked_table,
+    infer_schema,
+)
 from kerasnn.ensembles.overrides import checked_driver, checked_overrides
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
-from kerasnn.ensembles.result import History, TrainedEnsemble
+from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
-from kerasnn.ensembles.task import EnsembleTask, NetworkShape, TargetTransform
+from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import InputError
 from kerasnn.estimators.sample_weights import row_weights
-from kerasnn.estimators.table_on_disk import PreparedTable, TableOnDisk
+from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import export_table
@@ -48,7 +55,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     schema_: Schema
     preprocessor_: Preprocessor
     recipe_: Recipe
-    history_: History
+    history_: EvaluationHistory
     oof_predictions_: NDArray[np.float64] | None
     best_epoch_: int
     n_epochs_: int
@@ -147,12 +154,43 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self._accept_target(table.target)
         overrides = checked_overrides(self.get_params(deep=False))
         self.recipe_ = disk_recipe(self._kind, table.n_rows, overrides)
-        prepared = PreparedTable.of(table, self.recipe_)
+        return self._adopt(train_on_disk(self._disk_task_for(table), options))
+
+    def _disk_task_for(self, table: TableOnDisk) -> DiskTask:
+        """Fit the preprocessing and write the shards; return what to train."""
+        sample = checked_table(table.sample, table.schema)
+        self.preprocessor_ = Preprocessor.fit(
+            sample,
+            table.schema,
+            frequent_value_codes=self.recipe_.frequent_value_codes,
+            counts=table.counts,
+        )
+        held_out = checked_table(table.held_out, table.schema)
+        x, codes = self.preprocessor_.prepare(held_out)
+        shards = table.write(self.preprocessor_)
         validate_data(self, table.sample[list(table.schema.names)], skip_check_array=True)
-        self.schema_, self.preprocessor_ = prepared.schema, prepared.preprocessor
-        transform = self._target_transform(prepared)
-        task = prepared.task(transform, self._shape, self.recipe_, self._drawn_seed())
-        return self._adopt(train_on_disk(task, options))
+        transform = self._fit_disk_targets(shards.notes.get("moments", {}))
+        schema = with_ranges(table.schema, shards.notes["ranges"])
+        targets = transform(table.held_out_targets)
+        target = self._described_target(table.target, targets, table.target.name)
+        self.schema_ = dataclasses.replace(schema, target=target)
+        seed = self._drawn_seed()
+        validation = EnsembleTask(
+            x=x,
+            codes=codes,
+            targets=targets,
+            weights=np.ones(len(x), np.float32),
+            shape=self._shape,
+            recipe=self.recipe_,
+            seed=seed,
+        )
+        return DiskTask(
+            validation,
+            ShuffledShards(shards, seed=seed),
+            *self.preprocessor_.prepare(sample),
+            transform,
+            table.fingerprint,
+        )
 
     def _run_options(self, strategy: tf.distribute.Strategy | None) -> RunOptions:
         """Return the options of a run; a resumed one keeps its driver."""
@@ -239,7 +277,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 return infer_schema(table)
             except InputError as error:
                 raise InputError(
-                    f"{error}. What a column is can be told by"
+                    f"{error}. The kinds of the columns can be set:"
                     " schema=kerasnn.datasets.infer_schema(X, ...)"
                 ) from None
         if not isinstance(self.schema, Schema):
@@ -421,8 +459,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Take over the target of a table on disk."""
 
     @abstractmethod
-    def _target_transform(self, prepared: PreparedTable) -> TargetTransform:
-        """Fit the scale of a prepared table; return what makes its targets a step's."""
+    def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
+        """Fit the scale of the shards' targets; return the function that applies it."""
 
     def _in_units_of_target(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         return predictions

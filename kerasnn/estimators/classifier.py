@@ -26,7 +26,6 @@ from kerasnn.ensembles.task import TargetTransform
 from kerasnn.ensembles.train import Progress
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
-from kerasnn.estimators.table_on_disk import PreparedTable
 from kerasnn.models import TabularNetwork
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 
@@ -155,7 +154,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _fit_targets(self, y: ArrayLike, n_rows: int) -> NDArray[np.int32]:
         self._check_given(y)
-        if isinstance(y, pd.Categorical) and self._are_target_classes(y.categories):
+        if isinstance(y, pd.Categorical) and self._are_indexed(y):
             check_consistent_length(np.empty(n_rows), y)
             self.classes_ = np.asarray(y.categories)
             return y.codes.astype(np.int32)
@@ -171,12 +170,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             )
         return indices.astype(np.int32)
 
-    def _are_target_classes(self, categories: pd.Index) -> bool:
-        """Whether these are the classes of the given schema, in its order."""
+    def _are_indexed(self, y: pd.Categorical) -> bool:
+        """Check whether the codes are indices into the classes of the given schema."""
         target = self.schema.target if isinstance(self.schema, Schema) else None
-        return target is not None and target.classes == tuple(
-            category_text(np.asarray(categories))
-        )
+        if target is None or (y.codes < 0).any():  # a label is missing
+            return False
+        return target.classes == tuple(category_text(np.asarray(y.categories)))
 
     def _described_target(
         self, given: Target | None, targets: NDArray[Any], name: Any
@@ -206,7 +205,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             )
         self.classes_ = np.array(target.classes, dtype=object)
 
-    def _target_transform(self, prepared: PreparedTable) -> TargetTransform:
+    def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
         return lambda indices: indices.astype(np.int32)
 
     def _set_output_scale(self, network: TabularNetwork) -> None:

@@ -1,6 +1,6 @@
 """`NetworkRegressor`: predicts numbers."""
 
-import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from kerasnn.datasets import Target
 from kerasnn.ensembles.task import TargetTransform
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
-from kerasnn.estimators.table_on_disk import PreparedTable
 from kerasnn.models import TabularNetwork
 
 MAX_TARGET = 1e37  # float32 ends at 3.4e38
@@ -88,16 +87,13 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     def _accept_target(self, target: Target) -> None:
         """The moments of the values come with the shards."""
 
-    def _target_transform(self, prepared: PreparedTable) -> TargetTransform:
-        found, target = prepared.moments, prepared.table.target
-        _check_size(np.array([found["low"], found["high"]]))
+    def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
+        _check_size(np.array([moments["low"], moments["high"]]))
         self._target_ndim = 1
-        self._target_mean = np.array([found["mean"]])
-        self._target_scale = np.array([found["deviation"] or 1.0])
-        self._target_low = np.array([found["low"]])
-        self._target_high = np.array([found["high"]])
-        target = dataclasses.replace(target, low=found["low"], high=found["high"])
-        self.schema_ = dataclasses.replace(prepared.schema, target=target)
+        self._target_mean = np.array([moments["mean"]])
+        self._target_scale = np.array([moments["deviation"] or 1.0])
+        self._target_low = np.array([moments["low"]])
+        self._target_high = np.array([moments["high"]])
         return lambda values: self._standardised(values[:, None])
 
     def _as_target(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

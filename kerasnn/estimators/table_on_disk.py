@@ -5,15 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets import Schema, Shards, ShuffledShards, Target, checked_table
+from kerasnn.datasets import Schema, Shards, Target
 from kerasnn.datasets.profiling.counting import ColumnCounts
-from kerasnn.ensembles.recipe import Recipe
-from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
-from kerasnn.preprocessing import Prepared, Preprocessor
+from kerasnn.preprocessing import Preprocessor
 
 
 @dataclass(frozen=True)
@@ -50,78 +47,7 @@ class TableOnDisk:
         return self.schema.target
 
 
-@dataclass(frozen=True)
-class PreparedTable:
-    """A table on disk, with its rows as a network takes them.
-
-    Attributes:
-        table: as it was given.
-        schema: with the ranges of all rows.
-        preprocessor: fitted to sample and counts.
-        shards: training rows.
-        sample, held_out: prepared rows.
-    """
-
-    table: TableOnDisk
-    schema: Schema
-    preprocessor: Preprocessor
-    shards: Shards
-    sample: Prepared
-    held_out: Prepared
-
-    @classmethod
-    def of(cls, table: TableOnDisk, recipe: Recipe) -> "PreparedTable":
-        """Fit the preprocessing, and write the shards.
-
-        Raises:
-            InputError: a row cannot be used, or the shards cannot be written.
-        """
-        sample = checked_table(table.sample, table.schema)
-        preprocessor = Preprocessor.fit(
-            sample,
-            table.schema,
-            frequent_value_codes=recipe.frequent_value_codes,
-            counts=table.counts,
-        )
-        held_out = preprocessor.prepare(checked_table(table.held_out, table.schema))
-        shards = table.write(preprocessor)
-        return cls(
-            table=table,
-            schema=_with_ranges(table.schema, shards.notes["ranges"]),
-            preprocessor=preprocessor,
-            shards=shards,
-            sample=preprocessor.prepare(sample),
-            held_out=held_out,
-        )
-
-    @property
-    def moments(self) -> Mapping[str, float]:
-        """Moments of numeric targets, over all training rows."""
-        return self.shards.notes["moments"]
-
-    def task(
-        self, transform: TargetTransform, shape: NetworkShape, recipe: Recipe, seed: int
-    ) -> DiskTask:
-        """Return the task of an ensemble that learns from the table."""
-        validation = EnsembleTask(
-            x=self.held_out.x,
-            codes=self.held_out.codes,
-            targets=transform(self.table.held_out_targets),
-            weights=np.ones(len(self.held_out.x), np.float32),
-            shape=shape,
-            recipe=recipe,
-            seed=seed,
-        )
-        return DiskTask(
-            validation,
-            ShuffledShards(self.shards, seed=seed),
-            *self.sample,
-            transform,
-            self.table.fingerprint,
-        )
-
-
-def _with_ranges(schema: Schema, ranges: Mapping[str, list[Any]]) -> Schema:
+def with_ranges(schema: Schema, ranges: Mapping[str, list[Any]]) -> Schema:
     """Return the schema of a sample with the ranges of all rows."""
     columns = []
     for column in schema.columns:

@@ -67,7 +67,7 @@ class MLPNetwork(MLPSettings, tf.Module):
 
     def initialize(self, seed: int) -> None:
         """Assign new initial weights, those of a network made with this seed."""
-        self.seed = check_whole_number("seed", seed, least=0)
+        self.seed = check_whole_number("seed", seed, minimum=0)
         for layer, (kernel, bias) in zip(self.layers, self._initial_weights(), strict=True):
             layer.kernel.assign(kernel)
             if layer.bias is not None:

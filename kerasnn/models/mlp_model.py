@@ -72,7 +72,7 @@ class MLPModel(MLPSettings, keras.Model):
 
     def initialize(self, seed: int) -> None:
         """Assign new initial weights, those of a model made with this seed."""
-        self.seed = check_whole_number("seed", seed, least=0)
+        self.seed = check_whole_number("seed", seed, minimum=0)
         weights = self._initial_weights()
         for variable, (kernel, _) in zip(self.kernels, weights, strict=True):
             variable.assign(kernel)

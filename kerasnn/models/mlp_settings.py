@@ -63,7 +63,7 @@ class MLPSettings:
         self.hidden_units = tuple(units)
         self.use_bias: bool = given["use_bias"]
         self.initializer: Initializer = given["initializer"]
-        self.seed = check_whole_number("seed", seed, least=0)
+        self.seed = check_whole_number("seed", seed, minimum=0)
 
     def _layer_sizes(self) -> list[tuple[int, int]]:
         """Return the inputs and outputs of each layer."""
@@ -101,4 +101,4 @@ def checked_sizes(n_in: int, hidden_units: Sequence[int], n_out: int) -> list[in
         *((f"hidden_units[{i}]", units) for i, units in enumerate(hidden_units)),
         ("n_out", n_out),
     ]
-    return [check_whole_number(name, value, least=1) for name, value in named]
+    return [check_whole_number(name, value, minimum=1) for name, value in named]

@@ -121,13 +121,13 @@ class TabularNetwork(keras.Model):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        self.n_numeric = check_whole_number("n_numeric", n_numeric, least=0)
-        self.n_in = check_whole_number("n_in", n_in, least=self.n_numeric)
-        self.n_out = check_whole_number("n_out", n_out, least=1)
-        self.members = check_whole_number("members", members, least=1)
+        self.n_numeric = check_whole_number("n_numeric", n_numeric, minimum=0)
+        self.n_in = check_whole_number("n_in", n_in, minimum=self.n_numeric)
+        self.n_out = check_whole_number("n_out", n_out, minimum=1)
+        self.members = check_whole_number("members", members, minimum=1)
         self.cardinalities = tuple(cardinalities)
         self.hidden_units = tuple(
-            check_whole_number("hidden_units", units, least=1) for units in hidden_units
+            check_whole_number("hidden_units", units, minimum=1) for units in hidden_units
         )
         self.task: TabularTask = check_choice("task", task, TabularTask)
         self.weight_sharing: WeightSharing = check_choice(

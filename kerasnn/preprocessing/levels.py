@@ -37,9 +37,9 @@ class LevelOptions:
     max_levels: int = 1000
 
     def __post_init__(self) -> None:
-        check_whole_number("one_hot_levels", self.one_hot_levels, least=2)
-        check_whole_number("min_count", self.min_count, least=1)
-        check_whole_number("max_levels", self.max_levels, least=1)
+        check_whole_number("one_hot_levels", self.one_hot_levels, minimum=2)
+        check_whole_number("min_count", self.min_count, minimum=1)
+        check_whole_number("max_levels", self.max_levels, minimum=1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a person looks at after training: scores, figures, and one self-contained page."""
+"""Scores, figures and a self-contained page about a training."""
 
 from kerasnn.reports.baselines import baseline_predictions
 from kerasnn.reports.figures import (

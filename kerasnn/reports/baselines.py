@@ -1,4 +1,4 @@
-"""What simple models predict for the same rows: one constant, and a linear model.
+"""Baselines: predictions of a constant and of a linear model for the same rows.
 
 A network that is no better than these is not worth its trouble, and a report says so.
 """

@@ -8,7 +8,7 @@ LEVELS_SHOWN = 5
 
 
 def schema_sections(schema: Schema) -> list[Section]:
-    """What was inferred, and what was left out and why."""
+    """Describe the inferred columns, and the omitted ones with the reason."""
     rows: list[list[str | Cell]] = []
     if schema.target is not None:
         target = schema.target

@@ -97,7 +97,7 @@ def _loss(task: Task, of_rows: Array) -> Array:
 
 
 def _check(table: pd.DataFrame, truth: Array, names: list[str], repeats: int) -> None:
-    check_whole_number("repeats", repeats, least=1)
+    check_whole_number("repeats", repeats, minimum=1)
     if not len(table) or len(table) != len(truth):
         raise InputError(
             "table and truth must have the same rows, at least one;"

@@ -89,7 +89,7 @@ class TableResult:
 
     @property
     def target(self) -> Target:
-        """What is predicted.
+        """Describe the target.
 
         Raises:
             InputError: the schema does not tell.

@@ -1,13 +1,13 @@
-"""Writes and loads trained networks as SavedModels, `saved_models/<name>/<version>/`.
+"""Export of trained networks to `saved_models/<name>/<version>/`, and their loading.
 
-The room is called `saving`, as in Keras, because `kerasnn.export` is a function, which a
-sub-package of that name would replace.
+`export` is for networks of rows of numbers, `export_table` for networks of tables. The room
+is called `saving`, as in Keras: a sub-package `export` would hide the function
+`kerasnn.export`.
 """
 
 from kerasnn.saving.folders import check_writable, version_of_run
-from kerasnn.saving.reader import SavedNetwork, load
+from kerasnn.saving.reader import SavedNetwork, SavedTable, load
 from kerasnn.saving.session import session_answers
-from kerasnn.saving.table_reader import SavedTable
 from kerasnn.saving.table_writer import export_table
 from kerasnn.saving.writer import export
 

@@ -1,13 +1,14 @@
-"""The second signature of an export: rows as serialized tf.Examples.
+"""The second signature of an export, which takes rows as serialized tf.Examples.
 
-TensorFlow Serving's Classify and Regress, and clients that stream tf.Examples, use it:
+TensorFlow Serving's Classify and Regress use it, and clients that stream tf.Examples:
 `classify` returns `classes` and `scores` [rows, n_classes], `regress` returns `outputs`. It
-parses, and calls the same function as `serving_default`.
+parses the examples and calls the function of `serving_default`.
 
-Features have the names of `serving_default`'s inputs; those of a table are optional,
-a row of numbers `x` is not. Numbers are tf.Example's 32-bit floats; JSON clients write 6.0,
-not 6, which would be an integer feature and does not parse. Use `serving_default` for
-values that 32 bits round: times in seconds, long identifiers.
+Features have the names of `serving_default`'s inputs. The features of a table are
+optional, a row of numbers `x` is required. Numbers are tf.Example's floats, 32 bits wide;
+JSON clients must write 6.0 instead of 6, which would be an integer feature and fail to
+parse. Values that 32 bits would round, such as times in seconds or long identifiers, should
+be sent to `serving_default`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +18,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.manifest import EXAMPLES_INPUT
+from kerasnn.saving.session import Arrays
+
 CLASSIFY, REGRESS = "classify", "regress"
 METHOD_NAMES = {
     CLASSIFY: "tensorflow/serving/classify",
     REGRESS: "tensorflow/serving/regress",
 }
-INPUTS = "inputs"
 
-Tensors = Mapping[str, tf.Tensor]
+_Tensors = Mapping[str, tf.Tensor]
 
 
 class ExamplesSignature(NamedTuple):
@@ -32,35 +35,35 @@ class ExamplesSignature(NamedTuple):
 
     Attributes:
         key: "classify" or "regress".
-        function: from `inputs`, serialized tf.Examples [rows].
+        function: takes `inputs`, serialized tf.Examples [rows].
     """
 
     key: str
     function: Any
 
 
-def examples_signature(
-    serve: Callable[[dict[str, tf.Tensor]], Tensors],
+def make_examples_signature(
+    serve: Callable[[dict[str, tf.Tensor]], _Tensors],
     specs: Mapping[str, tf.TensorSpec],
     classes: Sequence[str],
-    outputs: Tensors,
+    outputs: Arrays,
 ) -> ExamplesSignature | None:
-    """Return the signature for a network whose `serving_default` is `serve`.
+    """Make the signature for a network whose `serving_default` is `serve`.
 
     Args:
-        serve: maps inputs by name to named answers.
+        serve: from inputs by name to named answers.
         specs: of the inputs, [rows] or [rows, n].
-        classes: texts in the order of the probabilities; empty for a regression.
-        outputs: of `serve`, or arrays of the same shapes.
+        classes: their texts, in the order of the probabilities; none for a regression.
+        outputs: answers of `serve` for some rows.
 
     Returns:
-        None for a regression of several values, which Regress cannot express.
+        None for a regression with several values: Regress returns one value a row.
     """
     if not classes and np.prod(outputs["value"].shape[1:], dtype=int) != 1:
         return None
     features = {name: _feature(spec) for name, spec in specs.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, INPUTS)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES_INPUT)])
     def answer(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tf.io.parse_example(inputs, features)
         given = serve(_as_inputs(parsed, specs))
@@ -72,10 +75,8 @@ def examples_signature(
     return ExamplesSignature(CLASSIFY if classes else REGRESS, answer)
 
 
-def expected_of_examples(
-    answers: Mapping[str, NDArray[Any]], classes: Sequence[str]
-) -> dict[str, NDArray[Any]]:
-    """Return the signature's expected outputs, from the answers of `serving_default`."""
+def expected_outputs(answers: Arrays, classes: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return the signature's outputs for rows whose `serving_default` answers are given."""
     if not classes:
         return {"outputs": answers["value"].astype(np.float32)}
     rows = len(answers["probabilities"])
@@ -83,8 +84,8 @@ def expected_of_examples(
     return {"classes": labels, "scores": answers["probabilities"].astype(np.float32)}
 
 
-def examples_of(inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.object_]:
-    """Serialize rows of `serving_default`'s inputs as tf.Examples, [rows].
+def serialize_examples(inputs: Arrays) -> NDArray[np.object_]:
+    """Return rows of `serving_default`'s inputs as serialized tf.Examples, [rows].
 
     Missing values, NaN and "", are omitted.
     """
@@ -93,12 +94,12 @@ def examples_of(inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.object_]:
     for row in range(rows):
         example = tf.train.Example()
         for name, values in inputs.items():
-            _write(example.features.feature[name], values[row])
+            _set_feature(example.features.feature[name], values[row])
         examples[row] = example.SerializeToString()
     return examples
 
 
-def _write(feature: Any, value: Any) -> None:
+def _set_feature(feature: Any, value: Any) -> None:
     if isinstance(value, bytes):
         if value:
             feature.bytes_list.value.append(value)
@@ -109,49 +110,52 @@ def _write(feature: Any, value: Any) -> None:
 
 
 def _feature(spec: tf.TensorSpec) -> tf.io.FixedLenFeature:
-    """Return a feature that is optional if it is one value."""
+    """Describe a feature; it is optional if it is a single value."""
     shape = spec.shape[1:].as_list()
     if spec.dtype == tf.string:
         return tf.io.FixedLenFeature(shape, tf.string, "")
     return tf.io.FixedLenFeature(shape, tf.float32, None if shape else float("nan"))
 
 
-def _as_inputs(parsed: Tensors, specs: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """Cast features to the types of the inputs.
+def _as_inputs(
+    parsed: _Tensors, specs: Mapping[str, tf.TensorSpec]
+) -> dict[str, tf.Tensor]:
+    """Convert features to the dtypes of the inputs.
 
-    64-bit ones, which have one shape, go through `as_written` together: separately, its
-    small operations took most of a call for a row of 100 columns.
+    All float64 inputs have one shape and are converted in one call: converting each alone
+    took most of the time of a call with one row of 100 columns.
     """
     wide = [name for name, spec in specs.items() if spec.dtype == tf.float64]
     given = {n: tf.cast(parsed[n], specs[n].dtype) for n in specs if n not in wide}
     if wide:
-        written = as_written(tf.stack([parsed[name] for name in wide]))
-        given.update(zip(wide, tf.unstack(written, num=len(wide)), strict=True))
+        converted = shortest_float64(tf.stack([parsed[name] for name in wide]))
+        given.update(zip(wide, tf.unstack(converted, num=len(wide)), strict=True))
     return given
 
 
-def as_written(numbers: tf.Tensor) -> tf.Tensor:
-    """Return float32 numbers as the float64 ones that were probably written.
+def shortest_float64(numbers: tf.Tensor) -> tf.Tensor:
+    """Return for float32 numbers the float64 number with the shortest decimal text.
 
-    0.1 becomes 0.100000001490116 in a tf.Example. The shortest decimal text that reads back
-    as the same float32 gives 0.1 again, so that a frequent value of a column is recognised.
+    A tf.Example stores 0.1 as 0.100000001490116. The shortest decimal text that reads back
+    as this float32 is 0.1, and its float64 equals the value that the client had: a value
+    that the network has a code for is matched exactly.
     """
-    written = tf.cast(numbers, tf.float64)
-    for digits in (9, 8, 7, 6):  # 9 always suffice, 6 usually
+    shortest = tf.cast(numbers, tf.float64)
+    for digits in (9, 8, 7, 6):  # 9 are always enough, 6 mostly
         text = tf.strings.as_string(numbers, precision=digits, shortest=True)
-        read = tf.strings.to_number(text, tf.float64)
-        written = tf.where(tf.cast(read, tf.float32) == numbers, read, written)
-    return written
+        parsed = tf.strings.to_number(text, tf.float64)
+        shortest = tf.where(tf.cast(parsed, tf.float32) == numbers, parsed, shortest)
+    return shortest
 
 
-def as_carried(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return rows of `serving_default`'s inputs as tf.Examples carry them, in 32 bits."""
+def as_examples_carry(inputs: Arrays) -> dict[str, NDArray[Any]]:
+    """Return rows of `serving_default`'s inputs as they arrive through tf.Examples."""
     return {
-        name: _narrowed(values) if values.dtype == np.float64 else values
+        name: _through_float32(values) if values.dtype == np.float64 else values
         for name, values in inputs.items()
     }
 
 
-def _narrowed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def _through_float32(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):  # infinite, as in the protobuf
-        return as_written(tf.constant(numbers.astype(np.float32))).numpy()
+        return shortest_float64(tf.constant(numbers.astype(np.float32))).numpy()

@@ -1,4 +1,4 @@
-"""Writes version folders; each is complete or absent."""
+"""Version folders that appear complete or not at all."""
 
 import os
 import tempfile
@@ -12,71 +12,71 @@ from kerasnn.partial_folders import folder_beside, remove
 
 
 def check_writable(folder: str | Path) -> None:
-    """Check that a folder, or its nearest existing parent, can be written to.
+    """Check that a folder can be written to, or created; leave nothing behind.
 
     Raises:
         InputError: it cannot; the message says why.
     """
     folder = Path(folder)
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     try:
-        tempfile.TemporaryFile(dir=there).close()
+        tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
         raise _not_writable(folder, error) from None
 
 
 @contextmanager
 def new_version(folder: Path) -> Iterator[Path]:
-    """Context manager for a temporary folder that becomes the next version.
+    """Make a temporary folder for the next version; remove it if anything fails.
 
-    TensorFlow Serving loads a folder as soon as its name is a number, so it is written
-    under another name, and removed if anything fails.
+    TensorFlow Serving loads a folder as soon as its name is a number. `publish` gives the
+    complete version its number.
 
     Yields:
-        The folder to write to; give it to `publish`.
+        The temporary folder.
 
     Raises:
         InputError: the folder cannot be written to.
     """
-    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    created = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder_beside(folder)
-        beside.chmod(0o755)  # mkdtemp's is for the owner alone
+        temporary = folder_beside(folder)
+        temporary.chmod(0o755)  # mkdtemp gives access to the owner only
     except OSError as error:
         raise _not_writable(folder, error) from None
     try:
-        yield beside
+        yield temporary
     except BaseException:
-        remove(beside)
-        with suppress(OSError):  # another process writes there too
-            for parent in made:
+        remove(temporary)
+        with suppress(OSError):  # another process may write there too
+            for parent in created:
                 parent.rmdir()
         raise
 
 
-def publish(beside: Path) -> Path:
-    """Rename the folder of `new_version` to the next free number; return its path."""
-    folder = beside.parent
+def publish(temporary: Path) -> Path:
+    """Rename the folder of `new_version` to the next free number; return the new path."""
+    folder = temporary.parent
     while True:
         target = folder / str(max(versions(folder), default=0) + 1)
         try:
-            os.rename(beside, target)
+            os.rename(temporary, target)
         except OSError:
             if not target.exists():
                 raise
-            continue  # another process took this number in between
+            continue  # another process has taken this number
         return target
 
 
 def version_of_run(folder: str | Path, run: str) -> Path | None:
-    """Return the version that a training of this name has exported; None without one."""
+    """Return the version that a training run has exported; None if there is none."""
     folder = Path(folder)
     for number in reversed(versions(folder)):
         try:
             manifest = read_manifest(folder / str(number))
         except InputError:
-            continue  # somebody else's
+            continue  # not written by kerasnn
         if manifest.get("run") == run:
             return folder / str(number)
     return None

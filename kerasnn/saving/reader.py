@@ -1,26 +1,30 @@
-"""Loads an exported network: its answers for rows, and its manifest."""
+"""Exported networks loaded from their folders: predictions and the manifest."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasnn.datasets import Schema, checked_table, raw_columns
 from kerasnn.errors import InputError
-from kerasnn.manifest import find_version, read_manifest
-from kerasnn.saving.signature import load_signature
-from kerasnn.saving.table_reader import SavedTable
+from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
 from kerasnn.training.checks import checked_rows
+
+_ROWS_PER_CALL = 8192  # the activations of an ensemble for more rows may not fit in memory
 
 
 class SavedNetwork:
-    """An exported network; made by `load`.
+    """An exported network of rows of numbers; made by `load`.
 
     Attributes:
-        folder: its version folder.
-        manifest: what `assets.extra/kerasnn.json` holds.
+        folder: the version folder.
+        manifest: the content of `assets.extra/kerasnn.json`.
         columns: names of the input columns, in order.
-        dtype: type of the input.
+        dtype: of the input.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
@@ -28,13 +32,13 @@ class SavedNetwork:
         self.manifest = manifest
         self.columns: list[str] = manifest["inputs"]["x"]["columns"]
         self.dtype: str = manifest["inputs"]["x"]["dtype"]
-        self._loaded, self._serve = load_signature(folder)
+        self._loaded, self._serve = _load_signature(folder)
 
-    def predict(self, x: ArrayLike) -> dict[str, NDArray[Any]]:
-        """Compute the named answers for raw rows.
+    def predict(self, x: ArrayLike | Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Return the named answers for raw rows.
 
         Args:
-            x: [rows, n_in]; a DataFrame may have its columns in any order.
+            x: [rows, n_in]; or a DataFrame or dict with the columns by name, in any order.
 
         Returns:
             `class` [rows] and `probabilities` [rows, n_classes], or `value` [rows, n_out].
@@ -43,14 +47,15 @@ class SavedNetwork:
             InputError: x has another shape, lacks a column, has no rows, or has a value
                 that is not finite.
         """
-        if hasattr(x, "columns"):
-            x = self._in_order(x)
-        rows = checked_rows(x, len(self.columns), self.dtype)
+        table: Any = pd.DataFrame(x) if isinstance(x, Mapping) else x
+        rows = checked_rows(self._in_order(table), len(self.columns), self.dtype)
         answers = self._serve(x=tf.constant(rows))
         return {name: value.numpy() for name, value in answers.items()}
 
     def _in_order(self, table: Any) -> Any:
-        """Return the columns that the network takes, in its order."""
+        """Return the network's columns of a DataFrame; arrays as they are."""
+        if not hasattr(table, "columns"):
+            return table
         missing = [name for name in self.columns if name not in table.columns]
         if missing:
             raise InputError(
@@ -60,19 +65,81 @@ class SavedNetwork:
         return table[self.columns]
 
 
+class SavedTable:
+    """An exported network that takes the columns of a table; made by `load`.
+
+    Attributes:
+        folder: the version folder.
+        manifest: the content of `assets.extra/kerasnn.json`.
+        schema: of its tables.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.schema = Schema.from_dict(manifest["schema"])
+        self._input_names = {i["column"]: name for name, i in manifest["inputs"].items()}
+        self._loaded, self._serve = _load_signature(folder)
+
+    def predict(self, table: Any) -> dict[str, NDArray[Any]]:
+        """Return the named answers for the rows of a table.
+
+        Args:
+            table: any source of `datasets.as_table`, with the columns of the schema in any
+                order; other columns, missing values and unknown categories are allowed.
+
+        Returns:
+            `class` [rows] text and `probabilities` [rows, n_classes], in the order of
+            `schema.target.classes`; or `value` [rows] or [rows, n_out].
+
+        Raises:
+            InputError: the table does not fit the schema.
+        """
+        rows = checked_table(table, self.schema)
+        starts = range(0, max(len(rows), 1), _ROWS_PER_CALL)
+        parts = [self._answers(rows.iloc[i : i + _ROWS_PER_CALL]) for i in starts]
+        return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+    def _answers(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
+        columns = raw_columns(rows)
+        inputs = {self._input_names[c]: tf.constant(v) for c, v in columns.items()}
+        given = self._serve(**inputs)
+        answers = {name: given[name].numpy() for name in self.manifest["outputs"]}
+        return {n: _as_text(v) if v.dtype == object else v for n, v in answers.items()}
+
+
 def load(folder: str | Path) -> SavedNetwork | SavedTable:
-    """Load a network that `kerasnn.export`, or an estimator's `export`, wrote.
+    """Load a network that `kerasnn.export`, or an estimator's `export`, has written.
 
     Args:
-        folder: a version folder, or the folder above it, for the newest version.
+        folder: a version folder, or the folder above it; then the newest version is loaded.
 
     Returns:
         A `SavedTable` if the network takes the columns of a table, else a `SavedNetwork`.
 
     Raises:
-        InputError: there is no such folder, or it is not a kerasnn export.
+        InputError: the folder does not exist, or is not a kerasnn export.
     """
     version_folder = find_version(Path(folder))
     manifest = read_manifest(version_folder)
     kind = SavedTable if "schema" in manifest else SavedNetwork
     return kind(version_folder, manifest)
+
+
+def _load_signature(folder: Path) -> tuple[Any, Any]:
+    """Load a SavedModel; the caller must keep the loaded object alive.
+
+    Returns:
+        The loaded object and its `serving_default`.
+    """
+    try:
+        loaded = tf.saved_model.load(folder)
+        return loaded, loaded.signatures[DEFAULT_SIGNATURE]
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise InputError(f"{folder}: the SavedModel is damaged: {error}") from None
+
+
+def _as_text(values: NDArray[Any]) -> NDArray[np.object_]:
+    texts = np.empty(values.shape, object)
+    texts[:] = [value.decode() for value in values]
+    return texts

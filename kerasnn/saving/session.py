@@ -1,8 +1,8 @@
-"""Runs a SavedModel through the Session loader, as TensorFlow Serving does.
+"""SavedModels run through the Session loader, as TensorFlow Serving runs them.
 
-With Keras 3 a SavedModel can load in Python with `tf.saved_model.load` and still be dead
-in the C++ runtime ("Could not find variable"). The Session loader takes the same graph,
-restore op and init op as C++ does, so it fails where TensorFlow Serving fails.
+With Keras 3 a SavedModel can load in Python with `tf.saved_model.load` and still fail in
+the C++ runtime ("Could not find variable"). The Session loader uses the same graph, restore
+op and init op as C++, so it fails where TensorFlow Serving fails.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,12 +13,14 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.manifest import DEFAULT_SIGNATURE
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
 @contextmanager
 def quiet_logger() -> Iterator[None]:
-    """Silence TensorFlow's log below errors: "Assets written to", "is deprecated"."""
+    """Hide TensorFlow's messages below errors: "Assets written to", "is deprecated"."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
@@ -32,8 +34,8 @@ class SessionModel:
     """A SavedModel in an open session.
 
     Args:
-        session: into which it was loaded.
-        meta_graph: its MetaGraphDef.
+        session: the session that it was loaded into.
+        meta_graph: describes its signatures.
     """
 
     def __init__(self, session: Any, meta_graph: Any) -> None:
@@ -41,9 +43,9 @@ class SessionModel:
         self._signatures = meta_graph.signature_def
 
     def answers(
-        self, inputs: Arrays, *, signature: str = "serving_default"
+        self, inputs: Arrays, *, signature: str = DEFAULT_SIGNATURE
     ) -> dict[str, NDArray[Any]]:
-        """Compute the named outputs of a signature for named inputs.
+        """Return the named outputs of a signature for named inputs.
 
         Raises:
             tf.errors.OpError: the SavedModel does not run in the C++ runtime.
@@ -69,9 +71,9 @@ def session_model(version_folder: str | Path) -> Iterator[SessionModel]:
 
 
 def session_answers(
-    version_folder: str | Path, inputs: Arrays, *, signature: str = "serving_default"
+    version_folder: str | Path, inputs: Arrays, *, signature: str = DEFAULT_SIGNATURE
 ) -> dict[str, NDArray[Any]]:
-    """Load a SavedModel and compute the named outputs of a signature.
+    """Load a SavedModel and return the answers of one request; see `SessionModel.answers`.
 
     Raises:
         tf.errors.OpError: the SavedModel does not run in the C++ runtime.

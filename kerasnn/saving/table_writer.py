@@ -1,13 +1,12 @@
-"""Writes a network of tables as a SavedModel that takes the raw columns by name."""
+"""Export of a network of tables as a SavedModel that takes the raw columns by name."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from kerasnn.datasets import (
     Column,
@@ -17,51 +16,19 @@ from kerasnn.datasets import (
     input_names,
     raw_columns,
 )
-from kerasnn.errors import ExportError, InputError
-from kerasnn.layers import raw_variables
-from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text
+from kerasnn.errors import InputError
+from kerasnn.manifest import DESCRIBED
 from kerasnn.preprocessing import Preprocessor
-from kerasnn.saving.contents import (
+from kerasnn.saving.version import (
+    Sample,
+    ServedModule,
     check_contents,
-    check_written,
-    described_outputs,
-    description,
-    write,
+    describe_network,
+    write_version,
 )
-from kerasnn.saving.examples import examples_signature
-from kerasnn.saving.folders import new_version, publish
 
 Answers = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
-SAMPLE_ROWS = 12
-
-
-class _ServedTable(tf.Module):
-    """The module to write: raw `tf.Variable`s, lookup tables, and the signature.
-
-    The network is only in the closure of `answers`, as in `writer`.
-    """
-
-    def __init__(
-        self,
-        preprocessor: Preprocessor,
-        names: Mapping[str, str],
-        answers: Answers,
-        variables: Iterable[tf.Variable | keras.Variable],
-    ) -> None:
-        super().__init__()
-        self.raw_variables = raw_variables(variables)
-        self.preprocessing = preprocessor.graph
-        specs = {
-            names[column]: tf.TensorSpec(spec.shape, spec.dtype, names[column])
-            for column, spec in preprocessor.input_specs().items()
-        }
-
-        @tf.function(input_signature=[specs])
-        def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return answers(*preprocessor({c: inputs[name] for c, name in names.items()}))
-
-        self.serve = serve
-        self.specs = specs
+_SAMPLE_ROWS = 12
 
 
 def export_table(
@@ -71,76 +38,83 @@ def export_table(
     folder: str | Path,
     *,
     answers: Answers,
-    variables: Iterable[tf.Variable | keras.Variable] | None = None,
     metadata: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write a network of tables as the next version under a folder.
 
-    The signature `serving_default` takes each column of the schema by its name, [rows]: a
-    numeric one as float64 with NaN where it is missing, all others as text with "" where
-    missing. Names that TensorFlow does not take are changed (`input_names`), as the
-    manifest tells. It gives `class` [rows] text and `probabilities` [rows, n_classes], or
-    `value` [rows] or [rows, n_out]. A second signature, `classify` or `regress`, takes the
-    same as tf.Examples (`saving.examples`); there is none for several values. What is
-    written is loaded again through the Session loader, and every signature compared with
-    the network, before it gets its number.
+    The signature `serving_default` takes each column of the schema by its name, [rows]:
+    numeric columns as float64 with NaN for missing values, others as text with "" for
+    missing values. Names that TensorFlow does not allow are changed (`input_names`); the
+    manifest maps them to columns. It returns `class` [rows] text and `probabilities`
+    [rows, n_classes], or `value` [rows] or [rows, n_out]. A second signature, `classify`
+    or `regress`, takes the same columns as tf.Examples (`saving.examples`), except for
+    several values. The version is loaded through the Session loader, and every signature
+    compared with the network, before it is published.
 
     Args:
-        network: what is described in the manifest.
-        preprocessor: what was fitted on its training rows.
+        network: its description goes into the manifest, its Variables into the SavedModel.
+        preprocessor: fitted on its training rows.
         schema: of the table; its target names the classes.
-        folder: for instance "saved_models/adult"; the version is counted up.
-        answers: from x and codes, as the preprocessor gives them, to `probabilities` or
-            `value`; may use the network.
-        variables: all that `answers` reads; those of the network by default.
-        metadata: what else to keep in the manifest, as JSON.
-        files: what else to keep in `assets.extra`, by name, for instance a report.
+        folder: for instance "saved_models/adult"; versions are numbered 1, 2, ...
+        answers: from x and codes of the preprocessor to `probabilities` or `value`; may
+            use the network.
+        metadata: other entries of the manifest, as JSON.
+        files: other files of `assets.extra`, by name, for instance a report.
 
     Returns:
         The version folder.
 
     Raises:
         InputError: the schema has no target, the folder cannot be written, or metadata or
-            files cannot be kept as they are. Nothing is written.
-        ExportError: what was written does not answer as the network does.
+            files cannot be stored as they are. Nothing is written.
+        ExportError: the SavedModel's answers differ from the network's.
     """
     if schema.target is None:
         raise InputError("the schema must have a target; infer it with target=")
-    folder, metadata, files = Path(folder), dict(metadata or {}), dict(files or {})
-    described = (*DESCRIBED, "schema", "classes")
-    check_contents(folder, metadata, files, described=described)
+    folder, metadata, files = Path(folder), metadata or {}, files or {}
+    check_contents(folder, metadata, files, reserved=(*DESCRIBED, "schema", "classes"))
     answers = _complete(answers, schema.target)
     names = input_names(preprocessor.names)
-    kept = network.variables if variables is None else variables
-    served = _ServedTable(preprocessor, names, answers, kept)
-    sample = checked_table(sample_rows(schema), schema)
-    # Prepared in NumPy, as the training rows were, not by the graph that is written.
-    given = answers(*map(tf.constant, preprocessor.prepare(sample)))
+    specs = preprocessor.input_specs()
+    served = ServedModule(
+        lambda inputs: answers(*preprocessor({c: inputs[n] for c, n in names.items()})),
+        {names[c]: tf.TensorSpec(s.shape, s.dtype, names[c]) for c, s in specs.items()},
+        network.variables,
+        tracked=preprocessor.graph,
+    )
+    manifest = {
+        **metadata,
+        **describe_network(network),
+        "task": schema.target.task,
+        "inputs": {
+            names[c]: {"dtype": spec.dtype.name, "shape": [None], "column": c}
+            for c, spec in specs.items()
+        },
+        "classes": list(schema.target.classes),
+        "schema": schema.to_dict(),
+    }
+    sample = _sample(preprocessor, schema, names, answers)
+    return write_version(folder, served, sample, manifest=manifest, files=files)
+
+
+def _sample(
+    preprocessor: Preprocessor, schema: Schema, names: Mapping[str, str], answers: Answers
+) -> Sample:
+    assert schema.target is not None
+    rows = checked_table(sample_rows(schema), schema)
+    # Prepared by NumPy, as the training rows were, and not by the graph under test.
+    given = answers(*map(tf.constant, preprocessor.prepare(rows)))
+    inputs = {names[column]: values for column, values in raw_columns(rows).items()}
     expected = {name: value.numpy() for name, value in given.items()}
-    files[MANIFEST.name] = manifest_text(
-        {
-            **metadata,
-            **description(network),
-            **_described(schema, schema.target, names, preprocessor),
-            "outputs": described_outputs(expected),
-        }
-    ).encode()
-    classes = schema.target.classes
-    examples = examples_signature(served.serve, served.specs, classes, expected)
-    columns = {names[column]: v for column, v in raw_columns(sample).items()}
-    with new_version(folder) as beside:
-        write(served, beside, files, examples=examples, model=folder.name, sample=columns)
-        written = check_written(beside, columns, expected, classes, examples=examples)
-        _check_classes(written, classes)
-        return publish(beside)
+    return Sample(inputs, expected, schema.target.classes)
 
 
 def sample_rows(schema: Schema) -> dict[str, list[Any]]:
-    """Return rows to test an export: usual values, missing ones and unknown levels."""
+    """Return rows to check an export with: usual values, missing ones, unknown levels."""
     values = {column.name: _sample_values(column) for column in schema.columns}
     return {
-        name: [some[i % len(some)] for i in range(SAMPLE_ROWS)]
+        name: [some[i % len(some)] for i in range(_SAMPLE_ROWS)]
         for name, some in values.items()
     }
 
@@ -155,7 +129,7 @@ def _sample_values(column: Column) -> list[Any]:
 
 
 def _complete(answers: Answers, target: Target) -> Answers:
-    """Return the answers with the text of the class, and with their shapes checked."""
+    """Add the text of the class to the answers, and check their names and shapes."""
     if target.task == "regression":
         return _checked(answers, "value", None)
     probabilities = _checked(answers, "probabilities", len(target.classes))
@@ -182,32 +156,3 @@ def _checked(answers: Answers, name: str, width: int | None) -> Answers:
         return found
 
     return given
-
-
-def _check_classes(written: Mapping[str, NDArray[Any]], classes: Sequence[str]) -> None:
-    """Check that the texts are those of the most probable classes."""
-    if not classes:
-        return
-    best = written["probabilities"].argmax(axis=1)
-    texts = [text.decode() for text in written["class"]]
-    if texts != [classes[i] for i in best]:
-        raise ExportError(
-            f"the SavedModel's classes, {', '.join(texts)}, are not those of its"
-            " probabilities; nothing was written"
-        )
-
-
-def _described(
-    schema: Schema, target: Target, names: Mapping[str, str], preprocessor: Preprocessor
-) -> dict[str, Any]:
-    """Return what a reader needs to pass columns to the network."""
-    specs = preprocessor.input_specs()
-    return {
-        "task": target.task,
-        "inputs": {
-            names[c]: {"dtype": spec.dtype.name, "shape": [None], "column": c}
-            for c, spec in specs.items()
-        },
-        "classes": list(target.classes),
-        "schema": schema.to_dict(),
-    }

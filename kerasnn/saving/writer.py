@@ -1,4 +1,4 @@
-"""Writes a network of rows of numbers as a SavedModel that serves as it is.
+"""Export of a network of rows of numbers as a SavedModel.
 
 `table_writer` does the same for a network of tables.
 """
@@ -10,49 +10,19 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
-from kerasnn.layers import raw_variables
-from kerasnn.manifest import MANIFEST, manifest_text
 from kerasnn.models import check_network
-from kerasnn.saving.contents import (
+from kerasnn.saving.version import (
+    Sample,
+    ServedModule,
     check_contents,
-    check_written,
-    described_outputs,
-    description,
-    write,
+    describe_network,
+    write_version,
 )
-from kerasnn.saving.examples import examples_signature
-from kerasnn.saving.folders import new_version, publish
 
 Preprocessing = Callable[[tf.Tensor], tf.Tensor]
-SAMPLE_ROWS = 5
-
-
-class _Served(tf.Module):
-    """The module to write: the raw `tf.Variable`s, and the signature that reads them.
-
-    The network is only in the function's closure. A Keras model or Variable held as an
-    attribute would be saved twice and fail in the C++ runtime.
-    """
-
-    def __init__(
-        self, model: tf.Module | keras.Model, preprocessing: Preprocessing | None
-    ) -> None:
-        super().__init__()
-        self.raw_variables = raw_variables(
-            [*model.variables, *getattr(preprocessing, "variables", ())]
-        )
-        spec = tf.TensorSpec([None, model.n_in], model.dtype, name="x")
-
-        @tf.function(input_signature=[spec])
-        def serve(x: tf.Tensor) -> dict[str, tf.Tensor]:
-            rows = x if preprocessing is None else preprocessing(x)
-            return model.head.answers(model(rows))
-
-        self.serve = serve
-        self.spec = spec
+_SAMPLE_ROWS = 5
 
 
 def export(
@@ -66,69 +36,67 @@ def export(
 ) -> Path:
     """Write a network as the next version under a folder.
 
-    The signature `serving_default` takes `x` [batch, n_in], any batch size, and gives
+    The signature `serving_default` takes `x` [batch, n_in], any batch size, and returns
     `class` [batch] int64 and `probabilities` [batch, n_classes], or `value`
     [batch, n_out]. A second signature, `classify` or `regress`, takes the rows as
-    tf.Examples with a feature `x` (`saving.examples`); there is none for several values.
-    What is written is loaded again through the Session loader, and every signature
-    compared with the network, before it gets its number.
+    tf.Examples with a feature `x` (`saving.examples`), except for several values. The
+    version is loaded through the Session loader, and every signature compared with the
+    network, before it is published.
 
     Args:
         model: a network of `kerasnn.models`, or its Keras twin.
-        folder: for instance "saved_models/digits"; the version is counted up.
+        folder: for instance "saved_models/digits"; versions are numbered 1, 2, ...
         preprocessing: from raw rows to the rows the network was trained on, for instance
-            `keras.layers.Rescaling(1 / 16)`; becomes a part of the SavedModel. Its
-            Variables are kept; lookup tables (StringLookup and the like) are not yet.
+            `keras.layers.Rescaling(1 / 16)`; becomes a part of the SavedModel, with its
+            Variables. Lookup tables (StringLookup) are not supported.
         columns: names of the input columns, in order; x0, x1, ... by default.
-        metadata: what else to keep in the manifest, as JSON.
-        files: what else to keep in `assets.extra`, by name, for instance a report.
+        metadata: other entries of the manifest, as JSON.
+        files: other files of `assets.extra`, by name, for instance a report.
 
     Returns:
         The version folder.
 
     Raises:
         InputError: the folder cannot be written; the model is not such a network; or
-            columns, metadata or files cannot be kept as they are. Nothing is written.
-        ExportError: what was written does not answer as the network does.
+            columns, metadata or files cannot be stored as they are. Nothing is written.
+        ExportError: the SavedModel's answers differ from the network's.
     """
     check_network(model)
-    folder, metadata, files = Path(folder), dict(metadata or {}), dict(files or {})
+    folder, metadata, files = Path(folder), metadata or {}, files or {}
     names = [f"x{i}" for i in range(model.n_in)] if columns is None else list(columns)
     check_contents(folder, metadata, files)
     _check_columns(model, names)
-    served = _Served(model, preprocessing)
-    sample = _sample_rows(model.n_in, model.dtype)
-    answers = {k: v.numpy() for k, v in served.serve(tf.constant(sample)).items()}
-    files[MANIFEST.name] = manifest_text(
-        {
-            **metadata,
-            **description(model),
-            "task": model.head.task,
-            "inputs": {
-                "x": {
-                    "dtype": model.dtype,
-                    "shape": [None, model.n_in],
-                    "columns": names,
-                }
-            },
-            "outputs": described_outputs(answers),
-        }
-    ).encode()
-    classes = _classes(answers)
-    examples = examples_signature(
-        lambda inputs: served.serve(inputs["x"]), {"x": served.spec}, classes, answers
-    )
-    rows = {"x": sample}
-    with new_version(folder) as beside:
-        write(served, beside, files, examples=examples, model=folder.name, sample=rows)
-        check_written(beside, rows, answers, classes, examples=examples)
-        return publish(beside)
+    served = _served(model, preprocessing)
+    sample = _sample(served, model)
+    shape = {"dtype": model.dtype, "shape": [None, model.n_in], "columns": names}
+    manifest = {
+        **metadata,
+        **describe_network(model),
+        "task": model.head.task,
+        "inputs": {"x": shape},
+    }
+    return write_version(folder, served, sample, manifest=manifest, files=files)
 
 
-def _classes(answers: Mapping[str, NDArray[Any]]) -> list[str]:
-    """Return the classes as text: their numbers."""
-    probabilities = answers.get("probabilities")
-    return [] if probabilities is None else [*map(str, range(probabilities.shape[1]))]
+def _served(
+    model: tf.Module | keras.Model, preprocessing: Preprocessing | None
+) -> ServedModule:
+    def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        x = inputs["x"]
+        rows = x if preprocessing is None else preprocessing(x)
+        return model.head.answers(model(rows))
+
+    specs = {"x": tf.TensorSpec([None, model.n_in], model.dtype, name="x")}
+    variables = [*model.variables, *getattr(preprocessing, "variables", ())]
+    return ServedModule(serve, specs, variables)
+
+
+def _sample(served: ServedModule, model: tf.Module | keras.Model) -> Sample:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(_SAMPLE_ROWS, model.n_in)).astype(model.dtype)
+    answers = {k: v.numpy() for k, v in served.serve({"x": tf.constant(x)}).items()}
+    n_classes = answers["probabilities"].shape[1] if "probabilities" in answers else 0
+    return Sample({"x": x}, answers, [str(i) for i in range(n_classes)])
 
 
 def _check_columns(model: tf.Module | keras.Model, columns: Sequence[str]) -> None:
@@ -139,7 +107,3 @@ def _check_columns(model: tf.Module | keras.Model, columns: Sequence[str]) -> No
     twice = [name for name in columns if columns.count(name) > 1]
     if twice:
         raise InputError(f"columns must differ; got {twice[0]!r} {len(twice)} times")
-
-
-def _sample_rows(n_in: int, dtype: str) -> NDArray[Any]:
-    return np.random.default_rng(0).normal(size=(SAMPLE_ROWS, n_in)).astype(dtype)

@@ -1,6 +1,6 @@
-"""Answering requests for the networks under a folder, as TensorFlow Serving does.
+"""A server for the SavedModels under a folder, compatible with TensorFlow Serving.
 
-The same requests over REST and gRPC get the same answers and the same errors, so that no
-client changes when the folder goes to TensorFlow Serving. Needs the extra `[serve]`; takes
-any SavedModel, and so knows nothing of Keras or tables.
+Requests over REST and gRPC get the same answers and errors as from TensorFlow Serving, so
+clients need no change. It needs the extra `[serve]` and serves any SavedModel; only
+`client`, which asks servers, knows tables.
 """

@@ -1,4 +1,4 @@
-"""How a request can end: the codes that TensorFlow, gRPC and REST share."""
+"""Errors of requests, with the status codes that TensorFlow, gRPC and REST share."""
 
 import enum
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class Code(enum.IntEnum):
-    """The status codes of gRPC, which are TensorFlow's too."""
+    """The status codes of gRPC and TensorFlow."""
 
     OK = 0
     CANCELLED = 1
@@ -54,9 +54,9 @@ class ServingError(Exception):
     """A request that is answered with an error.
 
     Attributes:
-        code: what kind of error.
-        message: what the client is told.
-        retry_after_seconds: when it may try again, if that can help.
+        code: the kind of error.
+        message: for the client.
+        retry_after_seconds: when the client may try again, if that can help.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class ServingError(Exception):
 
 
 def invalid(message: str) -> ServingError:
-    """An INVALID_ARGUMENT, to be raised."""
+    """Return an INVALID_ARGUMENT error."""
     return ServingError(Code.INVALID_ARGUMENT, message)
 
 
 def from_tensorflow(error: tf.errors.OpError) -> ServingError:
-    """What an operation of the graph raised, with its own code."""
+    """Convert the error of a graph's operation; its code stays."""
     return ServingError(Code(int(error.error_code)), str(error.message))
 
 
 def as_serving_error(error: BaseException) -> ServingError:
-    """Whatever was raised while a request was answered."""
+    """Convert any exception that was raised while a request was answered."""
     if isinstance(error, ServingError):
         return error
     if isinstance(error, tf.errors.OpError):
@@ -90,7 +90,7 @@ def as_serving_error(error: BaseException) -> ServingError:
 
 
 def name_set(items: Any) -> str:
-    """Names as TensorFlow Serving lists them: {a,b}."""
+    """Return names as TensorFlow Serving lists them: {a,b}."""
     return "{" + ",".join(sorted(items)) + "}"
 
 

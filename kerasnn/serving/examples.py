@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.manifest import EXAMPLES_INPUT
 from kerasnn.serving.errors import invalid
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.examples import (
     CLASSES_OUTPUT,
-    EXAMPLES_INPUT,
     SCORES_OUTPUT,
     VALUES_OUTPUT,
     Classes,
@@ -35,18 +35,18 @@ async def classify(
     *,
     deadline: float,
 ) -> Classes:
-    """The classes of each example.
+    """Return the classes of each example.
 
     Args:
-        service: its inference runs the graph.
+        service: runs the graph.
         version: the model.
         signature: of that version.
         examples: [n] object, serialized tf.Examples.
         deadline: on the event loop's clock, in seconds.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if the signature or what it gave has not the form
-            of a classification, or there are no examples; what `Inference.run` raises.
+        ServingError: INVALID_ARGUMENT, the signature or its outputs are no classification,
+            or there are no examples; as `Scheduler.run`.
     """
     outputs = classify_outputs(version.graph, signature)
     check_examples(service, signature, examples)
@@ -66,7 +66,7 @@ async def regress(
     *,
     deadline: float,
 ) -> NDArray[np.float32]:
-    """The value of each example, [n] float32; arguments and errors as for `classify`."""
+    """Return the value of each example, [n] float32; arguments, errors as `classify`."""
     outputs = regress_outputs(version.graph, signature)
     check_examples(service, signature, examples)
     results = await service.inference.run(
@@ -76,11 +76,11 @@ async def regress(
 
 
 def check_examples(service: Service, signature: Signature, examples: NDArray[Any]) -> None:
-    """See that examples can be fed to a signature.
+    """Check that examples can be fed to a signature.
 
     Raises:
         ServingError: INVALID_ARGUMENT, there are none, or more than the limit, or the
-            signature takes something else.
+            signature does not take strings.
     """
     if not len(examples):
         raise invalid("Input is empty.")

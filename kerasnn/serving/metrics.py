@@ -1,7 +1,7 @@
-"""What a running server counts: requests, times, rows computed together, memory.
+"""Metrics of a running server: requests, times, joined rows, memory.
 
-TensorFlow Serving's metrics under its names, so that its dashboards work, and some of our
-own. The numbers are in `text()`; nothing is pushed anywhere.
+They are TensorFlow Serving's metrics under its names, so that its dashboards work, and
+some more. `text()` returns the numbers; nothing is pushed.
 """
 
 import os
@@ -25,10 +25,10 @@ _NAMES = {code: code.name for code in Code}
 
 
 class Metrics:
-    """Counts since the start of the process; safe in threads, about 1 us an observation.
+    """Counts since the start of the process; thread-safe, about 1 us an observation.
 
-    Which models there are is not checked: whoever observes a request for a model that is
-    not there leaves its name empty, so that clients cannot make the labels grow.
+    The caller leaves the name of an unknown model empty, so that clients cannot make the
+    labels grow.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Metrics:
     def observe_request(
         self, *, model: str, api: str, entrypoint: str, status: Code, seconds: float
     ) -> None:
-        """Count a request that was answered.
+        """Count an answered request.
 
         Args:
             model: its name; empty if there is none.
@@ -99,23 +99,23 @@ class Metrics:
     def observe_runtime(
         self, *, model: str, seconds: float, rows: int, requests: int
     ) -> None:
-        """Count a call of a graph, for one request or for several together."""
+        """Count a call of a graph, for one request or several."""
         self._runtime.observe((model, _RUNTIME), seconds * 1e6)
         self._rows.observe((model,), rows)
         self._together.observe((model,), requests)
 
     def observe_warm_up(self, *, model: str, seconds: float) -> None:
-        """Count a version that was warmed up."""
+        """Count the warm-up of a version."""
         self._warm_up.observe((model, "OK"), seconds * 1e6)
 
     def add_gauge(
         self, name: str, help_text: str, read: Callable[[], float | None]
     ) -> None:
-        """Show a number that is read whenever the metrics are asked for."""
+        """Add a number that is read whenever the metrics are requested."""
         self._gauges.append(Gauge(name, help_text, read))
 
     def text(self) -> str:
-        """Everything, in Prometheus's text form (version 0.0.4)."""
+        """Return all metrics in Prometheus's text format (version 0.0.4)."""
         counted: list[Counter | Histogram | Gauge] = [
             self._requests,
             self._latency,
@@ -129,7 +129,7 @@ class Metrics:
 
 
 def resident_memory_bytes() -> int | None:
-    """Memory of this process; None where the system does not tell (not Linux)."""
+    """Return the memory of this process; None except on Linux."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

@@ -1,4 +1,4 @@
-"""What a server is told when it is started; read without TensorFlow."""
+"""Options of a server; readable without TensorFlow."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +11,9 @@ class TlsFiles:
     """Files for TLS, in PEM form.
 
     Attributes:
-        certificate: of the server, followed by those that lead to its authority.
-        key: that belongs to it.
-        client_authority: if given, clients need a certificate signed by one of these.
+        certificate: the server's, followed by the chain to its authority.
+        key: of the certificate.
+        client_authority: if given, clients need a certificate that it has signed.
     """
 
     certificate: Path
@@ -23,15 +23,15 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one request, or all that wait, may ask for.
+    """Limits of one request, and of all waiting requests.
 
     Attributes:
-        body_bytes: of a REST request, also after it was unpacked.
-        message_bytes: of a gRPC request or answer; TensorFlow Serving's own bound.
+        body_bytes: of a REST request, also after decompression.
+        message_bytes: of a gRPC request or response; TensorFlow Serving's limit.
         rows: of a request: items of a list, examples, or the first dimension of a tensor.
         nesting: of lists and objects in JSON.
-        waiting: requests that are computed or wait for it, over all models.
-        timeout_seconds: for a request that names no deadline of its own.
+        waiting: number of requests that run or wait, over all models.
+        timeout_seconds: for a request without a deadline.
     """
 
     body_bytes: int = 100 * 2**20
@@ -44,28 +44,28 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How a server listens, what it serves, and how much it takes.
+    """Options of a server: where it listens, what it serves, and its limits.
 
     Attributes:
-        folder: of models, or of one model; None: `model_config_file` tells them.
-        model_config_file: a ModelServerConfig as protobuf text, read again at each look.
-        latest: so many of the highest versions; None: all of them.
-        versions: if there are any, these and no others.
+        folder: of models, or of one model; None: `model_config_file` lists the models.
+        model_config_file: a ModelServerConfig as protobuf text, read again at each refresh.
+        latest: number of the highest versions to serve; None: all.
+        versions: if not empty, exactly these versions.
         host: a name or address of this machine.
         rest_port: 0: any free one; None: no REST.
         grpc_port: 0: any free one; None: no gRPC.
-        poll_seconds: between two looks at the disk.
-        trusted: names of models whose graphs may hold operations that are refused.
-        warm_up: whether warm-up requests are played.
-        batching: whether requests are computed together.
-        max_batch_rows: of one computation.
+        poll_seconds: between two refreshes from the disk.
+        trusted: names of models whose graphs may hold unsafe operations.
+        warm_up: whether warm-up requests are replayed.
+        batching: whether requests are joined.
+        max_batch_rows: of one joined call.
         batch_wait_microseconds: how long a request waits for others.
-        threads: graph calls at the same time; None: one for each core.
+        threads: number of parallel graph calls; None: one for each core.
         limits: of a request.
-        cors: whether pages of other origins may ask.
-        tls: None: without.
-        access_log: a file, or `STANDARD_ERROR`; None: none.
-        drain_seconds: for the requests that run when the server is stopped.
+        cors: whether pages of other origins may send requests.
+        tls: None: no TLS.
+        access_log: a file, or `STANDARD_ERROR`; None: no log.
+        drain_seconds: time for running requests when the server is stopped.
     """
 
     folder: Path | None

@@ -1,6 +1,6 @@
-"""Taking the ports before the models are loaded, so that a taken one is told at once.
+"""The server's ports, bound before the models are loaded, so that a taken port fails early.
 
-A port is bound, not listened on: clients are refused until the server is ready.
+A bound port refuses clients until the server listens on it.
 """
 
 import errno
@@ -32,10 +32,10 @@ class Ports:
 
 @contextmanager
 def bound_ports(options: ServerOptions) -> Iterator[Ports]:
-    """The ports of a server, free again when the context ends.
+    """Context manager that binds the ports of a server, and frees them at its end.
 
     Raises:
-        InputError: one cannot be had; the message names its option.
+        InputError: a port cannot be bound; the message names its option.
     """
     if options.rest_port is not None and options.rest_port == options.grpc_port != 0:
         raise InputError(
@@ -57,12 +57,12 @@ def bound_ports(options: ServerOptions) -> Iterator[Ports]:
 
 
 def address(host: str, port: int | None) -> str:
-    """Host and port as URLs and gRPC write them."""
+    """Return host and port as URLs and gRPC write them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach it."""
+    """Return whether only programs of this machine can reach a host."""
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 

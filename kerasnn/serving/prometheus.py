@@ -1,8 +1,7 @@
-"""Counters and histograms, and how Prometheus reads them.
+"""Counters, histograms and gauges in Prometheus's text format.
 
-Written by hand: the names of TensorFlow Serving begin with a colon and do not end in
-`_total`, which the client library of Prometheus does not write. What is counted is told in
-`metrics`.
+The client library of Prometheus cannot write TensorFlow Serving's names: they begin with
+a colon and do not end in `_total`.
 """
 
 from bisect import bisect_left
@@ -13,7 +12,7 @@ _Values = tuple[str, ...]
 
 
 class Counter:
-    """How often something happened, by labels.
+    """Number of events, by labels.
 
     Args:
         name: in Prometheus.
@@ -34,7 +33,7 @@ class Counter:
             self._counts[values] = self._counts.get(values, 0) + 1
 
     def lines(self) -> list[str]:
-        """As Prometheus reads it, sorted by labels."""
+        """Return the lines of Prometheus's format, sorted by labels."""
         with self._lock:
             counts = sorted(self._counts.items())
         return self._head + [
@@ -44,7 +43,7 @@ class Counter:
 
 
 class Histogram:
-    """How large something was, by labels.
+    """Distribution of sizes, by labels.
 
     Args:
         name: in Prometheus.
@@ -76,7 +75,7 @@ class Histogram:
             self._sums[values] += size
 
     def lines(self) -> list[str]:
-        """As Prometheus reads it, sorted by labels."""
+        """Return the lines of Prometheus's format, sorted by labels."""
         with self._lock:
             cells = sorted((values, list(cell)) for values, cell in self._cells.items())
             sums = dict(self._sums)
@@ -101,12 +100,12 @@ class Histogram:
 
 
 class Gauge:
-    """A number that is read when Prometheus asks, without labels.
+    """A number that is read when Prometheus asks; without labels.
 
     Args:
         name: in Prometheus; one that only grows ends in `_total`.
         help_text: one line, with the unit.
-        read: tells the number; None: it is not known here.
+        read: returns the number; None: it is not known here.
     """
 
     def __init__(self, name: str, help_text: str, read: Callable[[], float | None]) -> None:
@@ -116,7 +115,7 @@ class Gauge:
         self._read = read
 
     def lines(self) -> list[str]:
-        """As Prometheus reads it."""
+        """Return the lines of Prometheus's format."""
         value = self._read()
         return [] if value is None else [*self._head, f"{self.name} {value:.15g}"]
 

@@ -1,8 +1,8 @@
-"""The server process: from the ports to the exit status.
+"""The server process: start, signals, stop and exit status.
 
-REST and gRPC live in one event loop. The models are loaded before the ports are listened
-on. SIGTERM and SIGINT stop the server: no new requests, those that run are finished within
-a time, then everything is unloaded. A second signal ends it at once.
+REST and gRPC share one event loop. The models are loaded before the server listens.
+SIGTERM and SIGINT stop the server: it takes no new requests, finishes the running ones
+within a time limit, and unloads the models. A second signal ends it at once.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from kerasnn.serving.rest.server import RestServer
 from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
 
-# For what a finished server still has to put away: models that are loading, lines to write.
+# Time for a stopped server to wait for loading models and unwritten lines.
 UNLOAD_SECONDS = 5.0
 
 _log = logging.getLogger("kerasnn.serving")
@@ -41,13 +41,12 @@ _log = logging.getLogger("kerasnn.serving")
 
 @dataclass(frozen=True)
 class Started:
-    """What a server that is ready tells.
+    """Ports and models of a server that is ready.
 
     Attributes:
         rest_port: None: no REST.
         grpc_port: None: no gRPC.
-        models: the available versions of each model, the newest first; empty if it has
-            failed.
+        models: the available versions of each model, the newest first; empty if it failed.
     """
 
     rest_port: int | None
@@ -62,17 +61,17 @@ def run_server(
     tls: Tls | None = None,
     announce: Callable[[Started], None],
 ) -> int:
-    """Serve until a signal comes; the exit status. For the main thread.
+    """Serve until a signal comes, and return the exit status; runs in the main thread.
 
     Args:
         options: of the server.
-        ports: that are bound; see `ports.bound_ports`.
-        tls: what was read of `options.tls`.
-        announce: called when requests are answered.
+        ports: bound ports; see `ports.bound_ports`.
+        tls: the content of `options.tls`.
+        announce: called when the server answers requests.
 
     Raises:
         InputError: the configuration of the models, or the access log, cannot be used.
-        OSError: a port was taken meanwhile.
+        OSError: another program has taken a port meanwhile.
     """
     server = Server(options, ports, tls, announce)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -80,7 +79,7 @@ def run_server(
 
 
 class Server:
-    """The parts of a server, and in which order they start and stop."""
+    """The parts of a server, started and stopped in order."""
 
     def __init__(
         self,
@@ -127,8 +126,8 @@ class Server:
                 signal.signal(number, handler)
 
     async def _load(self) -> None:
-        # What is there now stays: the collector need not go through it again and again.
-        # Not the models: a frozen graph that is unloaded would keep its memory.
+        # The collector need not check these objects again. The models come later: a frozen
+        # graph would keep its memory after it is unloaded.
         gc.freeze()
         loop = asyncio.get_running_loop()
         loading = loop.run_in_executor(None, self._service.models.refresh)
@@ -186,7 +185,7 @@ class Server:
         return Started(self._ports.rest_port, self._ports.grpc_port, versions)
 
     async def _drain(self) -> None:
-        """Finish the requests that run."""
+        """Wait for the running requests, up to the time limit."""
         self._ready = False
         seconds = self._options.drain_seconds
         _log.info("stopping; what runs is finished, for at most %g s", seconds)
@@ -202,7 +201,7 @@ class Server:
             _end_at_once(0)
 
     async def _tidy(self) -> None:
-        """Unload everything; what does not end soon is left to the system."""
+        """Unload the models; after a time limit end the process."""
         await self._put_log_away()
         loop = asyncio.get_running_loop()
         try:

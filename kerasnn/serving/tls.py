@@ -1,4 +1,4 @@
-"""The files for TLS, read before the models are loaded, for REST and gRPC alike."""
+"""The files for TLS of REST and gRPC, read before the models are loaded."""
 
 import ssl
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kerasnn.serving.options import TlsFiles
 
 @dataclass(frozen=True)
 class Tls:
-    """What the two servers need.
+    """Keys and certificates for the two servers.
 
     Attributes:
         context: for REST.
@@ -27,7 +27,7 @@ class Tls:
 
 
 def read_tls(files: TlsFiles) -> Tls:
-    """Read the files, and see whether they belong together.
+    """Read the files, and check that they belong together.
 
     Raises:
         InputError: one cannot be read or used; the message names its option.

@@ -81,13 +81,15 @@ def fit(  # noqa: D417 - those of Model.fit are told there
 
     Args:
         model: a compiled `keras.Model`, or a `tf.Module` network of `kerasnn.models`.
-        x, y, sample_weight, validation_data: arrays and streams as in Keras; or the path
-            of a CSV or Parquet file or folder, with the names of the columns that are
-            targets and weights: `fit(model, "rows/", "price",
-            validation_data=("later.csv", "price"))`. All other columns, which must be
-            numbers, become one matrix, in their order; a model with several inputs gets
-            the columns of their names. They are written to shards in the folder for
-            temporary files (TMPDIR), or among the checkpoints.
+        x: arrays and streams as in Keras; or the path of a CSV or Parquet file or folder:
+            `fit(model, "rows/", "price", validation_data=("later.csv", "price"))`. Then
+            all columns but target and weights must be numbers. They become one matrix, in
+            their order; a model with several inputs gets the columns of their names. They
+            are written to shards in the folder for temporary files (TMPDIR), or among the
+            checkpoints.
+        y: targets as in Keras; with a path, the name of their column.
+        sample_weight: as in Keras; with a path, the name of a column.
+        validation_data: as in Keras; or a path with the names of such columns.
         seed: of the row orders. None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         driver: "auto" uses XLA for long runs, a TensorFlow graph for short ones, and
@@ -144,11 +146,10 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         )
     learner_of(model, optimizer)  # refuses an optimizer beside a compiled model
     keras_names.assert_compiled(model, "fit")
+    rows = x, y, sample_weight
     if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = keras_names.split_validation(
-            (x, y, sample_weight), validation_split
-        )
-    fit = KerasFit(
+        rows, validation_data = keras_names.split_validation(rows, validation_split)
+    return KerasFit(
         model,
         execution,
         start,
@@ -163,8 +164,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
         ),
-    )
-    return fit.run((x, y, sample_weight), validation_data, shuffle, class_weight)
+    ).run(rows, validation_data, shuffle, class_weight)
 
 
 @dataclass(frozen=True)

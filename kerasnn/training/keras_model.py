@@ -51,7 +51,7 @@ class Model(CompiledEpochs, keras.Model):
 
 @keras.saving.register_keras_serializable(package="kerasnn")
 class Functional(CompiledEpochs, keras.Model):
-    """What `kerasnn.Model(inputs, outputs)` makes; Keras adds its class of this name."""
+    """The class of `kerasnn.Model(inputs, outputs)`; Keras adds its own of this name."""
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")

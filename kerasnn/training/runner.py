@@ -59,7 +59,7 @@ class Runner:
 
     @property
     def resets_inside(self) -> bool:
-        """Whether the graph resets the metrics; unknown, hence False, before tracing."""
+        """True if the graph resets the metrics; unknown, hence False, before tracing."""
         return self._program is not None and self._program.resets_inside
 
     def budget(self) -> int:

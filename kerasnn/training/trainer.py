@@ -135,10 +135,10 @@ class Trainer:
                 infinite; weights and optimizer are restored to the start of the compiled
                 call, which the error names.
         """
-        check_whole_number("epochs", epochs, least=1)
-        check_whole_number("batch_size", batch_size, least=1)
-        check_whole_number("seed", seed, least=0)
-        check_whole_number("initial_epoch", initial_epoch, least=0)
+        check_whole_number("epochs", epochs, minimum=1)
+        check_whole_number("batch_size", batch_size, minimum=1)
+        check_whole_number("seed", seed, minimum=0)
+        check_whole_number("initial_epoch", initial_epoch, minimum=0)
         data = self._tensors(x, y)
         plan = make_plan(batching, len(data[0]), batch_size, seed=seed)
         planned = epochs_planned(plan) if hooks.accept_delayed_epochs(callbacks) else 1
@@ -191,7 +191,7 @@ class Trainer:
 
         The learning rate belongs to the optimizer and is reset too.
         """
-        check_whole_number("seed", seed, least=0)
+        check_whole_number("seed", seed, minimum=0)
         self._follow_model()
         self.restore(self._untrained)
         self.model.initialize(seed)

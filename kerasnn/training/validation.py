@@ -83,7 +83,7 @@ class Validation:
         return self.feed.whole(range(1))
 
     def due(self, epoch: int) -> bool:
-        """Whether to evaluate after this epoch (from 0).
+        """Return whether to evaluate after this epoch (from 0).
 
         Raises:
             ValueError: `validation_freq` is neither a number nor a list.

@@ -127,7 +127,7 @@ def tune(
             complete.
     """
     sweep = _Sweep(estimator, X, y, sample_weight, space, seed)
-    check_whole_number("trials", trials, least=1)
+    check_whole_number("trials", trials, minimum=1)
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit must be None or seconds above 0; got {time_limit!r}")
     until = None if time_limit is None else time.monotonic() + time_limit
@@ -175,7 +175,7 @@ class _Sweep:
             )
         self.estimator, self.rows, self.weights = estimator, (X, y), sample_weight
         self.targets = np.asarray(y)
-        self.seed = check_whole_number("seed", seed, least=0)
+        self.seed = check_whole_number("seed", seed, minimum=0)
         given = estimator.random_state
         self.random_state = given if isinstance(given, int) else seed
         self.classifies = is_classifier(estimator)

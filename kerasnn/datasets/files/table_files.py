@@ -87,7 +87,7 @@ def table_chunks(path: str | Path | Sequence[Path], rows: int) -> Iterator[pd.Da
     Raises:
         InputError: a file cannot be used; the message names it.
     """
-    check_whole_number("rows", rows, least=1)
+    check_whole_number("rows", rows, minimum=1)
     files = table_files(path) if isinstance(path, (str, Path)) else path
     for _, chunk in file_chunks(files, rows):
         yield chunk

@@ -1,6 +1,6 @@
-"""Asking a model on a server: `kerasnn serve` or TensorFlow Serving, over REST.
+"""A REST client for models on `kerasnn serve` or TensorFlow Serving.
 
-It needs neither TensorFlow nor the extra `serve`; HTTP is Python's own.
+It needs neither TensorFlow nor the extra `serve`; HTTP is Python's.
 """
 
 from kerasnn.serving.client.connection import RestClient

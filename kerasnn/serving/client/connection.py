@@ -1,7 +1,4 @@
-"""A server by its address: JSON there and back over one connection, tried again if need be.
-
-What is asked for, and what the answers mean, is left to `model`.
-"""
+"""A connection to a model server that exchanges JSON and retries; `model` uses it."""
 
 import contextlib
 import http.client
@@ -20,16 +17,15 @@ BUSY_STATUSES = (429, 503)
 
 
 class RestClient:
-    """A model server's REST side.
+    """A connection to the REST port of a model server.
 
     Args:
         url: such as "http://127.0.0.1:8501"; a path, as behind a proxy, may follow.
-        ca_cert: a PEM file of the certificates that https is checked by; those of the
-            system by default.
-        timeout_seconds: how long a connection, or an answer, may take.
+        ca_cert: a PEM file of trusted certificates for https; the system's by default.
+        timeout_seconds: for a connection or an answer.
 
     Raises:
-        InputError: the URL is none of http or https, or ca_cert cannot be used.
+        InputError: the URL is not http or https, or ca_cert cannot be used.
     """
 
     def __init__(
@@ -55,24 +51,24 @@ class RestClient:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection; the next request makes another."""
+        """Close the connection; the next request opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def get(self, path: str) -> Any:
-        """What lies at a path, such as "/v1/models/digits/metadata".
+        """Return the JSON at a path, such as "/v1/models/digits/metadata".
 
         Raises:
-            ServerError: there is no answer, or one that tells an error or is no JSON.
+            ServerError: there is no answer, or it is an error or no JSON.
         """
         return self._asked("GET", path, None)
 
     def post(self, path: str, content: Any) -> Any:
-        """The answer to a JSON value.
+        """Post a JSON value, and return the JSON of the answer.
 
         Raises:
-            ServerError: as for `get`.
+            ServerError: as `get`.
         """
         return self._asked("POST", path, json.dumps(content).encode())
 
@@ -98,7 +94,7 @@ class RestClient:
     def _exchanged(
         self, method: str, path: str, body: bytes | None
     ) -> tuple[int, str | None, bytes]:
-        """Status, Retry-After and content of one answer, whatever it is."""
+        """Return status, Retry-After and content of any answer."""
         kept = self._connection is not None
         try:
             return self._sent(method, path, body)
@@ -132,7 +128,7 @@ class RestClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
         with contextlib.suppress(BrokenPipeError):
-            # A body that is too large is refused before it is read: look for the answer.
+            # A body that is too large is refused before it is read: the answer is there.
             self._connection.request(method, self._path + path, body, headers)
         answer = self._connection.getresponse()
         return answer.status, answer.getheader("Retry-After"), answer.read()
@@ -174,14 +170,14 @@ def _tls(ca_cert: str | None) -> ssl.SSLContext:
 
 
 def _wait_seconds(retry_after: str | None, attempt: int) -> float:
-    """As the server says, where it says so in seconds; else ever longer."""
+    """Return the server's Retry-After in seconds; else a time that doubles."""
     if retry_after is not None and retry_after.strip().isdecimal():
         return min(float(retry_after), MAX_WAIT_SECONDS)
     return min(0.25 * 2**attempt, MAX_WAIT_SECONDS)
 
 
 def _reason(content: bytes) -> str:
-    """The error that the answer tells, or how the answer begins."""
+    """Return the error in an answer, or the beginning of the answer."""
     text = content.decode(errors="replace")
     try:
         return str(json.loads(text)["error"])

@@ -1,4 +1,4 @@
-"""From the columns of a table to the inputs of a served model."""
+"""Mapping of a table's columns to the inputs of a served model."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +22,13 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 @dataclass(frozen=True)
 class InputMapping:
-    """How the rows of a table become the inputs of a request.
+    """The mapping of a table's columns to the inputs of a request.
 
     Attributes:
-        schema: what the columns of a table must be.
+        schema: of the table's columns.
         inputs: of the model, by name.
-        columns: those that each input takes, by its name: one, or as many as it is wide.
-        missing: whether a number may be missing, and is NaN then.
+        columns: of each input, by its name: one, or as many as its width.
+        missing: whether numbers may be missing; they become NaN.
     """
 
     schema: Schema
@@ -37,10 +37,10 @@ class InputMapping:
     missing: bool
 
     def values(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The rows as JSON values, a list for each input.
+        """Return the rows as JSON values, a list for each input.
 
         Raises:
-            InputError: a column is not there, or a cell is not what the input takes.
+            InputError: a column is missing, or a cell does not fit the input.
         """
         raw = raw_columns(checked_table(table, self.schema))
         return {
@@ -74,7 +74,7 @@ class InputMapping:
 def mapping_from_manifest(
     signature: RemoteSignature, manifest: Mapping[str, Any]
 ) -> InputMapping:
-    """For a model whose manifest is known: columns by their names, kinds by the schema.
+    """Return the mapping of a model with a manifest: columns by name, kinds by schema.
 
     Raises:
         InputError: the manifest's schema cannot be read.
@@ -95,17 +95,17 @@ def mapping_from_manifest(
 def mapping_from_signature(
     signature: RemoteSignature, present: Sequence[str]
 ) -> InputMapping:
-    """For a model of which only the signature is known.
+    """Return the mapping of a model without a manifest.
 
-    An input of one value a row takes the column of its name (`input_names` says how the
-    name of a column is changed); one of n values takes n columns, as they stand.
+    An input of one value a row takes the column of its name, changed as `input_names` does.
+    An input of n values takes the n columns of the table in their order.
 
     Args:
         signature: of the model.
         present: the names of the table's columns.
 
     Raises:
-        InputError: a column is not there, or the inputs are of another form.
+        InputError: a column is missing, or the inputs have another form.
     """
     inputs = signature.inputs
     widths = {name: _width(tensor) for name, tensor in inputs.items()}
@@ -129,12 +129,12 @@ def mapping_from_signature(
 
 
 def _kind(tensor: RemoteTensor) -> ColumnKind:
-    # Whole numbers as text, which loses no digit.
+    # Whole numbers are text, which loses no digit.
     return "numeric" if tensor.dtype in _FLOATS else "categorical"
 
 
 def _width(tensor: RemoteTensor) -> int | None:
-    """Values of a row; None where any number."""
+    """Return the number of values of a row; None for any number."""
     if tensor.shape is None or len(tensor.shape) == 1:
         return 1
     if len(tensor.shape) == 2:
@@ -155,7 +155,7 @@ def _check_count(width: int | None, present: Sequence[str]) -> None:
 
 
 def _by_name(inputs: Sequence[str], present: Sequence[str]) -> dict[str, str]:
-    """The column that each input takes: of the same name, or whose name was changed so."""
+    """Return the column of each input: by the same name, or by its changed name."""
     found = {name: name for name in inputs if name in present}
     for name in inputs:
         if name not in found:
@@ -168,7 +168,7 @@ def _by_name(inputs: Sequence[str], present: Sequence[str]) -> dict[str, str]:
 
 
 def _meant(name: str, columns: Sequence[str]) -> str | None:
-    """The column whose name, changed as `input_names` does, may be this input's."""
+    """Return the column whose name, changed as `input_names` does, is the input's."""
     numbered = re.fullmatch(r"(.+)_[0-9]+", name)
     possible = {name, numbered[1]} if numbered else {name}
     meant = [column for column in columns if _changed(column) in possible]
@@ -181,7 +181,7 @@ def _meant(name: str, columns: Sequence[str]) -> str | None:
 
 
 def _changed(column: str) -> str:
-    """The name of an input for this column, if there were no other."""
+    """Return the input's name for a column, if it were the only one."""
     return input_names([column])[column]
 
 

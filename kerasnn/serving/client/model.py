@@ -1,4 +1,4 @@
-"""A model on a server, asked with the rows of a table."""
+"""A model on a server, which predicts for the rows of a table."""
 
 import difflib
 import re
@@ -26,23 +26,23 @@ _NAME = re.compile(r"([^/:]+)(?:/(?:versions/)?([0-9]+)|/labels/([^/:]+))?")
 
 
 class RemoteModel:
-    """One version of a model that a server has.
+    """One version of a model on a server.
 
     Args:
-        server: that has it.
-        name: "digits" for its newest version, which is held on to; "digits/3" or
+        server: the connection.
+        name: "digits" for the version that is newest now; "digits/3" or
             "digits/versions/3"; or "digits/labels/stable".
 
     Attributes:
         name: of the model alone.
-        version: as text; "" where the server does not tell.
+        version: as text; "" if the server does not report it.
         signature: its `serving_default`.
-        manifest: what kerasnn's export says of itself, where the server tells it: `kerasnn
-            serve` does, TensorFlow Serving does not.
+        manifest: of kerasnn's export; None if the server does not report it, as
+            TensorFlow Serving.
 
     Raises:
-        InputError: the name is not of these forms, or the server has no such model.
-        ServerError: the server gives no answer, or one of another form.
+        InputError: the name has another form, or the server has no such model.
+        ServerError: the server does not answer, or in another form.
     """
 
     def __init__(self, server: RestClient, name: str) -> None:
@@ -59,10 +59,10 @@ class RemoteModel:
 
     @cached_property
     def classes(self) -> tuple[str, ...] | None:
-        """The texts of the classes, in the order of the probabilities.
+        """The labels of the classes, in the order of the probabilities.
 
-        From the manifest; where the server tells none, from what the signature `classify`
-        answers to an empty example. None where neither names them.
+        They come from the manifest, else from the answer of the signature `classify` to an
+        empty example; None if neither has them.
         """
         if self.manifest is not None:
             return tuple(self.manifest["classes"]) if "schema" in self.manifest else None
@@ -78,10 +78,10 @@ class RemoteModel:
         return labels if probabilities.shape == (-1, len(set(labels))) else None
 
     def input_mapping(self, columns: Sequence[str]) -> InputMapping:
-        """How the rows of tables with these columns become the inputs of the model.
+        """Return the mapping of a table with these columns to the model's inputs.
 
         Raises:
-            InputError: a column is not there, or the inputs are no columns of a table.
+            InputError: a column is missing, or the inputs are no columns of a table.
         """
         if self.manifest is not None:
             return mapping_from_manifest(self.signature, self.manifest)
@@ -90,7 +90,7 @@ class RemoteModel:
     def predict(
         self, table: Any, input_mapping: InputMapping | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The named answers for the rows of a table, in one request.
+        """Return the named outputs for the rows of a table, in one request.
 
         Args:
             table: anything that `datasets.as_table` takes, with at least one row.
@@ -100,8 +100,8 @@ class RemoteModel:
             [rows, ...] for each output of the model, of the model's types.
 
         Raises:
-            InputError: the table is not what the model takes.
-            ServerError: the server gives no answer, or an error.
+            InputError: the table does not fit the model.
+            ServerError: the server does not answer, or with an error.
         """
         rows: pd.DataFrame = as_table(table)
         if input_mapping is None:
@@ -138,7 +138,7 @@ class RemoteModel:
         return self._signatures[DEFAULT_SIGNATURE]
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
-        """What `kerasnn serve` tells for its page; None from other servers."""
+        """Return the manifest that `kerasnn serve` has for its page; None elsewhere."""
         path = f"/page/models/{quote(self.name, safe='')}"
         if self.version:
             path += f"/{self.version}"
@@ -154,7 +154,7 @@ class RemoteModel:
         return manifest if known else None
 
     def _hint(self) -> str:
-        """What `kerasnn serve` has instead; nothing from other servers."""
+        """Return what `kerasnn serve` has instead; "" for other servers."""
         try:
             models = self._server.get("/page/models")["models"]
             versions = {str(one["name"]): _available(one["versions"]) for one in models}
@@ -172,7 +172,7 @@ def _available(versions: Any) -> list[str]:
 
 
 def _path(name: str) -> tuple[str, str]:
-    """The model's name alone, and where it lies on the server."""
+    """Return the model's name and its path on the server."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError(

@@ -1,4 +1,4 @@
-"""From the JSON of an answer to arrays of the types that the model gives."""
+"""Conversion of JSON responses to arrays of the model's types."""
 
 import base64
 from collections.abc import Mapping
@@ -29,18 +29,18 @@ _DTYPES: dict[str, Any] = {
 def read_outputs(
     answer: Any, outputs: Mapping[str, RemoteTensor], rows: int
 ) -> dict[str, NDArray[Any]]:
-    """The named answers for the rows of a request.
+    """Return the named outputs for the rows of a request.
 
     Args:
-        answer: what the server gave to a request of `inputs`, the form of columns.
+        answer: the server's response in column form.
         outputs: of the signature.
-        rows: how many were asked for.
+        rows: number of rows of the request.
 
     Returns:
         [rows, ...] for each output; a float32 as the model computed it.
 
     Raises:
-        ServerError: the answer has not one value, or list of them, for each row.
+        ServerError: the answer does not have a value, or list of values, for each row.
     """
     try:
         given = answer["outputs"]

@@ -1,4 +1,4 @@
-"""What a served model takes and gives, read from its metadata."""
+"""Signatures of a served model, read from its metadata."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class RemoteTensor:
     """An input or output.
 
     Attributes:
-        name: that a request uses.
+        name: as in requests.
         dtype: such as "DT_FLOAT".
-        shape: sizes, -1 where any; None where even the rank is open.
+        shape: sizes, -1 for any size; None if the rank is unknown.
     """
 
     name: str
@@ -28,20 +28,20 @@ class RemoteTensor:
 
 @dataclass(frozen=True)
 class RemoteSignature:
-    """The inputs and outputs of a model, by their names."""
+    """The inputs and outputs of a model, by name."""
 
     inputs: Mapping[str, RemoteTensor]
     outputs: Mapping[str, RemoteTensor]
 
 
 def parse_signatures(metadata: Any) -> dict[str, RemoteSignature]:
-    """The signatures by their keys.
+    """Return the signatures by their keys.
 
     Args:
-        metadata: what the server answers to GET /v1/models/NAME/metadata.
+        metadata: the answer to GET /v1/models/NAME/metadata.
 
     Raises:
-        ServerError: it is not of that form.
+        ServerError: it has another form.
     """
     try:
         found = metadata["metadata"]["signature_def"]["signature_def"]
@@ -57,7 +57,7 @@ def parse_signatures(metadata: Any) -> dict[str, RemoteSignature]:
 
 
 def _tensors(infos: Any) -> dict[str, RemoteTensor]:
-    # Protocol buffers may leave out what is empty.
+    # Protocol buffers may omit empty fields.
     return {
         name: RemoteTensor(name, info["dtype"], _shape(info.get("tensor_shape") or {}))
         for name, info in sorted((infos or {}).items())

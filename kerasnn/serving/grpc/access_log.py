@@ -13,17 +13,17 @@ _CODES = {code.value: code.name for code in Code}
 
 
 class AccessLogInterceptor(grpc.aio.ServerInterceptor):
-    """Logs each call of a method that takes and gives one message.
+    """An interceptor that logs each unary call.
 
     Args:
-        log: where to.
+        log: gets a line for each call.
     """
 
     def __init__(self, log: AccessLog) -> None:
         self._log = log
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """Put the log around a method."""
+        """Wrap a method's handler with the log."""
         handler = await continuation(details)
         if handler is None or handler.unary_unary is None:
             return handler
@@ -67,7 +67,7 @@ def _facts(request: Any, response: Any) -> dict[str, Any]:
 
 
 def _rows(request: Any) -> int | None:
-    """Of the first tensor, or of the examples."""
+    """Return the number of rows of the first tensor, or of examples."""
     for tensor in getattr(request, "inputs", {}).values():
         return tensor.tensor_shape.dim[0].size if tensor.tensor_shape.dim else None
     examples = getattr(request, "input", None)

@@ -1,4 +1,4 @@
-"""What all calls over gRPC have in common: which model, until when, and how they end."""
+"""Common parts of gRPC calls: model, deadline, status and metrics."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ _log = logging.getLogger("kerasnn.serving")
 
 MAX_MESSAGE_CHARACTERS = 1024  # of an error's message, as in TensorFlow Serving
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
-# gRPC gives a deadline in the year 292277026596 to calls that have none.
+# gRPC's deadline of calls without a deadline is in the year 292277026596.
 _NO_DEADLINE_SECONDS = 1e9
 
 Message = Any  # of protobuf: its classes are made while it is imported
@@ -36,12 +36,12 @@ async def answer(
     spec: Message,
     context: Context,
 ) -> Response:
-    """What a function answers to a request; an error ends the call with its status.
+    """Return a function's response to a request; an error ends the call with its status.
 
     Args:
-        service: told of the call in its metrics.
+        service: counts the call in its metrics.
         api: such as "Predict".
-        function: given the service, the request, and the deadline on the event loop's
+        function: takes the service, the request, and the deadline on the event loop's
             clock in seconds.
         request: of the client.
         spec: the ModelSpec in it.
@@ -58,7 +58,7 @@ async def answer(
         raise
     except Exception as error:
         failure = _failure(api, error)
-    # Before the client is told, so that whoever reads the metrics then finds the call.
+    # Before the client gets the answer, so that it finds its call in the metrics.
     code = failure.code if failure else Code.OK
     service.observe_request(spec.name, api, "GRPC", code, perf_counter() - start)
     if failure:
@@ -67,10 +67,10 @@ async def answer(
 
 
 def model_spec(request: Message) -> Message:
-    """The ModelSpec of a request.
+    """Return the ModelSpec of a request.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if there is none.
+        ServingError: INVALID_ARGUMENT, there is none.
     """
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
@@ -78,10 +78,10 @@ def model_spec(request: Message) -> Message:
 
 
 def use_model(service: Service, spec: Message) -> AbstractContextManager[ModelVersion]:
-    """The model that a ModelSpec names, held until the context ends.
+    """Return a context that holds the version of a ModelSpec.
 
     Raises:
-        ServingError: if there is none; on entry of the context at the latest.
+        ServingError: there is none; here or on entry of the context.
     """
     if not spec.name:
         raise invalid("ModelSpec has no name specified.")
@@ -94,7 +94,7 @@ def use_model(service: Service, spec: Message) -> AbstractContextManager[ModelVe
 
 
 def write_model_spec(answered: Message, asked: Message, version: ModelVersion) -> None:
-    """Say which signature of which version of a model has answered."""
+    """Write the model, version and signature that answered."""
     answered.name = asked.name
     answered.signature_name = asked.signature_name or DEFAULT_SIGNATURE
     answered.version.value = version.number
@@ -117,7 +117,7 @@ async def _abort(context: Context, failure: ServingError) -> NoReturn:
     message = failure.message
     if len(message) > MAX_MESSAGE_CHARACTERS:
         message = message[:MAX_MESSAGE_CHARACTERS] + "...TRUNCATED"
-    # What cannot be encoded would end the call with no status at all.
+    # A message that cannot be encoded would end the call without a status.
     message = message.encode("utf-8", "replace").decode()
     await context.abort(_STATUS_CODES[failure.code], message)
     raise AssertionError  # abort always raises

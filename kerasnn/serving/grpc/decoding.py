@@ -1,8 +1,7 @@
-"""Messages that cannot be read end their call as the client's mistake.
+"""Decoding of requests: an unreadable message ends its call with INVALID_ARGUMENT.
 
-grpc itself tells the client UNKNOWN, and writes a traceback to the log, for whatever a
-deserializer raises. Here the deserializer hands the failure on, and the call is ended
-with INVALID_ARGUMENT before a servicer sees it.
+If a deserializer raises, grpc answers UNKNOWN and logs a traceback. Here the deserializer
+returns the failure, and the call ends before it reaches a servicer.
 """
 
 from dataclasses import dataclass
@@ -14,27 +13,27 @@ from google.protobuf.message import DecodeError
 
 @dataclass(frozen=True)
 class _Unreadable:
-    """What stands for a request that could not be read."""
+    """A placeholder for a request that could not be decoded."""
 
     reason: str
 
 
 class DecodingServer:
-    """Takes the place of a server where generated code registers its handlers.
+    """A stand-in for a server, on which generated code registers its handlers.
 
     Args:
-        server: where they are registered in the end.
+        server: gets the wrapped handlers.
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
         self._server = server
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        """Register them with readers that do not raise."""
+        """Register handlers with deserializers that do not raise."""
         self._server.add_generic_rpc_handlers(tuple(_Handlers(each) for each in handlers))
 
     def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
-        """Nothing: these are the generic ones again, which would be preferred."""
+        """Ignore them: they are the generic handlers again, and would be preferred."""
 
 
 class _Handlers(grpc.GenericRpcHandler):
@@ -45,7 +44,7 @@ class _Handlers(grpc.GenericRpcHandler):
         self._made: dict[str, grpc.RpcMethodHandler] = {}
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Who answers a call; None if it is not of this service."""
+        """Return the handler of a call; None if it belongs to another service."""
         made = self._made.get(details.method)
         if made is None:
             handler = self._handlers.service(details)

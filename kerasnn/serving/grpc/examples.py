@@ -15,7 +15,7 @@ from kerasnn.serving.service import Service
 
 
 async def classify_examples(service: Service, request: Message, deadline: float) -> Message:
-    """A ClassificationResponse."""
+    """Return a ClassificationResponse."""
     spec = model_spec(request)
     with use_model(service, spec) as version:
         signature = find_examples_signature(version.graph, spec.signature_name)
@@ -33,7 +33,7 @@ async def classify_examples(service: Service, request: Message, deadline: float)
 
 
 async def regress_examples(service: Service, request: Message, deadline: float) -> Message:
-    """A RegressionResponse."""
+    """Return a RegressionResponse."""
     spec = model_spec(request)
     with use_model(service, spec) as version:
         signature = find_examples_signature(version.graph, spec.signature_name)

@@ -1,4 +1,4 @@
-"""Health checking over gRPC: of the server, and of each model by its name."""
+"""gRPC health checking of the server, and of each model by its name."""
 
 import asyncio
 from typing import Any
@@ -13,15 +13,15 @@ from kerasnn.serving.service import Service
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _WATCH_SECONDS = 1.0
-# For those who watch to be told that the server stops, before it ends their calls.
+# Time to report the stop to watchers, before their calls end.
 _LAST_WORD_SECONDS = 0.1
 
 
 class ModelHealth(health.aio.HealthServicer):
-    """grpc.health.v1.Health: "" is the server, any other service is a model.
+    """grpc.health.v1.Health: the service "" is the server, any other one a model.
 
-    A model is SERVING while it has a version available. What is watched is looked at once
-    a second, since models come and go by themselves.
+    A model is SERVING while a version is available. The status of watched services is
+    updated once a second.
     """
 
     def __init__(self, service: Service) -> None:
@@ -32,14 +32,14 @@ class ModelHealth(health.aio.HealthServicer):
         self._told: set[str] = set()
 
     async def Check(self, request: Message, context: Context) -> Any:  # noqa: N802
-        """The state of a service now; NOT_FOUND if there is none of that name."""
+        """Return the status of a service; NOT_FOUND if there is no such service."""
         status = self._status(request.service)
         if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: Message, context: Context) -> None:  # noqa: N802
-        """The state of a service now, and whenever it changes, until the server stops."""
+        """Send the status of a service now and at each change, until the server stops."""
         await self._tell(request.service)
         tasks = [
             asyncio.create_task(super().Watch(request, context)),
@@ -55,7 +55,7 @@ class ModelHealth(health.aio.HealthServicer):
                 task.cancel()
 
     async def enter_graceful_shutdown(self) -> None:
-        """Nothing is SERVING from now on; whoever watches is told, and let go."""
+        """Set all services to NOT_SERVING, and end the watches."""
         self._draining = True
         await super().enter_graceful_shutdown()
         await asyncio.sleep(_LAST_WORD_SECONDS)
@@ -79,7 +79,7 @@ class ModelHealth(health.aio.HealthServicer):
             await self._tell(name)
 
     async def _tell(self, name: str) -> None:
-        """Set what those who watch are told; a name that never was is not remembered."""
+        """Update a service's status for watchers; an unknown name is not stored."""
         status = self._status(name)
         if status is not None:
             self._told.add(name)

@@ -1,4 +1,4 @@
-"""GetModelMetadata: the signatures of a model, as its SavedModel states them."""
+"""GetModelMetadata: the signatures of a model."""
 
 from tensorflow_serving.apis import get_model_metadata_pb2
 
@@ -12,7 +12,7 @@ SIGNATURE_DEF = "signature_def"
 async def get_model_metadata(
     service: Service, request: Message, deadline: float
 ) -> Message:
-    """A GetModelMetadataResponse; nothing here takes time."""
+    """Return a GetModelMetadataResponse; the deadline is not needed."""
     spec = model_spec(request)
     _check_fields(request.metadata_field)
     with use_model(service, spec) as version:

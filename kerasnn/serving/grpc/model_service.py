@@ -1,4 +1,4 @@
-"""ModelService over gRPC: the versions of a model, and which models are served at all."""
+"""ModelService over gRPC: the status of versions, and the list of served models."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from kerasnn.serving.service import Service
 
 
 async def get_model_status(service: Service, request: Message, deadline: float) -> Message:
-    """A GetModelStatusResponse: of one version if it is named by number, else of all."""
+    """Return a GetModelStatusResponse: of the numbered version, or of all."""
     spec = model_spec(request)
     version = spec.version.value if spec.HasField("version") else None
     response = get_model_status_pb2.GetModelStatusResponse()
@@ -25,9 +25,9 @@ async def get_model_status(service: Service, request: Message, deadline: float) 
 
 
 async def reload_config(service: Service, request: Message, deadline: float) -> Message:
-    """A ReloadConfigResponse, once the models that were named are available.
+    """Replace the served models; return a ReloadConfigResponse when they are available.
 
-    Of the metrics that a client asks for, none is counted: their increase is 0.
+    The metrics that a client asks for are not counted: their increase is 0.
     """
     if request.config.WhichOneof("config") != "model_config_list":
         raise invalid(

@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 from tensorflow_serving.apis import inference_pb2, model_pb2
 
+from kerasnn.manifest import EXAMPLES_INPUT
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.examples import check_examples
 from kerasnn.serving.grpc.calls import Message, use_model, write_model_spec
@@ -12,7 +13,6 @@ from kerasnn.serving.grpc.examples import write_classes, write_values
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.examples import (
     CLASSES_OUTPUT,
-    EXAMPLES_INPUT,
     SCORES_OUTPUT,
     VALUES_OUTPUT,
     as_classes,
@@ -33,7 +33,7 @@ _OUTPUTS_OF = {CLASSIFY: classify_outputs, REGRESS: regress_outputs}
 
 
 async def multi_inference(service: Service, request: Message, deadline: float) -> Message:
-    """A MultiInferenceResponse, from one run of the graph."""
+    """Return a MultiInferenceResponse, from one call of the graph."""
     with use_model(service, first_model_spec(request)) as version:
         signatures = _signatures(version, request.tasks)
         examples = serialized_examples(request.input)
@@ -56,12 +56,12 @@ async def multi_inference(service: Service, request: Message, deadline: float) -
 
 
 def first_model_spec(request: Message) -> Message:
-    """The ModelSpec that decides on the version; an empty one if there is no task."""
+    """Return the first task's ModelSpec, which selects the version; empty without tasks."""
     return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
 
 
 def _signatures(version: ModelVersion, tasks: Message) -> list[Signature]:
-    """The signature of each task, in their order."""
+    """Return the signature of each task."""
     signatures: dict[str, Signature] = {}
     for task in tasks:
         if not task.model_spec.name:
@@ -87,7 +87,7 @@ def _signatures(version: ModelVersion, tasks: Message) -> list[Signature]:
 def _fetches(
     version: ModelVersion, tasks: Message, signatures: list[Signature]
 ) -> list[str]:
-    """The tensors that the tasks want, each once."""
+    """Return the tensors of all tasks, each once."""
     return sorted(
         {
             signature.outputs[alias].tensor

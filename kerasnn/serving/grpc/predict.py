@@ -1,4 +1,4 @@
-"""Predict over gRPC: tensors by name in, tensors by name out."""
+"""Predict over gRPC: from named tensors to named tensors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from kerasnn.serving.service import Service
 
 
 async def predict_tensors(service: Service, request: Message, deadline: float) -> Message:
-    """A PredictResponse; any signature will do, whatever its method name."""
+    """Return a PredictResponse; any signature is allowed, whatever its method name."""
     spec = model_spec(request)
     with use_model(service, spec) as version:
         signature = _signature(version, spec.signature_name or DEFAULT_SIGNATURE)
@@ -44,7 +44,7 @@ def _signature(version: ModelVersion, name: str) -> Signature:
 def _inputs(
     service: Service, version: ModelVersion, signature: Signature, sent: Message
 ) -> dict[str, NDArray[Any]]:
-    """An array for each input of the signature: what was sent, or its default."""
+    """Return an array for each input of the signature: the sent one, or the default."""
     defaults: Any = {}
     if sent.keys() != signature.inputs.keys():
         defaults = version.graph.signature_defs[signature.key].defaults
@@ -87,7 +87,7 @@ def _check_names(signature: Signature, sent: Message, defaults: Message) -> None
 
 
 def _outputs(signature: Signature, wanted: Sequence[str]) -> list[str] | None:
-    """Aliases to fetch; None: all."""
+    """Return the aliases to fetch; None: all."""
     if not wanted:
         return None
     seen: set[str] = set()

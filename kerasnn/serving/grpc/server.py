@@ -1,4 +1,4 @@
-"""gRPC's listener: made, started and stopped by `server`."""
+"""The gRPC listener, started and stopped by `serving.server`."""
 
 import grpc
 import grpc.aio
@@ -10,19 +10,19 @@ from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
 
 HANDSHAKE_SECONDS = 20
-# Calls that are read or written, beside those that the graphs may have waiting.
+# Calls that are read or written, in addition to those that wait for graphs.
 OTHER_CALLS = 100
 
 
 class GrpcServer:
     """TensorFlow Serving's services on a port.
 
-    Belongs to the event loop that it is made in.
+    It belongs to the event loop in which it is made.
 
     Args:
         service: answers.
         where: host and port; the port is not 0.
-        tls: None: without.
+        tls: None: no TLS.
         access_log: logs every call, if given.
     """
 
@@ -36,7 +36,7 @@ class GrpcServer:
             options=[
                 ("grpc.max_receive_message_length", service.limits.message_bytes),
                 ("grpc.max_send_message_length", service.limits.message_bytes),
-                # Else two servers share a port, and each gets half of the calls.
+                # Otherwise two servers could share a port and halve the calls.
                 ("grpc.so_reuseport", 0),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
             ],
@@ -50,7 +50,7 @@ class GrpcServer:
         """Listen.
 
         Raises:
-            OSError: the port was taken meanwhile.
+            OSError: another program has taken the port meanwhile.
         """
         try:
             if self._tls is None:
@@ -62,7 +62,7 @@ class GrpcServer:
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:
-        """Take no more calls, and wait for those that run, at most so many seconds."""
+        """Take no more calls, and wait for the running ones, at most this time."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)
 

@@ -1,6 +1,6 @@
-"""The gRPC side of the server: TensorFlow Serving's two services, and health checking.
+"""The gRPC services: TensorFlow Serving's two, and health checking.
 
-Only says which function answers what; the functions are in the modules named after them.
+They map methods to functions, which are in the modules of their names.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,15 +26,15 @@ from kerasnn.serving.service import Service
 
 
 def add_services(server: grpc.aio.Server, service: Service) -> "health.aio.HealthServicer":
-    """Have a server answer for the models of a service.
+    """Register the services on a server.
 
     Args:
         server: not started yet, with `grpc.max_receive_message_length` and
-            `grpc.max_send_message_length` set: grpc's own bound is 4 MB.
-        service: its inference belongs to the event loop that the server runs in.
+            `grpc.max_send_message_length` set: grpc's default is 4 MB.
+        service: its scheduler belongs to the event loop of the server.
 
     Returns:
-        Who answers health checks; its `enter_graceful_shutdown` tells clients to leave.
+        The health servicer; its `enter_graceful_shutdown` asks clients to leave.
     """
     models_health = ModelHealth(service)
     reading = DecodingServer(server)

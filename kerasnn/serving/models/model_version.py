@@ -1,4 +1,4 @@
-"""One version of a model, from its first sight to its end."""
+"""One version of a model, from loading to unloading."""
 
 import gc
 import threading
@@ -15,13 +15,13 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """What the status of a version tells.
+    """The status of a version.
 
     Attributes:
         version: its number.
-        state: of its life.
-        code: OK, or why it failed.
-        message: what failed; else "".
+        state: of its life cycle.
+        code: OK, or the code of its failure.
+        message: the failure; else "".
     """
 
     version: int
@@ -31,19 +31,18 @@ class VersionStatus:
 
 
 class ModelVersion:
-    """A version that is loaded, in use, or at its end.
+    """A version that is loaded, in use, or ended.
 
-    Whoever holds it may ask its graph; when it is retired and nobody holds it any more,
-    the graph is closed.
+    Holders may call its graph. After it is retired, the last release closes the graph.
 
     Args:
         name: of the model.
         number: of the version.
-        folder: where it lies.
+        folder: of the version.
 
     Attributes:
-        fingerprint: of the folder before it was loaded; None once the folder is gone.
-        status: of its life.
+        fingerprint: of the folder before loading; None once the folder is gone.
+        status: of its life cycle.
     """
 
     def __init__(self, name: str, number: int, folder: Path) -> None:
@@ -59,53 +58,53 @@ class ModelVersion:
 
     @property
     def graph(self) -> Graph:
-        """The loaded graph; only whoever holds the version may ask for it."""
+        """The loaded graph; only for holders of the version."""
         assert self._graph is not None
         return self._graph
 
     @property
     def failed(self) -> bool:
-        """Whether it did not load."""
+        """True if loading failed."""
         return self.status.code is not Code.OK
 
     @property
     def retired(self) -> bool:
-        """Whether it was available, and is not any more."""
+        """True if it no longer takes requests."""
         return self._retired
 
     def publish(self, graph: Graph) -> None:
-        """From now on it takes requests."""
+        """Make the version available with its graph."""
         self._graph = graph
         self._become("AVAILABLE")
 
     def fail(self, error: ServingError) -> None:
-        """It does not load."""
+        """End the version with the error of its loading."""
         self._become("END", error.code, error.message)
 
     def hold(self) -> None:
-        """One more user."""
+        """Add a user."""
         with self._lock:
             self._users += 1
 
     def release(self) -> None:
-        """One user less; after the last of a retired version it is unloaded."""
+        """Remove a user; the last one of a retired version unloads it."""
         with self._lock:
             self._users -= 1
             last = self._retired and not self._users
         if last:
-            # Not here: this may be the event loop, and memory is given back slowly.
+            # In a thread: this may be the event loop, and freeing memory is slow.
             threading.Thread(
                 target=self._unload_late, name="kerasnn-unload", daemon=True
             ).start()
 
     def retire(self) -> None:
-        """It takes no more requests; quick, for whoever holds a lock."""
+        """Take no more requests; fast enough to call under a lock."""
         with self._lock:
             self._retired = True
             self._become("UNLOADING")
 
     def unload_if_unused(self) -> bool:
-        """Close the graph of a retired version; whether it was done now."""
+        """Close the graph of a retired version without users; return whether it did."""
         with self._lock:
             if not self._retired or self._users or self._graph is None:
                 return False
@@ -123,18 +122,18 @@ class ModelVersion:
 
 
 def collect_graphs() -> None:
-    """Give back the memory of graphs that are not used any more.
+    """Free the memory of unused graphs.
 
-    TensorFlow's graphs and their operations refer to each other, and are so few objects
-    for Python that its collector would let dozens of them lie, each with all constants of
-    its model. Takes 0.2 s, during which no other Python runs; after `gc.freeze`, as the
-    server does when it has started, a hundredth of that.
+    TensorFlow's graphs and operations refer to each other. They are few Python objects, so
+    the collector would leave dozens of graphs in memory, each with all constants of its
+    model. It takes 0.2 s, during which no other Python code runs; after `gc.freeze`, which
+    the server calls at its start, a hundredth of that.
     """
     gc.collect()
 
 
 def folder_fingerprint(folder: Path) -> Fingerprint:
-    """What changes when somebody goes on copying into a folder."""
+    """Return names, sizes and times of a folder's files; copying changes them."""
     try:
         return tuple(
             (str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)

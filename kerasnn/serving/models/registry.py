@@ -1,12 +1,11 @@
-"""The models that are served: loaded, warmed, swapped, unloaded.
+"""The served models: loads, warms up, swaps and unloads their versions.
 
-A version is published when it has answered its warm-up requests; only then the ones
-before it are taken out, and each is unloaded when its last request is done. A version
-that does not load is named in the log and in its status, and those before it stay; it is
-tried again when something in its folder has changed.
+A version becomes available after its warm-up requests. Only then are older versions
+retired; each is unloaded after its last request. If a version does not load, the log and
+its status say why, and older versions stay. It is tried again when its folder changes.
 
-Looks at the disk and loads in whatever thread calls `refresh`; requests only take and
-give back versions, under a lock that nobody holds for long.
+`refresh` reads the disk and loads in the calling thread. Requests only hold and release
+versions, under a lock that is held for microseconds.
 """
 
 import logging
@@ -37,13 +36,13 @@ _log = logging.getLogger("kerasnn.serving")
 
 
 class ModelRegistry:
-    """All models, and who uses them.
+    """All models and their versions.
 
     Args:
-        sources: by name; a function is asked anew at each look.
-        trusted: names of models whose graphs may hold operations that are refused.
-        warm_up: whether warm-up requests are played.
-        metrics: told how long they took.
+        sources: by name; a function is called at each refresh.
+        trusted: names of models whose graphs may hold unsafe operations.
+        warm_up: whether warm-up requests are replayed.
+        metrics: records the time of the warm-up.
     """
 
     def __init__(
@@ -69,15 +68,15 @@ class ModelRegistry:
     # --- requests -------------------------------------------------------------------
 
     def use(self, name: str, version: int | None = None, label: str | None = None) -> "Use":
-        """A context in which a version stays loaded; the latest by default.
+        """Return a context that keeps a version loaded; the latest by default.
 
         Raises:
-            ServingError: on entry: there is none, with TensorFlow Serving's text.
+            ServingError: on entry, no such version, with TensorFlow Serving's text.
         """
         return Use(self, name, version, label)
 
     def take(self, name: str, version: int | None, label: str | None) -> ModelVersion:
-        """A version, to be released."""
+        """Return a held version; the caller releases it."""
         with self._lock:
             versions = self._models.get(name)
             if versions is None:
@@ -89,7 +88,7 @@ class ModelRegistry:
         return found
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
-        """The states of a model's versions, the newest first.
+        """Return the statuses of a model's versions, the newest first.
 
         Raises:
             ServingError: NOT_FOUND, there is no such model or version.
@@ -101,18 +100,18 @@ class ModelRegistry:
             return versions.statuses(version)
 
     def names(self) -> list[str]:
-        """Of the models that are configured or were found, sorted."""
+        """Return the names of the configured or found models, sorted."""
         with self._lock:
             return sorted(name for name, v in self._models.items() if v.source is not None)
 
     def labels(self, name: str) -> dict[str, int]:
-        """The labels of a model's versions."""
+        """Return the labels of a model's versions."""
         with self._lock:
             return dict(self._models[name].labels) if name in self._models else {}
 
     @property
     def ready(self) -> bool:
-        """Whether every model was looked at, and has a version that answers or failed."""
+        """True if every model has a version that is available or has failed."""
         return self._looked and not self.not_ready()
 
     def not_ready(self) -> list[str]:
@@ -127,10 +126,10 @@ class ModelRegistry:
     # --- life -----------------------------------------------------------------------
 
     def start(self, poll_seconds: float) -> None:
-        """Look at the disk now, and then every so many seconds, in a thread.
+        """Refresh now and then periodically, in a thread.
 
         Args:
-            poll_seconds: 0: never again.
+            poll_seconds: between two refreshes; 0: only one.
         """
 
         def look() -> None:
@@ -146,7 +145,7 @@ class ModelRegistry:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and unload everything that nobody uses any more."""
+        """End the thread, and unload all unused versions."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -155,7 +154,7 @@ class ModelRegistry:
                 self._unload(versions, list(versions.available.values()))
 
     def refresh(self) -> None:
-        """One look at the disk: load what is new, then unload what is not wanted."""
+        """Read the disk once: load new versions, then unload unwanted ones."""
         with self._refreshing:
             try:
                 sources = self._sources() if callable(self._sources) else self._sources
@@ -166,11 +165,11 @@ class ModelRegistry:
             self._serve(sources)
 
     def reload(self, sources: Sources) -> None:
-        """Serve these models from now on, and no others; waits until they are available.
+        """Replace the served models, and wait until they are available.
 
         Raises:
             ServingError: FAILED_PRECONDITION, a label is for a version that is not
-                available; nothing is changed. UNKNOWN, a model has no version that loads.
+                available; nothing changes. UNKNOWN, no version of a model loads.
         """
         with self._refreshing:
             self._check_labels(sources)
@@ -179,7 +178,7 @@ class ModelRegistry:
         self._check_available(sources)
 
     def _serve(self, sources: Sources) -> None:
-        """Bring the models to what their sources say."""
+        """Update the models to their sources."""
         with self._lock:
             for name, source in sources.items():
                 self._models.setdefault(name, Versions(name, source)).source = source
@@ -201,7 +200,7 @@ class ModelRegistry:
             collect_graphs()
 
     def _refresh_model(self, versions: Versions) -> bool:
-        """Load, swap, unload; whether a graph was given up."""
+        """Load, swap, unload; return whether a graph was dropped."""
         source = versions.source
         there = {} if source is None else version_folders(source.folder)
         wanted = {} if source is None else source.wanted(there)
@@ -209,19 +208,19 @@ class ModelRegistry:
             versions.forget_missing(there)
         failed = [self._load_if_new(versions, n, path) for n, path in wanted.items()]
         if wanted and source is not None and not source.versions:
-            # None of the wanted loads: an older one is better than none.
+            # No wanted version loads: an older one is better than none.
             for number, path in there.items():
                 if versions.available:
                     break
                 failed.append(self._load_if_new(versions, number, path))
-        # The old ones go when one of the wanted has come.
+        # Old versions stay until a wanted one is available.
         if wanted and not any(number in versions.available for number in wanted):
             return any(failed)
         old = [v for n, v in versions.available.items() if n not in wanted]
         return self._unload(versions, old) or any(failed)
 
     def _load_if_new(self, versions: Versions, number: int, folder: Path) -> bool:
-        """Load a version that is not, unless it has failed as it lies; whether it fails."""
+        """Load a version that is new, or failed and has changed; return if it fails."""
         known = versions.known.get(number)
         if self._stop.is_set() or number in versions.available:
             return False
@@ -253,7 +252,7 @@ class ModelRegistry:
         return False
 
     def _loaded(self, version: ModelVersion) -> Graph:
-        """The graph of a version when it has answered its first requests."""
+        """Load and warm up the graph of a version."""
         graph = Graph(version.folder, trusted=version.name in self._trusted)
         try:
             prepare(graph)
@@ -269,7 +268,7 @@ class ModelRegistry:
         return graph
 
     def _unload(self, versions: Versions, old: Collection[ModelVersion]) -> bool:
-        """Take versions out, and unload those that nobody uses; whether there were any."""
+        """Retire versions, and unload the unused; return whether there were any."""
         with self._lock:
             for version in old:
                 versions.remove(version)
@@ -281,7 +280,7 @@ class ModelRegistry:
     # --- what may go wrong ------------------------------------------------------------
 
     def _check_labels(self, sources: Sources) -> None:
-        """Labels are for available versions only, so that none leads nowhere."""
+        """Raise if a label is for a version that is not available."""
         for name, source in sources.items():
             available: Mapping[int, ModelVersion] = {}
             if name in self._models:
@@ -295,7 +294,7 @@ class ModelRegistry:
                     )
 
     def _check_available(self, sources: Sources) -> None:
-        """Raise if a model has no version that answers, with the reason of its newest."""
+        """Raise if a model has no available version, with the reason of its newest."""
         with self._lock:
             missing = {
                 name: self._why_not(name, source)
@@ -320,14 +319,14 @@ class ModelRegistry:
         )
 
     def _complain(self, what: str, error: OSError) -> None:
-        """Tell once that a disk does not answer; what is served stays."""
+        """Log once that a disk does not answer; the served models stay."""
         if self._complaints.get(what) != str(error):
             self._complaints[what] = str(error)
             _log.warning("%s cannot be looked at, and stay as they are: %s", what, error)
 
 
 class Use:
-    """A context that holds a version; a generator would take twice as long."""
+    """A context that holds a version; a generator would be half as fast."""
 
     __slots__ = ("_label", "_models", "_name", "_used", "_version")
 

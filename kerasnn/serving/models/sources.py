@@ -1,8 +1,8 @@
-"""Where models lie, and which of their versions are wanted.
+"""The folders of models, and which of their versions to serve.
 
 Names come from listing folders and from the operator's configuration, never from a
-request, so that none leads out of a folder. A link in a folder is followed, as TensorFlow
-Serving does: whoever may write there decides what is served.
+request, so no request can leave a folder. Links are followed, as in TensorFlow Serving:
+whoever may write into the folder decides what is served.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,13 +22,13 @@ PLATFORM = "tensorflow"
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model's folder, and which of its versions are wanted.
+    """A model's folder, and which of its versions to serve.
 
     Attributes:
         folder: holds version folders.
-        latest: so many of the highest versions; None: all of them.
-        versions: if there are any, these and no others.
-        labels: other names of versions.
+        latest: number of the highest versions to serve; None: all.
+        versions: if not empty, exactly these versions.
+        labels: version numbers by label.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class ModelSource:
     labels: Mapping[str, int] = field(default_factory=dict)
 
     def wanted(self, there: Mapping[int, Path]) -> dict[int, Path]:
-        """Those of the versions that are there which are wanted, the highest first."""
+        """Return the versions to serve of those on the disk, the highest first."""
         if self.versions:
             return {n: path for n, path in there.items() if n in self.versions}
         return dict(list(there.items())[: self.latest])
@@ -47,14 +47,14 @@ Sources = Mapping[str, ModelSource]
 
 
 def version_folders(folder: Path) -> dict[int, Path]:
-    """The versions in a folder by number, the highest first.
+    """Return the versions in a folder by number, the highest first.
 
-    Every sub-folder whose name is a whole number is one; leading zeros are allowed. Of two
-    names for one number that without zeros counts.
+    Every sub-folder whose name is a whole number is a version; leading zeros are allowed.
+    If two names have the same number, the one without zeros counts.
 
     Raises:
-        OSError: the folder is there and cannot be listed. What was found before should
-            stay then: a disk that does not answer has not lost its models.
+        OSError: the folder exists and cannot be listed. The caller should keep the
+            versions found before: a disk that does not answer has not lost its models.
     """
     try:
         paths = [path for path in folder.iterdir() if is_version(path.name)]
@@ -66,14 +66,14 @@ def version_folders(folder: Path) -> dict[int, Path]:
 
 
 def is_version(name: str) -> bool:
-    """Whether a folder's name is the number of a version."""
+    """Return whether a folder's name is the number of a version."""
     return name.isascii() and name.isdecimal() and int(name) <= MAX_VERSION
 
 
 def folder_sources(
     folder: Path, *, latest: int | None = 1, versions: tuple[int, ...] = ()
 ) -> Callable[[], Sources]:
-    """The models under a folder, looked for anew at each call.
+    """Return a function that lists the models under a folder at each call.
 
     Args:
         folder: of models, each a sub-folder with versions; or of one model, which then
@@ -84,7 +84,7 @@ def folder_sources(
     Returns:
         A function that raises OSError if the folder cannot be listed.
     """
-    # Before the process changes its folder, and "." gets its name.
+    # The process may change its working directory later; "." needs a name.
     folder = folder.absolute()
 
     def look() -> Sources:
@@ -97,10 +97,10 @@ def folder_sources(
 
 
 def _model_folders(folder: Path) -> list[Path]:
-    """The sub-folders that hold versions.
+    """Return the sub-folders that hold versions.
 
-    A name that begins with a dot is somebody's work in progress; one that is no Unicode
-    cannot be asked for.
+    Names that begin with a dot are work in progress; a request cannot contain names that
+    are not Unicode.
     """
     try:
         paths = sorted(folder.iterdir())
@@ -117,7 +117,7 @@ def _has_versions(folder: Path) -> bool:
     try:
         return bool(version_folders(folder))
     except PermissionError:
-        return False  # of somebody else; such as lost+found
+        return False  # another user's, such as lost+found
 
 
 def _is_unicode(name: str) -> bool:
@@ -129,13 +129,13 @@ def _is_unicode(name: str) -> bool:
 
 
 def parse_config(text: str) -> Sources:
-    """The models that a configuration of TensorFlow Serving names.
+    """Parse TensorFlow Serving's configuration of models.
 
     Args:
         text: a `ModelServerConfig` with a `model_config_list`, as protobuf text.
 
     Raises:
-        InputError: it is not that.
+        InputError: the text is no such configuration.
     """
     config = model_server_config_pb2.ModelServerConfig()
     try:
@@ -151,11 +151,11 @@ def parse_config(text: str) -> Sources:
 
 
 def sources_from_config(config: Any) -> Sources:
-    """The models of a `ModelServerConfig` message.
+    """Return the models of a `ModelServerConfig` message.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, it is not one that can be served; where TensorFlow
-            Serving has a text for it, that one.
+        ServingError: INVALID_ARGUMENT, it cannot be served; with TensorFlow Serving's text
+            if it has one.
     """
     if config.WhichOneof("config") != "model_config_list":
         raise invalid("a ModelServerConfig must have a model_config_list; this has none")
@@ -204,7 +204,7 @@ def _check_platform(model: Any) -> None:
 
 
 def _policy(model: Any) -> dict[str, Any]:
-    """Which versions are wanted, as arguments of `ModelSource`."""
+    """Return the version policy as arguments of `ModelSource`."""
     policy = model.model_version_policy
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":

@@ -1,6 +1,6 @@
-"""The versions of one model: which are known, which answer, and by which names.
+"""The versions of one model: the known, the available, and their labels.
 
-Decides nothing and loads nothing; that is left to `models`. Whoever calls holds its lock.
+`registry` decides and loads; callers hold its lock.
 """
 
 from collections.abc import Collection
@@ -17,15 +17,15 @@ MAX_ENDED_VERSIONS = (
 
 @dataclass
 class Versions:
-    """Of one model.
+    """The versions of one model.
 
     Attributes:
         name: of the model.
-        source: where it lies, and which versions are wanted; None: it is served no more.
-        known: every version that was seen, by number; ended ones too.
-        available: those that take requests.
-        latest: the one of them with the highest number.
-        labels: to available versions.
+        source: its folder and wanted versions; None: it is no longer served.
+        known: every version seen, by number, with the ended ones.
+        available: versions that take requests, by number.
+        latest: the available version with the highest number.
+        labels: numbers of available versions by label.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Versions:
 
     @property
     def settled(self) -> bool:
-        """Whether a version answers, or has failed."""
+        """True if a version is available or has failed."""
         return bool(self.available) or any(v.failed for v in self.known.values())
 
     def find(self, number: int | None, label: str | None) -> ModelVersion:
-        """The available version with a number or label; the latest if there is neither.
+        """Return the available version of a number or label; the latest by default.
 
         Raises:
             ServingError: there is none, with TensorFlow Serving's text.
@@ -56,7 +56,7 @@ class Versions:
         return found
 
     def statuses(self, number: int | None) -> list[VersionStatus]:
-        """The states of all versions, the newest first, or of one.
+        """Return the statuses of all versions, the newest first, or of one.
 
         Raises:
             ServingError: NOT_FOUND.
@@ -72,27 +72,27 @@ class Versions:
         return [self.known[number].status]
 
     def add(self, version: ModelVersion) -> None:
-        """A published version takes requests."""
+        """Add a published version to the available ones."""
         self.available[version.number] = version
         self._changed()
 
     def remove(self, version: ModelVersion) -> None:
-        """An available version takes none any more; it has to be unloaded yet."""
+        """Retire an available version; the caller unloads it."""
         del self.available[version.number]
         version.retire()
         self._changed()
 
     def set_labels(self) -> None:
-        """Give the source's labels to those versions that are available."""
+        """Set the source's labels of available versions."""
         wanted = {} if self.source is None else self.source.labels
         self.labels = {
             label: number for label, number in wanted.items() if number in self.available
         }
 
     def forget_missing(self, there: Collection[int]) -> None:
-        """Remember which folders are not there any more; not for ever.
+        """Mark the versions whose folders are gone, and forget the oldest of them.
 
-        When a folder comes back its version is new, even if it had failed.
+        A folder that comes back is a new version, even if it had failed.
         """
         ended = []
         for number, version in self.known.items():
@@ -109,16 +109,16 @@ class Versions:
 
 
 def not_found_error(name: str, number: int | None = None) -> ServingError:
-    """No version of a model can answer a request."""
+    """Return the error for a request that no version can answer."""
     which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
     return ServingError(Code.NOT_FOUND, f"Servable not found for request: {which}")
 
 
 def no_versions_error(name: str) -> ServingError:
-    """A model has no state, for it never had a version."""
+    """Return the error for a model without any version."""
     return ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
 
 
 def label_error(label: str) -> ServingError:
-    """No version has a label."""
+    """Return the error for an unknown label."""
     return invalid(f"Unrecognized servable version label: {label}")

@@ -1,7 +1,7 @@
-"""Requests that a version answers before it is published, so that no client is first.
+"""Warm-up: requests that a version answers before clients reach it.
 
-They lie in `assets.extra/tf_serving_warmup_requests`, a TFRecord file of PredictionLogs,
-as TensorFlow Serving has it. Without the file the calls are made ready, and not run.
+They are stored in `assets.extra/tf_serving_warmup_requests`, a TFRecord file of
+PredictionLogs, as in TensorFlow Serving. Without the file, calls are prepared but not run.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from kerasnn.manifest import WARM_UP_FILE
+from kerasnn.manifest import EXAMPLES_INPUT, WARM_UP_FILE
 from kerasnn.serving.errors import Code, ServingError, invalid, name_set
-from kerasnn.serving.saved_model.examples import EXAMPLES_INPUT, serialized_examples
+from kerasnn.serving.saved_model.examples import serialized_examples
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import (
     INIT_SIGNATURE,
@@ -30,7 +30,7 @@ _MAX_ROWS = 1_000_000  # of one request
 def prepare(graph: Graph) -> None:
     """Make the calls of all signatures, without running them.
 
-    A signature that names what is not in the graph is left: its requests are told.
+    Signatures that refer to missing tensors are skipped; requests for them get an error.
     """
     for key, signature in graph.signatures.items():
         if key != INIT_SIGNATURE:
@@ -39,10 +39,10 @@ def prepare(graph: Graph) -> None:
 
 
 def warm_up(graph: Graph, folder: Path) -> int:
-    """Play the requests of a version's file; how many there were, 0 without a file.
+    """Replay the requests of a version's file; return their number, 0 without a file.
 
     Raises:
-        ServingError: one of them fails, or the file cannot be read.
+        ServingError: a request fails, or the file cannot be read.
     """
     path = folder / WARM_UP_FILE
     count = 0
@@ -64,7 +64,7 @@ def warm_up(graph: Graph, folder: Path) -> int:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file; none if it is not there."""
+    """Yield the records of a TFRecord file; none if it does not exist."""
     if not path.exists():
         return
     try:
@@ -85,7 +85,7 @@ def _play(graph: Graph, log: Any) -> None:
     elif kind == "multi_inference_log":
         request = log.multi_inference_log.request
         _play_examples(graph, [task.model_spec for task in request.tasks], request.input)
-    elif kind is not None:  # as TensorFlow Serving does, an empty one counts as played
+    elif kind is not None:  # an empty record counts as replayed, as in TensorFlow Serving
         raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
 
 
@@ -104,7 +104,7 @@ def _play_predict(graph: Graph, request: Any) -> None:
 
 
 def _play_examples(graph: Graph, specs: Sequence[Any], given: Any) -> None:
-    """All signatures in one call, as MultiInference does."""
+    """Call all signatures at once, as MultiInference does."""
     examples = serialized_examples(given)
     feeds, fetches = {}, set()
     for spec in specs:

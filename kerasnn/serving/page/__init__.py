@@ -1,7 +1,7 @@
-"""The page to try a model on, in a browser: its files, and what it is told of the models.
+"""The page to try a model in a browser: its files, and the facts about the models.
 
-It asks the models over the server's own REST; this package computes no answer. The files
-under `static` are served as they are: no build step, nothing loaded from elsewhere.
+The page sends its requests to the server's REST interface. The files under `static` are
+served as they are: no build step, nothing loaded from elsewhere.
 """
 
 from kerasnn.serving.page.routes import page_routes

@@ -1,4 +1,4 @@
-"""What the page is told of the models, as JSON values. How it is served is in `routes`."""
+"""Facts about the models for the page, as JSON values; `routes` serves them."""
 
 import json
 import math
@@ -20,7 +20,7 @@ REPORT = "report.html"
 
 
 def all_models(models: ModelRegistry) -> dict[str, Any]:
-    """The models and the states of their versions, the newest first."""
+    """Return the models with the statuses of their versions, the newest first."""
     return {
         "models": [
             {"name": name, "versions": _statuses(models, name)}
@@ -30,10 +30,10 @@ def all_models(models: ModelRegistry) -> dict[str, Any]:
 
 
 def one_version(version: ModelVersion) -> dict[str, Any]:
-    """What a version takes and gives, and what its export says of itself.
+    """Return the signatures and the manifest of a version.
 
-    `manifest` is None for a SavedModel of others. Version numbers are text: those above
-    2^53 are no numbers in a browser.
+    `manifest` is None if the SavedModel was not exported by kerasnn. Version numbers are
+    text: a browser cannot represent numbers above 2^53.
     """
     return {
         "name": version.name,
@@ -45,10 +45,9 @@ def one_version(version: ModelVersion) -> dict[str, Any]:
 
 
 def shown_files(folder: Path) -> dict[str, Path]:
-    """The files of a version that a browser may have: its report, and its figures.
+    """Return the files of a version that a browser may read: its report and figures.
 
-    A link that leads out of the version's folder is not among them: the folder may come
-    from somebody else.
+    Links that leave the version's folder are excluded: the folder may be untrusted.
     """
     extra = folder / MANIFEST.parent
     if not extra.is_dir():
@@ -61,7 +60,7 @@ def shown_files(folder: Path) -> dict[str, Path]:
 
 
 def manifest_of(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a version, None where there is none that can be read."""
+    """Return the manifest of a version; None if there is no readable one."""
     if not _inside(folder / MANIFEST, folder):
         return None
     try:
@@ -75,7 +74,7 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
 
 
 def json_text(content: Any) -> bytes:
-    """As JSON that every browser reads: numbers that are not finite become null."""
+    """Return JSON that every browser reads: non-finite numbers become null."""
     return json.dumps(_finite(content), allow_nan=False).encode()
 
 
@@ -98,7 +97,7 @@ def _statuses(models: ModelRegistry, name: str) -> list[dict[str, str]]:
 
 
 def _signatures(version: ModelVersion) -> list[dict[str, Any]]:
-    """The default one first."""
+    """Return the signatures, the default one first."""
     signatures = [s for key, s in version.graph.signatures.items() if key != INIT_SIGNATURE]
     signatures.sort(key=lambda s: (s.key != DEFAULT_SIGNATURE, s.key))
     return [_signature(signature) for signature in signatures]
@@ -114,7 +113,7 @@ def _signature(signature: Signature) -> dict[str, Any]:
 
 
 def _tensor(info: TensorInfo) -> dict[str, Any]:
-    """Sizes that are open are None; so is the shape where even the rank is."""
+    """Describe a tensor; open sizes and an unknown shape are None."""
     shape = None if info.shape is None else [None if n < 0 else n for n in info.shape]
     return {"name": info.alias, "dtype": info.dtype.name, "shape": shape}
 

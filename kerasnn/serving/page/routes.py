@@ -1,7 +1,7 @@
-"""The paths of the page: `/`, its files and the models' facts under `/page/`.
+"""The paths of the page: `/`, its files and the facts about models under `/page/`.
 
-Nothing here is found by a path that a browser sends: files of the page are listed, models
-are those that are served, and their files are those that `model_facts` shows.
+No path from a browser is used as a file's path: the page's files are listed, and a model's
+files are those that `model_facts` shows.
 """
 
 import re
@@ -43,8 +43,7 @@ PAGE_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-# A report may come from somebody else, as its model does: it runs nothing, loads nothing,
-# and is of no origin.
+# A report is as untrusted as its model: it runs nothing, loads nothing, has no origin.
 REPORT_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -54,7 +53,7 @@ _VERSION = re.compile("[0-9]{1,19}")
 
 
 def page_routes(service: Service) -> list[BaseRoute]:
-    """The routes of the page.
+    """Return the routes of the page.
 
     - `/`: the page; `/page/NAME`: the files it consists of.
     - `/page/models`: the models, with the states of their versions.
@@ -63,7 +62,7 @@ def page_routes(service: Service) -> list[BaseRoute]:
     - `/page/models/NAME/VERSION/FILE`: its report, or one of its figures.
 
     Args:
-        service: whose models are shown.
+        service: has the models.
     """
     files = sorted(path for path in STATIC.iterdir() if path.suffix in TYPES)
 
@@ -86,7 +85,7 @@ def page_routes(service: Service) -> list[BaseRoute]:
 
 
 def _file(path: Path) -> Callable[[Request], Response]:
-    """Answers with a file of the page, which is read once."""
+    """Return a handler that answers with a file of the page, which is read once."""
     content, media_type = path.read_bytes(), TYPES[path.suffix]
 
     def answer(request: Request) -> Response:
@@ -98,7 +97,7 @@ def _file(path: Path) -> Callable[[Request], Response]:
 
 
 def _parts(scope: Scope) -> list[str]:
-    """What follows `/page/models/`, in parts, each decoded by itself."""
+    """Return the parts of the path after `/page/models/`, each decoded by itself."""
     raw = scope.get("raw_path") or scope["path"].encode()
     try:
         parts = [unquote_to_bytes(p).decode() for p in raw.split(_MODELS, 1)[1].split(b"/")]

@@ -1,7 +1,7 @@
 """TensorFlow Serving's REST interface: every path under `/v1/`.
 
-A plain ASGI application, since paths are matched as they were sent, and what a request
-costs beyond its graph is most of the time that a small network takes.
+It is a plain ASGI application: paths are matched as they were sent, and for a small
+network most of a request's time is spent outside its graph.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class RestApp:
 
     Args:
         service: whose models answer.
-        cors: whether pages of other origins may ask.
+        cors: whether pages of other origins may send requests.
     """
 
     def __init__(self, service: Service, *, cors: bool = False) -> None:
@@ -107,7 +107,7 @@ class RestApp:
     # ------------------------------------------------------------------ questions
 
     def _route(self, scope: Any) -> Route | None:
-        """What is asked; None for a browser's question whether it may ask.
+        """Return the route of a request; None for a CORS preflight request.
 
         Raises:
             ServingError: INVALID_ARGUMENT, the request is malformed.
@@ -124,8 +124,9 @@ class RestApp:
             return None
         route = parse_route(method, target)
         if route is None:
-            told = target.decode("utf-8", "replace")
-            raise invalid(f"Malformed request: {method} {told}")
+            raise invalid(
+                f"Malformed request: {method} {target.decode('utf-8', 'replace')}"
+            )
         if route.too_large:
             raise invalid("")  # the one error without a body
         return route
@@ -195,7 +196,7 @@ class RestApp:
 
     @contextmanager
     def _used(self, route: Route, facts: dict[str, Any]) -> Iterator[ModelVersion]:
-        """The version that is asked, held until the context ends.
+        """Hold the version of a route until the context ends.
 
         Raises:
             ServingError: there is none.
@@ -206,7 +207,7 @@ class RestApp:
             yield version
 
     def _status(self, route: Route) -> bytes:
-        """The states of the versions; as in TensorFlow Serving no label is looked at."""
+        """Return the statuses of the versions; like TensorFlow Serving, ignores a label."""
         statuses = self._service.models.statuses(route.model, route.version)
         return orjson.dumps(
             {

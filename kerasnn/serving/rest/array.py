@@ -1,9 +1,8 @@
-"""One array out of a JSON value, or what is wrong with it.
+"""Arrays from JSON values, or the error in the value.
 
-Nothing is converted silently: true is no number, 1.0 no integer, 1 no text. What is well
-formed is taken apart by list operations and one array; where something is not, the values
-are gone through in blocks and then one by one, to name the first that is wrong as
-TensorFlow Serving does, without taking long over a large request.
+Nothing is converted silently: true is no number, 1.0 no integer, 1 no text. Valid values
+are converted by list operations at once. If that fails, the values are checked in blocks
+and then one by one, to name the first wrong one as TensorFlow Serving does, in short time.
 """
 
 import base64
@@ -24,10 +23,10 @@ from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS, TensorInfo
 from kerasnn.serving.saved_model.tensors import dtype_name
 
 B64 = "b64"
-BLOCK = 1000  # values of a list that are looked at together when something is wrong
+BLOCK = 1000  # values of a list that are checked together in the search for an error
 _INT32 = (-(2**31), 2**31 - 1)
 _RANGES = {
-    tf.int8: _INT32,  # as in a TensorProto: what is too large for 8 bits wraps around
+    tf.int8: _INT32,  # as in a TensorProto: too large numbers wrap around
     tf.int16: _INT32,
     tf.int32: _INT32,
     tf.uint8: _INT32,
@@ -42,7 +41,7 @@ _Leaves = Sequence[Any]
 
 
 def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
-    """A value, or lists of them, as an array; None if something about it is wrong.
+    """Return a value or nested lists as an array; None if something is wrong.
 
     Raises:
         ServingError: INVALID_ARGUMENT, lists are nested too deep.
@@ -60,7 +59,7 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
 
 
 def list_shape(value: Any, limits: Limits) -> tuple[int, ...]:
-    """The sizes of nested lists, by the first element of each.
+    """Return the sizes of nested lists, by the first element of each.
 
     Raises:
         ServingError: INVALID_ARGUMENT, they are nested too deep.
@@ -87,18 +86,18 @@ def check_value(
     shape: tuple[int, ...],
     level: int = 0,
 ) -> None:
-    """Say what is wrong with a value; nothing, if nothing is.
+    """Raise an error if something is wrong with a value.
 
     Args:
-        value: may be any.
-        info: what it is for.
+        value: any JSON value.
+        info: the input that it is for.
         limits: on nesting.
-        shape: that the whole has, of which this is a part.
-        level: in how many lists it is.
+        shape: of the whole value, of which this is a part.
+        level: number of lists around it.
 
     Raises:
-        ServingError: INVALID_ARGUMENT with the first thing that is wrong; UNIMPLEMENTED
-            for a type that has no form in JSON.
+        ServingError: INVALID_ARGUMENT, with the first error; UNIMPLEMENTED for a type
+            without a form in JSON.
     """
     if type(value) is not list:
         if level != len(shape):
@@ -124,18 +123,18 @@ def check_value(
 
 
 def blocks(items: list[Any]) -> Iterator[tuple[int, list[Any]]]:
-    """A list in parts, each with the index of its first item."""
+    """Yield a list in parts, each with the index of its first item."""
     for start in range(0, len(items), BLOCK):
         yield start, items[start : start + BLOCK]
 
 
 def is_b64(value: Any) -> bool:
-    """Whether a value is bytes: {"b64": "..."}."""
+    """Return whether a value is bytes: {"b64": "..."}."""
     return type(value) is dict and len(value) == 1 and type(value.get(B64)) is str
 
 
 def decoded(value: Mapping[str, str]) -> bytes:
-    """The bytes of {"b64": "..."}, in base64 as it is, without its padding, or in lines.
+    """Return the bytes of {"b64": "..."}, with or without padding and line breaks.
 
     Raises:
         ServingError: INVALID_ARGUMENT, it is not base64.
@@ -189,7 +188,7 @@ def _check_leaf(value: Any, info: TensorInfo) -> None:
 
 
 def _flat(leaves: _Leaves, dtype: tf.DType) -> _Array | None:
-    """Values as an array of one dimension; None if one of them is not of the type."""
+    """Return values as a one-dimensional array; None if one is of another type."""
     if not leaves:
         return np.zeros(0, dtype.as_numpy_dtype)
     reader = _READERS.get(dtype)
@@ -199,8 +198,8 @@ def _flat(leaves: _Leaves, dtype: tf.DType) -> _Array | None:
 def _float32s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     if not kinds <= _NUMBERS:
         return None
-    # What is too large becomes infinite. NumPy would warn of it, and the context that
-    # keeps NumPy quiet costs more than all else here.
+    # Too large numbers become infinite. NumPy would warn, and the context that silences
+    # NumPy costs more than all the rest.
     return np.frombuffer(array("f", leaves), np.float32)
 
 

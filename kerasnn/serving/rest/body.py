@@ -1,4 +1,4 @@
-"""The body of a REST request: read as it comes, unpacked, and never more than allowed."""
+"""The body of a REST request: received, decompressed, and limited in size."""
 
 import zlib
 from typing import Any
@@ -11,15 +11,15 @@ _MAX_DIGITS = 18  # of a length that can be meant
 
 
 class BodyTooLargeError(Exception):
-    """A body that is not read to its end."""
+    """A body that exceeds the limit."""
 
 
 class ClientDisconnectedError(Exception):
-    """The client has left."""
+    """The client has disconnected."""
 
 
 async def read_body(scope: Any, receive: Any, max_bytes: int) -> bytes:
-    """The body of a request, unpacked if it is gzip.
+    """Return the body of a request, decompressed if it is gzip.
 
     Args:
         scope: of the ASGI request.
@@ -59,7 +59,7 @@ async def _received(receive: Any, max_bytes: int) -> bytes:
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:
-    """What a gzip file holds: one file, since a row of many empty ones takes for ever."""
+    """Decompress one gzip file; many empty ones in a row would take unbounded time."""
     unpacker = zlib.decompressobj(wbits=31)
     try:
         content = unpacker.decompress(body, max_bytes + 1)

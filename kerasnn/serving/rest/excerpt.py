@@ -1,10 +1,10 @@
-"""JSON values as messages show them: as TensorFlow Serving prints them, and not whole."""
+"""Excerpts of JSON values for messages, as TensorFlow Serving prints them."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-MAX_EXCERPT_CHARACTERS = 256  # characters; nothing beyond them is even looked at
+MAX_EXCERPT_CHARACTERS = 256  # nothing beyond them is read
 _INDENT = "    "
 _TYPE_NAMES: dict[type, str] = {
     type(None): "Null",
@@ -17,7 +17,7 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 def excerpt(value: Any) -> str:
-    """The beginning of a value: objects a member a line, lists on one."""
+    """Return the beginning of a value: objects with a member a line, lists on one line."""
     pieces: list[str] = []
     room = MAX_EXCERPT_CHARACTERS
     for piece in _pieces(value, ""):
@@ -29,7 +29,7 @@ def excerpt(value: Any) -> str:
 
 
 def type_name(value: Any) -> str:
-    """The type of a value, in TensorFlow Serving's words."""
+    """Return the type of a value in TensorFlow Serving's words."""
     return str(value) if type(value) is bool else _TYPE_NAMES[type(value)]
 
 

@@ -1,9 +1,8 @@
-"""JSON text of requests, read as TensorFlow Serving reads it.
+"""Parser of the JSON of requests, as lenient as TensorFlow Serving's.
 
-A fast library reads what the standard allows. What it refuses is read again by Python's
-own parser, for what TensorFlow Serving takes beyond it: NaN and the infinities as numbers
-(the rows of a table with missing values come this way), a byte order mark, and anything
-after the end of the document. What stands in the document is left to others.
+A fast library parses standard JSON. If it fails, Python's parser tries again, for what
+TensorFlow Serving also accepts: NaN and the infinities (in tables with missing values), a
+byte order mark, and anything after the end of the document.
 """
 
 import json
@@ -15,19 +14,19 @@ import orjson
 from kerasnn.serving.errors import ServingError, invalid
 from kerasnn.serving.rest.excerpt import excerpt
 
-# Python's parser takes ten times as long, and nobody else is answered meanwhile.
+# Python's parser takes ten times as long, and blocks all other requests.
 MAX_LENIENT_BYTES = 4 * 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
-# Numbers by the fast library, so that both ways agree: whole ones beyond 64 bits are
-# decimal, and what is too large for a double is an error.
+# The fast library parses numbers here too, so that both parsers agree: integers beyond
+# 64 bits become floats, and numbers too large for a double are errors.
 _DECODER = json.JSONDecoder(parse_float=orjson.loads, parse_int=orjson.loads)
-# Strings are matched to be passed over; never back again, since they may be long.
+# Strings are matched to be skipped; without backtracking, since they may be long.
 _SHORT_WORD = re.compile(r'"(?:[^"\\]|\\.)*+"?|-?Inf(?!inity)|-NaN', re.DOTALL)
 _SHORT_WORDS = {"Inf": "Infinity", "-Inf": "-Infinity", "-NaN": "NaN"}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
-# What Python's parser says, in TensorFlow Serving's words.
+# Messages of Python's parser, in TensorFlow Serving's words.
 _REASONS = {
     "Expecting value": "Invalid value.",
     "Expecting property name enclosed in double quotes": (
@@ -45,12 +44,12 @@ _COMMA = "Expecting ',' delimiter"
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a request's body holds.
+    """Return the JSON object in a request's body.
 
     If a key occurs twice, the last value counts.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, it holds none.
+        ServingError: INVALID_ARGUMENT, it is no JSON object.
     """
     if not body:
         raise _unreadable("The document is empty")
@@ -69,10 +68,10 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def signature_name(document: dict[str, Any]) -> str:
-    """The signature that a request names; "" if it names none.
+    """Return the name of a request's signature; "" if there is none.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, it is no text.
+        ServingError: INVALID_ARGUMENT, it is no string.
     """
     name = document.get("signature_name", "")
     if type(name) is not str:
@@ -84,7 +83,7 @@ def signature_name(document: dict[str, Any]) -> str:
 
 
 def _read_leniently(body: bytes) -> Any:
-    # What is no UTF-8 becomes halves of surrogate pairs: behind the document it is legal.
+    # Invalid UTF-8 becomes lone surrogates: after the document it is legal.
     text = body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
     try:
         return _document(text)
@@ -114,7 +113,7 @@ def _decoded(text: str) -> tuple[Any, int]:
 
 
 def _check_encoding(text: str, end: int, document: Any) -> None:
-    """See that a document has no halves of surrogate pairs, sent as bytes or escaped."""
+    """Raise if a document has lone surrogates, as bytes or escaped."""
     try:
         text[:end].encode()
     except UnicodeEncodeError as error:
@@ -142,7 +141,7 @@ def _explained(error: json.JSONDecodeError) -> ServingError:
 
 
 def _is_in_list(text: str, at: int) -> bool:
-    """Whether a list is what a comma is missing in; if so, it can end there."""
+    """Return whether the comma is missing in a list, which could end there."""
     try:
         _decoded(text[:at] + "]")
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""What a request's method and path ask for, under TensorFlow Serving's REST interface."""
+"""Routes of TensorFlow Serving's REST interface."""
 
 import re
 from functools import lru_cache
@@ -21,14 +21,14 @@ MAX_CACHED_PATH_BYTES = (
 
 
 class Route(NamedTuple):
-    """What a path asks for.
+    """A parsed path.
 
     Attributes:
         what: "predict", "classify", "regress", "status" or "metadata".
         model: its name; "" if the path has none.
         version: its number; None if the path has none.
         label: of a version; None if the path has none.
-        too_large: whether the version is more than there can be.
+        too_large: whether the version exceeds the largest possible number.
     """
 
     what: str
@@ -39,7 +39,7 @@ class Route(NamedTuple):
 
 
 def parse_route(method: str, target: bytes) -> Route | None:
-    """What a request asks for; None if it is malformed.
+    """Return the route of a request; None if the request is malformed.
 
     Args:
         method: "GET", "POST" or another one.
@@ -70,5 +70,5 @@ def _parse_route(method: str, target: bytes) -> Route | None:
 
 
 def _decoded(text: str) -> str:
-    """Percent signs taken out; names are UTF-8."""
+    """Decode percent escapes; names are UTF-8."""
     return unquote_to_bytes(text.encode("latin-1")).decode("utf-8", "replace")

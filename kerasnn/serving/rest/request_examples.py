@@ -1,4 +1,4 @@
-"""tf.Examples out of the JSON of a Classify or Regress request."""
+"""tf.Examples from the JSON of a Classify or Regress request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +20,12 @@ Feature = Any
 
 
 def read_examples(document: Mapping[str, Any], limits: Limits) -> NDArray[Any]:
-    """The serialized examples of a request, [n] object of bytes.
+    """Return the serialized examples of a request, [n] object of bytes.
 
-    A context goes before each of them: of a feature in both, the example's counts.
+    The context goes before each example: if both have a feature, the example's counts.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, something in them has no form in a tf.Example.
+        ServingError: INVALID_ARGUMENT, a value has no form in a tf.Example.
     """
     context = b""
     if CONTEXT in document:
@@ -64,7 +64,7 @@ def _example(item: Any) -> bytes:
 
 
 def _fill_at_once(feature: Feature, values: list[Any]) -> bool:
-    """Put values of one simple type into a feature; False if they are something else."""
+    """Put values of one simple type into a feature; return False for other values."""
     kinds = set(map(type, values))
     if kinds == {float}:
         feature.float_list.value.extend(values)
@@ -89,10 +89,10 @@ def _fill_one_by_one(feature: Feature, name: str, values: list[Any]) -> None:
 
 
 def _kind(name: str, value: Any) -> str:
-    """Which list of a feature a value goes to.
+    """Return the list of a feature for a value.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, to none.
+        ServingError: INVALID_ARGUMENT, there is none.
     """
     if isinstance(value, int):  # true and false as well
         return "int64_list"

@@ -1,6 +1,6 @@
-"""The inputs of a Predict request in JSON: row by row, or column by column.
+"""The inputs of a Predict request in JSON, in row form or column form.
 
-Which values belong to which input is decided here; what a value is, in `json_values`.
+This module assigns values to inputs; `array` converts the values.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ Shape = tuple[int, ...]
 
 
 def is_row_form(document: Mapping[str, Any]) -> bool:
-    """Whether a request has "instances", and not "inputs".
+    """Return whether a request has "instances" (row form), not "inputs".
 
     Raises:
         ServingError: INVALID_ARGUMENT, it has both or none.
@@ -45,16 +45,16 @@ def is_row_form(document: Mapping[str, Any]) -> bool:
 def read_inputs(
     document: Mapping[str, Any], signature: Signature, limits: Limits
 ) -> dict[str, NDArray[Any]]:
-    """An array for each input of the signature.
+    """Return an array for each input of the signature.
 
     Args:
         document: the request.
-        signature: whose inputs they are.
+        signature: of the model.
         limits: on rows and nesting.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, with the value that is wrong; UNIMPLEMENTED for a
-            type that has no form in JSON.
+        ServingError: INVALID_ARGUMENT, with the wrong value; UNIMPLEMENTED for a type
+            without a form in JSON.
     """
     if not signature.inputs:
         name = document.get("signature_name") or "DEFAULT"
@@ -67,11 +67,7 @@ def read_inputs(
 
 
 def check_rows(rows: int, limits: Limits) -> None:
-    """A request has no more rows than are allowed.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT.
-    """
+    """Raise INVALID_ARGUMENT if a request has too many rows."""
     if rows > limits.rows:
         raise invalid(
             f"a request may have at most {limits.rows} rows (--max-rows); got {rows}"
@@ -148,7 +144,7 @@ def _of_rows(
 def _named_arrays(
     items: list[Any], infos: Mapping[str, TensorInfo], limits: Limits
 ) -> dict[str, NDArray[Any]] | None:
-    """The columns of rows that are objects; None if something about them is wrong."""
+    """Return the columns of rows that are objects; None if something is wrong."""
     if set(map(type, items)) != {dict} or set(map(len, items)) != {len(infos)}:
         return None
     arrays: dict[str, NDArray[Any]] = {}
@@ -165,7 +161,7 @@ def _named_arrays(
 
 
 def _wrong_rows(items: list[Any], info: TensorInfo, limits: Limits) -> ServingError:
-    """What is wrong with rows that are values."""
+    """Find the error in rows that are values."""
     first: Shape | None = None
     for start, block in blocks(items):
         whole = to_array(block, info, limits)
@@ -187,7 +183,7 @@ def _wrong_rows(items: list[Any], info: TensorInfo, limits: Limits) -> ServingEr
 def _wrong_named_rows(
     items: list[Any], infos: Mapping[str, TensorInfo], limits: Limits
 ) -> ServingError:
-    """What is wrong with rows that are objects."""
+    """Find the error in rows that are objects."""
     firsts: dict[str, Shape | None] = dict.fromkeys(infos)
     for start, block in blocks(items):
         arrays = _named_arrays(block, infos, limits)
@@ -236,7 +232,7 @@ def _in_element(which: str, error: ServingError) -> ServingError:
 
 
 def _check_like(item: Any, info: TensorInfo, limits: Limits, first: Shape | None) -> Shape:
-    """The shape of a row, which must be that of the first one."""
+    """Return the shape of a row; raise if it differs from the first row's."""
     shape = list_shape(item, limits)
     check_value(item, info, limits, shape)
     if first is None or shape == first:

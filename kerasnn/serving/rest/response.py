@@ -1,9 +1,9 @@
-"""The JSON of answers.
+"""The JSON of responses.
 
-Numbers are written by a fast library, a float by the shortest text that reads back as the
-same float; NaN and the infinities stand bare, as TensorFlow Serving writes them. Text that
-is not UTF-8 has its bad bytes replaced: TensorFlow Serving would write JSON that nobody can
-read. Outputs whose names end in `_bytes` are base64.
+A fast library writes numbers; a float is the shortest text that reads back as the same
+float. NaN and the infinities are bare words, as in TensorFlow Serving. Bytes that are not
+UTF-8 are replaced; TensorFlow Serving would write unreadable JSON. Outputs whose names end
+in `_bytes` are base64.
 """
 
 import base64
@@ -30,7 +30,7 @@ _NULL = b"null"  # what the library writes for NaN and the infinities
 
 
 def predictions_json(outputs: NamedArrays) -> bytes:
-    """The answer to a request in row form: an item for each row.
+    """Return the response in row form: an item for each row.
 
     Raises:
         ServingError: INVALID_ARGUMENT, an output has no rows, or a type without a form.
@@ -46,7 +46,7 @@ def predictions_json(outputs: NamedArrays) -> bytes:
 
 
 def columns_json(outputs: NamedArrays) -> bytes:
-    """The answer to a request in column form: each output as it is.
+    """Return the response in column form: each output as it is.
 
     Raises:
         ServingError: INVALID_ARGUMENT, an output has a type without a form.
@@ -58,7 +58,7 @@ def columns_json(outputs: NamedArrays) -> bytes:
 
 
 def classifications_json(classes: Classes) -> bytes:
-    """The answer to Classify: for each example its labels with their scores."""
+    """Return the response to Classify: pairs of label and score for each example."""
     labels, scores = classes.labels, classes.scores
     if labels is None:
         labels = np.full(scores.shape, b"", object)  # type: ignore[union-attr]
@@ -73,12 +73,12 @@ def classifications_json(classes: Classes) -> bytes:
 
 
 def regressions_json(values: NDArray[np.float32]) -> bytes:
-    """The answer to Regress: a value for each example."""
+    """Return the response to Regress: a value for each example."""
     return _text({"results": np.ascontiguousarray(values)})
 
 
 def error_json(message: str) -> bytes:
-    """The body of an answer that is an error."""
+    """Return the body of an error response."""
     try:
         return orjson.dumps({"error": message})
     except TypeError:  # half a surrogate pair
@@ -101,7 +101,7 @@ def _check_batch(outputs: NamedArrays) -> None:
 
 
 def _writable(name: str, array: NDArray[Any]) -> Any:
-    """What the library can write: an array of numbers, or lists of text.
+    """Return values that the library can write: an array of numbers, or lists of text.
 
     Raises:
         ServingError: INVALID_ARGUMENT, the type has no form in JSON.
@@ -130,13 +130,13 @@ def _utf8(value: bytes) -> str:
 
 def _text(content: dict[str, Any]) -> bytes:
     text = orjson.dumps(content, option=_OPTIONS)
-    if _NULL not in text:  # far quicker than to look whether all numbers are finite
+    if _NULL not in text:  # far faster than checking all numbers
         return text
     return orjson.dumps(_with_words(content), option=_OPTIONS)
 
 
 def _with_words(value: Any) -> Any:
-    """The same, but floats that no standard allows as the words that stand for them."""
+    """Replace floats that standard JSON does not allow by their bare words."""
     if isinstance(value, dict):
         return {key: _with_words(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""REST's listener: uvicorn with what it lacks, started and stopped by `server`."""
+"""The REST listener: uvicorn with stricter limits, started and stopped by the server."""
 
 import asyncio
 import socket
@@ -56,7 +56,7 @@ class RestServer:
         """Listen.
 
         Raises:
-            OSError: the port was taken meanwhile.
+            OSError: another program has taken the port meanwhile.
         """
         self._serving = asyncio.create_task(self._uvicorn.serve([self._bound]))
         listening = asyncio.create_task(self._uvicorn.listening.wait())
@@ -69,7 +69,7 @@ class RestServer:
         )
 
     async def stop(self) -> None:
-        """Take no more requests, and wait until those that run are answered."""
+        """Take no more requests, and wait until the running ones are answered."""
         self._uvicorn.should_exit = True
         await self._serving
         self._watching.cancel()

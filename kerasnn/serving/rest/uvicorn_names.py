@@ -30,27 +30,27 @@ class UvicornConnection(HttpToolsProtocol):
 
     @property
     def awaits_body(self) -> bool:
-        """Whether a part of the current request's body is missing."""
+        """True if a part of the current request's body is missing."""
         return self.cycle is not None and bool(self.cycle.more_body)
 
     @property
     def between_answers(self) -> bool:
-        """Whether no request is being answered."""
+        """True if no request is being answered."""
         return self.cycle is None or bool(self.cycle.response_complete)
 
     @property
     def can_answer(self) -> bool:
-        """Whether an error response would not end up inside another response."""
+        """True if an error response would not be written inside another response."""
         return self.between_answers or not self.cycle.response_started
 
     @property
     def awaits_reader(self) -> bool:
-        """Whether more is written than the client reads."""
+        """True if more is written than the client reads."""
         return bool(self.flow.write_paused)
 
     @property
     def is_timed(self) -> bool:
-        """Whether uvicorn's own timer runs, as it does between two requests."""
+        """True if uvicorn's own timer runs, as it does between two requests."""
         return self.timeout_keep_alive_task is not None
 
 

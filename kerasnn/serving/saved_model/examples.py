@@ -12,12 +12,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 
-from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.manifest import DEFAULT_SIGNATURE, EXAMPLES_INPUT
 from kerasnn.serving.errors import invalid, shape_text
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import Signature
 
-EXAMPLES_INPUT = "inputs"
 CLASSES_OUTPUT = "classes"
 SCORES_OUTPUT = "scores"
 VALUES_OUTPUT = "outputs"
@@ -25,7 +24,7 @@ VALUES_OUTPUT = "outputs"
 
 @dataclass(frozen=True)
 class Classes:
-    """What a classification says of each example; at least one of both is there.
+    """Labels and scores of each example; at least one of them is not None.
 
     Attributes:
         labels: [n, k] object of bytes, or None.
@@ -37,10 +36,10 @@ class Classes:
 
 
 def find_examples_signature(graph: Graph, name: str) -> Signature:
-    """The signature that a Classify or Regress request names; "" means the default.
+    """Return the signature of a Classify or Regress request; "" means the default.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if there is none of that name.
+        ServingError: INVALID_ARGUMENT, there is no such signature.
     """
     name = name or DEFAULT_SIGNATURE
     signature = graph.signatures.get(name)
@@ -50,10 +49,10 @@ def find_examples_signature(graph: Graph, name: str) -> Signature:
 
 
 def classify_outputs(graph: Graph, signature: Signature) -> list[str]:
-    """Which outputs a classification fetches.
+    """Return the outputs that a classification fetches.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if the signature has not the form of one.
+        ServingError: INVALID_ARGUMENT, the signature is no classification.
     """
     if len(signature.inputs) != 1:
         raise invalid("Expected one input Tensor.")
@@ -77,10 +76,10 @@ def classify_outputs(graph: Graph, signature: Signature) -> list[str]:
 
 
 def regress_outputs(graph: Graph, signature: Signature) -> list[str]:
-    """Which outputs a regression fetches.
+    """Return the outputs that a regression fetches.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if the signature has not the form of one.
+        ServingError: INVALID_ARGUMENT, the signature is no regression.
     """
     if len(signature.inputs) != 1:
         raise invalid("Expected one input Tensor.")
@@ -99,9 +98,9 @@ def regress_outputs(graph: Graph, signature: Signature) -> list[str]:
 
 
 def serialized_examples(given: Any) -> NDArray[Any]:
-    """The serialized examples of an Input, [n] object of bytes; none if it is not set.
+    """Return the serialized examples of an Input, [n] object of bytes; [0] if unset.
 
-    A context goes before each: of a feature in both, the example's is read last and wins.
+    The context goes before each example: if both have a feature, the last one counts.
     """
     kind = given.WhichOneof("kind")
     if kind == "example_list":
@@ -120,15 +119,15 @@ def serialized_examples(given: Any) -> NDArray[Any]:
 def as_classes(
     labels: NDArray[Any] | None, scores: NDArray[Any] | None, n_examples: int
 ) -> Classes:
-    """What a graph gave, once it has the form of a classification.
+    """Check the outputs of a classification.
 
     Args:
-        labels: what came out as "classes", if the signature has it.
-        scores: what came out as "scores", if the signature has it.
-        n_examples: that went in.
+        labels: the output "classes", if the signature has it.
+        scores: the output "scores", if the signature has it.
+        n_examples: number of inputs.
 
     Raises:
-        ServingError: INVALID_ARGUMENT that says what does not fit.
+        ServingError: INVALID_ARGUMENT, with the property that does not fit.
     """
     for name, array, dtype in (
         (CLASSES_OUTPUT, labels, types_pb2.DT_STRING),
@@ -145,10 +144,10 @@ def as_classes(
 
 
 def as_values(values: NDArray[Any], n_examples: int) -> NDArray[np.float32]:
-    """What a graph gave, [n] float32, once it has the form of a regression.
+    """Check the output of a regression, and return it as [n] float32.
 
     Raises:
-        ServingError: INVALID_ARGUMENT that says what does not fit.
+        ServingError: INVALID_ARGUMENT, with the property that does not fit.
     """
     if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
         raise invalid(

@@ -1,8 +1,7 @@
-"""One loaded SavedModel: its signatures, and calls of them.
+"""A loaded SavedModel: its signatures, and calls of them.
 
-It is loaded with the Session loader, which takes the same graph, restore op and init op
-as TensorFlow Serving's C++ runtime does, and fails where that fails. Nothing of Keras, or
-of Python's objects, is needed.
+The Session loader takes the same graph, restore op and init op as TensorFlow Serving's
+C++ runtime, and fails where that fails. It needs neither Keras nor Python objects.
 """
 
 import contextlib
@@ -39,20 +38,20 @@ GraphCall = Any  # from arrays in the order of the feeds to arrays in that of th
 
 
 class Graph:
-    """A SavedModel that answers; to be closed.
+    """A loaded SavedModel; the owner closes it.
 
     Args:
         folder: of a version.
-        trusted: whether operations that reach files or Python are allowed.
+        trusted: whether unsafe operations are allowed; see `op_policy`.
 
     Attributes:
         signatures: by key.
         signature_defs: the same as protobufs.
-        is_steady: whether how long it runs depends on the sizes of its inputs alone.
+        is_steady: whether its run time depends only on the sizes of its inputs.
 
     Raises:
-        ServingError: it cannot be loaded, with TensorFlow's own code; or it holds such
-            operations (PERMISSION_DENIED).
+        ServingError: it cannot be loaded, with TensorFlow's code; PERMISSION_DENIED, it
+            holds unsafe operations.
     """
 
     def __init__(self, folder: Path, *, trusted: bool = False) -> None:
@@ -79,18 +78,18 @@ class Graph:
         inputs: Mapping[str, NDArray[Any]],
         outputs: Sequence[str],
     ) -> dict[str, NDArray[Any]]:
-        """The outputs of a signature; may be called by several threads at once.
+        """Return the outputs of a signature; thread-safe.
 
         Args:
             signature: of this graph.
             inputs: its inputs by alias, in any order.
-            outputs: aliases; they come back in the signature's order.
+            outputs: aliases; the result has the signature's order.
 
         Raises:
-            ServingError: an operation failed, with its own code; INVALID_ARGUMENT, an
-                alias is not the signature's.
+            ServingError: an operation failed, with its code; INVALID_ARGUMENT, an alias is
+                not the signature's.
         """
-        # In the signature's order: or each order of a client would get a call of its own.
+        # In the signature's order: otherwise each order of a client would make a new call.
         feeds = {
             info.tensor: inputs[alias]
             for alias, info in signature.inputs.items()
@@ -105,10 +104,10 @@ class Graph:
     def run_tensors(
         self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]
     ) -> list[NDArray[Any]]:
-        """The values of tensors of the graph, by their names there, in one call.
+        """Return the values of tensors of the graph, by their names there, in one call.
 
         Raises:
-            ServingError: an operation failed, with its own code.
+            ServingError: an operation failed, with its code.
         """
         try:
             call = self._call(tuple(feeds), tuple(fetches))
@@ -122,10 +121,10 @@ class Graph:
             raise ServingError(Code.INVALID_ARGUMENT, str(error)) from None
 
     def prepare(self, signature: Signature) -> None:
-        """Make the call of a signature, without running it: so the first is not slow.
+        """Make the call of a signature without running it, so that the first is not slow.
 
         Raises:
-            ServingError: the signature names what is not in the graph.
+            ServingError: the signature refers to tensors that are not in the graph.
         """
         inputs = tuple(info.tensor for info in signature.inputs.values())
         outputs = tuple(info.tensor for info in signature.outputs.values())
@@ -142,7 +141,7 @@ class Graph:
         return signatures
 
     def close(self) -> None:
-        """Give back what the session holds; calls that are under way are cancelled."""
+        """Close the session; running calls are cancelled."""
         self._calls.clear()
         self._session.close()
 
@@ -159,15 +158,15 @@ class Graph:
 
 
 def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> GraphCall:
-    """A function from values in the order of the feeds to those of the fetches.
+    """Return a function from values in the order of the feeds to those of the fetches.
 
-    `Session.run` takes names apart at each call, 0.8 ms; a callable does it once. Its
-    maker is a private name, which Keras used for years: without it, `run` does as well.
+    `Session.run` parses the names at each call, 0.8 ms; a callable does it once. Its maker
+    is a private name, which Keras used for years; without it, `run` is used.
 
-    The operations run in the thread that calls, not in a second pool that it would wait
-    for: one row of a 64-30-10 network takes 5 us instead of 28, and a tenth of the CPU
-    time. Only heavy branches of one call lose, a fifth on two cores, by not running side
-    by side; several calls do. A single operation still uses all cores.
+    The operations run in the calling thread, not in a second pool: one row of a 64-30-10
+    network takes 5 us instead of 28, and a tenth of the CPU time. Only heavy branches of
+    one call are slower, by a fifth on two cores, since they do not run in parallel. A
+    single operation still uses all cores.
     """
     options = config_pb2.RunOptions(inter_op_thread_pool=-1)
     make = getattr(session, "_make_callable_from_options", None)
@@ -182,7 +181,7 @@ def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> Gra
 def _check_aliases(
     signature: Signature, inputs: Iterable[str], outputs: Iterable[str]
 ) -> None:
-    """Raise if there are inputs or outputs that a signature has not."""
+    """Raise if there are inputs or outputs that the signature does not have."""
     for side, given, known in (
         ("inputs", inputs, signature.inputs),
         ("outputs", outputs, signature.outputs),
@@ -196,17 +195,17 @@ def _check_aliases(
 
 
 def _array(value: Any) -> NDArray[Any]:
-    """What a call gives; for a scalar that is a number, or bytes."""
+    """Return a call's value as an array; a scalar comes as a number, or bytes."""
     if isinstance(value, np.ndarray):
         return value
     return np.array(value, object if isinstance(value, bytes) else None)
 
 
 def _read(folder: Path) -> Any:
-    """The MetaGraphDef for serving.
+    """Read the MetaGraphDef for serving.
 
     Raises:
-        ServingError: there is no file, it is damaged, or holds none.
+        ServingError: the file is missing or damaged, or does not contain one.
     """
     path, saved = _saved_model(folder)
     for meta_graph in saved.meta_graphs:
@@ -221,7 +220,7 @@ def _read(folder: Path) -> Any:
 
 
 def _saved_model(folder: Path) -> tuple[Path, Any]:
-    """The file of a SavedModel, binary or text, and what it says."""
+    """Read the file of a SavedModel, binary or text; return its path and message."""
     saved = saved_model_pb2.SavedModel()
     path = folder / "saved_model.pb"
     try:
@@ -252,7 +251,7 @@ def _check_ops(meta_graph: Any) -> None:
 
 
 def _load_error(error: Exception) -> ServingError:
-    """TensorFlow's own code, or that the files are not what they should be."""
+    """Return TensorFlow's code, or DATA_LOSS for anything else."""
     if isinstance(error, tf.errors.OpError | ServingError):
         return as_serving_error(error)
     return ServingError(Code.DATA_LOSS, f"the SavedModel cannot be loaded: {error}")
@@ -260,7 +259,7 @@ def _load_error(error: Exception) -> ServingError:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without TensorFlow's log that the loader is deprecated; it names no other way."""
+    """Silence TensorFlow's log that the loader is deprecated; it names no other way."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A SavedModel's graph as a program: what leads where, also through its functions."""
+"""A SavedModel's graph as a program: data flow, also through its functions."""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -8,8 +8,8 @@ from tensorflow.core.framework import types_pb2
 
 from kerasnn.serving.saved_model.signatures import INIT_SIGNATURE
 
-# How many inputs come before those that are handed on to the functions of a node. Not
-# While: its body makes the arguments of its next turn.
+# Number of inputs before those that a node passes on to its functions. While is missing:
+# its body makes the arguments of its next iteration.
 _OWN_INPUTS = {
     "PartitionedCall": 0,
     "StatefulPartitionedCall": 0,
@@ -27,7 +27,7 @@ _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
 class GraphProgram:
-    """The nodes of a graph, and of the functions in its library.
+    """The nodes of a graph and of the functions in its library.
 
     Args:
         meta_graph: the MetaGraphDef.
@@ -44,7 +44,7 @@ class GraphProgram:
         self.functions = {f.signature.name: f for f in graph.library.function}
 
     def places(self) -> Iterator[tuple[str | None, Any]]:
-        """Every node, with the name of the function that it stands in, if it does."""
+        """Yield every node, with the name of its function; None for the graph's nodes."""
         for node in self.nodes.values():
             yield None, node
         for name, function in self.functions.items():
@@ -52,13 +52,13 @@ class GraphProgram:
                 yield name, node
 
     def request_ends(self) -> Iterator[str]:
-        """The tensors that a request can ask for."""
+        """Yield the tensors that a request can fetch."""
         for key, signature in self._meta_graph.signature_def.items():
             if key != INIT_SIGNATURE:
                 yield from (info.name for info in signature.outputs.values())
 
     def load_ends(self) -> Iterator[str]:
-        """The operations that loading runs: the saver's, and those of initialization."""
+        """Yield the operations that loading runs: the saver's and the initialization's."""
         if self._meta_graph.saver_def.restore_op_name:
             yield self._meta_graph.saver_def.restore_op_name
         for name in _INIT_COLLECTIONS:
@@ -68,14 +68,14 @@ class GraphProgram:
             yield from (info.name for info in signature.outputs.values())
 
     def fed_by_requests(self) -> set[str]:
-        """The nodes whose values a request can set."""
+        """Return the nodes whose values a request can set."""
         signatures = self._meta_graph.signature_def.values()
         return {node_name(i.name) for s in signatures for i in s.inputs.values()}
 
     def reached(self, ends: Iterable[str]) -> Iterator[tuple[str | None, Any]]:
-        """Each node that leads to these tensors, as in `places`.
+        """Yield each node that these tensors depend on, as in `places`.
 
-        All nodes of a function count as soon as it is called.
+        All nodes of a called function count.
         """
         waiting = [node_name(name) for name in ends]
         seen: set[str] = set()
@@ -103,18 +103,18 @@ class GraphProgram:
                 waiting += functions_of(node)
 
     def origins(self, function: str | None, tensor: str) -> set[str]:
-        """Where the values of a tensor come from: the nodes of the graph that make them.
+        """Return the nodes of the graph that make the values of a tensor.
 
-        Followed through identities, through arguments of functions to every call, and
-        through variables of strings to everything that is ever written into them: an
-        asset's path takes that way.
+        The search follows identities, arguments of functions to every call, and variables
+        of strings to everything that is ever written into them: an asset's path takes
+        that way.
 
         Args:
-            function: that the tensor stands in; None: the graph.
+            function: in which the tensor is; None: the graph.
             tensor: such as "Const:0", in a function "argument" or "node:output:0".
 
         Returns:
-            Names of nodes; a name that is no node's, such as "", if it cannot be told.
+            Names of nodes; a name that is no node's, such as "", for unknown origins.
         """
         found: set[str] = set()
         waiting, seen = [(function, node_name(tensor))], set()
@@ -134,7 +134,7 @@ class GraphProgram:
     def _before(
         self, function: str | None, name: str
     ) -> list[tuple[str | None, str]] | None:
-        """What hands a value on to a node or argument; None: it makes its own."""
+        """Return the sources of a node or argument; None: it makes its own value."""
         if function is not None and name in _arguments(self.functions[function]):
             return list(self._callers(function, name))
         node = self._named(function, name)
@@ -145,7 +145,7 @@ class GraphProgram:
         return None
 
     def _written(self, handles: set[str]) -> list[tuple[str | None, str]]:
-        """What is written anywhere into variables of strings."""
+        """Return all sources that are written into variables of strings."""
         variables = {self._variable(handle) for handle in handles}
         if "" in variables:
             return []
@@ -153,12 +153,12 @@ class GraphProgram:
         for function, node in self.places():
             if node.op == "AssignVariableOp" and _is_text(node):
                 into = {self._variable(h) for h in self.origins(function, node.input[0])}
-                if into & (variables | {""}):  # what cannot be told may be this one
+                if into & (variables | {""}):  # an unknown variable may be this one
                     written.append((function, node_name(node.input[1])))
         return written
 
     def _variable(self, handle: str) -> str:
-        """What names a variable: two handles can be of the same."""
+        """Return a variable's identity: two handles can refer to the same one."""
         node = self.nodes.get(handle)
         if node is None or node.op != "VarHandleOp":
             return ""
@@ -172,18 +172,18 @@ class GraphProgram:
         return next((node for node in inner if node.name == name), None)
 
     def _callers(self, function: str, argument: str) -> Iterator[tuple[str | None, str]]:
-        """What each call of a function gives as an argument, and where."""
+        """Yield the source of an argument in each call of a function."""
         place = _arguments(self.functions[function]).index(argument)
         for where, node in self._calls.get(function, ()):
             own = 0 if node.op == function else _OWN_INPUTS.get(node.op)
             if own is None or own + place >= len(node.input):
-                yield None, ""  # who knows what it hands on
+                yield None, ""  # unknown
             else:
                 yield where, node_name(node.input[own + place])
 
     @cached_property
     def _calls(self) -> dict[str, list[tuple[str | None, Any]]]:
-        """The nodes that call each function, as in `places`."""
+        """Nodes that call each function, as in `places`."""
         calls: dict[str, list[tuple[str | None, Any]]] = {}
         for where, node in self.places():
             for name in functions_of(node):
@@ -193,9 +193,9 @@ class GraphProgram:
 
 
 def is_steady(meta_graph: Any) -> bool:
-    """Whether how long a graph runs depends on nothing but the sizes of its inputs.
+    """Return whether a graph's run time depends only on the sizes of its inputs.
 
-    Not if it, or a function of it, may turn in a loop, or wait for something.
+    It does not if the graph or one of its functions may loop or wait.
     """
     return not any(
         part in node.op
@@ -205,7 +205,7 @@ def is_steady(meta_graph: Any) -> bool:
 
 
 def functions_of(node: Any) -> list[str]:
-    """The functions that a node calls, by name or in its attributes."""
+    """Return the functions that a node calls, by name or in its attributes."""
     names = [node.op]
     waiting = list(node.attr.values())
     while waiting:
@@ -226,5 +226,5 @@ def _arguments(function: Any) -> list[str]:
 
 
 def node_name(tensor: str) -> str:
-    """The name of the node that makes a tensor, or is meant by "^name"."""
+    """Return the name of the node of a tensor, or of a control input "^name"."""
     return tensor.removeprefix("^").split(":")[0]

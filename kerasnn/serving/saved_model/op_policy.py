@@ -1,12 +1,11 @@
-"""Which graphs are not served: those that reach files, other machines, or Python.
+"""The policy of operations: graphs that reach files, other machines or Python are refused.
 
-A SavedModel is a program. Before it is loaded, which already runs a part of it, its graph
-and functions are looked through. Two things are allowed that reach files: its own saver,
-where only loading leads to it, and lookup tables that loading fills from its own assets.
+A SavedModel is a program. Loading it already runs a part of it, so its graph and functions
+are checked before. Two things that reach files are allowed: the model's saver, if only
+loading runs it, and lookup tables that loading fills from the model's assets.
 
-Names lie: an asset or a variables file may be a link to elsewhere. Whoever can write into
-the folder decides what is read, so that is not looked at. An operation that TensorFlow
-does not know, of a library of its own, fails when the graph is loaded.
+Links are not checked: whoever can write into the folder decides what is read. An operation
+of a custom library is unknown to TensorFlow and fails when the graph is loaded.
 """
 
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ _NOT_ITS_OWN = "reads files that are not the model's own variables"
 
 
 def find_unsafe_ops(meta_graph: Any) -> list[str]:
-    """Why a MetaGraphDef may not be served: its operations, each with the reason."""
+    """Return the unsafe operations of a MetaGraphDef, each with the reason."""
     program = GraphProgram(meta_graph)
     found = {
         f"{node.op} ({_name(function, node)}) {reason}"
@@ -44,7 +43,7 @@ Found = Iterator[tuple[str | None, Any, str]]  # function, node, reason
 
 
 def _anywhere(program: GraphProgram) -> Found:
-    """What is refused wherever it stands."""
+    """Yield the operations that are always unsafe."""
     for function, node in program.places():
         reason = _REASONS.get(node.op) or _reason_of_attributes(node)
         if reason is not None:
@@ -65,17 +64,17 @@ def _reason_of_attributes(node: Any) -> str | None:
 
 
 def _of_requests(program: GraphProgram) -> Found:
-    """What may run when the model is loaded, and not for a request."""
+    """Yield the operations that loading may run, and a request may not."""
     for function, node in program.reached(program.request_ends()):
         if node.op in SAVE_OPS:
             yield function, node, "writes files, and a signature leads to it"
         elif node.op in RESTORE_OPS | TABLE_OPS:
-            # Only loading gives such a table the path of the asset where it lies now.
+            # Only loading gives such a table the present path of its asset.
             yield function, node, "reads files, and a signature leads to it"
 
 
 def _load_error(program: GraphProgram, meta_graph: Any) -> Found:
-    """What loading runs and may not, and tables that are not filled from assets."""
+    """Yield the operations that loading may not run, and tables not filled from assets."""
     fed = program.fed_by_requests()
     assets = {node_name(a.tensor_info.name) for a in meta_graph.asset_file_def if _stays(a)}
     variables = {node_name(meta_graph.saver_def.filename_tensor_name)}
@@ -94,14 +93,14 @@ def _load_error(program: GraphProgram, meta_graph: Any) -> Found:
 def _from(
     program: GraphProgram, function: str | None, node: Any, place: int, allowed: set[str]
 ) -> bool:
-    """Whether an input of a node comes from certain nodes of the graph alone."""
+    """Return whether an input of a node comes only from allowed nodes of the graph."""
     if place >= len(node.input):
         return False
     return program.origins(function, node.input[place]) <= allowed
 
 
 def _stays(asset: Any) -> bool:
-    """Whether an asset lies in the folder of assets."""
+    """Return whether an asset is inside the folder of assets."""
     path = PurePosixPath(asset.filename)
     return not path.is_absolute() and ".." not in path.parts
 

@@ -1,4 +1,4 @@
-"""What a signature of a SavedModel takes and gives."""
+"""The inputs and outputs of a SavedModel's signatures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 
-# Of an input. TensorFlow's binding to Python ends the process, by a segmentation fault,
-# when an array of strings that is fed or fetched has more than 32; a graph may add some.
+# Of an input. TensorFlow's Python binding ends in a segmentation fault if an array of
+# strings that is fed or fetched has more than 32; a graph may add some.
 MAX_DIMENSIONS = 24
 INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
 
@@ -30,7 +30,7 @@ class TensorInfo:
         alias: the name that clients use.
         tensor: the name in the graph, such as "serving_default_x:0".
         dtype: of its values; a string is bytes.
-        shape: sizes, -1 where any; None where even the rank is open.
+        shape: sizes, -1 for any size; None if the rank is unknown.
     """
 
     alias: str
@@ -40,7 +40,7 @@ class TensorInfo:
 
     @property
     def has_rows(self) -> bool:
-        """Whether the first dimension is declared as open: a row for each request's row."""
+        """True if the first dimension is open: a row for each row of a request."""
         return bool(self.shape) and self.shape[0] == -1  # type: ignore[index]
 
 
@@ -62,13 +62,13 @@ class Signature:
 
     @property
     def row_wise(self) -> bool:
-        """Whether every input and output is declared to have rows."""
+        """True if every input and output is declared to have rows."""
         infos = [*self.inputs.values(), *self.outputs.values()]
         return bool(self.inputs) and all(info.has_rows for info in infos)
 
 
 def read_signatures(meta_graph: Any) -> dict[str, Signature]:
-    """The signatures of a MetaGraphDef by their keys; the init op is among them."""
+    """Return the signatures of a MetaGraphDef by their keys, with the init op's."""
     return {
         key: Signature(
             key,

@@ -1,8 +1,7 @@
-"""TensorProto to array and back, as TensorFlow itself reads and writes it.
+"""Conversion of TensorProtos to arrays and back, as TensorFlow does it.
 
-A TensorProto comes from anybody: its shape, its type and its values need not agree, and a
-few bytes may claim a shape of 2**60 elements. All that is decided here before memory is
-taken. What a signature wants is left to the caller.
+A TensorProto is untrusted: its shape, type and values need not agree, and a few bytes may
+claim a shape of 2**60 elements. All this is checked before memory is allocated.
 """
 
 import math
@@ -17,22 +16,22 @@ from tensorflow.core.framework import types_pb2
 from kerasnn.serving.errors import ServingError, invalid, shape_text
 from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS
 
-# Elements that a message may ask for beyond the values that it holds: repeats of the last
-# one, or zeros. All other arrays are as large as the message that they came in.
+# Maximum of elements beyond the values in the message: repeats of the last one, or zeros.
+# All other arrays are as large as their message.
 MAX_FILLED_ELEMENTS = 2**22
 
 TensorProto = Any
 
 
 class _Values(NamedTuple):
-    """Where a TensorProto keeps values of a type outside of `tensor_content`.
+    """The field of a TensorProto for values of a type, outside of `tensor_content`.
 
     Attributes:
         field: name of the repeated field.
         dtype: of the array.
-        sent: of the field's values, which are wider than those of small types.
-        part: what the field's values become: all of an element (an int16), its bits (a
-            half), or a half of it (a complex number).
+        sent: dtype of the field's values, wider than small types.
+        part: dtype that the field's values become: a whole element (an int16), its bits (a
+            half), or half of it (a complex number).
     """
 
     field: str
@@ -42,7 +41,7 @@ class _Values(NamedTuple):
 
     @property
     def packed(self) -> bool:
-        """Whether an array's memory is what protobuf sends."""
+        """True if protobuf sends the memory of an array unchanged."""
         return self.field in ("float_val", "double_val", "scomplex_val", "dcomplex_val")
 
 
@@ -82,7 +81,7 @@ _OBJECT = np.dtype(object)
 
 
 def dtype_name(number: int) -> str:
-    """A type as TensorFlow's messages call it, such as "float" or "int32"."""
+    """Return a type's name in TensorFlow's messages, such as "float" or "int32"."""
     try:
         return types_pb2.DataType.Name(number).removeprefix("DT_").lower()
     except ValueError:
@@ -90,20 +89,20 @@ def dtype_name(number: int) -> str:
 
 
 def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArray[Any]:
-    """The array that a TensorProto says it is; may be read-only.
+    """Return the array of a TensorProto; may be read-only.
 
     As in TensorFlow, values come from `tensor_content` if that is not empty, else from the
-    field of the type: of too many the first count, of too few the last is repeated, and
-    none at all are zeros.
+    type's field. Surplus values are ignored, missing ones repeat the last, and no values
+    at all mean zeros.
 
     Args:
         alias: of the input, for messages.
-        proto: anything that parsed.
-        max_rows: that the first dimension may have.
+        proto: any message that parsed.
+        max_rows: maximum of the first dimension.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if it is no tensor, or one of more rows, or if it
-            asks for more than `MOST_FILLED` elements beyond those it holds.
+        ServingError: INVALID_ARGUMENT, it is no valid tensor, has more rows, or asks for
+            more than `MAX_FILLED_ELEMENTS` elements beyond those it holds.
     """
     values = _VALUES.get(proto.dtype)
     if values is None and proto.dtype != _STRING:
@@ -133,12 +132,12 @@ def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArra
 
 
 def write_proto(proto: TensorProto, array: NDArray[Any]) -> None:
-    """Write an array into an empty TensorProto: into the field of its type.
+    """Write an array into the type's field of an empty TensorProto.
 
-    Clients read `.float_val` and its like, so `tensor_content` stays empty.
+    Clients read `.float_val` and similar fields, so `tensor_content` stays empty.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if a TensorProto cannot hold it.
+        ServingError: INVALID_ARGUMENT, a TensorProto has no such type.
     """
     dtype = array.dtype
     for size in array.shape:
@@ -164,8 +163,8 @@ def write_proto(proto: TensorProto, array: NDArray[Any]) -> None:
 def _merge_packed(proto: TensorProto, field: str, values: bytes) -> None:
     """Append to a repeated field of floats or doubles.
 
-    The field's own `extend` makes a Python float of each: 2.5 ms for 100,000 values, where
-    this takes 0.02 ms, and no more than it for ten.
+    The field's `extend` makes a Python float of each value: 2.5 ms for 100,000 values;
+    this takes 0.02 ms, and is as fast for ten.
     """
     key = proto.DESCRIPTOR.fields_by_name[field].number << 3 | 2  # 2: length-delimited
     proto.MergeFromString(_varint(key) + _varint(len(values)) + values)
@@ -181,7 +180,7 @@ def _varint(number: int) -> bytes:
 
 
 def _shape_of(alias: str, proto: Any, max_rows: int) -> tuple[tuple[int, ...], int]:
-    """The sizes, and their product."""
+    """Return the sizes and their product."""
     if proto.unknown_rank:
         raise _no_tensor(alias, "its rank is unknown")
     dims = proto.dim
@@ -203,14 +202,14 @@ def _shape_of(alias: str, proto: Any, max_rows: int) -> tuple[tuple[int, ...], i
 def _of_field(alias: str, field: Any, values: _Values, size: int) -> NDArray[Any]:
     width = values.dtype.itemsize // values.part.itemsize
     _check_fill(alias, size, len(field) // width)
-    # Of two steps: what does not fit into a small type wraps around, as in TensorFlow.
+    # In two steps: values that do not fit into a small type wrap around, as in TensorFlow.
     sent = np.array(field, values.sent).astype(values.part, copy=False)
     whole = sent[: len(sent) // width * width]
     return _filled(whole.view(values.dtype), size, np.zeros((), values.dtype))
 
 
 def _filled(flat: NDArray[Any], size: int, empty: Any) -> NDArray[Any]:
-    """An array of exactly so many elements; one repeated value takes no memory."""
+    """Return an array of `size` elements; one repeated value takes no memory."""
     if len(flat) == size:
         return flat
     if len(flat) > size:
@@ -231,7 +230,7 @@ def _check_fill(alias: str, size: int, given: int) -> None:
 
 
 def _split(alias: str, content: bytes, size: int) -> list[bytes]:
-    """Strings out of `tensor_content`: their lengths as varints, then all of them."""
+    """Read strings from `tensor_content`: their lengths as varints, then their bytes."""
     lengths: list[int] = []
     at = 0
     while len(lengths) < size:

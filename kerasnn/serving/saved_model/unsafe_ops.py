@@ -1,12 +1,12 @@
-"""TensorFlow's operations that no served graph may hold, by what they do.
+"""TensorFlow's unsafe operations, by what they do.
 
-Found by going through all operations that TensorFlow 2.21 registers, by their names and
-the names of their arguments (file, path, directory, address, url, prefix). What a graph
-does with them is left to `refusals`.
+They were found among all operations that TensorFlow 2.21 registers, by their names and the
+names of their arguments (file, path, directory, address, url, prefix). `op_policy` applies
+them to a graph.
 """
 
 UNSAFE_OPS: dict[str, frozenset[str]] = {
-    # By a number in the process that made the graph; here it is somebody else's function.
+    # By a number in the process that made the graph; here it is another function's.
     "runs Python": frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"}),
     "ends the process": frozenset({"Abort"}),
     "reads files": frozenset(
@@ -100,7 +100,7 @@ UNSAFE_OPS: dict[str, frozenset[str]] = {
     ),
 }
 
-# Every SavedModel has these, of its own saver: only loading may lead to them.
+# Every SavedModel's saver has these: only loading may run them.
 SAVE_OPS = frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"})
 RESTORE_OPS = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 # A lookup table that is read from a file may be one of the SavedModel's assets.

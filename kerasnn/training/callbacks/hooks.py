@@ -24,7 +24,7 @@ DELAYED = (DelayedCallback, keras_callbacks.History, keras_callbacks.ProgbarLogg
 
 
 def needs_batch_hooks(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bool:
-    """Whether a callback overrides a hook of every batch."""
+    """Return whether a callback overrides a hook of every batch."""
     names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
     if kind == "train":
         names += ["on_batch_begin", "on_batch_end"]
@@ -37,7 +37,7 @@ def needs_batch_hooks(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bo
 
 
 def accept_delayed_epochs(callbacks: Any) -> bool:
-    """Whether all callbacks may be called for an epoch after the next ones have run.
+    """Return whether all callbacks may be called for an epoch after later ones have run.
 
     Args:
         callbacks: as `Model.fit` takes them.
@@ -68,7 +68,7 @@ def with_history(
 
 
 def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
-    """Whether it is one of Keras's, whose batch hook does nothing with its settings."""
+    """Return whether a hook of Keras's does nothing with the callback's settings."""
     if not hook.__module__.startswith("keras."):  # a subclass has its own
         return False
     if isinstance(callback, DELAYED):

@@ -104,7 +104,7 @@ class RunCheckpoints:
 
     @property
     def due(self) -> bool:
-        """Whether the time has passed, or a signal came."""
+        """True if the time has passed or a signal came."""
         waited = time.monotonic() - self._last >= self.every_seconds
         return waited or self.interrupted is not None
 

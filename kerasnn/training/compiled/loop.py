@@ -20,7 +20,7 @@ Logs = dict[str, Any]  # by name: tensors in a graph; afterwards floats, or arra
 
 
 class Trainable(Protocol):
-    """What the loop trains: a compiled `keras.Model`, or a `Learner`."""
+    """Protocol of what the loop trains: a compiled `keras.Model`, or a `Learner`."""
 
     optimizer: Any
 

@@ -34,7 +34,7 @@ REFUSALS = (
 
 _T = TypeVar("_T")
 
-log = logging.getLogger("kerasnn")
+_log = logging.getLogger("kerasnn")
 
 
 class RefusedError(Exception):
@@ -188,7 +188,7 @@ class Programs:
         if driver == "xla":
             raise InputError(f"driver='xla' cannot compile this model: {reason}")
         if self.refused is None:
-            log.warning("%s: trains without XLA: %s", _name(self.learner), reason)
+            _log.warning("%s: trains without XLA: %s", _name(self.learner), reason)
         self.refused = reason
 
     def program(

@@ -64,7 +64,7 @@ class BatchSpec(NamedTuple):
 
     @property
     def fixed(self) -> bool:
-        """Whether every dimension but the rows is known: XLA compiles for each size."""
+        """True if every dimension but the rows is known: XLA compiles for each size."""
         return all(None not in shape for shape, _ in self.tensors)
 
     @property

@@ -134,7 +134,7 @@ class DistributedCheckpoints(RunCheckpoints):
 
     @property
     def due(self) -> bool:
-        """Whether a checkpoint is due in any worker, or one has received a signal."""
+        """True if a checkpoint is due in any worker, or one has received a signal."""
         number, late = self._workers.all_reduce_max(
             [self._interrupts.received or 0, super().due]
         )

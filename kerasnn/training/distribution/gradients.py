@@ -75,39 +75,27 @@ class FlattenedGradients:
 
     def __init__(self, gradients: list[Any]) -> None:
         self._shapes = [tf.TensorShape(()) if g is None else g.shape for g in gradients]
-        self._dtypes = [None if g is None else g.dtype for g in gradients]
+        self._groups: dict[tf.DType, list[int]] = {}  # numbers of the gradients of a type
+        for i, gradient in enumerate(gradients):
+            if gradient is not None:
+                self._groups.setdefault(gradient.dtype, []).append(i)
 
     def join(self, gradients: list[Any]) -> list[tf.Tensor]:
         """Return one flat tensor of each type."""
-        return [
-            tf.concat(
-                [
-                    tf.reshape(tf.convert_to_tensor(g), [-1])  # sparse ones become dense
-                    for g, own in zip(gradients, self._dtypes, strict=True)
-                    if own == dtype
-                ],
-                axis=0,
-            )
-            for dtype in self._types
+        flat = [  # sparse gradients become dense
+            None if g is None else tf.reshape(tf.convert_to_tensor(g), [-1])
+            for g in gradients
         ]
+        return [tf.concat([flat[i] for i in group], 0) for group in self._groups.values()]
 
     def split(self, joined: list[tf.Tensor]) -> list[Any]:
         """Return the gradients."""
-        parts = {}
-        for dtype, flat in zip(self._types, joined, strict=True):
-            shapes = [
-                s for s, d in zip(self._shapes, self._dtypes, strict=True) if d == dtype
-            ]
-            sizes = [s.num_elements() for s in shapes]
-            pieces = tf.split(flat, sizes)
-            parts[dtype] = iter(
-                [tf.reshape(p, s) for p, s in zip(pieces, shapes, strict=True)]
-            )
-        return [None if dtype is None else next(parts[dtype]) for dtype in self._dtypes]
-
-    @property
-    def _types(self) -> list[tf.DType]:
-        return list(dict.fromkeys(d for d in self._dtypes if d is not None))
+        gradients: list[Any] = [None] * len(self._shapes)
+        for flat, group in zip(joined, self._groups.values(), strict=True):
+            sizes = [self._shapes[i].num_elements() for i in group]
+            for i, part in zip(group, tf.split(flat, sizes), strict=True):
+                gradients[i] = tf.reshape(part, self._shapes[i])
+        return gradients
 
 
 @contextlib.contextmanager

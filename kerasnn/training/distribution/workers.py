@@ -55,12 +55,12 @@ def workers_of(model: Any) -> "SingleProcess":
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes checkpoints, models and messages."""
+    """Return whether this process writes checkpoints, models and messages."""
     return WorkerGroup.of(strategy).is_chief
 
 
 def is_worker_loss(error: tf.errors.OpError) -> bool:
-    """Whether an error of TensorFlow means that another worker has gone."""
+    """Return whether an error of TensorFlow means that another worker has gone."""
     return isinstance(error, _LOST) or any(sign in str(error) for sign in _SIGNS_OF_LOSS)
 
 
@@ -85,7 +85,7 @@ class SingleProcess:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the first worker."""
+        """True for the first worker."""
         return self.worker == 0
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:

@@ -64,7 +64,7 @@ class StreamFeed:
 
     @property
     def _planned(self) -> bool:
-        """Whether any epoch can be read directly."""
+        """True if any epoch can be read directly."""
         planned = isinstance(self.iterator.data_adapter, PlannedRows)
         return planned and self.iterator.steps_per_epoch is None
 

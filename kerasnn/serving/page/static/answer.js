@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { writeJson } from "./json.js";
 import { number, percent } from "./words.js";
 
-const MOST_BARS = 20; // of more classes, the most probable ones are shown
+const MAX_BARS = 20; // of more classes, the most probable ones are shown
 const QUIET_MILLISECONDS = 700;
 
 export class Answer {
@@ -117,8 +117,8 @@ export class Answer {
     const label = String(best ?? most.label);
     const share = (bars.find((bar) => bar.label === label) ?? most).share;
     const placed = bars.map((bar, place) => ({ ...bar, place }));
-    const shown = bars.length > MOST_BARS
-      ? placed.sort((a, b) => b.share - a.share).slice(0, MOST_BARS)
+    const shown = bars.length > MAX_BARS
+      ? placed.sort((a, b) => b.share - a.share).slice(0, MAX_BARS)
       : placed;
     const left = bars.length - shown.length;
     const items = shown.map((bar) => this.bar(bar, bar.label === label));

@@ -3,7 +3,7 @@
 import { element, newId } from "./dom.js";
 import { tensorType } from "./words.js";
 
-const MOST_VALUES = 2000; // an example of more is no help
+const MAX_VALUES = 2000; // an example of more is no help
 const ZEROS = { string: '""', bool: "false" };
 
 export class Editor {
@@ -136,7 +136,7 @@ function exampleFeatures(manifest) {
 
 function zeros({ dtype }, shape) {
   const sizes = (shape ?? []).map((size) => size ?? 1);
-  if (sizes.reduce((all, size) => all * size, 1) > MOST_VALUES) {
+  if (sizes.reduce((all, size) => all * size, 1) > MAX_VALUES) {
     return "[]";
   }
   const zero = ZEROS[dtype] ?? (/^(float|double)/.test(dtype) ? "0.0" : "0");

@@ -5,7 +5,7 @@ import { factsPath } from "./server.js";
 import { metricName, number, tensorType } from "./words.js";
 
 const REPORT = "report.html";
-const MOST_OPEN = 12; // inputs and outputs of a signature that is shown unfolded
+const MAX_OPEN = 12; // inputs and outputs of a signature that is shown unfolded
 
 /** The metrics of the manifest, those of its baselines beside them; null where it has none. */
 export function metricsSection(manifest) {
@@ -60,7 +60,7 @@ export function signaturesSection({ signatures, manifest }) {
     "Signatures",
     ...signatures.map((signature, i) => {
       const { inputs, outputs } = signature;
-      const open = i === 0 && inputs.length + outputs.length <= MOST_OPEN;
+      const open = i === 0 && inputs.length + outputs.length <= MAX_OPEN;
       const counts = `${counted(inputs, "input")}, ${counted(outputs, "output")}`;
       return element(
         "details",

@@ -2,7 +2,7 @@
 // dots, black or white; a pixel counts the black ones in its block of 4x4.
 
 export const SIDE = 8;
-export const MOST = 16;
+export const MAX_INK = 16;
 const FINE = 4;
 const DOTS = SIDE * FINE;
 // The digits' strokes are six or seven dots wide; so is this pen's.

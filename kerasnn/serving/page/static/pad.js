@@ -1,7 +1,7 @@
 // The pad to draw a digit on: a grid of 8x8 pixels for mouse, touch, pen and keyboard.
 
 import { element, newId } from "./dom.js";
-import { Ink, MOST, SIDE } from "./ink.js";
+import { Ink, MAX_INK, SIDE } from "./ink.js";
 import { writeJson } from "./json.js";
 
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -112,9 +112,9 @@ export class Pad {
       const value = this.value(i);
       if (cell.dataset.ink !== String(value)) {
         cell.dataset.ink = String(value);
-        cell.style.setProperty("--ink", value / MOST);
+        cell.style.setProperty("--ink", value / MAX_INK);
         const place = `row ${Math.floor(i / SIDE) + 1}, column ${(i % SIDE) + 1}`;
-        cell.setAttribute("aria-label", `${place}: ink ${value} of ${MOST}`);
+        cell.setAttribute("aria-label", `${place}: ink ${value} of ${MAX_INK}`);
       }
     });
   }
@@ -163,9 +163,9 @@ export class Pad {
     if (event.key in MOVES) {
       this.arrow(MOVES[event.key], event.shiftKey);
     } else if (event.key === " ") {
-      this.setActive(this.value(this.active) >= MOST / 2 ? 0 : MOST);
+      this.setActive(this.value(this.active) >= MAX_INK / 2 ? 0 : MAX_INK);
     } else if (/^[0-9]$/.test(event.key)) {
-      this.setActive(Math.round((Number(event.key) * MOST) / 9));
+      this.setActive(Math.round((Number(event.key) * MAX_INK) / 9));
     } else if (event.key === "Delete" || event.key === "Backspace") {
       this.setActive(0);
     } else {
