@@ -1,7 +1,7 @@
 """kerasnn: neural networks on tables with TensorFlow and Keras.
 
-The names below are loaded when they are first used: importing kerasnn loads neither
-TensorFlow nor scikit-learn.
+Public names are loaded on first use: `import kerasnn` does not load TensorFlow or
+scikit-learn.
 """
 
 import importlib
@@ -69,24 +69,14 @@ __all__ = [
     "tune",
 ]
 
-_HOME = {
-    "ExportError": "kerasnn.errors",
-    "InputError": "kerasnn.errors",
-    "InterruptedFitError": "kerasnn.errors",
-    "Model": "kerasnn.training",
-    "NetworkClassifier": "kerasnn.estimators",
-    "NetworkRegressor": "kerasnn.estimators",
-    "NonFiniteLossError": "kerasnn.errors",
-    "Sequential": "kerasnn.training",
-    "Trainer": "kerasnn.training",
-    "cross_validate": "kerasnn.estimators",
-    "evaluate": "kerasnn.training",
-    "export": "kerasnn.saving",
-    "fit": "kerasnn.training",
-    "load": "kerasnn.saving",
-    "predict": "kerasnn.training",
-    "tune": "kerasnn.tuning",
+_ROOMS = {
+    "errors": ("ExportError", "InputError", "InterruptedFitError", "NonFiniteLossError"),
+    "estimators": ("NetworkClassifier", "NetworkRegressor", "cross_validate"),
+    "saving": ("export", "load"),
+    "training": ("Model", "Sequential", "Trainer", "evaluate", "fit", "predict"),
+    "tuning": ("tune",),
 }
+_HOME = {name: f"kerasnn.{room}" for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

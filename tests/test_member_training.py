@@ -21,7 +21,7 @@ from kerasnn.ensembles.optimizer import (
 )
 from kerasnn.ensembles.plan import BatchShape, member_plan
 from kerasnn.layers import raw_variables
-from kerasnn.models import TabularConfig, TabularNetwork
+from kerasnn.models import TabularConfig, TabularNetwork, member_losses
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
@@ -333,7 +333,7 @@ def test_the_gradient_of_a_member_is_that_of_its_own_loss(rng):
     network.initialize(by_member[0], by_member[1], SEEDS)
     with tf.GradientTape() as tape:
         outputs = network.member_outputs(*map(tf.constant, by_member[:2]))
-        losses = network.losses_of_rows(tf.constant(by_member[2]), outputs, 0.1)
+        losses = member_losses("multiclass", tf.constant(by_member[2]), outputs, 0.1)
         loss = tf.reduce_sum(tf.reduce_mean(by_member[3] * losses, axis=1))
     gradients = tape.gradient(loss, raw_variables(t.variable for t in network.trained))
     names = [t.variable.name for t in network.trained]
@@ -362,7 +362,7 @@ def test_the_running_loss_is_the_weighted_mean_of_each_member():
     network.initialize(x.reshape(3, 12, 3), codes.reshape(3, 12, 1), SEEDS)
     learner = MemberLearner(network, cycles=1, label_smoothing=0.5, has_dropout=False)
     outputs = network.member_outputs(x.reshape(3, 12, 3), codes.reshape(3, 12, 1))
-    losses = network.losses_of_rows(labels.reshape(3, 12), outputs).numpy()
+    losses = member_losses("multiclass", labels.reshape(3, 12), outputs).numpy()
     expected = np.average(losses, weights=weights.reshape(3, 12), axis=1)
     for part in np.split(np.arange(36).reshape(3, 12), 3, axis=1):  # three batches
         rows = part.reshape(-1)

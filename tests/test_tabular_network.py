@@ -85,7 +85,7 @@ def loss_and_gradients(network, x, codes, targets):
             seeds=tf.constant(range(network.config.members), tf.uint32),
             step=tf.constant(3),
         )
-        loss = tf.reduce_sum(network.losses_of_rows(targets, outputs, 0.1))
+        loss = tf.reduce_sum(member_losses(network.config.task, targets, outputs, 0.1))
     trained = raw_variables(t.variable for t in network.trained)
     return loss, tape.gradient(loss, trained)
 

@@ -15,7 +15,7 @@ from kerasnn.ensembles.optimizer import MemberAdam, flat_then_cosine
 from kerasnn.ensembles.recipe import Recipe
 from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.layers import raw_variables
-from kerasnn.models import TabularNetwork
+from kerasnn.models import TabularNetwork, member_losses
 from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
@@ -100,7 +100,9 @@ class MemberLearner:
                 step=self.optimizer.step,
                 first_row=self.batches.first_row(batch[0]),
             )
-            losses = self.network.losses_of_rows(targets, outputs, self.label_smoothing)
+            losses = member_losses(
+                self.network.config.task, targets, outputs, self.label_smoothing
+            )
             # The sum over members: each gets the gradients it would have alone.
             loss = tf.reduce_sum(self.batches.mean(weights * losses, batch[0]))
         parts = [*tape.gradient(loss, self._trained), *_weighted_sums(losses, weights)]
@@ -113,7 +115,7 @@ class MemberLearner:
         """Add one batch of each member to the metrics; every worker takes all rows."""
         x, codes, targets, weights = (self._by_member(tensor) for tensor in data)
         outputs = self.network.member_outputs(x, codes)
-        losses = self.network.losses_of_rows(targets, outputs)
+        losses = member_losses(self.network.config.task, targets, outputs)
         return self._update_metrics(*_weighted_sums(losses, weights))
 
     def _update_metrics(self, loss_sums: tf.Tensor, weight_sums: tf.Tensor) -> Logs:

@@ -10,6 +10,7 @@ from kerasnn.models.mlp_model import MLPModel
 from kerasnn.models.sigmoid import SigmoidModel, SigmoidNetwork
 from kerasnn.models.tabular import TabularNetwork
 from kerasnn.models.tabular_config import TabularConfig
+from kerasnn.models.tabular_heads import member_losses
 
 __all__ = [
     "CLASSIFICATION",
@@ -24,4 +25,5 @@ __all__ = [
     "TabularConfig",
     "TabularNetwork",
     "check_network",
+    "member_losses",
 ]

@@ -69,7 +69,7 @@ class MLPBase(ABC):
     ) -> None:
         self._init_module(name, dtype)
         values = self._with_defaults(n_in, hidden_units, n_out, use_bias, initializer)
-        sizes = checked_sizes(values.n_in, values.hidden_units, values.n_out)
+        sizes = _checked_sizes(values.n_in, values.hidden_units, values.n_out)
         self.n_in, *units, self.n_out = sizes
         self.hidden_units = tuple(units)
         self.use_bias = values.use_bias
@@ -122,13 +122,8 @@ class MLPBase(ABC):
         return config | {"hidden_units": list(self.hidden_units)}
 
 
-def checked_sizes(n_in: int, hidden_units: Sequence[int], n_out: int) -> list[int]:
-    """Return inputs, hidden units and outputs as plain numbers.
-
-    Raises:
-        InputError: one is not a whole number of at least 1, or hidden_units is no
-            sequence.
-    """
+def _checked_sizes(n_in: int, hidden_units: Sequence[int], n_out: int) -> list[int]:
+    """Return inputs, hidden units and outputs as plain numbers of at least 1."""
     if not isinstance(hidden_units, Sequence) or isinstance(hidden_units, str):
         raise InputError(
             f"hidden_units must be a sequence such as (30,); got {hidden_units!r}"

@@ -27,7 +27,7 @@ from kerasnn.layers import (
 )
 from kerasnn.models.member_draws import MemberDraws, quantile_bins
 from kerasnn.models.tabular_config import TabularConfig
-from kerasnn.models.tabular_heads import member_losses, probabilities
+from kerasnn.models.tabular_heads import probabilities
 
 INITIAL_ROWS = 512  # rows to which the initial weights are fitted
 FREQUENCY_SPREAD = 0.1
@@ -129,27 +129,25 @@ class TabularNetwork(keras.Model):
         config = self.config
         members = config.members
         shared = hidden and config.weight_sharing == "batch-ensemble"
+        parametric = hidden and config.parametric_activation
         kernel = (n_in, n_out) if shared else (members, n_in, n_out)
 
-        def scales(name: str, units: int) -> keras.Variable | None:
-            return (
-                self._trained(f"{name}_{i}", (members, 1, units), 1.0) if shared else None
-            )
+        def optional(name: str, units: int, *, wanted: bool, **how: Any) -> Any:
+            shape = (members, 1, units)
+            return self._trained(f"{name}_{i}", shape, **how) if wanted else None
 
         return Block(
-            kernel=self._trained(f"kernel_{i}", kernel, 1.0),
+            kernel=self._trained(f"kernel_{i}", kernel),
             bias=self._trained(f"bias_{i}", (members, 1, n_out), SLOW, decays=False),
-            activation_weight=self._trained(
-                f"curvature_{i}", (members, 1, n_out), SLOW, decays=False
-            )
-            if hidden and config.parametric_activation
-            else None,
-            scale_in=scales("scale_in", n_in),
-            scale_out=scales("scale_out", n_out),
+            activation_weight=optional(
+                "curvature", n_out, wanted=parametric, rate=SLOW, decays=False
+            ),
+            scale_in=optional("scale_in", n_in, wanted=shared),
+            scale_out=optional("scale_out", n_out, wanted=shared),
         )
 
     def _trained(
-        self, name: str, shape: tuple[int, ...], rate: float, *, decays: bool = True
+        self, name: str, shape: tuple[int, ...], rate: float = 1.0, *, decays: bool = True
     ) -> keras.Variable:
         variable = self.add_weight(name=name, shape=shape, initializer="zeros")
         self.trained.append(Trained(variable, rate, decays))
@@ -161,12 +159,10 @@ class TabularNetwork(keras.Model):
     @property
     def learned(self) -> list[keras.Variable]:
         """The Variables that training sets: trained ones, and bins fitted to the rows."""
-        bins = (
-            [self.bin_starts, self.bin_slopes]
-            if self.config.embedding == "piecewise-linear"
-            else []
-        )
-        return [*(trained.variable for trained in self.trained), *bins]
+        variables = [trained.variable for trained in self.trained]
+        if self.config.embedding == "piecewise-linear":
+            variables += [self.bin_starts, self.bin_slopes]
+        return variables
 
     # ------------------------------------------------------------------ forward
 
@@ -206,15 +202,8 @@ class TabularNetwork(keras.Model):
         numbers = x[..., : self.config.n_numeric]
         parts = [x]
         if self.config.embedding == "periodic":
-            parts.append(
-                periodic_embedding(
-                    numbers,
-                    self.frequencies,
-                    self.phases,
-                    self.wave_kernel,
-                    self.wave_bias,
-                )
-            )
+            waves = self.frequencies, self.phases, self.wave_kernel, self.wave_bias
+            parts.append(periodic_embedding(numbers, *waves))
         elif self.config.embedding == "piecewise-linear":
             parts.append(
                 piecewise_linear_encoding(numbers, self.bin_starts, self.bin_slopes)
@@ -244,11 +233,9 @@ class TabularNetwork(keras.Model):
         if block.scale_out is not None:
             z = z * block.scale_out
         activated = ACTIVATIONS[self.config.activation](z)
-        return (
-            activated
-            if block.activation_weight is None
-            else z + block.activation_weight * (activated - z)
-        )
+        if block.activation_weight is None:
+            return activated
+        return z + block.activation_weight * (activated - z)
 
     def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return probabilities [members, batch, n_out], or values in the target's units."""
@@ -273,18 +260,6 @@ class TabularNetwork(keras.Model):
     def _for_each_member(self, rows: tf.Tensor) -> tf.Tensor:
         shape = [self.config.members, tf.shape(rows)[0], rows.shape[1]]
         return tf.broadcast_to(rows[tf.newaxis], shape)
-
-    def losses_of_rows(
-        self, targets: tf.Tensor, outputs: tf.Tensor, label_smoothing: float = 0.0
-    ) -> tf.Tensor:
-        """Return the loss of each row of each member, [members, batch].
-
-        Args:
-            targets: [members, batch] int32, or [members, batch, n_out] standardised.
-            outputs: [members, batch, n_logits].
-            label_smoothing: share of a label that is spread over the classes.
-        """
-        return member_losses(self.config.task, targets, outputs, label_smoothing)
 
     # ------------------------------------------------------------------ initial weights
 
