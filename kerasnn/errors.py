@@ -53,12 +53,17 @@ def check_choice(name: str, value: Any, choices: Any) -> Any:
     """
     possible = get_args(choices)
     if value not in possible:
-        near = difflib.get_close_matches(str(value), possible, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        choice = ", ".join(map(repr, possible))
         raise InputError(
-            f"{name} must be one of {', '.join(map(repr, possible))}; got {value!r}{hint}"
+            f"{name} must be one of {choice}; got {value!r}{suggestion(value, possible)}"
         )
     return value
+
+
+def suggestion(value: object, possible: Sequence[str]) -> str:
+    """Return the end of a message that names a similar choice; "" if there is none."""
+    near = difflib.get_close_matches(str(value), possible, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def list_names(names: Sequence[str], maximum: int = 8) -> str:

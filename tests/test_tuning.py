@@ -191,17 +191,17 @@ def test_what_is_set_of_the_estimator_is_not_in_the_default_space():
 
 KILLED_IN_ITS_SECOND_TRIAL = """
 import os, signal
-from kerasnn.tuning.sweep import _Sweep
+from kerasnn import NetworkClassifier
 from tests.test_tuning import tune
 
-fitted, begun = _Sweep._fitted, []
+fit, started = NetworkClassifier.fit, []
 def fit_or_die(*arguments):
-    if begun:
+    if started:
         os.kill(os.getpid(), signal.SIGKILL)
-    begun.append(1)
-    return fitted(*arguments)
+    started.append(1)
+    return fit(*arguments)
 
-_Sweep._fitted = fit_or_die
+NetworkClassifier.fit = fit_or_die
 tune(6, storage={file!r})
 """
 
@@ -239,9 +239,9 @@ def test_a_silent_trial_of_another_machine_is_given_up_after_an_hour(tmp_path, m
     trial.set_user_attr("process", ["elsewhere", 1])
     trial.set_user_attr("seen", 1_000.0)
     monkeypatch.setattr(journal.time, "time", lambda: 1_000.0 + 3_599)
-    assert journal.fail_dead(study_of(file)) == []
+    assert journal.fail_abandoned(study_of(file)) == []
     monkeypatch.setattr(journal.time, "time", lambda: 1_000.0 + 3_601)
-    assert journal.fail_dead(study_of(file)) == [trial.number]
+    assert journal.fail_abandoned(study_of(file)) == [trial.number]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_silent_trial_of_another_machine_is_given_up_after_an_hour(tmp_path, m
             " activation, embedding, weight_sharing, calibrate; got 'learning_rat'; did"
             " you mean 'learning_rate'?",
         ),
-        ({"space": {}}, "space must have one parameter at least; got {}"),
+        ({"space": {}}, "space must have at least one parameter; got {}"),
         (
             {"space": {"dropout": (0.5, 0.1)}},
             "space['dropout'] must be a list of choices, or a range: (low, high), or (low,"
@@ -314,8 +314,8 @@ def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path, text):
     with pytest.raises(InputError) as error:
         tune(2, storage=file)
     assert str(error.value) == (
-        f"{file} must be a journal of trials; it has a line that is none. If its last line"
-        " was cut short, by a full disk for instance, take that line away"
+        f"{file} must be a journal of trials; one of its lines is not. If the last line was"
+        " cut off, by a full disk for instance, remove that line"
     )
     assert file.read_bytes() == before
 

@@ -1,7 +1,7 @@
-"""Better settings for a table than the default ones, by trial: on Optuna.
+"""Search for better settings than the defaults, on Optuna.
 
-space    which settings there are to choose from
-journal  the study: kept in a file, shared by processes, gone on with
+space    ranges and choices of settings
+journal  the study: kept in a file, shared by processes, resumed
 sweep    the trials
 
 It needs Optuna; in a checkout of kerasnn: python -m pip install ".[tune]".

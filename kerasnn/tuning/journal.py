@@ -1,7 +1,7 @@
-"""The study of a sweep: kept in a file, shared by processes, gone on with later.
+"""The study of a sweep: kept in a file, shared by processes, resumed.
 
-It owns which trial is whose, what counts as done, and what becomes of a trial whose process
-has died. What happens in a trial is the sweep's.
+It decides which process runs a trial, which trials are done, and that the trials of killed
+processes have failed. `sweep` runs the trials.
 """
 
 import contextlib
@@ -24,21 +24,21 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from kerasnn.errors import InputError
 from kerasnn.partial_folders import is_running
 
-NAME = "kerasnn"
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-# A trial on another machine that has given no sign for so long is taken for dead.
-SILENT_SECONDS = 3600.0
+_STUDY_NAME = "kerasnn"
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+# A trial of another machine without a heartbeat for so long has failed.
+_MAX_SILENT_SECONDS = 3600.0
 
 
 class OrderedSampler(BaseSampler):
-    """A sampler that knows the trial's place among those that count, not its process.
+    """A sampler whose random numbers follow from the seed and the position of a trial.
 
-    Its random numbers follow from the seed and that place: two processes do not draw
-    alike, and a sweep that was killed goes on with what it would have drawn.
+    So two processes draw different values, and a sweep that was killed resumes with the
+    values that it would have drawn. The position counts trials that have not failed.
 
     Args:
-        seed: of everything drawn.
-        first: what the first trial takes, by name; empty: it is drawn as well.
+        seed: of all values.
+        first: values of the first trial, by name; empty draws them too.
     """
 
     def __init__(self, seed: int, first: dict[str, Any]) -> None:
@@ -48,22 +48,22 @@ class OrderedSampler(BaseSampler):
         self._inner = TPESampler(seed=seed, multivariate=False)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Begin a trial's random numbers."""
-        place = place_of(study, trial.number)
-        self._is_first = place == 0
-        state = np.random.SeedSequence((self._seed, place)).generate_state(1)
+        """Seed the random numbers of a trial."""
+        position = _position(study, trial.number)
+        self._is_first = position == 0
+        state = np.random.SeedSequence((self._seed, position)).generate_state(1)
         self._inner = TPESampler(seed=int(state[0]), multivariate=False)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Nothing is drawn together."""
+        """Return no parameters: none are drawn together."""
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Nothing is drawn together."""
+        """Return no values: none are drawn together."""
         return {}
 
     def sample_independent(
@@ -73,67 +73,67 @@ class OrderedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """One value, as TPE has it."""
+        """Draw one value by TPE."""
         if self._is_first and param_name in self._first:
             return self._first[param_name]
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
 
-def place_of(study: Study, number: int) -> int:
-    """How many trials before this one count: done, or running."""
+def _position(study: Study, number: int) -> int:
+    """Return the number of earlier trials that are done or running."""
     return sum(
         t.state != TrialState.FAIL and t.number < number for t in study.get_trials(False)
     )
 
 
 def n_done(study: Study) -> int:
-    """Trials that are over and count."""
-    return sum(trial.state in DONE for trial in study.get_trials(False))
+    """Return the number of complete and pruned trials."""
+    return sum(trial.state in _DONE for trial in study.get_trials(False))
 
 
 def next_trial(study: Study, trials: int) -> Trial | None:
-    """A trial of our own; None where as many as there should be are done or running."""
-    if place_of(study, len(study.get_trials(False))) >= trials:
+    """Start a trial of this process; None if enough are done or running."""
+    if _position(study, len(study.get_trials(False))) >= trials:
         return None
     trial = study.ask()
-    if place_of(study, trial.number) >= trials:  # another process was faster
+    if _position(study, trial.number) >= trials:  # another process was faster
         study.tell(trial, state=TrialState.FAIL)
         return None
     trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
-    give_sign(trial)
+    send_heartbeat(trial)
     return trial
 
 
-def give_sign(trial: Trial) -> None:
-    """Note that the trial's process is alive."""
+def send_heartbeat(trial: Trial) -> None:
+    """Record that the process of a trial is running."""
     trial.set_user_attr("seen", time.time())
 
 
-def fail_dead(study: Study) -> list[int]:
-    """Trials whose process is gone count as failed: another takes their place.
+def fail_abandoned(study: Study) -> list[int]:
+    """Mark trials of killed processes as failed, so that others replace them.
 
     Returns:
-        Their numbers.
+        The numbers of the trials.
     """
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    dead = [trial.number for trial in running if _is_dead(trial)]
-    for number in dead:
+    abandoned = [trial.number for trial in running if _is_abandoned(trial)]
+    for number in abandoned:
         study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-    return dead
+    return abandoned
 
 
-def _is_dead(trial: FrozenTrial) -> bool:
+def _is_abandoned(trial: FrozenTrial) -> bool:
     host, process = trial.user_attrs.get("process", ["", 0])
     if host == socket.gethostname() and not is_running(process):
         return True
     assert trial.datetime_start is not None  # it runs
     seen = trial.user_attrs.get("seen", trial.datetime_start.timestamp())
-    return time.time() - seen > SILENT_SECONDS
+    return time.time() - seen > _MAX_SILENT_SECONDS
 
 
 @contextlib.contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Inside this Optuna logs warnings only."""
+    """Context manager in which Optuna logs only warnings."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
     try:
@@ -142,29 +142,29 @@ def quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def opened(
+def open_study(
     file: str | Path | None,
     sampler: BaseSampler,
     pruner: optuna.pruners.BasePruner,
     identity: dict[str, Any],
 ) -> Study:
-    """A study, new or from a file.
+    """Open a study, new or from a file.
 
     Args:
-        file: of the journal; None: in memory.
-        sampler: draws what is tried.
-        pruner: says what is given up.
-        identity: what the trials have in common; a file that has another is refused.
+        file: of the journal; None keeps the study in memory.
+        sampler: draws the settings.
+        pruner: stops bad trials early.
+        identity: must be equal for all trials of a file.
 
     Raises:
-        InputError: the file cannot be read or written, or is of another sweep.
+        InputError: the file cannot be read or written, or has trials of another sweep.
     """
     storage = None if file is None else _storage(Path(file))
     study = optuna.create_study(
         storage=storage,
         sampler=sampler,
         pruner=pruner,
-        study_name=NAME,
+        study_name=_STUDY_NAME,
         direction="minimize",
         load_if_exists=True,
     )
@@ -189,15 +189,15 @@ def _storage(file: Path) -> JournalStorage:
         raise InputError(f"{file}: cannot be used: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
-            f"{file} must be a journal of trials; it has a line that is none. If its last"
-            " line was cut short, by a full disk for instance, take that line away"
+            f"{file} must be a journal of trials; one of its lines is not. If the last line"
+            " was cut off, by a full disk for instance, remove that line"
         ) from None
 
 
 def _check_end(file: Path) -> None:
-    """The last line is whole: Optuna would write on behind it, and all would be lost.
+    """Check that the last line is complete: Optuna would append to it, and lose both.
 
-    Another process may be writing it: it is looked at again.
+    It may be incomplete because another process is writing it, so there are three tries.
 
     Raises:
         ValueError: it is not.

@@ -1,9 +1,5 @@
-"""What a sweep chooses from: ranges and lists of settings, or a function of the user's.
+"""The search space of a sweep: ranges and lists of settings, or a custom function."""
 
-How settings become a network is the estimators'; which are tried next is the sampler's.
-"""
-
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,75 +10,75 @@ from optuna.trial import Trial
 from kerasnn.choices import TabularTask
 from kerasnn.ensembles.overrides import OVERRIDABLE
 from kerasnn.ensembles.recipe import default_recipe
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, suggestion
 from kerasnn.estimators import NetworkEstimator
 
-Settings = dict[str, Any]
+Params = dict[str, Any]
 Suggest = Callable[[Trial], Mapping[str, Any]]
 Spec = Mapping[str, Any]
 
-# Losses on folds of another number are of networks that learned from more or fewer rows.
-NOT_TUNED = {"folds"}
+# With another number of folds the networks learn from more or fewer rows.
+_NOT_TUNED = {"folds"}
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, both included; whole ones where both are."""
+    """Numbers from low to high, both included; whole numbers if both are whole."""
 
     low: float
     high: float
     log: bool = False
 
     def suggest(self, name: str, trial: Trial) -> float:
-        """A number of this trial."""
+        """Draw a number for a trial."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
-    def as_kept(self, value: Any) -> float | None:
-        """The value as the study has it; None where it is not in the range."""
+    def as_stored(self, value: Any) -> float | None:
+        """Return a value as the study stores it; None if it is out of the range."""
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return value if number and self.low <= value <= self.high else None
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One of several values, tuples among them, which the study keeps as texts."""
+    """One of several values; the study stores tuples as texts."""
 
     values: tuple[Any, ...]
 
     def suggest(self, name: str, trial: Trial) -> Any:
-        """A value of this trial."""
-        kept = [_kept(value) for value in self.values]
-        return self.values[kept.index(trial.suggest_categorical(name, kept))]
+        """Draw a value for a trial."""
+        stored = [_stored(value) for value in self.values]
+        return self.values[stored.index(trial.suggest_categorical(name, stored))]
 
-    def as_kept(self, value: Any) -> Any:
-        """The value as the study has it; None where it is not one of them."""
-        return _kept(value) if value in self.values else None
+    def as_stored(self, value: Any) -> Any:
+        """Return a value as the study stores it; None if it is not a choice."""
+        return _stored(value) if value in self.values else None
 
 
 @dataclass(frozen=True)
 class Space:
-    """Ranges and choices by the name of the estimator's parameter."""
+    """Ranges and choices, by the name of an estimator's parameter."""
 
     parts: dict[str, Range | Choices]
 
-    def __call__(self, trial: Trial) -> Settings:
-        """The settings of a trial."""
+    def __call__(self, trial: Trial) -> Params:
+        """Draw the settings of a trial."""
         return {name: part.suggest(name, trial) for name, part in self.parts.items()}
 
-    def as_kept(self, settings: Mapping[str, Any]) -> Settings | None:
-        """Settings as the study has them; None where one is not in the space."""
-        kept = {name: part.as_kept(settings[name]) for name, part in self.parts.items()}
-        return None if any(value is None for value in kept.values()) else kept
+    def as_stored(self, settings: Mapping[str, Any]) -> Params | None:
+        """Return settings as the study stores them; None if one is not in the space."""
+        stored = {name: part.as_stored(settings[name]) for name, part in self.parts.items()}
+        return None if any(value is None for value in stored.values()) else stored
 
 
 def default_space(task: TabularTask, n_rows: int) -> dict[str, Any]:
-    """The settings that matter, around those of the default recipe, which are in it.
+    """Return a space around the default recipe, which is part of it.
 
     Args:
         task: of the network.
-        n_rows: training rows.
+        n_rows: number of training rows.
 
     Returns:
         A `space` for `tune`.
@@ -100,33 +96,31 @@ def default_space(task: TabularTask, n_rows: int) -> dict[str, Any]:
 
 
 def checked_space(spec: Spec, estimator: NetworkEstimator) -> Space:
-    """A dict of lists (choices) and tuples (ranges) as a space.
+    """Return the space of a dict of lists (choices) and tuples (ranges).
 
     Raises:
-        InputError: a name is no parameter that can be tuned, or a value is neither.
+        InputError: a parameter cannot be tuned, or a value is neither list nor tuple.
     """
     check_settings(spec, estimator)
     if not spec:
-        raise InputError("space must have one parameter at least; got {}")
+        raise InputError("space must have at least one parameter; got {}")
     return Space({name: _part(name, value) for name, value in spec.items()})
 
 
 def check_settings(names: Iterable[str], estimator: NetworkEstimator) -> None:
-    """Every name is that of a parameter that can be tuned.
+    """Check that parameters exist and can be tuned.
 
     Raises:
-        InputError: one is not; the message says what was probably meant.
+        InputError: one cannot; the message suggests a similar name.
     """
     possible = [
-        n for n in OVERRIDABLE if n in estimator.get_params() and n not in NOT_TUNED
+        n for n in OVERRIDABLE if n in estimator.get_params() and n not in _NOT_TUNED
     ]
     for name in names:
         if name not in possible:
-            near = difflib.get_close_matches(str(name), possible, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(
                 f"space must name parameters of {type(estimator).__name__} among"
-                f" {', '.join(possible)}; got {name!r}{hint}"
+                f" {', '.join(possible)}; got {name!r}{suggestion(name, possible)}"
             )
 
 
@@ -146,7 +140,7 @@ def _part(name: str, value: Any) -> Range | Choices:
     return Range(low, high, bool(scale))
 
 
-def _kept(value: Any) -> Any:
-    """What Optuna can keep in a file."""
+def _stored(value: Any) -> Any:
+    """Return what Optuna can store in a file."""
     plain = value is None or isinstance(value, (bool, int, float, str))
     return value if plain else str(value)

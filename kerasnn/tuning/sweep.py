@@ -1,4 +1,4 @@
-"""Trials of an estimator's settings, judged by the rows that its members leave out."""
+"""Trials of an estimator's settings, scored on the rows that its members leave out."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -24,15 +24,15 @@ from kerasnn.estimators import NetworkEstimator
 from kerasnn.manifest import data_fingerprint
 from kerasnn.tuning.journal import (
     OrderedSampler,
-    fail_dead,
-    give_sign,
+    fail_abandoned,
     n_done,
     next_trial,
-    opened,
+    open_study,
     quiet_optuna,
+    send_heartbeat,
 )
 from kerasnn.tuning.space import (
-    Settings,
+    Params,
     Space,
     Spec,
     Suggest,
@@ -41,39 +41,39 @@ from kerasnn.tuning.space import (
     default_space,
 )
 
-# Looks at the held-out rows are told in these parts of a training, whatever its epochs.
-PARTS = 32
-# The two short first waves of the learning rate, a fifth of a training, judge nobody.
-FIRST_JUDGED_PART = 7
-CACHED_LEARNERS = 18  # the shapes of the default space, with a spare for each
-# Of the estimator, without a say in what it becomes.
-NO_SETTINGS = {"schema", "driver", "progress", "checkpoint", "checkpoint_every", "resume"}
+# A training reports the loss on held-out rows in so many parts, whatever its epochs.
+_N_PARTS = 32
+# The first fifth of a training prunes no trial: its learning rate has two short waves.
+_FIRST_PRUNED_PART = 7
+_CACHED_LEARNERS = 18  # the shapes of the default space, with a spare for each
+# Parameters of the estimator that do not decide the weights.
+_NOT_COMPARED = ("schema", "driver", "progress", "checkpoint", "checkpoint_every", "resume")
 
-TuneProgress = Callable[[int, int, Mapping[str, Any]], None]  # done, of all, the last one
+TuneProgress = Callable[[int, int, Mapping[str, Any]], None]  # done, trials, the last one
 
 
 class _TimeIsUpError(Exception):
-    """The sweep's time has passed in the middle of a trial."""
+    """The time limit has passed within a trial."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a sweep has found.
+    """The result of a sweep.
 
     Attributes:
-        best_params: what to set of the estimator; empty where nothing was better than the
-            estimator as it was given.
-        best_score: the loss of the best trial on held-out rows. The best of many is a
-            little too good; rows that no trial saw tell what it is worth.
+        best_params: parameters to set on the estimator; empty if no trial was better than
+            the estimator as given.
+        best_score: loss of the best trial on held-out rows. The best of many is slightly
+            too good; measure it on rows that no trial saw.
         score_name: "log_loss" (nats) or "rmse" (of the target; in standard deviations for
             several targets at once).
         trials: a row for each: number, state ("complete", "pruned", "failed", "running"),
-            score (of a pruned one that of its last look), part (of 32, where that was),
-            seconds, and the settings.
-        best_estimator: trained with them; None with refit=False.
+            score (of a pruned trial: its last loss), part (of 32, when that was), seconds,
+            and the settings.
+        best_estimator: trained with the best parameters; None with refit=False.
     """
 
-    best_params: Settings
+    best_params: Params
     best_score: float
     score_name: str
     trials: pd.DataFrame
@@ -95,36 +95,35 @@ def tune(
     refit: bool = True,
     progress: TuneProgress | None = None,
 ) -> Tuned:
-    """Try settings of an estimator; those with the least loss on held-out rows win.
+    """Search for the settings of an estimator with the smallest loss on held-out rows.
 
-    The rows that the estimator's members leave out judge a trial, at each look during the
-    training: there is no cross-validation beside it. The first trial is the estimator as
-    it was given; all have the same folds and random numbers.
+    The rows that the members leave out score a trial during its training, so there is no
+    cross-validation. The first trial is the estimator as given; all trials have the same
+    folds and random numbers.
 
     Args:
         estimator: a `NetworkClassifier` or `NetworkRegressor` with folds; it is not
-            changed. What is set of it stays, unless the space names it.
+            changed. Parameters that it sets are fixed, unless the space names them.
         X: [rows, columns], as for `fit`.
         y: [rows].
         sample_weight: [rows], not negative.
-        space: by the name of a parameter a list of choices, or a range (low, high) or
+        space: for each parameter a list of choices, or a range (low, high) or
             (low, high, "log"); or a function of an Optuna trial that returns parameters;
-            None: `tuning.default_space`, without what is set of the estimator.
-        trials: that are to be done in all, those in `storage` and of other processes
-            included.
-        storage: a file that keeps the trials (an Optuna journal): the same call goes on
-            where it ended; several processes may share it.
-        time_limit: seconds, after which no trial is begun; the one that runs is given up
-            at its next look, once one has been done.
-        pruner: of Optuna; None: `MedianPruner` after the first fifth of a training.
-        seed: of what is tried, and of the networks where the estimator's random_state is
-            not an int.
-        refit: whether to return the best estimator, which is trained again only where its
-            trial was another call's.
+            None is `tuning.default_space` without the parameters that the estimator sets.
+        trials: number of trials, with those in `storage` and of other processes.
+        storage: file that keeps the trials (an Optuna journal). The same call resumes
+            them; several processes may share it.
+        time_limit: seconds after which no trial starts; once one trial is done, a running
+            one stops at its next evaluation.
+        pruner: of Optuna; None is `MedianPruner` after the first fifth of a training.
+        seed: of the settings tried; also of the networks if the estimator's random_state
+            is not an int.
+        refit: whether to return the best estimator; it is trained again only if another
+            call ran its trial.
         progress: called after each trial with (done, trials, its row of `Tuned.trials`).
 
     Raises:
-        InputError: rows, settings, the space or the storage cannot be used; no trial was
+        InputError: rows, settings, space or storage cannot be used; or no trial is
             complete.
     """
     sweep = _Sweep(estimator, X, y, sample_weight, space, seed)
@@ -132,10 +131,10 @@ def tune(
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit must be None or seconds above 0; got {time_limit!r}")
     until = None if time_limit is None else time.monotonic() + time_limit
-    with quiet_optuna(), enlarged_cache(CACHED_LEARNERS):
+    with quiet_optuna(), enlarged_cache(_CACHED_LEARNERS):
         study = sweep.study(storage, pruner)
         while until is None or time.monotonic() < until or not n_done(study):
-            fail_dead(study)
+            fail_abandoned(study)
             trial = next_trial(study, trials)
             if trial is None:
                 break
@@ -153,7 +152,7 @@ class _Best(NamedTuple):
 
 
 class _Sweep:
-    """An estimator, its rows, and what is tried with them."""
+    """An estimator, its rows and the search space."""
 
     def __init__(
         self,
@@ -181,17 +180,17 @@ class _Sweep:
         self.random_state = given if isinstance(given, int) else seed
         self.classifies = is_classifier(estimator)
         self.score_name = "log_loss" if self.classifies else "rmse"
+        self.task: TabularTask = "binary" if self.classifies else "regression"
         self.space = self._space(space)
         self.first = self._first()
         self.best: _Best | None = None
 
     def _space(self, space: Spec | Suggest | None) -> Space | Suggest:
         if space is None:
-            task: TabularTask = "binary" if self.classifies else "regression"
             given = self.estimator.get_params()
             space = {
                 name: part
-                for name, part in default_space(task, len(self.targets)).items()
+                for name, part in default_space(self.task, len(self.targets)).items()
                 if isinstance(given[name], str) and given[name] == "auto"
             }
         if isinstance(space, Mapping):
@@ -203,58 +202,58 @@ class _Sweep:
             )
         return space
 
-    def _first(self) -> Settings | None:
-        """The estimator as it was given, as a point of the space where it is one."""
+    def _first(self) -> Params | None:
+        """Return the estimator as given as a point of the space; None if it is not one."""
         if not isinstance(self.space, Space):
             return None
-        task: TabularTask = "binary" if self.classifies else "regression"
-        recipe, given = default_recipe(task, len(self.targets)), self.estimator.get_params()
-        auto = [name for name in self.space.parts if str(given[name]) == "auto"]
-        return self.space.as_kept(
+        recipe = default_recipe(self.task, len(self.targets))
+        given = self.estimator.get_params()
+        return self.space.as_stored(
             {
-                name: getattr(recipe, name) if name in auto else given[name]
+                name: getattr(recipe, name) if str(given[name]) == "auto" else given[name]
                 for name in self.space.parts
             }
         )
 
     def study(self, storage: str | Path | None, pruner: BasePruner | None) -> Study:
-        """The trials so far."""
+        """Open the study."""
         if pruner is None:
-            pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=FIRST_JUDGED_PART)
+            pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=_FIRST_PRUNED_PART)
         sampler = OrderedSampler(self.seed, self.first or {})
-        return opened(storage, sampler, pruner, self._identity())
+        return open_study(storage, sampler, pruner, self._identity())
 
     def _identity(self) -> dict[str, Any]:
-        """What all trials of a study must have in common."""
+        """Return what all trials of a study must have in common."""
         estimator, (x, y) = self.estimator, self.rows
         table = as_table(x)
         given = {
             name: value
             for name, value in estimator.get_params(deep=False).items()
-            if name not in NO_SETTINGS and value not in ("auto", None)
+            if name not in _NOT_COMPARED and value not in ("auto", None)
         } | {"random_state": self.random_state}
-        arrays = [_hashes(table), _hashes(pd.DataFrame(np.asarray(y)))]
+        arrays = [_row_hashes(table), _row_hashes(pd.DataFrame(np.asarray(y)))]
         if self.weights is not None:
             arrays.append(np.asarray(self.weights))
         space = self.space
         return {
             "rows": data_fingerprint(np.array(list(map(str, table.columns))), *arrays),
-            "estimator": f"{type(estimator).__name__}({_listed(given)})",
-            "space": _listed(space.parts) if isinstance(space, Space) else "a function",
+            "estimator": f"{type(estimator).__name__}({_as_arguments(given)})",
+            "space": _as_arguments(space.parts)
+            if isinstance(space, Space)
+            else "a function",
             "seed": self.seed,
         }
 
-    # ------------------------------------------------------------------ a trial
-
     def run(self, study: Study, trial: Trial, until: float | None) -> None:
-        """Train with a trial's settings, and tell the study what came of it."""
+        """Train with the settings of a trial, and add the result to the study."""
         started = time.monotonic()
         state, score = TrialState.FAIL, None
         try:
-            one = self._fitted(self._settings(trial), self._watch(study, trial, until))
-            state, score = TrialState.COMPLETE, self._score(one)
+            progress = self._progress(study, trial, until)
+            estimator = self._fit(self._settings(trial), progress)
+            state, score = TrialState.COMPLETE, self._score(estimator)
             if self.best is None or score < self.best.score:
-                self.best = _Best(trial.number, score, one)
+                self.best = _Best(trial.number, score, estimator)
         except (optuna.TrialPruned, NonFiniteLossError):
             state = TrialState.PRUNED
         except _TimeIsUpError:
@@ -263,38 +262,37 @@ class _Sweep:
             trial.set_user_attr("seconds", round(time.monotonic() - started, 3))
             study.tell(trial, score, state=state, skip_if_finished=True)
 
-    def _settings(self, trial: Trial) -> Settings:
-        """What the trial sets; kept with it, as the study knows tuples as texts."""
-        as_given = self.first is None and self._comes_first(trial)
+    def _settings(self, trial: Trial) -> Params:
+        """Draw the settings of a trial; the study stores tuples as texts, so store them."""
+        as_given = self.first is None and all(
+            earlier.state == TrialState.FAIL
+            for earlier in trial.study.get_trials(False)[: trial.number]
+        )
         settings = {} if as_given else dict(self.space(trial))
         check_settings(settings, self.estimator)
         trial.set_user_attr("settings", settings)
         return settings
 
-    def _comes_first(self, trial: Trial) -> bool:
-        trials = trial.study.get_trials(False)[: trial.number]
-        return all(before.state == TrialState.FAIL for before in trials)
-
-    def _fitted(self, settings: Settings, watch: Any) -> NetworkEstimator:
+    def _fit(self, settings: Params, progress: Any) -> NetworkEstimator:
         parameters = self.estimator.get_params(deep=False) | settings
-        parameters |= {"random_state": self.random_state, "progress": watch}
+        parameters |= {"random_state": self.random_state, "progress": progress}
         parameters |= {"checkpoint": None, "resume": False}
         x, y = self.rows
         fitted = type(self.estimator)(**parameters).fit(x, y, self.weights)
         return fitted.set_params(progress=self.estimator.progress)
 
-    def _watch(self, study: Study, trial: Trial, until: float | None) -> Any:
-        """The estimator's `progress`: each look is told, and may be the last."""
-        told = 0
+    def _progress(self, study: Study, trial: Trial, until: float | None) -> Any:
+        """Return the `progress` of the estimator: reports losses, and may stop it."""
+        reported = 0
         others_done = n_done(study) > 0
 
-        def watch(done: int, epochs: int, losses: Mapping[str, float]) -> None:
-            nonlocal told
-            part = PARTS * done // epochs
-            if part > told:
-                told = part
+        def progress(done: int, epochs: int, losses: Mapping[str, float]) -> None:
+            nonlocal reported
+            part = _N_PARTS * done // epochs
+            if part > reported:
+                reported = part
                 trial.report(self._in_units(losses["val_loss"]), part)
-                give_sign(trial)
+                send_heartbeat(trial)
             if done >= epochs:
                 return
             if others_done and trial.should_prune():
@@ -302,25 +300,23 @@ class _Sweep:
             if others_done and until is not None and time.monotonic() > until:
                 raise _TimeIsUpError
 
-        return watch
+        return progress
 
     def _score(self, fitted: NetworkEstimator) -> float:
-        """Of the weights that were kept."""
+        """Return the loss of the weights that were kept."""
         history = fitted.history_
-        look = history["epoch"].index(fitted.best_epoch_)
-        return self._in_units(history["val_loss"][look])
+        evaluation = history["epoch"].index(fitted.best_epoch_)
+        return self._in_units(history["val_loss"][evaluation])
 
     def _in_units(self, loss: float) -> float:
-        """Nats as they are; the square of standardised errors as an error."""
+        """Return nats unchanged, and a squared standardised error as RMSE of the target."""
         if self.classifies:
             return loss
-        spread = float(self.targets.std()) if self.targets.ndim == 1 else 1.0
-        return float(np.sqrt(loss)) * (spread or 1.0)
-
-    # ------------------------------------------------------------------ the end
+        deviation = float(self.targets.std()) if self.targets.ndim == 1 else 1.0
+        return float(np.sqrt(loss)) * (deviation or 1.0)
 
     def row(self, trial: FrozenTrial) -> dict[str, Any]:
-        """A trial as a row of a table."""
+        """Return the row of a trial in `Tuned.trials`."""
         return {
             "number": trial.number,
             "state": "failed" if trial.state.name == "FAIL" else trial.state.name.lower(),
@@ -331,7 +327,7 @@ class _Sweep:
         }
 
     def tuned(self, study: Study, *, refit: bool) -> Tuned:
-        """What was found, the best estimator trained where it is not at hand."""
+        """Return the result; trains the best estimator if another call ran its trial."""
         complete = study.get_trials(False, (TrialState.COMPLETE,))
         if not complete:
             raise InputError(
@@ -343,7 +339,7 @@ class _Sweep:
         if refit and self.best is not None and self.best.number == best.number:
             estimator = self.best.estimator
         elif refit:
-            estimator = self._fitted(settings, self.estimator.progress)
+            estimator = self._fit(settings, self.estimator.progress)
         return Tuned(
             best_params=settings,
             best_score=best.values[0],
@@ -353,16 +349,15 @@ class _Sweep:
         )
 
 
-def _settings_of(trial: FrozenTrial) -> Settings:
-    """As they were given to the estimator; JSON knows no tuples."""
-    kept = trial.user_attrs.get("settings", {})
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
+def _settings_of(trial: FrozenTrial) -> Params:
+    """Return settings as given to the estimator; JSON has no tuples."""
+    stored = trial.user_attrs.get("settings", {})
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
 
 
-def _hashes(table: pd.DataFrame) -> Any:
-    """[rows] a number for each."""
+def _row_hashes(table: pd.DataFrame) -> Any:  # [rows] uint64
     return pd.util.hash_pandas_object(table, index=False).to_numpy()
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def _as_arguments(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in sorted(values.items()))

@@ -1,6 +1,5 @@
 """CSV files of finite numbers: errors name the row, line and column of a cell."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.files.csv_reader import open_records
-from kerasnn.errors import InputError, list_names
+from kerasnn.errors import InputError, list_names, suggestion
 
 
 def read_numbers(
@@ -59,8 +58,7 @@ def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) 
         if count > 1:
             raise InputError(f"{path}: has {count} columns named {name!r}")
         if count == 0:
-            near = difflib.get_close_matches(name, header, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = suggestion(name, header) or "."
             raise InputError(
                 f"{path}: has no column {name!r}{hint}"
                 f" It has {list_names(header, 6)}; needed: {list_names(columns, 6)}"
