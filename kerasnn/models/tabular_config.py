@@ -104,7 +104,7 @@ class TabularConfig:
 
     @property
     def scales_first_kernel(self) -> bool:
-        """Whether the scale of the inputs is applied to the first kernel."""
+        """True if the scale of the inputs is applied to the first kernel."""
         return self.scaled and self.weight_sharing == "separate"
 
     def to_dict(self) -> dict[str, Any]:
