@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ServerOptions:
+class RemoteOptions:
     """The options of a server that predicts; see the help."""
 
     server: str | None
@@ -61,14 +61,14 @@ class ServerOptions:
     help="PEM file with the certificates to trust, for https.  [default: the system's]",
 )
 @click.pass_context
-@collect(ServerOptions, "remote")
+@collect(RemoteOptions, "remote")
 def predict_command(
     ctx: click.Context,
     model: Path,
     file: Path,
     output: Path | None,
     as_json: bool,
-    remote: ServerOptions,
+    remote: RemoteOptions,
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 

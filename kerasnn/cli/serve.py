@@ -1,5 +1,6 @@
 """`kerasnn serve`: serve the models of a folder over REST and gRPC."""
 
+import functools
 import importlib.util
 import logging
 import os
@@ -12,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
-from kerasnn.cli.options import Command
+from kerasnn.cli.options import Command, option
 from kerasnn.cli.serve_options import (
     PortType,
     SecondsType,
     VersionsType,
-    option,
     server_options,
 )
 from kerasnn.errors import InputError
@@ -36,41 +36,43 @@ SPEED = "Options for speed"
 LIMITS = "Options for limits of a request"
 SAFETY = "Options for TLS and the log"
 
+_option = functools.partial(option, show_default=True)
+
 
 @click.command(cls=Command, short_help="Serve models over REST and gRPC.")
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @json_option
-@option(
+@_option(
     LISTENING,
     "--rest-port",
     type=PortType(),
     default="8501",
     help="0: any free one; or off.",
 )
-@option(
+@_option(
     LISTENING,
     "--grpc-port",
     type=PortType(),
     default="8500",
     help="0: any free one; or off.",
 )
-@option(
+@_option(
     LISTENING,
     "--host",
     default="127.0.0.1",
     help="Name or address to listen on; 0.0.0.0 for all. Whoever reaches it may ask.",
 )
-@option(
+@_option(
     LISTENING, "--cors", is_flag=True, help="Let pages of other origins ask from browsers."
 )
-@option(
+@_option(
     LISTENING,
     "--drain-seconds",
     type=SecondsType(0),
     default=30.0,
     help="For the requests that run when SIGTERM or Ctrl-C stops the server.",
 )
-@option(
+@_option(
     MODELS,
     "--versions",
     type=VersionsType(),
@@ -79,88 +81,88 @@ SAFETY = "Options for TLS and the log"
     metavar="latest|all|N",
     help="Which versions of each model; a number may be given several times.",
 )
-@option(
+@_option(
     MODELS,
     "--model-config-file",
     type=click.Path(path_type=Path),
     help="TensorFlow Serving's file of models, instead of FOLDER.",
 )
-@option(
+@_option(
     MODELS,
     "--poll-seconds",
     type=SecondsType(0.01),
     default=1.0,
     help="Between two looks for new versions.",
 )
-@option(
+@_option(
     MODELS,
     "--trust",
     multiple=True,
     metavar="MODEL",
     help="Serve it even if its graph reads or writes files, or runs Python. Several times.",
 )
-@option(MODELS, "--no-warm-up", is_flag=True, help="Do not play warm-up requests.")
-@option(SPEED, "--no-batching", is_flag=True, help="Compute each request by itself.")
-@option(
+@_option(MODELS, "--no-warm-up", is_flag=True, help="Do not play warm-up requests.")
+@_option(SPEED, "--no-batching", is_flag=True, help="Compute each request by itself.")
+@_option(
     SPEED,
     "--max-batch-rows",
     type=click.IntRange(1),
     default=1000,
     help="Rows that are computed together.",
 )
-@option(
+@_option(
     SPEED,
     "--batch-wait-us",
     type=click.IntRange(0),
     default=0,
     help="Microseconds that a request waits for others.",
 )
-@option(
+@_option(
     SPEED,
     "--threads",
     type=click.IntRange(1),
     help="Graph calls at the same time.  [default: the cores]",
 )
-@option(
+@_option(
     LIMITS,
     "--max-body-bytes",
     type=click.IntRange(1),
     default=100 * 2**20,
     help="REST: of a request, unpacked.",
 )
-@option(
+@_option(
     LIMITS, "--max-rows", type=click.IntRange(1), default=1_000_000, help="Of a request."
 )
-@option(
+@_option(
     LIMITS,
     "--max-nesting",
     type=click.IntRange(1),
     default=100,
     help="Of lists and objects in JSON.",
 )
-@option(
+@_option(
     LIMITS,
     "--max-waiting",
     type=click.IntRange(1),
     default=1000,
     help="Requests that wait or are computed, of all clients.",
 )
-@option(
+@_option(
     LIMITS,
     "--timeout-seconds",
     type=SecondsType(0, min_open=True),
     default=30.0,
     help="For a request to arrive, and again for its answer.",
 )
-@option(SAFETY, "--tls-cert", type=click.Path(path_type=Path), help="PEM file.")
-@option(SAFETY, "--tls-key", type=click.Path(path_type=Path), help="PEM file.")
-@option(
+@_option(SAFETY, "--tls-cert", type=click.Path(path_type=Path), help="PEM file.")
+@_option(SAFETY, "--tls-key", type=click.Path(path_type=Path), help="PEM file.")
+@_option(
     SAFETY,
     "--tls-client-ca",
     type=click.Path(path_type=Path),
     help="PEM file; clients then need a certificate that it has signed.",
 )
-@option(
+@_option(
     SAFETY,
     "--access-log",
     metavar="FILE",

@@ -23,7 +23,7 @@ from kerasnn.cli.options import (
     reject_options,
 )
 from kerasnn.cli.table_options import hint_options
-from kerasnn.cli.train.checkpoints import CheckpointOptions
+from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.lesson import train_lesson
 from kerasnn.cli.train.table import train_file
 
@@ -123,13 +123,13 @@ _FRACTION = click.FloatRange(min=0, max=1, max_open=True)
 )
 @json_option
 @click.pass_context
-@collect(CheckpointOptions, "checkpoints")
+@collect(TrainCheckpoints, "checkpoints")
 def train_command(
     ctx: click.Context,
     source: str,
     output: Path,
     name: str | None,
-    checkpoints: CheckpointOptions,
+    checkpoints: TrainCheckpoints,
     as_json: bool,
     **options: Any,
 ) -> None:
