@@ -35,7 +35,9 @@ def anchors(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_file_that_a_page_names_exists(page):
-    named = re.findall(r"\b(?:kerasnn|scripts|tests|docs)/[\w./-]*", page.read_text())
+    named = re.findall(
+        r"(?<![\w/])(?:kerasnn|scripts|tests|docs)/[\w./-]*", page.read_text()
+    )
     paths = {name.rstrip(".") for name in named} - {"tests/test_"}
     assert {path for path in paths if not (ROOT / path).exists()} == set()
 

@@ -479,9 +479,7 @@ def test_targets_that_cannot_be(x):
 
 def test_rows_that_cannot_be(x, y):
     fit = classifier().fit
-    hint = (
-        " The kinds of the columns can be set: schema=kerasnn.datasets.infer_schema(X, ...)"
-    )
+    hint = " The kinds of columns can be set: schema=kerasnn.datasets.infer_schema(X, ...)"
     assert message(fit, np.array([[1j], [2]]), [0, 1], error=ValueError) == (
         "Complex data not supported\n[[0.+1.j]\n [2.+0.j]]\n"
     )

@@ -277,7 +277,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
                 return infer_schema(table)
             except InputError as error:
                 raise InputError(
-                    f"{error}. The kinds of the columns can be set:"
+                    f"{error}. The kinds of columns can be set:"
                     " schema=kerasnn.datasets.infer_schema(X, ...)"
                 ) from None
         if not isinstance(self.schema, Schema):
