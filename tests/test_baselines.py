@@ -6,15 +6,18 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from kerasnn.errors import InputError
+from kerasnn.reports import BaselineInputs as Inputs
 from kerasnn.reports import baseline_predictions, baselines
 
 
 def test_constant_predicts_the_shares_of_the_classes_or_the_mean(rng):
     x, test = rng.normal(size=(10, 2)), rng.normal(size=(3, 2))
     labels = np.array([0, 0, 0, 0, 0, 2, 2, 2, 2, 1])
-    found = baseline_predictions("classification", x, labels, test, n_classes=4)
+    found = baseline_predictions(
+        "classification", Inputs(x), labels, Inputs(test), n_classes=4
+    )
     assert found["constant"].tolist() == [[0.5, 0.1, 0.4, 0.0]] * 3
-    found = baseline_predictions("regression", x, np.arange(10.0), test)
+    found = baseline_predictions("regression", Inputs(x), np.arange(10.0), Inputs(test))
     assert found["constant"].tolist() == [4.5] * 3
     assert list(found) == ["linear", "constant"]
 
@@ -24,11 +27,13 @@ def test_linear_is_scikit_learns_on_standardised_inputs(rng):
     scaler = StandardScaler().fit(x)
     scaled, scaled_test = scaler.transform(x), scaler.transform(test)
     labels = (x.sum(axis=1) > 9).astype(int)
-    found = baseline_predictions("classification", x, labels, test, n_classes=2)
+    found = baseline_predictions(
+        "classification", Inputs(x), labels, Inputs(test), n_classes=2
+    )
     expected = LogisticRegression(max_iter=200).fit(scaled, labels)
     np.testing.assert_allclose(found["linear"], expected.predict_proba(scaled_test))
     y = x[:, 0] - x[:, 1]
-    found = baseline_predictions("regression", x, y, test)
+    found = baseline_predictions("regression", Inputs(x), y, Inputs(test))
     expected = Ridge().fit(scaled, y).predict(scaled_test)
     np.testing.assert_allclose(found["linear"], expected)
 
@@ -38,11 +43,10 @@ def test_codes_are_levels_not_numbers(rng):
     y = np.array([5.0, -3.0, 5.0, -3.0])[codes[:, 0]]  # no line through the codes
     found = baseline_predictions(
         "regression",
-        np.zeros((400, 0)),
+        Inputs(np.zeros((400, 0)), codes),
         y,
-        np.zeros((5, 0)),
-        codes_train=codes,
-        codes_test=np.array([[0], [1], [2], [3], [9]]),  # 9 was never seen
+        # 9 was never seen.
+        Inputs(np.zeros((5, 0)), np.array([[0], [1], [2], [3], [9]])),
     )["linear"]
     np.testing.assert_allclose(found[:4], [5, -3, 5, -3], atol=0.2)
     assert found[4] == pytest.approx(y.mean(), abs=0.6)
@@ -50,28 +54,32 @@ def test_codes_are_levels_not_numbers(rng):
 
 def test_one_class_only_is_predicted_for_sure():
     found = baseline_predictions(
-        "classification", np.zeros((4, 1)), np.full(4, 1), np.zeros((2, 1)), n_classes=3
+        "classification",
+        Inputs(np.zeros((4, 1))),
+        np.full(4, 1),
+        Inputs(np.zeros((2, 1))),
+        n_classes=3,
     )
     assert found["linear"].tolist() == found["constant"].tolist() == [[0, 1, 0]] * 2
 
 
 def test_the_linear_model_learns_from_drawn_rows_with_every_class(rng, monkeypatch):
-    monkeypatch.setattr(baselines, "MOST_ROWS", 100)
+    monkeypatch.setattr(baselines, "MAX_ROWS", 100)
     labels = np.zeros(3000, int)
     labels[:1500], labels[-1] = 1, 2  # one row only of class 2
-    drawn = baselines._drawn("classification", labels, n_inputs=2, n_classes=3, seed=0)
+    drawn = baselines._drawn_rows("classification", labels, n_cells=6, seed=0)
     assert 100 <= len(drawn) <= 101
     assert set(labels[drawn]) == {0, 1, 2}
     assert (np.diff(drawn) > 0).all()
     x = rng.normal(size=(3000, 2)) + labels[:, None]
-    found = baseline_predictions("classification", x, labels, x[-5:], n_classes=3)
+    found = baseline_predictions(
+        "classification", Inputs(x), labels, Inputs(x[-5:]), n_classes=3
+    )
     assert (found["linear"] > 0).all()
 
 
 def test_very_many_inputs_and_classes_leave_a_thousand_rows():
-    drawn = baselines._drawn(
-        "regression", np.zeros(5000), n_inputs=10**6, n_classes=0, seed=0
-    )
+    drawn = baselines._drawn_rows("regression", np.zeros(5000), n_cells=10**6, seed=0)
     assert len(drawn) == 1000
 
 
@@ -82,12 +90,12 @@ WRONG = [
         " got (4, 2), (3,) and (4, 2)",
     ),
     (
-        {"x_test": np.zeros((4, 3))},
+        {"test": Inputs(np.zeros((4, 3)))},
         "x_train and y_train must have the same rows, x_train and x_test the same columns;"
         " got (4, 2), (4,) and (4, 3)",
     ),
     (
-        {"codes_test": np.zeros((3, 1))},
+        {"test": Inputs(np.zeros((4, 2)), np.zeros((3, 1)))},
         "x_test must be [rows, n_in] and codes_test [rows, n_codes]; got (4, 2) and (3, 1)",
     ),
 ]
@@ -96,9 +104,9 @@ WRONG = [
 @pytest.mark.parametrize(("given", "message"), WRONG)
 def test_rows_that_do_not_match_are_refused(given, message):
     right = {
-        "x_train": np.zeros((4, 2)),
+        "train": Inputs(np.zeros((4, 2))),
         "y_train": np.zeros(4),
-        "x_test": np.zeros((4, 2)),
+        "test": Inputs(np.zeros((4, 2))),
     }
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         baseline_predictions("regression", **(right | given))

@@ -76,7 +76,7 @@ def test_reliability_shows_shares_and_counts_of_ten_groups():
 def test_reliability_of_more_classes_is_that_of_the_class_predicted():
     probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.0, 0.98, 0.02]])
     labels = np.array([0, 1, 1])
-    given, hit = class_figures.sureness(labels, probabilities)
+    given, hit = class_figures.judged_probabilities(labels, probabilities)
     assert given.tolist() == [0.6, 0.5, 0.98]
     assert hit.tolist() == [True, False, True]
     figure = class_figures.reliability_figure(labels, probabilities, ["a", "b", "c"])
@@ -96,6 +96,6 @@ def test_names_are_no_formulas_and_what_the_font_has_not_is_numbered():
     labels = np.array([0, 1, 2, 3])
     for make in (class_figures.roc_figure, class_figures.precision_recall_figure):
         drawn(make(labels, np.full((4, 4), 0.25), class_figures.drawable(names)))
-    matrix = [table_figures.short(name) for name in class_figures.drawable(names)]
+    matrix = [table_figures.abbreviate(name) for name in class_figures.drawable(names)]
     drawn(reports.confusion_matrix_figure(labels, labels, matrix))
-    assert table_figures.plain("$5") == r"\$5"
+    assert table_figures.escape("$5") == r"\$5"

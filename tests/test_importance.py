@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kerasnn.errors import InputError
-from kerasnn.reports import permutation_importance
+from kerasnn.reports import Permutations, permutation_importance
 
 
 def table_of(rng, rows=300):
@@ -73,8 +73,9 @@ def test_predict_is_called_once_a_column_with_tables_like_the_first(rng):
         seen.append(given)
         return predict(given)
 
+    permutations = Permutations(repeats=3, max_rows=100)
     permutation_importance(
-        noting, table, predict(table), task="regression", repeats=3, most_rows=100
+        noting, table, predict(table), task="regression", permutations=permutations
     )
     assert [len(given) for given in seen] == [100, 300, 300, 300, 300]
     for given in seen:
@@ -97,9 +98,13 @@ def test_many_columns_take_fewer_rows(rng):
         sizes.append(len(given))
         return given[0].to_numpy()
 
-    for most in (30_000, 1):
+    for maximum in (30_000, 1):
         permutation_importance(
-            noting, table, table[0].to_numpy(), task="regression", most_predictions=most
+            noting,
+            table,
+            table[0].to_numpy(),
+            task="regression",
+            permutations=Permutations(max_predictions=maximum),
         )
     assert sizes[0] == 300  # 30,000 / (20 columns x 5 repeats)
     assert sizes[21] == 200  # never fewer
@@ -114,7 +119,10 @@ WRONG = [
         {"truth": np.zeros(3)},
         "table and truth must have the same rows, at least one; got 2 and 3",
     ),
-    ({"repeats": 0}, "repeats must be a whole number of at least 1; got 0"),
+    (
+        {"permutations": Permutations(repeats=0)},
+        "repeats must be a whole number of at least 1; got 0",
+    ),
 ]
 
 

@@ -91,7 +91,7 @@ def test_intervals_of_r2_are_those_of_the_rows_drawn(rng):
 def test_the_seed_decides_and_parts_make_no_difference(monkeypatch):
     given = ("classification", *rows_of(2))
     scores = score_predictions(*given, seed=1)
-    monkeypatch.setattr("kerasnn.reports.scores.CELLS", 1)  # one resample at a time
+    monkeypatch.setattr("kerasnn.reports.scores.MAX_COUNTS", 1)  # one resample at a time
     again = score_predictions(*given, seed=1)
     assert again == {k: pytest.approx(score, abs=1e-12) for k, score in scores.items()}
     assert score_predictions(*given, seed=2)["auc"] != scores["auc"]

@@ -75,4 +75,4 @@ def test_predictions_and_residuals_are_drawn_from_at_most_3000_rows(rng):
     [("kind", "kind"), ("a long name of class number 12", "a long name of cl...r 12")],
 )
 def test_long_names_keep_their_end(name, shown):
-    assert table_figures.short(name) == shown
+    assert table_figures.abbreviate(name) == shown

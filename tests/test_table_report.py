@@ -147,11 +147,11 @@ def test_the_page_is_whole_escaped_and_loads_nothing(classified, rendered):
 def test_the_summary_says_what_was_learned_and_tested(classified, predicted):
     assert Page(reports.table_report(classified)).of("p")[0] == (
         "Predicts stays (2 classes) from 4 columns. It learned from 1,234 rows in 12.3 s;"
-        " the scores are those of 200 test rows that it never saw, with 95% intervals."
+        " the scores are of 200 test rows that it never saw, with 95% intervals."
     )
     assert Page(reports.table_report(predicted)).of("p")[0] == (
         "Predicts price (a number) from 4 columns. It learned from 100 rows; the scores are"
-        " those of 100 test rows that it never saw, with 95% intervals."
+        " of 100 test rows that it never saw, with 95% intervals."
     )
 
 
@@ -270,8 +270,8 @@ def test_a_matrix_too_large_to_read_is_told_in_words():
     right_and_wrong = section(many_classes(21), "Right and wrong")
     assert right_and_wrong.figures == {}
     assert right_and_wrong.text.startswith(
-        "The most frequent mistakes: kind 0 taken for kind 1 (2); kind 0 taken for kind 2"
-        " (1). Precision: "
+        "The most frequent mistakes: kind 0 predicted as kind 1 (2); "
+        "kind 0 predicted as kind 2 (1). Precision: "
     )
     assert len(right_and_wrong.table.rows) == 21
 
@@ -310,7 +310,7 @@ def test_predicted_values_are_summed_up(predicted):
     half, most = (format_number(q) for q in np.quantile(gaps, [0.5, 0.9]))
     assert shown.text == (
         f"Half of the test rows are off by at most {half}, nine in ten by at most {most}."
-        " On the dashed lines a prediction is right."
+        " A prediction on a dashed line is right."
     )
     assert set(shown.figures) == {"predicted and true", "residuals"}
     assert Page(reports.table_report(predicted)).of("dt") == ["R\u00b2", "RMSE", "MAE"]

@@ -7,7 +7,7 @@ import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
 from kerasnn.cli.messages import score_lines
-from kerasnn.cli.options import LESSON_NAMES, Command, SourceType
+from kerasnn.cli.options import LESSON_NAMES, PATH, Command, SourceType
 
 if TYPE_CHECKING:
     from kerasnn.saving import SavedNetwork, SavedTable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command(
     "evaluate", cls=Command, short_help="Score a network on rows with known targets."
 )
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 @click.argument("source", metavar="SOURCE", type=SourceType())
 @json_option
 def evaluate_command(model: Path, source: str, as_json: bool) -> None:

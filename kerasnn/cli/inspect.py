@@ -8,7 +8,7 @@ import click
 
 from kerasnn.cli.console import json_option, print_json
 from kerasnn.cli.messages import aligned, as_cli_message
-from kerasnn.cli.options import Command
+from kerasnn.cli.options import PATH, Command
 from kerasnn.errors import list_names
 
 _MAX_LEVELS = 4
@@ -18,7 +18,7 @@ _HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
 @click.command(
     "inspect", cls=Command, short_help="Show inputs, outputs and scores of a network."
 )
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 @json_option
 def inspect_command(model: Path, as_json: bool) -> None:
     """Show inputs, outputs, scores and settings of MODEL, a folder that train wrote."""

@@ -1,4 +1,4 @@
-"""Additions to click: headings in the help, messages that list what is possible, types."""
+"""Options of the commands: types, headings in the help, messages with the possibilities."""
 
 import dataclasses
 import functools
@@ -20,25 +20,50 @@ FOR_SERVER = "Options for --server"
 MAX_NUMBER = 1e38  # approximately the largest float32
 
 
-class HeadedOption(click.Option):
-    """An option under a heading of the help.
+PATH = click.Path(path_type=Path)
+FRACTION = click.FloatRange(min=0, max=1, max_open=True)
+TEST_SIZE = click.FloatRange(min=0, max=0.5)
 
-    Args:
-        heading: the options that have the same one are listed together.
-    """
 
+def at_least(minimum: int) -> click.IntRange:
+    """Return the type of whole numbers from a minimum."""
+    return click.IntRange(min=minimum)
+
+
+def choice(values: Any) -> click.Choice[str]:
+    """Return the type of the values of a `Literal`."""
+    return click.Choice(get_args(values))
+
+
+class _HeadedOption(click.Option):
     def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.heading = heading
 
 
-def option(heading: str, *names: str, **settings: Any) -> Any:
-    """Return a `click.option` under a heading."""
-    return click.option(*names, cls=HeadedOption, heading=heading, **settings)
+def option(
+    name: str,
+    kind: Any,
+    text: str,
+    *,
+    heading: str = "Options",
+    **settings: Any,
+) -> Any:
+    """Return a `click.option`.
+
+    Args:
+        name: such as "--epochs".
+        kind: type of the values.
+        text: for the help, where options with the same heading are listed together.
+        heading: for the help.
+        **settings: as for `click.option`.
+    """
+    settings |= {"type": kind, "help": text, "heading": heading}
+    return click.option(name, cls=_HeadedOption, **settings)
 
 
 class Command(click.Command):
-    """A command with headings in its help; an unknown option gets a list of the known."""
+    """A command with headings in its help; it lists its options if one is unknown."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, each under its heading."""
@@ -53,7 +78,7 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; list the options if one is unknown."""
+        """See `click.Command`."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -65,12 +90,12 @@ class Command(click.Command):
 
 
 class CommandGroup(click.Group):
-    """A group of commands; an unknown command gets a list of the known ones."""
+    """A group that lists its commands if one is unknown."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; list the commands if it is unknown."""
+        """See `click.Group`."""
         if args and self.get_command(ctx, args[0]) is None and args[0][:1] != "-":
             possible = ", ".join(self.list_commands(ctx))
             raise click.UsageError(f"No such command: {args[0]}. Possible: {possible}", ctx)
@@ -128,12 +153,12 @@ def check_folds(
     return value
 
 
-class _Type(click.ParamType):
-    """A type of options whose text is parsed by a function.
+class ParsedType(click.ParamType):
+    """A type of options.
 
     Args:
         name: of the type.
-        parse: raises ValueError with the message for a text that is none.
+        parse: returns the value of a text, or raises ValueError with a message.
     """
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -143,7 +168,7 @@ class _Type(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
-        """Parse a text; other values are parsed already."""
+        """Parse a text; other values are parsed."""
         if not isinstance(value, str):
             return value
         try:
@@ -152,7 +177,7 @@ class _Type(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class SourceType(_Type):
+class SourceType(ParsedType):
     """The name of a lesson, or a path that exists."""
 
     def __init__(self) -> None:
@@ -191,5 +216,5 @@ def _positive(text: str) -> float:
     return number
 
 
-HIDDEN_UNITS = _Type("units", _hidden_units)
-POSITIVE_NUMBER = _Type("number", _positive)
+HIDDEN_UNITS = ParsedType("units", _hidden_units)
+POSITIVE_NUMBER = ParsedType("number", _positive)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from kerasnn.cli.console import json_option, quiet_tensorflow
-from kerasnn.cli.options import FOR_SERVER, Command, collect, option, reject_options
+from kerasnn.cli.options import (
+    FOR_SERVER,
+    PATH,
+    Command,
+    at_least,
+    collect,
+    option,
+    reject_options,
+)
 from kerasnn.cli.output import whole_output
 from kerasnn.cli.predict_remote import remote_answers
 from kerasnn.cli.predictions import prediction_table, write_csv, write_json
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ServerOptions:
+class RemoteOptions:
     """The options of a server that predicts; see the help."""
 
     server: str | None
@@ -31,44 +39,42 @@ class ServerOptions:
 
 
 @click.command("predict", cls=Command, short_help="Predict the rows of a file.")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
+@click.argument("file", type=PATH)
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="CSV file to write.  [default: standard output]",
+    "-o", "--output", type=PATH, help="CSV file to write.  [default: standard output]"
 )
 @json_option
-@click.option(
+@option(
     "--server",
+    str,
+    "Ask a server, such as http://127.0.0.1:8501: kerasnn serve or TensorFlow Serving."
+    " MODEL is its name there: digits, digits/3 or digits/labels/stable.",
     metavar="URL",
-    help="Ask a server, such as http://127.0.0.1:8501: kerasnn serve or TensorFlow"
-    " Serving. MODEL is its name there: digits, digits/3 or digits/labels/stable.",
 )
 @option(
-    FOR_SERVER,
     "--rows-per-request",
-    type=click.IntRange(1),
+    at_least(1),
+    "Largest number of rows in a request.",
+    heading=FOR_SERVER,
     default=1000,
     show_default=True,
-    help="Largest number of rows in a request.",
 )
 @option(
-    FOR_SERVER,
     "--ca-cert",
-    type=click.Path(path_type=Path),
-    help="PEM file with the certificates to trust, for https.  [default: the system's]",
+    PATH,
+    "PEM file with the certificates to trust, for https.  [default: the system's]",
+    heading=FOR_SERVER,
 )
 @click.pass_context
-@collect(ServerOptions, "remote")
+@collect(RemoteOptions, "remote")
 def predict_command(
     ctx: click.Context,
     model: Path,
     file: Path,
     output: Path | None,
     as_json: bool,
-    remote: ServerOptions,
+    remote: RemoteOptions,
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 

@@ -1,23 +1,22 @@
 """`kerasnn serve`: serve the models of a folder over REST and gRPC."""
 
+import functools
 import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
-from kerasnn.cli.options import Command
+from kerasnn.cli.options import PATH, Command, at_least, option
 from kerasnn.cli.serve_options import (
     PortType,
     SecondsType,
     VersionsType,
-    option,
     server_options,
 )
 from kerasnn.errors import InputError
@@ -30,141 +29,96 @@ if TYPE_CHECKING:
 NEEDED = ("starlette", "uvicorn", "httptools", "orjson", "grpc", "grpc_health")
 LOGGERS = ("kerasnn", "uvicorn", "asyncio", "grpc")
 
-LISTENING = "Options for listening"
-MODELS = "Options for the models"
-SPEED = "Options for speed"
-LIMITS = "Options for limits of a request"
-SAFETY = "Options for TLS and the log"
+_option = functools.partial(option, show_default=True)
+listening_option = functools.partial(_option, heading="Options for listening")
+models_option = functools.partial(_option, heading="Options for the models")
+speed_option = functools.partial(_option, heading="Options for speed")
+limits_option = functools.partial(_option, heading="Options for limits of a request")
+safety_option = functools.partial(_option, heading="Options for TLS and the log")
 
 
 @click.command(cls=Command, short_help="Serve models over REST and gRPC.")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=PATH, required=False)
 @json_option
-@option(
-    LISTENING,
-    "--rest-port",
-    type=PortType(),
-    default="8501",
-    help="0: any free one; or off.",
-)
-@option(
-    LISTENING,
-    "--grpc-port",
-    type=PortType(),
-    default="8500",
-    help="0: any free one; or off.",
-)
-@option(
-    LISTENING,
+@listening_option("--rest-port", PortType(), "0: any free one; or off.", default="8501")
+@listening_option("--grpc-port", PortType(), "0: any free one; or off.", default="8500")
+@listening_option(
     "--host",
+    str,
+    "Name or address to listen on; 0.0.0.0 for all. Whoever reaches it may ask.",
     default="127.0.0.1",
-    help="Name or address to listen on; 0.0.0.0 for all. Whoever reaches it may ask.",
 )
-@option(
-    LISTENING, "--cors", is_flag=True, help="Let pages of other origins ask from browsers."
+@listening_option(
+    "--cors", None, "Let pages of other origins ask from browsers.", is_flag=True
 )
-@option(
-    LISTENING,
+@listening_option(
     "--drain-seconds",
-    type=SecondsType(0),
+    SecondsType(0),
+    "For the requests that run when SIGTERM or Ctrl-C stops the server.",
     default=30.0,
-    help="For the requests that run when SIGTERM or Ctrl-C stops the server.",
 )
-@option(
-    MODELS,
+@models_option(
     "--versions",
-    type=VersionsType(),
+    VersionsType(),
+    "Which versions of each model; a number may be given several times.",
     multiple=True,
     default=("latest",),
     metavar="latest|all|N",
-    help="Which versions of each model; a number may be given several times.",
 )
-@option(
-    MODELS,
-    "--model-config-file",
-    type=click.Path(path_type=Path),
-    help="TensorFlow Serving's file of models, instead of FOLDER.",
+@models_option(
+    "--model-config-file", PATH, "TensorFlow Serving's file of models, instead of FOLDER."
 )
-@option(
-    MODELS,
-    "--poll-seconds",
-    type=SecondsType(0.01),
-    default=1.0,
-    help="Between two looks for new versions.",
+@models_option(
+    "--poll-seconds", SecondsType(0.01), "Between two looks for new versions.", default=1.0
 )
-@option(
-    MODELS,
+@models_option(
     "--trust",
+    str,
+    "Serve it even if its graph reads or writes files, or runs Python. Several times.",
     multiple=True,
     metavar="MODEL",
-    help="Serve it even if its graph reads or writes files, or runs Python. Several times.",
 )
-@option(MODELS, "--no-warm-up", is_flag=True, help="Do not play warm-up requests.")
-@option(SPEED, "--no-batching", is_flag=True, help="Compute each request by itself.")
-@option(
-    SPEED,
-    "--max-batch-rows",
-    type=click.IntRange(1),
-    default=1000,
-    help="Rows that are computed together.",
+@models_option("--no-warm-up", None, "Do not play warm-up requests.", is_flag=True)
+@speed_option("--no-batching", None, "Compute each request by itself.", is_flag=True)
+@speed_option(
+    "--max-batch-rows", at_least(1), "Rows that are computed together.", default=1000
 )
-@option(
-    SPEED,
+@speed_option(
     "--batch-wait-us",
-    type=click.IntRange(0),
+    at_least(0),
+    "Microseconds that a request waits for others.",
     default=0,
-    help="Microseconds that a request waits for others.",
 )
-@option(
-    SPEED,
-    "--threads",
-    type=click.IntRange(1),
-    help="Graph calls at the same time.  [default: the cores]",
+@speed_option(
+    "--threads", at_least(1), "Graph calls at the same time.  [default: the cores]"
 )
-@option(
-    LIMITS,
-    "--max-body-bytes",
-    type=click.IntRange(1),
-    default=100 * 2**20,
-    help="REST: of a request, unpacked.",
+@limits_option(
+    "--max-body-bytes", at_least(1), "REST: of a request, unpacked.", default=100 * 2**20
 )
-@option(
-    LIMITS, "--max-rows", type=click.IntRange(1), default=1_000_000, help="Of a request."
-)
-@option(
-    LIMITS,
-    "--max-nesting",
-    type=click.IntRange(1),
-    default=100,
-    help="Of lists and objects in JSON.",
-)
-@option(
-    LIMITS,
+@limits_option("--max-rows", at_least(1), "Of a request.", default=1_000_000)
+@limits_option("--max-nesting", at_least(1), "Of lists and objects in JSON.", default=100)
+@limits_option(
     "--max-waiting",
-    type=click.IntRange(1),
+    at_least(1),
+    "Requests that wait or are computed, of all clients.",
     default=1000,
-    help="Requests that wait or are computed, of all clients.",
 )
-@option(
-    LIMITS,
+@limits_option(
     "--timeout-seconds",
-    type=SecondsType(0, min_open=True),
+    SecondsType(0, min_open=True),
+    "For a request to arrive, and again for its answer.",
     default=30.0,
-    help="For a request to arrive, and again for its answer.",
 )
-@option(SAFETY, "--tls-cert", type=click.Path(path_type=Path), help="PEM file.")
-@option(SAFETY, "--tls-key", type=click.Path(path_type=Path), help="PEM file.")
-@option(
-    SAFETY,
-    "--tls-client-ca",
-    type=click.Path(path_type=Path),
-    help="PEM file; clients then need a certificate that it has signed.",
+@safety_option("--tls-cert", PATH, "PEM file.")
+@safety_option("--tls-key", PATH, "PEM file.")
+@safety_option(
+    "--tls-client-ca", PATH, "PEM file; clients then need a certificate that it has signed."
 )
-@option(
-    SAFETY,
+@safety_option(
     "--access-log",
+    str,
+    "A line of JSON for each request; - for standard error.",
     metavar="FILE",
-    help="A line of JSON for each request; - for standard error.",
 )
 def serve(as_json: bool, **given: Any) -> None:
     """Answer requests for the models in FOLDER, as TensorFlow Serving does.

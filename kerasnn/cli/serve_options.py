@@ -1,7 +1,6 @@
 """Options of `kerasnn serve`: their types, and their conversion to ServerOptions."""
 
 import difflib
-import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.options import option as headed_option
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     from kerasnn.serving.options import ServerOptions, TlsFiles
-
-
-option = functools.partial(headed_option, show_default=True)
 
 
 class PortType(click.ParamType):

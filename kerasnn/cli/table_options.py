@@ -36,12 +36,12 @@ def hint_options(option: Callable[..., Any]) -> Callable[[Any], Any]:
     """Return a decorator with an option for each kind of column.
 
     Args:
-        option: `click.option`, or one under a heading.
+        option: `options.option`, or one under a heading.
     """
 
     def decorate(command: Any) -> Any:
         for name, text in reversed(_HINT_HELP.items()):
-            command = option(f"--{name}", multiple=True, help=text)(command)
+            command = option(f"--{name}", str, text, multiple=True)(command)
         return command
 
     return decorate

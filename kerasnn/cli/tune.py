@@ -5,14 +5,22 @@ import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kerasnn.choices import Driver, Task
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
 from kerasnn.cli.messages import aligned, cli_messages
-from kerasnn.cli.options import POSITIVE_NUMBER, Command, check_folds, given_options
+from kerasnn.cli.options import (
+    POSITIVE_NUMBER,
+    TEST_SIZE,
+    Command,
+    at_least,
+    choice,
+    given_options,
+    option,
+)
 from kerasnn.cli.table_options import (
     HINT_OPTIONS,
     READ_OPTIONS,
@@ -35,52 +43,37 @@ _ESTIMATOR_OPTIONS = ("folds", "members", "epochs", "driver")
 
 @click.command("tune", cls=Command, short_help="Find better settings for a table.")
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
-@click.option("--target", help="Column to predict.")
-@click.option(
+@option("--target", str, "Column to predict.")
+@option(
     "--trials",
-    type=click.IntRange(min=1),
+    at_least(1),
+    "Number of trials, with those in --storage.",
     default=20,
     show_default=True,
-    help="Number of trials, with those in --storage.",
 )
-@click.option(
+@option(
     "--storage",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File of the trials. The same command continues them; several processes may"
-    " share them.",
+    click.Path(dir_okay=False, path_type=Path),
+    "File of the trials. The same command continues them; several processes may share"
+    " them.",
 )
-@click.option(
-    "--time-limit", type=POSITIVE_NUMBER, help="Seconds after which no trial starts."
-)
-@click.option(
-    "--task",
-    type=click.Choice(get_args(Task)),
-    help="Kind of the target.  [default: inferred]",
-)
-@click.option(
+@option("--time-limit", POSITIVE_NUMBER, "Seconds after which no trial starts.")
+@option("--task", choice(Task), "Kind of the target.  [default: inferred]")
+@option(
     "--test-size",
-    type=click.FloatRange(min=0, max=0.5),
-    help="Share of the rows that no trial sees, as in train.  [default: 0.2]",
+    TEST_SIZE,
+    "Share of the rows that no trial sees, as in train.  [default: 0.2]",
 )
-@click.option(
+@option(
     "--folds",
-    type=click.IntRange(min=2),
-    callback=check_folds,
-    help="Number of folds; each member leaves one out of its training.",
+    at_least(2),
+    "Number of folds; each member leaves one out of its training.",
 )
-@click.option(
-    "--members", type=click.IntRange(min=1), help="Number of networks in the ensemble."
-)
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
-@hint_options(click.option)
-@click.option(
-    "--driver", type=click.Choice(get_args(Driver)), help="How the training loop runs."
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    help="Random seed: the same seed, the same trials.",
-)
+@option("--members", at_least(1), "Number of networks in the ensemble.")
+@option("--epochs", at_least(1), "Passes over the training rows.")
+@hint_options(option)
+@option("--driver", choice(Driver), "How the training loop runs.")
+@option("--seed", at_least(0), "Random seed: the same seed, the same trials.")
 @json_option
 def tune_command(file: Path, as_json: bool, **options: Any) -> None:
     """Find better settings than the defaults for the table FILE.

@@ -1,20 +1,36 @@
-"""Scores, figures and a self-contained page about a training."""
+"""Reports on trained networks: scores, figures, and one self-contained page.
 
-from kerasnn.reports.baselines import baseline_predictions
+scores                        scores of predictions, with intervals
+baselines                     predictions of simple models
+importance                    permutation importance of columns
+figures                       learning curve, confusion matrix, misclassified digits
+table_figures, class_figures  figures of networks for tables
+page, formatting              the HTML page; numbers as texts
+columns, predictions          sections about columns and predictions
+table_report                  the report on a network for a table
+"""
+
+from kerasnn.reports.baselines import BaselineInputs, baseline_predictions
 from kerasnn.reports.figures import (
     confusion_matrix_figure,
     learning_curve,
     png,
     wrong_digits_figure,
 )
-from kerasnn.reports.importance import Importance, permutation_importance
+from kerasnn.reports.importance import (
+    Importance,
+    Permutations,
+    permutation_importance,
+)
 from kerasnn.reports.page import Cell, Section, Table, report_html
 from kerasnn.reports.scores import Score, compare_predictions, score_predictions
 from kerasnn.reports.table_report import TableResult, table_report, table_sections
 
 __all__ = [
+    "BaselineInputs",
     "Cell",
     "Importance",
+    "Permutations",
     "Score",
     "Section",
     "Table",

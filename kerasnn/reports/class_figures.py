@@ -1,4 +1,4 @@
-"""The figures of a classifier on a table: ROC, precision-recall, reliability."""
+"""Figures of a classifier for a table: ROC, precision-recall, reliability."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from numpy.typing import NDArray
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
@@ -17,28 +16,35 @@ from sklearn.metrics import (
 
 from kerasnn.reports.figures import TRAIN_COLOUR
 from kerasnn.reports.scores import wilson_interval
-from kerasnn.reports.table_figures import REFERENCE, SIZE, new_axes, short, tidy
+from kerasnn.reports.table_figures import (
+    REFERENCE,
+    SIZE,
+    abbreviate,
+    new_axes,
+    style_axes,
+)
 
-Array = NDArray[Any]
-
-MOST_CURVES = 5  # classes in one figure, those that are told apart worst
-BINS = 10
-OTHER_COLOUR = "#c4ccd6"
+MAX_CURVES = 5  # classes in one figure, those with the smallest areas
+_BINS = 10
+_OTHER_COLOUR = "#c4ccd6"
 
 
-def roc_figure(labels: Array, probabilities: Array, classes: Sequence[str]) -> Figure:
-    """Share of the class found against share of the others taken for it.
+def roc_figure(
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> Figure:
+    """Draw ROC curves: true positive rate over false positive rate.
 
     Args:
         labels: [rows] integers, indices into `classes`.
         probabilities: [rows, n_classes].
-        classes: their names. Of two the second is shown; of more those told apart worst.
+        classes: names. Of two classes the second is drawn; of more, those with the
+            smallest areas under the ROC curve.
     """
     figure, axes = new_axes()
     axes.plot([0, 1], [0, 1], **REFERENCE)
     for k, area in _shown_classes(labels, probabilities):
         wrong, right, _ = roc_curve(labels == k, probabilities[:, k])
-        axes.plot(wrong, right, label=f"{area:.3f}  {short(classes[k])}")
+        axes.plot(wrong, right, label=f"{area:.3f}  {abbreviate(classes[k])}")
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     _legend_below(figure, "area below the curve, class")
@@ -46,14 +52,15 @@ def roc_figure(labels: Array, probabilities: Array, classes: Sequence[str]) -> F
 
 
 def precision_recall_figure(
-    labels: Array, probabilities: Array, classes: Sequence[str]
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Figure:
-    """How many of the rows taken for a class are of it, against how many are found.
+    """Draw precision over recall.
 
     Args:
         labels: [rows] integers, indices into `classes`.
         probabilities: [rows, n_classes].
-        classes: their names. Of two the second is shown; of more those told apart worst.
+        classes: names. Of two classes the second is drawn; of more, those with the
+            smallest areas under the ROC curve.
     """
     figure, axes = new_axes()
     for k, _ in _shown_classes(labels, probabilities):
@@ -62,11 +69,11 @@ def precision_recall_figure(
             of_class, given, drop_intermediate=True
         )
         mean = average_precision_score(of_class, given)
-        # The last point, (0, 1), is no threshold's.
+        # The last point, (0, 1), belongs to no threshold.
         (line,) = axes.plot(
             recall[:-1],
             precision[:-1],
-            label=f"{mean:.3f}  {short(classes[k])}",
+            label=f"{mean:.3f}  {abbreviate(classes[k])}",
             drawstyle="steps-post",
         )
         style = {**REFERENCE, "color": line.get_color(), "alpha": 0.5}
@@ -80,41 +87,43 @@ def precision_recall_figure(
 
 
 def reliability_figure(
-    labels: Array, probabilities: Array, classes: Sequence[str]
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Figure:
-    """How often it was so against how sure the network was, and how many rows were so sure.
+    """Draw observed frequency over predicted probability, and the counts of rows.
 
     Args:
         labels: [rows] integers, indices into `classes`.
         probabilities: [rows, n_classes].
-        classes: their names. Of two the probability of the second is looked at; of more
-            that of the class predicted.
+        classes: names. Of two classes the probability of the second is judged; of more,
+            that of the predicted class.
     """
     if len(classes) == 2:
-        no, yes = short(classes[0]), short(classes[1])
+        no, yes = abbreviate(classes[0]), abbreviate(classes[1])
         judged, happened = f"probability of {yes}", f"share that is {yes}"
     else:
         no, yes = "wrong", "right"
         judged, happened = "probability of the class predicted", "share right"
-    groups = _groups(*sureness(labels, probabilities))
+    groups = _groups(*judged_probabilities(labels, probabilities))
     figure = Figure(figsize=(SIZE[0], 4.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
-    tidy(upper)
-    tidy(lower)
+    style_axes(upper)
+    style_axes(lower)
     _draw_shares(upper, groups)
     upper.set_ylabel(happened)
     bars = _draw_counts(lower, groups)
     lower.set_xlabel(judged)
     place: dict[str, Any] = {"loc": "outside upper right", "ncols": 2, "frameon": False}
-    # With handles: a legend leaves out what is labelled "_...", as a class may be.
+    # With handles: a legend ignores labels that begin with "_", as a class may.
     figure.legend(bars, [f"rows: {no}", yes], fontsize=9, **place)
     return figure
 
 
-def sureness(labels: Array, probabilities: Array) -> tuple[Array, Array]:
-    """The probability that is to be judged, and whether it was so, each [rows].
+def judged_probabilities(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities, and whether the rows have the class, each [rows].
 
-    Of two classes that of the second; of more that of the class predicted.
+    Of two classes the second; of more, the predicted class.
     """
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], labels == 1
@@ -122,7 +131,7 @@ def sureness(labels: Array, probabilities: Array) -> tuple[Array, Array]:
 
 
 def drawable(classes: Sequence[str]) -> list[str]:
-    """The names of the classes; for one with letters that the font has not, "class 3"."""
+    """Return names of classes; "class 3" for one with letters that the font lacks."""
     font = get_font(findfont(FontProperties()))
     return [
         name if all(font.get_char_index(ord(letter)) for letter in name) else f"class {k}"
@@ -131,19 +140,19 @@ def drawable(classes: Sequence[str]) -> list[str]:
 
 
 class _Groups(NamedTuple):
-    """Rows by the probability given, in `BINS` equal steps from 0 to 1; each [BINS]."""
+    """Rows in `_BINS` equal intervals of probability; each [_BINS]."""
 
-    counts: Array
-    hits: Array  # rows in which it was so
-    means: Array  # of the probabilities; NaN in an empty group
+    counts: np.ndarray
+    hits: np.ndarray  # rows of the class
+    means: np.ndarray  # of the probabilities; NaN in an empty interval
 
 
-def _groups(given: Array, hit: Array) -> _Groups:
-    inside = (given * BINS).astype(int).clip(0, BINS - 1)
-    counts = np.bincount(inside, minlength=BINS)
-    sums = np.bincount(inside, weights=given, minlength=BINS)
-    means = np.divide(sums, counts, out=np.full(BINS, np.nan), where=counts > 0)
-    return _Groups(counts, np.bincount(inside, weights=hit, minlength=BINS), means)
+def _groups(given: np.ndarray, hit: np.ndarray) -> _Groups:
+    inside = (given * _BINS).astype(int).clip(0, _BINS - 1)
+    counts = np.bincount(inside, minlength=_BINS)
+    sums = np.bincount(inside, weights=given, minlength=_BINS)
+    means = np.divide(sums, counts, out=np.full(_BINS, np.nan), where=counts > 0)
+    return _Groups(counts, np.bincount(inside, weights=hit, minlength=_BINS), means)
 
 
 def _draw_shares(axes: Axes, groups: _Groups) -> None:
@@ -159,11 +168,11 @@ def _draw_shares(axes: Axes, groups: _Groups) -> None:
 
 
 def _draw_counts(axes: Axes, groups: _Groups) -> list[Any]:
-    """Bars of the rows in which it was not so, and on them those in which it was."""
-    middles = (np.arange(BINS) + 0.5) / BINS
+    """Draw bars of the rows of other classes, and on them the rows of the class."""
+    middles = (np.arange(_BINS) + 0.5) / _BINS
     misses = groups.counts - groups.hits
     bars = [
-        axes.bar(middles, misses, 0.09, color=OTHER_COLOUR),
+        axes.bar(middles, misses, 0.09, color=_OTHER_COLOUR),
         axes.bar(middles, groups.hits, 0.09, misses, color=TRAIN_COLOUR),
     ]
     style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
@@ -186,12 +195,14 @@ def _legend_below(figure: Figure, title: str) -> None:
     legend.set_title(title, FontProperties(size=9))
 
 
-def _shown_classes(labels: Array, probabilities: Array) -> list[tuple[int, float]]:
-    """Class and area under its ROC curve: the second of two, else those with the least."""
+def _shown_classes(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> list[tuple[int, float]]:
+    """Return classes and areas under their ROC curves: the second, or the smallest."""
     n_classes = probabilities.shape[1]
     areas = [
         (k, float(roc_auc_score(labels == k, probabilities[:, k])))
         for k in (range(1, 2) if n_classes == 2 else range(n_classes))
         if 0 < np.count_nonzero(labels == k) < len(labels)
     ]
-    return sorted(areas, key=lambda one: one[1])[:MOST_CURVES]
+    return sorted(areas, key=lambda one: one[1])[:MAX_CURVES]

@@ -1,10 +1,10 @@
-"""The schema for a person: what was inferred of each column, what was left out."""
+"""Sections of a report about the columns of a table."""
 
 from kerasnn.datasets import Column, Schema, Target
 from kerasnn.reports.formatting import format_count, format_share
 from kerasnn.reports.page import Cell, Section, Table
 
-LEVELS_SHOWN = 5
+_MAX_LEVELS = 5
 
 
 def schema_sections(schema: Schema) -> list[Section]:
@@ -56,8 +56,8 @@ def _range(low: float, high: float) -> str:
 
 
 def _levels(levels: tuple[str, ...], counts: tuple[int, ...], n_levels: int) -> str:
-    """The first of them with their rows, and how many more there are."""
-    shown = levels[:LEVELS_SHOWN]
+    """Return the first levels with their counts, and the number of the others."""
+    shown = levels[:_MAX_LEVELS]
     texts = (
         [f"{level} ({count:,})" for level, count in zip(shown, counts, strict=False)]
         if counts

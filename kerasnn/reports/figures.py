@@ -1,6 +1,6 @@
-"""The figures: learning curves, confusion matrix, the digits that were taken for others.
+"""Figures: learning curves, confusion matrix, misclassified digits.
 
-They are made with matplotlib's `Figure`, not with pyplot, which keeps global state.
+They use matplotlib's `Figure`, not pyplot, which has global state.
 """
 
 import io
@@ -10,27 +10,26 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 TRAIN_COLOUR, TEST_COLOUR = "#1f5fa8", "#d1602b"
-MOST_WRONG_SHOWN = 24
-LETTERS_ACROSS = 30  # of names below a confusion matrix
-LOG_SCALE_FROM = 20  # largest value over smallest, from which an axis is logarithmic
+_MAX_WRONG = 24
+_MAX_LETTERS = 30  # of names side by side below a confusion matrix
+MIN_LOG_RATIO = 20  # of largest to smallest value on a logarithmic axis
 
 
 def png(figure: Figure, *, dpi: int = 110) -> bytes:
-    """A figure as the bytes of a PNG file."""
+    """Return a figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
     return buffer.getvalue()
 
 
 def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -> Figure:
-    """A metric over the epochs, on training rows and on test rows where there are any.
+    """Draw a metric over the epochs, on training rows, and on test rows if there are any.
 
     Args:
-        history: as in `History.history`; `name` and "val_" + `name` are shown.
+        history: as in `History.history`; `name` and "val_" + `name` are drawn.
         name: "loss", "accuracy", or another metric.
     """
     figure = Figure(figsize=(5.4, 3.7), layout="constrained")
@@ -47,7 +46,7 @@ def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -
             axes.plot(epochs, history[key], label=label, color=colour, marker=marker)
             last.append(f"{label} {history[key][-1]:.4f}")
     values = np.concatenate([line.get_ydata() for line in axes.lines])
-    if values.min() > 0 and values.max() > LOG_SCALE_FROM * values.min():
+    if values.min() > 0 and values.max() > MIN_LOG_RATIO * values.min():
         axes.set_yscale("log")
     axes.set_title(f"{name.capitalize()} at the end: {', '.join(last)}", fontsize=10)
     axes.set_xlabel("epoch")
@@ -60,9 +59,9 @@ def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -
 
 
 def confusion_matrix_figure(
-    labels: NDArray[Any], predicted: NDArray[Any], classes: Sequence[str]
+    labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 ) -> Figure:
-    """Counts of rows by true class (down) and predicted class (across).
+    """Draw counts of rows by true class (down) and predicted class (across).
 
     Args:
         labels: [rows] integers, indices into `classes`.
@@ -72,17 +71,17 @@ def confusion_matrix_figure(
     counts = confusion_matrix(labels, predicted, labels=np.arange(len(classes)))
     figure = Figure(figsize=(4.8, 4.4), layout="constrained")
     axes = figure.subplots()
-    # Shaded by the share of the row's class, so that rare classes are seen as well.
+    # Shaded by the share of the true class, so that rare classes are visible.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    # So that the largest count fits into its cell.
+    # The largest count fits into its cell.
     size = min(10.0, 330 / (len(classes) * len(str(counts.max()))))
     for i, j in np.argwhere(counts):
         colour = "white" if shares[i, j] > 0.5 else "black"
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
         axes.text(j, i, str(counts[i, j]), color=colour, **style)
-    # Beside each other they would run together.
-    long = sum(map(len, classes)) > LETTERS_ACROSS
+    # Long names side by side would overlap.
+    long = sum(map(len, classes)) > _MAX_LETTERS
     axes.set_xticks(range(len(classes)), classes, rotation=90 if long else 0)
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("predicted")
@@ -94,9 +93,9 @@ def confusion_matrix_figure(
 
 
 def wrong_digits_figure(
-    pixels: NDArray[Any], labels: NDArray[Any], probabilities: NDArray[Any]
+    pixels: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
 ) -> Figure | None:
-    """The digits that were taken for others, the surest mistakes first.
+    """Draw misclassified digits, the surest mistakes first.
 
     Args:
         pixels: [rows, 64].
@@ -104,14 +103,14 @@ def wrong_digits_figure(
         probabilities: [rows, 10].
 
     Returns:
-        The figure, or None if there was no mistake.
+        The figure; None without mistakes.
     """
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     if not wrong.size:
         return None
     surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
-    shown = surest[:MOST_WRONG_SHOWN]
+    shown = surest[:_MAX_WRONG]
     across = min(4, len(shown))
     down = -(-len(shown) // across)
     figure = Figure(figsize=(1.45 * across, 1.75 * down), layout="constrained")

@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-LONG_TABLE = 12  # rows, from which a table may go over pages in print
-CONTENTS_FROM = 5  # sections, from which the page begins with links to them
+_MAX_UNBROKEN_ROWS = 12  # a longer table may be split over printed pages
+_MIN_SECTIONS = 5  # of a page that begins with links to its sections
 
 
 class Cell(NamedTuple):
-    """A cell of a table that holds more than a text.
+    """A cell of a table with more than a text.
 
     Attributes:
-        text: what it says.
-        note: small, below it.
-        strong: whether it stands out.
-        bar: 0..1, the length of a bar below the text; None: there is none.
+        text: of the cell.
+        note: small text below.
+        strong: whether it is emphasised.
+        bar: 0..1, the length of a bar below the text; None for no bar.
     """
 
     text: str
@@ -32,9 +32,9 @@ class Table(NamedTuple):
     Attributes:
         head: names of the columns.
         rows: a text or a `Cell` for each column.
-        words: whether the cells hold words, not numbers: they stand at the left, and on a
-            phone each row becomes a card.
-        caption: a sentence below it.
+        words: whether the cells have words, not numbers: then they are aligned to the
+            left, and on a phone each row becomes a card.
+        caption: a sentence below the table.
     """
 
     head: Sequence[str]
@@ -44,12 +44,12 @@ class Table(NamedTuple):
 
     @property
     def cells(self) -> list[list[Cell]]:
-        """All as `Cell`."""
+        """All cells as `Cell`."""
         return [[c if isinstance(c, Cell) else Cell(c) for c in row] for row in self.rows]
 
 
 class Section(NamedTuple):
-    """A part of the report: its figures, side by side where there is room, and a table."""
+    """A section of a report: figures, side by side if there is room, and a table."""
 
     title: str
     text: str
@@ -58,15 +58,15 @@ class Section(NamedTuple):
 
     @property
     def layout(self) -> str:
-        """Classes of style: "half" of the page's width is enough; "long": over pages."""
+        """CSS classes: "half" for half of the width, "long" if it may be split in print."""
         n_figures, table = len(self.figures), self.table
         half = n_figures <= 1 if table is None else not (n_figures or table.words)
-        long = table is not None and len(table.rows) > LONG_TABLE
+        long = table is not None and len(table.rows) > _MAX_UNBROKEN_ROWS
         return " ".join(["half"] * half + ["long"] * long)
 
     @property
     def sources(self) -> dict[str, str]:
-        """The figures inside the page, as data URLs by name."""
+        """Data URLs of the figures, by name."""
         return {
             name: "data:image/png;base64," + base64.b64encode(png).decode("ascii")
             for name, png in self.figures.items()
@@ -81,14 +81,14 @@ def report_html(
     tables: Mapping[str, Mapping[str, str]],
     sections: Sequence[Section],
 ) -> str:
-    """The page as text; it loads nothing from elsewhere.
+    """Return the page as text; it loads no other files.
 
     Args:
         title: heading.
-        summary: one or two sentences below it.
-        numbers: the few that matter, shown large, by name.
+        summary: one or two sentences below the heading.
+        numbers: the most important numbers, shown large, by name.
         tables: two-column tables by heading: settings, data, versions.
-        sections: the parts with figures, in their order.
+        sections: in their order.
     """
     environment = Environment(
         loader=PackageLoader("kerasnn.reports", "."),
@@ -103,5 +103,5 @@ def report_html(
         numbers={k: v if isinstance(v, Cell) else Cell(v) for k, v in numbers.items()},
         tables=tables,
         sections=sections,
-        contents=len(sections) >= CONTENTS_FROM,
+        contents=len(sections) >= _MIN_SECTIONS,
     )

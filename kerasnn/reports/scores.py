@@ -1,24 +1,23 @@
-"""How good predictions are on test rows, each score with a 95 % bootstrap interval.
+"""Scores of predictions on test rows, each with a 95 % bootstrap interval.
 
-A score is a function of how often each row counts: once for its value, as often as it was
-drawn for a resample. So one formula gives both.
+A score is a function of the count of each row: 1 for the value, and the number of times it
+was drawn for a resample. So one formula gives both.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kerasnn.choices import Task
 from kerasnn.errors import InputError
 
-Array = NDArray[Any]
-# From counts [rows, resamples] to each score [resamples]; NaN where it is not defined.
-Measure = Callable[[Array], dict[str, Array]]
+# From counts [rows, resamples] to each score [resamples]; NaN if it is undefined.
+_Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
 
-LEVEL = 0.95
-CELLS = 2_000_000  # of counts held at once, 16 MB
+_LEVEL = 0.95
+MAX_COUNTS = 2_000_000  # in memory at once, 16 MB
 HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "auc", "r2"})
 
 
@@ -31,24 +30,29 @@ class Score(NamedTuple):
 
 
 def score_predictions(
-    task: Task, truth: Array, predicted: Array, *, resamples: int = 1000, seed: int = 0
+    task: Task,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Score]:
-    """The scores of a task, with percentile intervals over rows drawn anew.
+    """Return the scores of a task, with percentile intervals over resampled rows.
 
-    classification: accuracy, error, log_loss (nats), auc (of the second class of two; of
-    more the mean of each class against the rest), balanced_accuracy, brier (of the second
-    class of two; of more the sum over the classes). regression: rmse, mae, r2. What is not
-    defined on these rows, as auc is with one class only, is not there.
+    classification: accuracy, error, log_loss (nats), auc (of the second of two classes; of
+    more classes the mean of each against the rest), balanced_accuracy, brier (of the second
+    of two classes; of more classes their sum). regression: rmse, mae, r2. A score that is
+    undefined on these rows, such as auc with one class, is absent.
 
     Args:
         task: "classification" or "regression".
         truth: [rows] integers in 0..n_classes-1, or [rows] float.
         predicted: [rows, n_classes] probabilities, or [rows] float.
-        resamples: how many.
+        resamples: number of them.
         seed: of the resamples.
 
     Raises:
-        InputError: shapes or values cannot be.
+        InputError: shapes or values are impossible.
     """
     measure = _measure(task, truth, predicted)
     values, drawn = _drawn(measure, len(truth), resamples, seed)
@@ -60,32 +64,32 @@ def score_predictions(
 
 def compare_predictions(
     task: Task,
-    truth: Array,
-    predicted: Array,
-    other: Array,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    other: np.ndarray,
     *,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Score]:
-    """How much higher each score of `predicted` is than that of `other`, row by row.
+    """Return the difference of each score, `predicted` minus `other`.
 
-    The same resamples are used for both, so that what makes rows hard for both cancels:
-    an interval that does not hold 0 tells more than two that overlap.
+    Both have the same resamples, so rows that are hard for both cancel: an interval without
+    0 says more than two intervals that overlap.
 
     Args:
         task: "classification" or "regression".
         truth: [rows] integers in 0..n_classes-1, or [rows] float.
         predicted: [rows, n_classes] probabilities, or [rows] float.
         other: like `predicted`.
-        resamples: how many.
+        resamples: number of them.
         seed: of the resamples.
 
     Raises:
-        InputError: shapes or values cannot be.
+        InputError: shapes or values are impossible.
     """
     ours, theirs = _measure(task, truth, predicted), _measure(task, truth, other)
 
-    def difference(counts: Array) -> dict[str, Array]:
+    def difference(counts: np.ndarray) -> dict[str, np.ndarray]:
         their = theirs(counts)
         return {name: our - their[name] for name, our in ours(counts).items()}
 
@@ -93,8 +97,8 @@ def compare_predictions(
     return {name: _score(values[name], drawn[name]) for name in values}
 
 
-def losses(task: Task, truth: Array, predicted: Array) -> Array:
-    """The loss of each row: log loss in nats, or the squared error.
+def losses(task: Task, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the loss of each row: log loss in nats, or squared error.
 
     Args:
         task: "classification" or "regression".
@@ -113,8 +117,8 @@ def losses(task: Task, truth: Array, predicted: Array) -> Array:
     return -np.log(right)
 
 
-def wilson_interval(shares: ArrayLike, counts: ArrayLike) -> tuple[Array, Array]:
-    """From where to where 95 % intervals of shares reach, each of so many rows.
+def wilson_interval(shares: ArrayLike, counts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return lower and upper bounds of 95 % intervals of shares of `counts` rows.
 
     Source: Wilson, Probable inference (1927).
     """
@@ -126,7 +130,7 @@ def wilson_interval(shares: ArrayLike, counts: ArrayLike) -> tuple[Array, Array]
     return (middle - reach).clip(0, 1), (middle + reach).clip(0, 1)
 
 
-def _measure(task: Task, truth: Array, predicted: Array) -> Measure:
+def _measure(task: Task, truth: np.ndarray, predicted: np.ndarray) -> _Measure:
     if task == "classification":
         _check_probabilities(truth, predicted)
         return _classification_measure(truth, np.asarray(predicted, np.float64))
@@ -134,7 +138,7 @@ def _measure(task: Task, truth: Array, predicted: Array) -> Measure:
     return _regression_measure(truth.astype(np.float64), predicted.astype(np.float64))
 
 
-def _classification_measure(labels: Array, probabilities: Array) -> Measure:
+def _classification_measure(labels: np.ndarray, probabilities: np.ndarray) -> _Measure:
     n_classes = probabilities.shape[1]
     of_class = np.eye(n_classes)[labels]  # [rows, n_classes]
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
@@ -145,7 +149,7 @@ def _classification_measure(labels: Array, probabilities: Array) -> Measure:
     ranked = range(1, 2) if n_classes == 2 else range(n_classes)
     areas = [_area_measure(labels == k, probabilities[:, k]) for k in ranked]
 
-    def measure(counts: Array) -> dict[str, Array]:
+    def measure(counts: np.ndarray) -> dict[str, np.ndarray]:
         accuracy, loss, square = of_rows @ counts / counts.sum(axis=0)
         recalls = _ratio((of_class.T * right) @ counts, of_class.T @ counts)
         return {
@@ -160,18 +164,20 @@ def _classification_measure(labels: Array, probabilities: Array) -> Measure:
     return measure
 
 
-def _area_measure(positive: Array, values: Array) -> Callable[[Array], Array]:
-    """The area under the ROC curve: the share of pairs in the right order, ties half.
+def _area_measure(
+    positive: np.ndarray, values: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the area under the ROC curve: share of pairs in the right order, ties half.
 
-    From the ranks of the positive rows (Mann and Whitney): of the rows up to each of them,
-    those that are positive themselves make half the square of their number.
+    It follows from the ranks of the positive rows (Mann and Whitney): of the rows up to
+    each of them, the positive ones sum to half the square of their number.
     """
     order = np.argsort(values, kind="stable")
     in_order, chosen = values[order], np.flatnonzero(positive)
     first = np.searchsorted(in_order, values[chosen], "left")  # of equal values
     after = np.searchsorted(in_order, values[chosen], "right")
 
-    def area(counts: Array) -> Array:
+    def area(counts: np.ndarray) -> np.ndarray:
         up_to = np.zeros((len(counts) + 1, counts.shape[1]))
         np.cumsum(counts[order], axis=0, out=up_to[1:])
         ours = counts[chosen]
@@ -182,12 +188,12 @@ def _area_measure(positive: Array, values: Array) -> Callable[[Array], Array]:
     return area
 
 
-def _regression_measure(targets: Array, predicted: Array) -> Measure:
-    centred = targets - targets.mean()  # so that the variance below is exact enough
+def _regression_measure(targets: np.ndarray, predicted: np.ndarray) -> _Measure:
+    centred = targets - targets.mean()  # for the precision of the variance below
     gaps = targets - predicted
     of_rows = np.stack([gaps**2, abs(gaps), centred, centred**2])
 
-    def measure(counts: Array) -> dict[str, Array]:
+    def measure(counts: np.ndarray) -> dict[str, np.ndarray]:
         square, absolute, mean, mean_square = of_rows @ counts / counts.sum(axis=0)
         variance = mean_square - mean**2
         tiny = 1e-12 * np.square(targets).max(initial=0.0)
@@ -201,32 +207,32 @@ def _regression_measure(targets: Array, predicted: Array) -> Measure:
     return measure
 
 
-def _ratio(above: Array, below: Array) -> Array:
-    """Their ratio; NaN where there is nothing below."""
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return a ratio; NaN if the divisor is 0."""
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
-def _mean_of_defined(values: Array) -> Array:
-    """The mean down the columns of what is not NaN; NaN where nothing is."""
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Return the mean of each column over values that are not NaN; NaN without any."""
     defined = np.isfinite(values)
     total = np.where(defined, values, 0.0).sum(axis=0)
     return _ratio(total, defined.sum(axis=0).astype(np.float64))
 
 
 def _drawn(
-    measure: Measure, rows: int, resamples: int, seed: int
-) -> tuple[dict[str, float], dict[str, Array]]:
-    """The scores of the rows as they are, and of each resample."""
+    measure: _Measure, rows: int, resamples: int, seed: int
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Return the scores of all rows, and of each resample."""
     values = {k: v.item() for k, v in measure(np.ones((rows, 1))).items()}
     values = {k: v for k, v in values.items() if np.isfinite(v)}
     parts = [measure(counts) for counts in _resampled(rows, resamples, seed)]
     return values, {k: np.concatenate([part[k] for part in parts]) for k in values}
 
 
-def _resampled(rows: int, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each row was drawn, [rows, a part of the resamples] float64."""
+def _resampled(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield counts of drawn rows, [rows, a part of the resamples] float64."""
     rng = np.random.default_rng(seed)
-    at_once = max(1, CELLS // rows)
+    at_once = max(1, MAX_COUNTS // rows)
     for start in range(0, resamples, at_once):
         drawn = [
             np.bincount(rng.integers(rows, size=rows), minlength=rows)
@@ -235,15 +241,15 @@ def _resampled(rows: int, resamples: int, seed: int) -> Iterator[Array]:
         yield np.stack(drawn, axis=1).astype(np.float64)
 
 
-def _score(value: float, drawn: Array) -> Score:
+def _score(value: float, drawn: np.ndarray) -> Score:
     drawn = drawn[np.isfinite(drawn)]
-    tail = (1 - LEVEL) / 2
+    tail = (1 - _LEVEL) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail]) if drawn.size else (value, value)
     return Score(value, float(low), float(high))
 
 
 def _all_or_none(accuracy: int, rows: int) -> dict[str, Score]:
-    """Where no row differs, resamples show no spread: Wilson's interval instead."""
+    """Return Wilson's intervals: if all rows agree, resamples have no spread."""
     reach = float(wilson_interval(0, rows)[1])
     low, high = (1 - reach, 1.0) if accuracy else (0.0, reach)
     return {
@@ -252,7 +258,7 @@ def _all_or_none(accuracy: int, rows: int) -> dict[str, Score]:
     }
 
 
-def _check_probabilities(labels: Array, probabilities: Array) -> None:
+def _check_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> None:
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
         raise InputError(
             "classification needs truth [rows] and predicted [rows, n_classes];"
@@ -275,7 +281,7 @@ def _check_probabilities(labels: Array, probabilities: Array) -> None:
         )
 
 
-def _check_values(targets: Array, predicted: Array) -> None:
+def _check_values(targets: np.ndarray, predicted: np.ndarray) -> None:
     if targets.ndim != 1 or targets.shape != predicted.shape:
         raise InputError(
             "regression needs truth and predicted to be [rows];"
@@ -289,6 +295,6 @@ def _check_values(targets: Array, predicted: Array) -> None:
             raise InputError(f"{name} must be finite; row {row} is {values[row]}")
 
 
-def _check_some_rows(truth: Array) -> None:
+def _check_some_rows(truth: np.ndarray) -> None:
     if not len(truth):
         raise InputError("scores need at least one row; got none")

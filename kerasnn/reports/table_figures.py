@@ -1,7 +1,7 @@
-"""The figures of a network on a table: curves of its members, predicted values.
+"""Figures of a network for a table: curves of its members, predicted values.
 
-Like `figures`, but smaller: shown 29rem wide, or as wide as a phone. Those of classes are
-in `class_figures`.
+They are smaller than those of `figures`: 29rem wide, or as wide as a phone.
+`class_figures` has the figures of classifiers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from kerasnn.reports.figures import LOG_SCALE_FROM, TEST_COLOUR, TRAIN_COLOUR
-
-Array = NDArray[Any]
+from kerasnn.reports.figures import MIN_LOG_RATIO, TEST_COLOUR, TRAIN_COLOUR
 
 SIZE = (4.5, 3.5)  # inches
 REFERENCE: dict[str, Any] = {"color": "#8a94a0", "linestyle": "--", "linewidth": 1}
-MOST_POINTS = 3000  # of a cloud
+_MAX_POINTS = 3000  # of a scatter plot
 
 
 def member_curves(
@@ -29,14 +27,14 @@ def member_curves(
     epochs: ArrayLike | None = None,
     best_epoch: float | Sequence[float] | None = None,
 ) -> Figure:
-    """A metric over the epochs on training and held-out rows, and the epoch chosen.
+    """Draw a metric over the epochs on training and held-out rows, and the epoch chosen.
 
     Args:
-        history: `name` and "val_" + `name`, each [checks], or [checks, members]: then their
-            mean is drawn, and a band from the lowest to the highest. NaN: a member that had
-            stopped.
+        history: `name` and "val_" + `name`, each [evaluations], or [evaluations, members]:
+            then the mean is drawn, and a band from the lowest to the highest. NaN stands
+            for a member that had stopped.
         name: "loss" or another metric.
-        epochs: [checks] when they were made; 1, 2, ... by default.
+        epochs: [evaluations] their epochs; 1, 2, ... by default.
         best_epoch: the epoch that was chosen, or that of each member.
     """
     figure, axes = new_axes()
@@ -48,28 +46,28 @@ def member_curves(
         if key not in history:
             continue
         of_members = np.atleast_2d(np.asarray(history[key], np.float64).T)
-        of_members = np.ma.masked_invalid(of_members)  # [members, checks]
-        n_checks = of_members.shape[1]
-        x = np.arange(1, n_checks + 1) if epochs is None else np.asarray(epochs)
+        of_members = np.ma.masked_invalid(of_members)  # [members, evaluations]
+        n_evaluations = of_members.shape[1]
+        x = np.arange(1, n_evaluations + 1) if epochs is None else np.asarray(epochs)
         mean, low, high = of_members.mean(0), of_members.min(0), of_members.max(0)
         # A line through one point draws nothing.
-        marker = "o" if n_checks == 1 else None
+        marker = "o" if n_evaluations == 1 else None
         axes.plot(x, mean, label=label, color=colour, marker=marker)
         if len(of_members) > 1:
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         lowest, highest = min(lowest, mean.min()), max(highest, mean.max())
     _mark_epochs(axes, best_epoch)
-    if lowest > 0 and highest > LOG_SCALE_FROM * lowest:
+    if lowest > 0 and highest > MIN_LOG_RATIO * lowest:
         axes.set_yscale("log")
     axes.set_xlabel("epoch")
-    axes.set_ylabel(plain(name.replace("_", " ")))
+    axes.set_ylabel(escape(name.replace("_", " ")))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.legend(frameon=False)
     return figure
 
 
-def predicted_true_figure(targets: Array, predicted: Array) -> Figure:
-    """Predicted values against true ones.
+def predicted_true_figure(targets: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Draw true values over predicted ones.
 
     Args:
         targets: [rows] float.
@@ -88,8 +86,8 @@ def predicted_true_figure(targets: Array, predicted: Array) -> Figure:
     return figure
 
 
-def residual_figure(targets: Array, predicted: Array) -> Figure:
-    """True minus predicted values, over the predicted ones, and how they are spread.
+def residual_figure(targets: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Draw residuals, true minus predicted, over predicted values, and their histogram.
 
     Args:
         targets: [rows] float.
@@ -107,58 +105,58 @@ def residual_figure(targets: Array, predicted: Array) -> Figure:
     right.axhline(0, **REFERENCE)
     right.set_xlabel("rows")
     for axes in (left, right):
-        tidy(axes)
+        style_axes(axes)
     return figure
 
 
-def plain(text: str) -> str:
-    """A text that matplotlib does not take for a formula."""
+def escape(text: str) -> str:
+    """Return a text that matplotlib does not read as a formula."""
     return text.replace("$", r"\$")
 
 
-def short(text: str, most: int = 24) -> str:
-    """A name that fits beside an axis; its end is kept: "column number 12"."""
-    return plain(text if len(text) <= most else f"{text[: most - 7]}...{text[-4:]}")
+def abbreviate(text: str, maximum: int = 24) -> str:
+    """Return a name that fits beside an axis, with its end: "column number 12"."""
+    return escape(text if len(text) <= maximum else f"{text[: maximum - 7]}...{text[-4:]}")
 
 
 def new_axes() -> tuple[Figure, Axes]:
-    """A figure with one pair of axes."""
+    """Return a figure with one pair of axes."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    tidy(axes)
+    style_axes(axes)
     return figure, axes
 
 
-def tidy(axes: Axes) -> None:
-    """No frame, and a light grid behind what is drawn."""
+def style_axes(axes: Axes) -> None:
+    """Remove the frame, and add a light grid in the background."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
 
 
 def _mark_epochs(axes: Axes, best_epoch: float | Sequence[float] | None) -> None:
-    """A line at the epoch chosen, or a mark at the foot for that of each member."""
+    """Draw a line at the epoch chosen, or a mark for the epoch of each member."""
     if best_epoch is None:
         return
     epochs = np.unique(best_epoch)
     if len(epochs) == 1:
         axes.axvline(epochs.item(), label=f"epoch {epochs.item():g} chosen", **REFERENCE)
         return
-    foot = axes.get_xaxis_transform()  # x as in the data, y from 0 to 1
+    bottom = axes.get_xaxis_transform()  # x as in the data, y from 0 to 1
     style: dict[str, Any] = {"color": "#5b6775", "linestyle": "", "markersize": 5}
     axes.plot(
         epochs,
         np.full(len(epochs), 0.02),
         "^",
-        transform=foot,
+        transform=bottom,
         label="epochs chosen",
         **style,
     )
 
 
-def _some_rows(rows: int) -> Array:
-    """At most `MOST_POINTS` of them, always the same."""
-    return np.sort(np.random.default_rng(0).permutation(rows)[:MOST_POINTS])
+def _some_rows(rows: int) -> np.ndarray:
+    """Return at most `_MAX_POINTS` row numbers, always the same."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:_MAX_POINTS])
 
 
 def _dots(n: int) -> dict[str, Any]:

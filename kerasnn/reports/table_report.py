@@ -1,15 +1,15 @@
-"""The report on a network for a table, from plain arrays: what it is worth, and what it is.
+"""The report on a network for a table, from plain arrays.
 
 It needs no network and no TensorFlow: predictions, baselines, history and importance are
-given.
+arguments.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from numpy.typing import ArrayLike, NDArray
+import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasnn.choices import Task
 from kerasnn.datasets import Schema, Target
@@ -19,6 +19,7 @@ from kerasnn.reports.formatting import (
     SCORE_NAMES,
     format_count,
     format_number,
+    format_settings,
     score_cell,
 )
 from kerasnn.reports.importance import Importance
@@ -35,14 +36,12 @@ from kerasnn.reports.scores import (
     score_predictions,
 )
 
-Array = NDArray[Any]
-
-MOST_COLUMNS = 30  # in the list of importances
-LARGE: dict[Task, tuple[str, ...]] = {
+_MAX_COLUMNS = 30  # in the list of importances
+_LARGE: dict[Task, tuple[str, ...]] = {
     "classification": ("accuracy", "log_loss", "auc"),
     "regression": ("r2", "rmse", "mae"),
 }
-COMPARED: dict[Task, tuple[str, ...]] = {
+_COMPARED: dict[Task, tuple[str, ...]] = {
     "classification": ("error", "log_loss"),
     "regression": ("rmse", "mae"),
 }
@@ -50,34 +49,34 @@ COMPARED: dict[Task, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class TableResult:
-    """All that the report tells.
+    """The content of a report.
 
     Attributes:
         title: heading.
         schema: of the table, with its target.
         truth: [test rows] integers, indices into the target's classes; or float.
         predicted: [test rows, n_classes] probabilities, or [test rows] float.
-        rows_trained: how many rows the network has learned from.
-        seconds: that training took; None: not told.
-        baselines: predictions like `predicted`, by name, as `baseline_predictions` gives;
-            the first is the one that the network is compared with.
+        rows_trained: number of training rows.
+        seconds: of the training; None if unknown.
+        baselines: predictions like `predicted`, by name, from `baseline_predictions`; the
+            network is compared with the first.
         history: as in `member_curves`: "loss", "val_loss", ...
-        epochs: [checks] when the values of `history` were taken; 1, 2, ... by default.
-        best_epoch: the epoch chosen, or that of each member.
-        importance: as `permutation_importance` gives.
+        epochs: [evaluations] the epochs of the values of `history`; 1, 2, ... by default.
+        best_epoch: the epoch chosen, or one for each member.
+        importance: from `permutation_importance`.
         settings: by name.
-        data: what is told of the data beside the rows: source, fingerprint.
+        data: facts about the data: source, fingerprint.
         versions: by name.
         seed: of the resamples.
     """
 
     title: str
     schema: Schema
-    truth: Array
-    predicted: Array
+    truth: np.ndarray
+    predicted: np.ndarray
     rows_trained: int
     seconds: float | None = None
-    baselines: Mapping[str, Array] = field(default_factory=dict)
+    baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
     history: Mapping[str, ArrayLike] = field(default_factory=dict)
     epochs: ArrayLike | None = None
     best_epoch: float | Sequence[float] | None = None
@@ -92,7 +91,7 @@ class TableResult:
         """Describe the target.
 
         Raises:
-            InputError: the schema does not tell.
+            InputError: the schema has no target.
         """
         if self.schema.target is None:
             raise InputError("a report needs a schema with its target; target is None")
@@ -100,14 +99,14 @@ class TableResult:
 
     @cached_property
     def scores(self) -> dict[str, Score]:
-        """The network's scores on the test rows; computed once."""
+        """The scores of the network on the test rows; computed once."""
         return score_predictions(
             self.target.task, self.truth, self.predicted, seed=self.seed
         )
 
 
 def table_report(result: TableResult) -> str:
-    """One self-contained HTML page; it loads nothing from elsewhere.
+    """Return one self-contained HTML page.
 
     Raises:
         InputError: predictions, truth and schema do not match.
@@ -123,7 +122,7 @@ def table_report(result: TableResult) -> str:
 
 
 def table_sections(result: TableResult) -> list[Section]:
-    """The parts of the report, with the figures as PNG."""
+    """Return the sections of the report, with figures as PNG files."""
     target = result.target
     _check_classes(target, result.predicted)
     sections = []
@@ -140,7 +139,7 @@ def table_sections(result: TableResult) -> list[Section]:
     return sections + schema_sections(result.schema)
 
 
-def _check_classes(target: Target, predicted: Array) -> None:
+def _check_classes(target: Target, predicted: np.ndarray) -> None:
     if target.task == "classification" and predicted.shape[1:] != (len(target.classes),):
         raise InputError(
             f"predicted must be [rows, {len(target.classes)}] probabilities, one for each"
@@ -150,16 +149,16 @@ def _check_classes(target: Target, predicted: Array) -> None:
 
 def _summary(result: TableResult) -> str:
     target = result.target
-    what = (
+    kind = (
         format_count(len(target.classes), "class", "classes")
         if target.task == "classification"
         else "a number"
     )
-    took = "" if result.seconds is None else f" in {format_number(result.seconds)} s"
+    seconds = "" if result.seconds is None else f" in {format_number(result.seconds)} s"
     return (
-        f"Predicts {target.name} ({what}) from"
+        f"Predicts {target.name} ({kind}) from"
         f" {format_count(len(result.schema.columns), 'column')}. It learned from"
-        f" {format_count(result.rows_trained, 'row')}{took}; the scores are those of"
+        f" {format_count(result.rows_trained, 'row')}{seconds}; the scores are of"
         f" {format_count(len(result.truth), 'test row')} that it never saw,"
         " with 95% intervals."
     )
@@ -169,7 +168,7 @@ def _numbers(result: TableResult) -> dict[str, str | Cell]:
     scores = result.scores
     return {
         SCORE_NAMES[name]: score_cell(scores[name])
-        for name in LARGE[result.target.task]
+        for name in _LARGE[result.target.task]
         if name in scores
     }
 
@@ -194,8 +193,8 @@ def _comparison(result: TableResult) -> Section:
         )
     return Section(
         "Beside simple models",
-        "The same test rows, predicted by models that anybody can have at once. Below each"
-        " score its 95% interval, from 1,000 resamples of the test rows.",
+        "Scores of simple models on the same test rows. Below each score is its 95%"
+        " interval, from 1,000 resamples of the test rows.",
         table=Table(["", *of_models], rows, caption=_verdict(result)),
     )
 
@@ -206,18 +205,18 @@ def _best(score: str, values: Mapping[str, float]) -> str:
 
 
 def _verdict(result: TableResult) -> str:
-    """The network against the first baseline, resampled in pairs."""
+    """Compare the network with the first baseline, resampled in pairs."""
     task = result.target.task
     name, other = next(iter(result.baselines.items()))
     gaps = compare_predictions(
         task, result.truth, result.predicted, other, seed=result.seed
     )
-    texts = [_gap_text(s, gaps[s], like=result.scores[s].value) for s in COMPARED[task]]
+    texts = [_gap_text(s, gaps[s], like=result.scores[s].value) for s in _COMPARED[task]]
     return f"Network minus {name}, on the same rows: {'; '.join(texts)}."
 
 
 def _gap_text(score: str, gap: Score, *, like: float) -> str:
-    """A difference, and whether chance may explain it."""
+    """Return a difference, and whether it may be chance."""
     value, low, high = (format_number(v, like=like) for v in gap)
     if gap.low <= 0 <= gap.high:
         meaning = "which may be chance"
@@ -228,32 +227,33 @@ def _gap_text(score: str, gap: Score, *, like: float) -> str:
 
 def _importance(task: Task, importance: Sequence[Importance]) -> Section:
     unit = "RMSE" if task == "regression" else "log loss"
-    most = max(max(one.mean for one in importance), 1e-12)
-    shown = importance[:MOST_COLUMNS]
+    largest = max(max(one.mean for one in importance), 1e-12)
+    shown = importance[:_MAX_COLUMNS]
     rows = [
         [
-            Cell(one.name, bar=min(max(one.mean / most, 0.0), 1.0)),
+            Cell(one.name, bar=min(max(one.mean / largest, 0.0), 1.0)),
             Cell(
-                format_number(one.mean, like=most),
-                f"\u00b1\u00a0{format_number(one.spread, like=most)}",
+                format_number(one.mean, like=largest),
+                f"\u00b1\u00a0{format_number(one.spread, like=largest)}",
             ),
         ]
         for one in shown
     ]
     more = len(importance) - len(shown)
-    least = format_number(shown[-1].mean, like=most)
-    caption = f"The other {format_count(more, 'column')}: at most {least}." if more else ""
+    smallest = format_number(shown[-1].mean, like=largest)
+    others = f"The other {format_count(more, 'column')}: at most {smallest}."
     return Section(
         "Importance of the columns",
-        f"How much the {unit} grows when a column is shuffled among the test rows, and its"
-        " standard deviation over the shuffles. Columns that tell the same share it.",
-        table=Table(["column", "growth"], rows, caption=caption),
+        f"The growth of the {unit} when a column is shuffled among the test rows, and its"
+        " standard deviation over the shuffles. Columns with the same information share"
+        " their importance.",
+        table=Table(["column", "growth"], rows, caption=others if more else ""),
     )
 
 
 def _tables(result: TableResult) -> dict[str, dict[str, str]]:
     tables = {
-        "Settings": {k.replace("_", " "): _text(v) for k, v in result.settings.items()},
+        "Settings": format_settings(result.settings),
         "Data": {
             "rows to learn from": f"{result.rows_trained:,}",
             "test rows": f"{len(result.truth):,}",
@@ -262,9 +262,3 @@ def _tables(result: TableResult) -> dict[str, dict[str, str]]:
         "Versions": dict(result.versions),
     }
     return {heading: rows for heading, rows in tables.items() if rows}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, (tuple, list)):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -78,7 +78,7 @@ def measure(fitted: FittedTable) -> Measurement:
             table,
             truth,
             task=task,
-            seed=seed,
+            permutations=reports.Permutations(seed=seed),
         ),
     )
 
@@ -109,17 +109,16 @@ def _left_out_scores(fitted: FittedTable) -> dict[str, Score]:
 def _baselines(fitted: FittedTable) -> dict[str, NDArray[Any]]:
     """Return the predictions of simple models for the test rows."""
     rows, preprocessor = fitted.rows, fitted.estimator.preprocessor_
-    train, test = (
+    prepared = (
         preprocessor.prepare(checked_table(rows.inputs(tested=tested), fitted.schema))
         for tested in (False, True)
     )
+    train, test = (reports.BaselineInputs(one.x, one.codes) for one in prepared)
     return reports.baseline_predictions(
         rows.target.task,
-        train.x,
+        train,
         rows.targets(tested=False),
-        test.x,
+        test,
         n_classes=len(rows.target.classes),
-        codes_train=train.codes,
-        codes_test=test.codes,
         seed=rows.seed,
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CheckpointOptions:
+class TrainCheckpoints:
     """The options about checkpoints.
 
     Attributes:

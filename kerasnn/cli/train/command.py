@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -11,125 +11,105 @@ from kerasnn.cli.console import json_option
 from kerasnn.cli.options import (
     FOR_FILES,
     FOR_LESSONS,
+    FRACTION,
     HIDDEN_UNITS,
     LESSON_NAMES,
+    PATH,
     POSITIVE_NUMBER,
+    TEST_SIZE,
     Command,
     SourceType,
+    at_least,
     check_folds,
+    choice,
     collect,
     given_options,
     option,
     reject_options,
 )
 from kerasnn.cli.table_options import hint_options
-from kerasnn.cli.train.checkpoints import CheckpointOptions
+from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.lesson import train_lesson
 from kerasnn.cli.train.table import train_file
 
 _TABLE_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq")
 
-_file_option = partial(option, FOR_FILES)
-_lesson_option = partial(option, FOR_LESSONS)
-_FRACTION = click.FloatRange(min=0, max=1, max_open=True)
+file_option = partial(option, heading=FOR_FILES)
+lesson_option = partial(option, heading=FOR_LESSONS)
 
 
 @click.command("train", cls=Command, short_help="Train a network on a table or a lesson.")
 @click.argument("source", metavar="SOURCE", type=SourceType())
-@_file_option("--target", help="Column to predict.")
-@_file_option(
-    "--task",
-    type=click.Choice(get_args(Task)),
-    help="Kind of the target.  [default: inferred]",
+@file_option("--target", str, "Column to predict.")
+@file_option("--task", choice(Task), "Kind of the target.  [default: inferred]")
+@file_option(
+    "--test-size", TEST_SIZE, "Share of the rows kept for the test.  [default: 0.2]"
 )
-@_file_option(
-    "--test-size",
-    type=click.FloatRange(min=0, max=0.5),
-    help="Share of the rows kept for the test.  [default: 0.2]",
-)
-@_file_option(
+@file_option(
     "--folds",
-    type=click.IntRange(min=0),
+    at_least(0),
+    "Number of folds; each member leaves one out of its training. 0: every member learns"
+    " from all rows.",
     callback=check_folds,
-    help="Number of folds; each member leaves one out of its training. 0: every member"
-    " learns from all rows.",
 )
-@_file_option(
-    "--members", type=click.IntRange(min=1), help="Number of networks in the ensemble."
-)
-@_file_option(
+@file_option("--members", at_least(1), "Number of networks in the ensemble.")
+@file_option(
     "--time-limit",
-    type=POSITIVE_NUMBER,
-    help="Seconds of training; it has fewer epochs if it would take longer.",
+    POSITIVE_NUMBER,
+    "Seconds of training; it has fewer epochs if it would take longer.",
 )
-@_file_option(
-    "--weight-decay", type=_FRACTION, help="Weight decay, relative to the learning rate."
-)
-@_file_option("--dropout", type=_FRACTION, help="Probability that a step drops a unit.")
-@_file_option(
-    "--embedding",
-    type=click.Choice(get_args(NumericEmbedding)),
-    help="Embedding of numeric columns.",
-)
-@hint_options(_file_option)
-@_file_option(
+@file_option("--weight-decay", FRACTION, "Weight decay, relative to the learning rate.")
+@file_option("--dropout", FRACTION, "Probability that a step drops a unit.")
+@file_option("--embedding", choice(NumericEmbedding), "Embedding of numeric columns.")
+@hint_options(file_option)
+@file_option(
     "--stream/--no-stream",
-    default=None,
-    help="Read the rows from disk during the training; only some are in memory."
+    None,
+    "Read the rows from disk during the training; only some are in memory."
     "  [default: if the files have 256 MB or more]",
+    default=None,
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
-@click.option("--learning-rate", type=POSITIVE_NUMBER, help="Learning rate.")
-@_lesson_option(
-    "--optimizer", type=click.Choice(get_args(OptimizerName)), help="Optimizer."
-)
-@click.option(
-    "--hidden-units", type=HIDDEN_UNITS, help="Units of the hidden layers: 30, or 64,32."
-)
-@_lesson_option(
-    "--batching",
-    type=click.Choice(get_args(Batching)),
-    help="How rows are divided into batches.",
-)
-@click.option(
-    "--driver", type=click.Choice(get_args(Driver)), help="How the training loop runs."
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    help="Random seed: the same seed, the same weights.",
-)
-@click.option(
+@option("--epochs", at_least(1), "Passes over the training rows.")
+@option("--batch-size", at_least(1), "Rows per step.")
+@option("--learning-rate", POSITIVE_NUMBER, "Learning rate.")
+@lesson_option("--optimizer", choice(OptimizerName), "Optimizer.")
+@option("--hidden-units", HIDDEN_UNITS, "Units of the hidden layers: 30, or 64,32.")
+@lesson_option("--batching", choice(Batching), "How rows are divided into batches.")
+@option("--driver", choice(Driver), "How the training loop runs.")
+@option("--seed", at_least(0), "Random seed: the same seed, the same weights.")
+@option(
     "--output",
-    type=click.Path(path_type=Path),
+    PATH,
+    "Folder of the models.",
     default=Path("saved_models"),
     show_default=True,
-    help="Folder of the models.",
 )
-@click.option("--name", help="Name of the model in that folder.  [default: SOURCE's]")
-@click.option(
+@option("--name", str, "Name of the model in that folder.  [default: SOURCE's]")
+@option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
-    help="Folder of checkpoints, from which --resume continues an interrupted training.",
+    PATH,
+    "Folder of checkpoints, from which --resume continues an interrupted training.",
 )
-@click.option(
+@option(
     "--checkpoint-every",
-    type=POSITIVE_NUMBER,
-    help="Seconds between two checkpoints.  [default: 60]",
+    POSITIVE_NUMBER,
+    "Seconds between two checkpoints.  [default: 60]",
 )
-@click.option(
-    "--resume", is_flag=True, help="Continue from the newest checkpoint, if there is one."
+@option(
+    "--resume",
+    None,
+    "Continue from the newest checkpoint, if there is one.",
+    is_flag=True,
 )
 @json_option
 @click.pass_context
-@collect(CheckpointOptions, "checkpoints")
+@collect(TrainCheckpoints, "checkpoints")
 def train_command(
     ctx: click.Context,
     source: str,
     output: Path,
     name: str | None,
-    checkpoints: CheckpointOptions,
+    checkpoints: TrainCheckpoints,
     as_json: bool,
     **options: Any,
 ) -> None:

@@ -9,7 +9,7 @@ import click
 
 from kerasnn.cli.console import print_json, quiet_tensorflow
 from kerasnn.cli.messages import cli_messages
-from kerasnn.cli.train.checkpoints import CheckpointOptions
+from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.workers import connect_workers, count_workers
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def train_lesson(
     name: str,
     folder: Path,
     given: Mapping[str, Any],
-    checkpoints: CheckpointOptions,
+    checkpoints: TrainCheckpoints,
     *,
     as_json: bool,
 ) -> None:
@@ -68,9 +68,7 @@ def train_lesson(
         _print(trained, version)
 
 
-def _settings(
-    default: Any, given: Mapping[str, Any], checkpoints: CheckpointOptions
-) -> Any:
+def _settings(default: Any, given: Mapping[str, Any], checkpoints: TrainCheckpoints) -> Any:
     settings = replace(default, **given)
     n_workers = count_workers()
     if n_workers > 1:

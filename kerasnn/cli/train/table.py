@@ -16,7 +16,7 @@ from kerasnn.cli.table_options import (
     table_header,
     table_lines,
 )
-from kerasnn.cli.train.checkpoints import CheckpointOptions
+from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.progress import FitBar
 from kerasnn.cli.train.workers import connect_workers
 
@@ -31,7 +31,7 @@ def train_file(
     path: Path,
     folder: Path,
     given: Mapping[str, Any],
-    checkpoints: CheckpointOptions,
+    checkpoints: TrainCheckpoints,
     *,
     as_json: bool,
 ) -> None:
