@@ -310,7 +310,7 @@ def test_predicted_values_are_summed_up(predicted):
     half, most = (format_number(q) for q in np.quantile(gaps, [0.5, 0.9]))
     assert shown.text == (
         f"Half of the test rows are off by at most {half}, nine in ten by at most {most}."
-        " On the dashed lines a prediction is right."
+        " A prediction on a dashed line is right."
     )
     assert set(shown.figures) == {"predicted and true", "residuals"}
     assert Page(reports.table_report(predicted)).of("dt") == ["R\u00b2", "RMSE", "MAE"]
