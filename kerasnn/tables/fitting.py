@@ -13,7 +13,6 @@ from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
 from kerasnn.tables.rows import RowsInMemory
 from kerasnn.tables.streamed import StreamedRows, rows_folder
-from kerasnn.training.distribution.workers import ALONE
 
 _Estimator = TypeVar("_Estimator", NetworkClassifier, NetworkRegressor)
 
@@ -86,7 +85,7 @@ def fit(
     estimator = type(estimator)(**settings)
     started = time.perf_counter()
     if isinstance(rows, StreamedRows):
-        workers, checkpoint = ensemble_workers(strategy) or ALONE, estimator.checkpoint
+        workers, checkpoint = ensemble_workers(strategy), estimator.checkpoint
         with rows_folder(checkpoint) as folder:
             # Workers have the folder of the checkpoints in common, but no temporary one.
             on_disk = rows.on_disk(folder, workers, shared=checkpoint is not None)

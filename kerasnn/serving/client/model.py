@@ -94,7 +94,7 @@ class RemoteModel:
 
         Args:
             table: anything that `datasets.as_table` takes, with at least one row.
-            input_mapping: from `intake`, where many tables of one kind are asked.
+            input_mapping: from `input_mapping`, where many tables of one kind are asked.
 
         Returns:
             [rows, ...] for each output of the model, of the model's types.
