@@ -130,7 +130,7 @@ def test_what_it_found_and_did_stands_in_its_attributes(table, fitted):
     assert fitted.schema_.target.classes == ("no", "yes")
     assert fitted.feature_names_in_.tolist() == list(table.columns)
     assert fitted.n_features_in_ == 4
-    assert fitted.recipe_.members == fitted.network_.members == 2
+    assert fitted.recipe_.members == fitted.network_.config.members == 2
     history = fitted.history_
     assert set(history) == {
         "epoch",
