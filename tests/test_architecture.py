@@ -30,7 +30,7 @@ ORDERS = {
         {"__init__", "__main__"},
     ],
     "kerasnn.datasets": [
-        {"names"},
+        {"names", "notices"},
         {"cells"},
         {"files"},
         {"schema"},

@@ -8,6 +8,7 @@ The rooms, each of which imports only from those before it
 (`tests/test_architecture.py`):
 
 names      names of columns, and errors about them
+notices    guesses and repairs while a table was read, for the user
 cells      the cells of one column: distinct values, texts, numbers, dates
 files      files, arrays and frames -> a DataFrame
 schema     kinds of columns and the target: inferred, kept as JSON, checked
@@ -21,8 +22,10 @@ from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.files.csv_numbers import read_numbers
 from kerasnn.datasets.files.frames import as_table
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import column_names, table_chunks, table_files
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
+from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.checking import checked_table
 from kerasnn.datasets.schema.hints import ColumnHints
 from kerasnn.datasets.schema.inference import infer_schema
@@ -45,7 +48,9 @@ __all__ = [
     "ColumnHints",
     "InputArray",
     "LeftOut",
+    "Notice",
     "NumberRows",
+    "ReadOptions",
     "Schema",
     "Shards",
     "ShuffledShards",

@@ -5,10 +5,11 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from kerasnn.choices import ColumnKind, Task
+from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
 
 MAX_LEVELS = 1000  # kept of a categorical column, the most frequent ones
@@ -92,12 +93,14 @@ class Schema:
         left_out: those that are not used.
         target: the column to predict, if it is known.
         rows: number of rows in which the schema was found.
+        notices: guesses and repairs; two schemas may be equal without equal notices.
     """
 
     columns: tuple[Column, ...]
     left_out: tuple[LeftOut, ...] = ()
     target: Target | None = None
     rows: int = 0
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -135,6 +138,7 @@ class Schema:
                 left_out=tuple(LeftOut(**c) for c in content.get("left_out", ())),
                 target=None if target is None else _restored(Target, target),
                 rows=content.get("rows", 0),
+                notices=tuple(_restored(Notice, c) for c in content.get("notices", ())),
             )
         except KeyError as error:
             raise InputError(

@@ -1,0 +1,30 @@
+"""Notices: guesses and repairs that were made while a table was read, for the user."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One line about a table that the user should see.
+
+    Attributes:
+        code: for programs, such as "stray-cells"; one code for each kind of notice.
+        message: one sentence with the evidence, and the argument that decides otherwise as
+            Python writes it: `categorical=['zip']`. The command line rewrites it.
+        columns: names of the columns concerned.
+        rows: number of rows concerned; 0 if it is about the whole table.
+        is_warning: True if a score or an answer may be untrue because of it; False for a
+            guess or a repair.
+    """
+
+    code: str
+    message: str
+    columns: tuple[str, ...] = ()
+    rows: int = 0
+    is_warning: bool = False
+
+
+def warnings_first(notices: Iterable[Notice]) -> list[Notice]:
+    """Return the notices, warnings before the others, otherwise in their order."""
+    return sorted(notices, key=lambda notice: not notice.is_warning)
