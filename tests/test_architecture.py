@@ -51,7 +51,9 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.tables": [
-        {"files", "rows"},
+        {"files", "leaks", "odd_values"},
+        {"split_warnings"},
+        {"rows"},
         {"streamed"},
         {"fitting", "evaluation"},
         {"measurement"},
