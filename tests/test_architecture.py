@@ -39,6 +39,7 @@ ORDERS = {
     ],
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
+        {"drift"},
         {"checking"},
         {"columns", "ids", "target"},
         {"inference"},

@@ -21,7 +21,9 @@ _NEIGHBOURS = 2  # on each side, of a number
 # Errors of the column alone, relative to those of a constant prediction. On 32 public tables
 # the best column has 0.11 (house votes) or more, in regressions 0.08 (life expectancy).
 _MAX_ERROR: dict[Task, float] = {"classification": 0.02, "regression": 0.005}
-_MAX_ERROR_IF_MISSING = 0.1  # of whether the cell is missing: no honest column tells so much
+_MAX_ERROR_IF_MISSING = (
+    0.1  # of whether the cell is missing: no honest column tells so much
+)
 
 
 def leak_notices(table: pd.DataFrame, values: NDArray[Any], target: Target) -> list[Notice]:
@@ -37,7 +39,9 @@ def leak_notices(table: pd.DataFrame, values: NDArray[Any], target: Target) -> l
     # In random order: a table may be sorted by its target, and neighbours may be equal.
     rows = np.random.default_rng(0).permutation(len(table))[:MAX_ROWS]
     table, truth = table.iloc[rows], truth_matrix(values[rows], target)
-    constant = prediction_error(truth, leave_one_out_mean(truth, np.zeros(len(truth), np.intp)))
+    constant = prediction_error(
+        truth, leave_one_out_mean(truth, np.zeros(len(truth), np.intp))
+    )
     limit = constant * _MAX_ERROR[target.task]
     found = []
     for name, column in table.items():

@@ -91,7 +91,9 @@ def _are_rare(checked: pd.DataFrame) -> NDArray[np.bool_]:
     rare = np.zeros(len(checked), np.intp)
     for _, column in checked.items():
         codes, levels = pd.factorize(column)
-        counts = np.append(np.bincount(codes[codes >= 0], minlength=len(levels)), len(codes))
+        counts = np.append(
+            np.bincount(codes[codes >= 0], minlength=len(levels)), len(codes)
+        )
         rare += counts[codes] <= max(_MAX_RARE, _MAX_RARE_SHARE * len(checked))
     return rare >= _MIN_RARE
 
@@ -123,9 +125,7 @@ def _tells_target(codes: NDArray[np.intp], truth: NDArray[np.float64]) -> bool:
     return by_group <= _MAX_ERROR * constant
 
 
-def _time_order(
-    name: str, column: pd.Series, truth: NDArray[np.float64]
-) -> Notice | None:
+def _time_order(name: str, column: pd.Series, truth: NDArray[np.float64]) -> Notice | None:
     known = column.dropna()
     if known.nunique() < _MIN_TIMES or len(known) < len(column) / 2:
         return None
