@@ -37,9 +37,9 @@ def test_the_target_in_other_words_is_named_with_the_evidence():
     assert "ignore=['status']" in found["status"]
 
 
-def test_a_few_rows_that_differ_do_not_hide_a_leak():
+def test_a_row_that_differs_does_not_hide_a_leak():
     status = np.where(CHURN == "left", "closed", "open")
-    status[:3] = np.where(status[:3] == "open", "closed", "open")
+    status[0] = "open" if status[0] == "closed" else "closed"
     assert "status" in leaks(CHURN, status=status)
 
 

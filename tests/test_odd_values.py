@@ -33,7 +33,8 @@ def test_a_repeated_number_far_from_all_others_is_a_placeholder(value):
     co = RANDOM.uniform(0.1, 12, ROWS).round(2)
     co[::10] = value
     (notice,) = notices(table(co=co))
-    assert notice.columns == ("co",) and notice.rows == 8
+    assert notice.columns == ("co",)
+    assert notice.rows == 8
     assert f"na=['{value}']" in notice.message
 
 
@@ -48,7 +49,8 @@ def test_a_last_row_with_the_sums_is_named():
     total = pd.DataFrame({"area": [sold.area.mean()], "town": ["Bern"]})
     total = total.assign(a=sold.a.sum(), b=sold.b.sum())
     (notice,) = notices(pd.concat([sold, total], ignore_index=True))
-    assert notice.code == "total-row" and "row, 80" in notice.message
+    assert notice.code == "total-row"
+    assert "row, 80" in notice.message
 
 
 def test_a_last_row_that_is_called_total_is_named():

@@ -51,7 +51,7 @@ def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
 
 
 def _total_row(raw: pd.DataFrame, numeric: pd.DataFrame) -> Notice | None:
-    """Return a warning if the last row is named like a total, or is the sum of the others."""
+    """Return a warning if the last row is called a total, or is the sum of the others."""
     if len(raw) < _MIN_VALUES:
         return None
     sums = numeric.iloc[:-1].sum()

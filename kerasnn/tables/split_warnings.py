@@ -25,13 +25,18 @@ _MIN_REPEATED_SHARE = 0.02
 _MIN_RARE = 2  # values of a repeated row that are rare
 _MAX_RARE, _MAX_RARE_SHARE = 2, 0.005  # rows with a rare value
 _ENTITIES = frozenset(
-    "id ids uid uuid patient subject user customer client person player student household"
-    " family account device session participant respondent driver employee".split()
+    [
+        *("id", "ids", "uid", "uuid", "patient", "subject", "user", "customer", "client"),
+        *("person", "player", "student", "household", "family", "account", "device"),
+        *("session", "participant", "respondent", "driver", "employee"),
+    ]
 )
 _MIN_GROUPS = 5
 _MIN_GROUP_ROWS = 2  # on average
 _MIN_SHARED = 0.5  # of the test rows have rows of their group in the training
-_TIMES = frozenset("year date time timestamp datetime period quarter epoch".split())
+_TIMES = frozenset(
+    ["year", "date", "time", "timestamp", "datetime", "period", "quarter", "epoch"]
+)
 _MIN_TIMES = 10
 _TREND_REACH = 25  # rows before and after: the trend in time
 _MAX_ERROR = 0.9  # relative, of a prediction that finds more than the trend
@@ -89,7 +94,7 @@ def _repeated_rows(
 def _are_rare(checked: pd.DataFrame) -> NDArray[np.bool_]:
     """Return [rows] whether several values of a row are rare: equal rows are no chance."""
     rare = np.zeros(len(checked), np.intp)
-    for _, column in checked.items():
+    for column in checked.values():
         codes, levels = pd.factorize(column)
         counts = np.append(
             np.bincount(codes[codes >= 0], minlength=len(levels)), len(codes)
