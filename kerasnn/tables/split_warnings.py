@@ -94,11 +94,10 @@ def _repeated_rows(
 def _are_rare(checked: pd.DataFrame) -> NDArray[np.bool_]:
     """Return [rows] whether several values of a row are rare: equal rows are no chance."""
     rare = np.zeros(len(checked), np.intp)
-    for column in checked.values():
-        codes, levels = pd.factorize(column)
-        counts = np.append(
-            np.bincount(codes[codes >= 0], minlength=len(levels)), len(codes)
-        )
+    for name in checked:
+        codes, levels = pd.factorize(checked[name])
+        counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+        counts = np.append(counts, len(codes))  # code -1 is missing
         rare += counts[codes] <= max(_MAX_RARE, _MAX_RARE_SHARE * len(checked))
     return rare >= _MIN_RARE
 
