@@ -39,13 +39,12 @@ ORDERS = {
     ],
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
-        {"drift"},
-        {"checking"},
-        {"columns", "ids", "target"},
+        {"drift", "checking"},
+        {"columns", "ids", "target", "free_text"},
         {"inference"},
     ],
     "kerasnn.preprocessing": [
-        {"dates", "scaling", "levels"},
+        {"dates", "scaling", "levels", "texts"},
         {"graph_dates", "frequent_values"},
         {"features"},
         {"graph"},

@@ -64,7 +64,10 @@ class PreprocessingGraph(tf.Module):
         self, inputs: dict[str, tf.Tensor], texts: dict[str, tf.Tensor]
     ) -> dict[tuple[str, str], tf.Tensor]:
         """Return [rows] float64 by column and part; the part "" of dates is days."""
-        numbers = {}
+        numbers: dict[tuple[str, str], tf.Tensor] = {}
+        for vectors in self._features.texts:
+            parts = vectors.graph(texts[vectors.column])
+            numbers |= {(vectors.column, part): value for part, value in parts.items()}
         for name, kind in self._features.kinds.items():
             if kind == "numeric":
                 numbers[name, ""] = inputs[name]

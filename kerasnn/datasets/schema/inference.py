@@ -19,10 +19,11 @@ from kerasnn.datasets.cells.parsing import (
 from kerasnn.datasets.files.frames import as_table
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.schema.columns import describe_column
+from kerasnn.datasets.schema.free_text import is_free_text, without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints, Hint
 from kerasnn.datasets.schema.ids import id_reason
 from kerasnn.datasets.schema.schema import Column, LeftOut, Schema
-from kerasnn.datasets.schema.target import infer_target
+from kerasnn.datasets.schema.target import infer_target, target_values
 from kerasnn.errors import InputError
 
 # Texts of false and true, in lower case.
@@ -72,7 +73,10 @@ def infer_schema(
         rows=len(table),
     )
     _check_any_column(schema)
-    return schema
+    if found_target is None or not schema.has_text:
+        return schema
+    values = target_values(table[found_target.name], found_target)
+    return without_idle_texts(schema, table, values, found_target.task)
 
 
 def _check_any_column(schema: Schema) -> None:
@@ -106,6 +110,8 @@ def _column(name: str, series: pd.Series, hint: ColumnKind | None) -> Column | L
         reason = f"a category column, {len(column.values):,} different"
         return describe_column("categorical", name, column, reason)
     kind, reason = _kind(name, column)
+    if kind == "categorical" and is_free_text(column):
+        return describe_column("text", name, column, "free text")
     unfit = id_reason(name, column) if kind in ("numeric", "categorical") else ""
     return LeftOut(name, unfit) if unfit else describe_column(kind, name, column, reason)
 
