@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from kerasnn.choices import Task
 from kerasnn.datasets import (
     ColumnHints,
+    Notice,
+    ReadOptions,
     Schema,
     Target,
-    as_table,
     category_text,
     infer_schema,
+    read_table,
 )
 from kerasnn.datasets.schema.target import target_values
 from kerasnn.errors import InputError
@@ -39,6 +41,7 @@ class TableRows(ABC):
         n_trained: number of training rows.
         test_size: share of test rows that was asked for.
         seed: with which the test rows were drawn.
+        notices: guesses and repairs while the table was read.
     """
 
     source: str
@@ -48,6 +51,7 @@ class TableRows(ABC):
     n_trained: int
     test_size: float
     seed: int
+    notices: tuple[Notice, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -117,6 +121,7 @@ def read_rows(
     hints: ColumnHints | None = None,
     test_size: float = 0.2,
     seed: int = 0,
+    reading: ReadOptions | None = None,
 ) -> RowsInMemory:
     """Read a table, infer its schema, and draw the test rows.
 
@@ -127,12 +132,14 @@ def read_rows(
         hints: kinds of columns that the user knows, and columns to ignore.
         test_size: share of test rows, the same in each class; 0 for none.
         seed: decides which rows are test rows.
+        reading: how to read a file; None guesses.
 
     Raises:
         InputError: the table, a column or the target cannot be used.
     """
     check_test_size(test_size)
-    table = as_table(source)
+    read = read_table(source, reading, needed=[target])
+    table = read.table
     schema = infer_schema(table, target=target, task=task, hints=hints)
     assert schema.target is not None
     values = target_values(table[target], schema.target)
@@ -147,6 +154,7 @@ def read_rows(
         n_trained=int((~tested).sum()),
         test_size=test_size,
         seed=seed,
+        notices=read.notices,
         table=table,
         values=values,
         tested=tested,

@@ -15,8 +15,10 @@ import pandas as pd
 from kerasnn.choices import Task
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import numbers
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import bounded_chunks
 from kerasnn.datasets.names import check_names
+from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
 from kerasnn.datasets.schema.free_text import without_idle_texts
@@ -40,11 +42,13 @@ class TableProfile:
         rows: number of rows.
         sample: raw rows in random order, with row numbers as index.
         counts: of each column, over all rows.
+        notices: guesses and repairs while the files were read.
     """
 
     rows: int
     sample: pd.DataFrame
     counts: Mapping[str, ColumnCounts]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -53,7 +57,12 @@ class TableProfile:
 
 
 def profile_table(
-    path: Path, *, sample_rows: int, texts: Collection[str], seed: int
+    path: Path,
+    *,
+    sample_rows: int,
+    texts: Collection[str],
+    seed: int,
+    options: ReadOptions | None = None,
 ) -> TableProfile:
     """Read a table once.
 
@@ -62,13 +71,15 @@ def profile_table(
         sample_rows: maximum rows of the sample.
         texts: names of columns whose texts are counted even if they are numbers.
         seed: of the sample.
+        options: how to read the files.
 
     Raises:
         InputError: a file cannot be used, or such a column is missing.
     """
     sample = RowSample(sample_rows, seed)
     counters: dict[str, ColumnCounter] = {}
-    for chunk in bounded_chunks(path):
+    notices: list[Notice] = []
+    for chunk in bounded_chunks(path, options=options, needed=texts, notices=notices):
         if not counters:
             check_names(texts, chunk.columns)
             counters = {n: ColumnCounter(texts=n in texts) for n in chunk.columns}
@@ -76,7 +87,7 @@ def profile_table(
         for name, counter in counters.items():
             counter.add(chunk[name])
     counts = {name: counter.counts() for name, counter in counters.items()}
-    return TableProfile(sample.rows, sample.drawn(), counts)
+    return TableProfile(sample.rows, sample.drawn(), counts, tuple(notices))
 
 
 def profiled_schema(
