@@ -39,7 +39,7 @@ ORDERS = {
     ],
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
-        {"drift", "checking"},
+        {"drift", "checking", "kinds"},
         {"columns", "ids", "target", "free_text"},
         {"inference"},
     ],
