@@ -27,12 +27,13 @@ _MAX_CLASSES = 6
 _MAX_NOTICES = 8
 
 _HINT_HELP = {
-    "ignore": "Columns to leave out. Give each of these five options several times, or a"
+    "ignore": "Columns to leave out. Give each of these six options several times, or a"
     " list a,b,c.",
     "categorical": "Columns that are categories.",
     "numeric": "Columns that are numbers.",
     "boolean": "Columns that are true or false.",
     "datetime": "Columns that are dates.",
+    "text": "Columns that are free text.",
 }
 
 

@@ -22,10 +22,10 @@ def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
     """Return the parts of `dates.date_parts`, NaN where the text is not a date.
 
     Args:
-        text: [rows] string without outer blanks.
+        text: [...] string without outer blanks.
 
     Returns:
-        [rows] float64 of each part.
+        [...] float64 of each part.
     """
     seconds, known = _read(text)
     days = seconds // SECONDS_A_DAY

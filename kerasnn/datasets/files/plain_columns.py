@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kerasnn.datasets.cells.number_format import may_be_thousands
 from kerasnn.datasets.cells.parsing import plain_numbers
 
 _FIRST = 32  # cells, by which most columns of text are recognised
@@ -22,13 +23,19 @@ _ZERO, _NINE, _MINUS = b"09-"
 def parse_numbers(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Return a table whose columns of plain numbers are float64 instead of text.
 
+    Numbers that may have thousands ("1.234") stay text: only the other columns of their
+    table tell whether the point is a decimal one.
+
     Args:
         table: text, missing cells null.
         names: of the columns that may be numbers.
     """
-    parsed = {name: column_numbers(table[name]) for name in names}
-    found = {name: values for name, values in parsed.items() if values is not None}
-    return table.assign(**found) if found else table.copy(deep=False)
+    table = table.copy(deep=False)
+    for name in names:
+        parsed = column_numbers(table[name])
+        if parsed is not None and not _may_be_thousands(table[name]):
+            table[name] = parsed
+    return table
 
 
 def as_objects(table: pd.DataFrame) -> pd.DataFrame:
@@ -77,6 +84,14 @@ def _exact_numbers(texts: pa.LargeStringArray) -> NDArray[np.float64] | None:
     if _any_leading_zero(texts):
         return None
     return parsed.to_numpy(zero_copy_only=False)
+
+
+def _may_be_thousands(column: pd.Series) -> bool:
+    present = column.dropna()
+    first = present.iloc[:_FIRST].tolist()
+    if any("." in text for text in first) and not may_be_thousands(first):
+        return False
+    return may_be_thousands(present[present.str.contains(".", regex=False)])
 
 
 def _any_leading_zero(texts: pa.LargeStringArray) -> bool:

@@ -21,6 +21,7 @@ from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
+from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints
 from kerasnn.datasets.schema.inference import infer_schema
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
@@ -28,6 +29,7 @@ from kerasnn.datasets.schema.target import (
     infer_target,
     missing_target_error,
     single_row_error,
+    target_values,
 )
 from kerasnn.errors import InputError
 
@@ -111,12 +113,16 @@ def profiled_schema(
     left_out += [c for c in known if isinstance(c, LeftOut)]
     if not columns:
         raise InputError(f"the table has no column that can be used beside {target!r}")
-    return Schema(
+    schema = Schema(
         columns=columns,
         left_out=tuple(_with_sample_size(c, profile) for c in left_out),
         target=_target(profile, target, task),
         rows=profile.rows,
     )
+    if schema.target is None or not schema.has_text:
+        return schema
+    values = target_values(profile.sample[target], schema.target)
+    return without_idle_texts(schema, profile.sample, values, schema.target.task)
 
 
 def _with_counts(
@@ -129,7 +135,7 @@ def _with_counts(
         reason = f"row numbers; numeric=[{column.name!r}] keeps it"
         return LeftOut(column.name, reason)
     column = dataclasses.replace(column, missing=counts.missing)
-    if counts.texts is None or column.kind in ("numeric", "datetime"):
+    if counts.texts is None or column.kind in ("numeric", "datetime", "text"):
         return column
     rows_of = dict(counts.texts)
     if column.kind == "boolean" and len(rows_of) <= 2:
