@@ -14,11 +14,11 @@ from kerasnn import reports, saving
 from kerasnn.datasets import Notice, ReadOptions, Schema, Target, category_text, read_table
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import are_plain_numbers
-from kerasnn.datasets.files.csv_reader import parse_numbers
+from kerasnn.datasets.files.plain_columns import parse_numbers
 from kerasnn.datasets.files.table_files import (
     bounded_chunks,
+    holds_text,
     in_rows_from,
-    is_csv,
     table_files,
 )
 from kerasnn.datasets.names import check_names
@@ -152,7 +152,7 @@ def _answer_in_parts(
     """Answer files whose rows are larger than memory; the answers must fit in it."""
     parts: list[_Answers] = []
     start = 0
-    numeric = _numeric_texts(saved.schema) if is_csv(table_files(path)[0]) else []
+    numeric = _numeric_texts(saved.schema) if holds_text(table_files(path)[0]) else []
     needed = [target.name, *saved.schema.names]
     for chunk in bounded_chunks(path, options=reading, needed=needed):
         try:
