@@ -38,7 +38,7 @@ ORDERS = {
         {"iris", "digits"},
     ],
     "kerasnn.datasets.schema": [
-        {"schema", "hints", "inputs"},
+        {"schema", "hints", "inputs", "kinds"},
         {"checking"},
         {"columns", "ids", "target"},
         {"inference"},

@@ -4,9 +4,15 @@ It repeats `Preprocessor.prepare` on tensors, with the same bits
 (tests/test_preprocessing_graph.py), and parses raw texts as `datasets` does.
 """
 
+import re
+from collections.abc import Iterable
+
 import tensorflow as tf
 
+from kerasnn.choices import ColumnKind
 from kerasnn.datasets import MISSING_TEXTS, WHOLE_AS_FLOAT
+from kerasnn.datasets.cells.parsing import missing_numbers
+from kerasnn.datasets.cells.truths import TRUTHS, in_every_case, levels_by_truth
 from kerasnn.preprocessing.features import Features
 from kerasnn.preprocessing.frequent_values import FrequentValues
 from kerasnn.preprocessing.graph_dates import graph_date_parts
@@ -36,8 +42,13 @@ class PreprocessingGraph(tf.Module):
         super().__init__()
         self._features = features
         with tf.init_scope():
-            self.in_x_tables = [_lookup(levels) for levels in features.in_x]
-            self.embedded_tables = [_lookup(levels) for levels in features.embedded]
+            self.in_x_tables = [
+                _lookup(levels, features.kinds[levels.column]) for levels in features.in_x
+            ]
+            self.embedded_tables = [
+                _lookup(levels, features.kinds[levels.column])
+                for levels in features.embedded
+            ]
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Return x [rows, n_in] float32 and codes [rows, n_embedded] int32.
@@ -46,7 +57,7 @@ class PreprocessingGraph(tf.Module):
             inputs: raw columns, see `Features.input_specs`.
         """
         texts = {
-            name: tf.strings.regex_replace(inputs[name], _OUTER_BLANKS, "")
+            name: self._text(name, inputs[name])
             for name, kind in self._features.kinds.items()
             if kind != "numeric"
         }
@@ -60,6 +71,15 @@ class PreprocessingGraph(tf.Module):
         ]
         return tf.concat(x, axis=1), self._codes(texts, numbers, rows)
 
+    def _text(self, name: str, text: tf.Tensor) -> tf.Tensor:
+        """Return a column's text without outer blanks; "" where it is a missing text."""
+        text = tf.strings.regex_replace(text, _OUTER_BLANKS, "")
+        is_iso = self._features.kinds[name] == "datetime" and not (
+            self._features.date_formats.get(name)
+        )
+        text = text if is_iso else _whole(text)
+        return _without(text, self._features.missing_texts.get(name, ()))
+
     def _numbers(
         self, inputs: dict[str, tf.Tensor], texts: dict[str, tf.Tensor]
     ) -> dict[tuple[str, str], tf.Tensor]:
@@ -67,9 +87,11 @@ class PreprocessingGraph(tf.Module):
         numbers = {}
         for name, kind in self._features.kinds.items():
             if kind == "numeric":
-                numbers[name, ""] = inputs[name]
+                absent = missing_numbers(self._features.missing_texts.get(name, ()))
+                numbers[name, ""] = _without_numbers(inputs[name], absent)
             elif kind == "datetime":
-                parts = graph_date_parts(texts[name])
+                date_format = self._features.date_formats.get(name, "")
+                parts = graph_date_parts(texts[name], date_format)
                 numbers |= {(name, part): value for part, value in parts.items()}
                 numbers[name, ""] = parts["days"]
         return numbers
@@ -91,7 +113,7 @@ class PreprocessingGraph(tf.Module):
     def _levels_in_x(self, texts: dict[str, tf.Tensor]) -> list[tf.Tensor]:
         """Return [rows, n] float32 for each column of few levels."""
         return [
-            tf.gather(levels.rows_of_x, table.lookup(_whole(texts[levels.column])))
+            tf.gather(levels.rows_of_x, table.lookup(texts[levels.column]))
             for levels, table in zip(self._features.in_x, self.in_x_tables, strict=True)
         ]
 
@@ -103,7 +125,7 @@ class PreprocessingGraph(tf.Module):
     ) -> tf.Tensor:
         """Return [rows, n_embedded] int32."""
         codes = [
-            table.lookup(_whole(texts[levels.column]))
+            table.lookup(texts[levels.column])
             for levels, table in zip(
                 self._features.embedded, self.embedded_tables, strict=True
             )
@@ -124,15 +146,35 @@ def _frequent_value_codes(values: tf.Tensor, frequent: FrequentValues) -> tf.Ten
     return tf.where(found, places + 1, tf.zeros_like(places))
 
 
-def _lookup(levels: Levels) -> tf.lookup.StaticHashTable:
-    """Return a table from texts to codes, in which all `MISSING_TEXTS` are equal."""
+def _lookup(levels: Levels, kind: ColumnKind) -> tf.lookup.StaticHashTable:
+    """Return a table from texts to codes: all `MISSING_TEXTS`, or truths, are equal."""
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
+    if kind == "boolean" and (level_of := levels_by_truth(levels.texts)):
+        codes = {
+            spelling: codes[level_of[truth]]
+            for text, truth in TRUTHS.items()
+            if truth in level_of
+            for spelling in in_every_case(text)
+        }
     if MISSING in codes:
         codes |= dict.fromkeys(MISSING_TEXTS, codes[MISSING])
     keys = tf.constant([text.encode("utf-8", "surrogatepass") for text in codes])
     values = tf.constant(list(codes.values()), tf.int32)
     initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
     return tf.lookup.StaticHashTable(initializer, default_value=0)
+
+
+def _without(text: tf.Tensor, missing: Iterable[str]) -> tf.Tensor:
+    """Return a text, "" where it is one of the missing texts."""
+    pattern = "|".join(map(re.escape, missing))
+    return tf.strings.regex_replace(text, rf"\A(?:{pattern})\z", "") if pattern else text
+
+
+def _without_numbers(values: tf.Tensor, missing: Iterable[float]) -> tf.Tensor:
+    """Return numbers, NaN where one of the missing numbers is."""
+    for number in missing:
+        values = tf.where(values == number, tf.constant(float("nan"), tf.float64), values)
+    return values
 
 
 def _whole(text: tf.Tensor) -> tf.Tensor:

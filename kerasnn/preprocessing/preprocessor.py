@@ -52,6 +52,8 @@ class Preprocessor(Features):
             InputError: the scaling is unknown, or no column has information.
         """
         options = levels or LevelOptions()
+        if counts is not None:
+            counts = {c.name: counts[c.name].read_as(c) for c in schema.columns}
         numbers = tuple(_numbers(table, schema))
         kept = [
             fit_levels(
@@ -69,6 +71,10 @@ class Preprocessor(Features):
             in_x=tuple(found for found in kept if found and found.form != "codes"),
             embedded=tuple(found for found in kept if found and found.form == "codes"),
             frequent=tuple(frequent),
+            date_formats={c.name: c.date_format for c in schema.columns if c.date_format},
+            missing_texts={
+                c.name: c.missing_texts for c in schema.columns if c.missing_texts
+            },
         )
         if not fitted.n_in and not fitted.n_embedded:
             raise InputError(
