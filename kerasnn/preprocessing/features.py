@@ -14,6 +14,7 @@ from kerasnn.errors import InputError
 from kerasnn.preprocessing.frequent_values import FrequentValues
 from kerasnn.preprocessing.levels import Levels
 from kerasnn.preprocessing.scaling import LinearScaling
+from kerasnn.preprocessing.texts import TextVectors
 
 _FORMAT = 1
 
@@ -32,11 +33,11 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True)
 class Number:
-    """A scaled feature: a numeric column, or a part of a date.
+    """A scaled feature: a numeric column, or a part of a date or a text.
 
     Attributes:
         column: its name.
-        part: one of `dates.DATE_PARTS`; "" for a numeric column.
+        part: one of `dates.DATE_PARTS` or `TextVectors.parts`; "" for a numeric column.
     """
 
     column: str
@@ -67,6 +68,7 @@ class Features:
         frequent: values of numeric columns that have codes too, after those.
         date_formats: of the columns whose text is not in ISO 8601.
         missing_texts: of the columns that have others than `MISSING_TEXTS`.
+        texts: vectors of free text.
     """
 
     kinds: Mapping[str, ColumnKind]
@@ -78,6 +80,7 @@ class Features:
     frequent: tuple[FrequentValues, ...] = ()
     date_formats: Mapping[str, str] = field(default_factory=dict)
     missing_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    texts: tuple[TextVectors, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,6 +151,7 @@ class Features:
                 {"column": frequent.column, "values": list(frequent.values)}
                 for frequent in self.frequent
             ],
+            "texts": [vectors.to_dict() for vectors in self.texts],
         }
 
     @classmethod
@@ -178,6 +182,7 @@ class Features:
                 name: tuple(texts)
                 for name, texts in content.get("missing_texts", {}).items()
             },
+            texts=tuple(TextVectors.from_dict(c) for c in content.get("texts", ())),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

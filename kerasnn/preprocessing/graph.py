@@ -5,15 +5,19 @@ It repeats `Preprocessor.prepare` on tensors, with the same bits
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets import MISSING_TEXTS, WHOLE_AS_FLOAT
 from kerasnn.datasets.cells.parsing import missing_numbers
 from kerasnn.datasets.cells.truths import TRUTHS, in_every_case, levels_by_truth
-from kerasnn.preprocessing.features import Features
+from kerasnn.preprocessing.dates import DATE_PARTS
+from kerasnn.preprocessing.features import Features, Number
 from kerasnn.preprocessing.frequent_values import FrequentValues
 from kerasnn.preprocessing.graph_dates import graph_date_parts
 from kerasnn.preprocessing.levels import MISSING, Levels
@@ -32,7 +36,10 @@ _OUTER_BLANKS = rf"\A{_BLANKS}|{_BLANKS}\z"
 
 
 class PreprocessingGraph(tf.Module):
-    """Fitted preprocessing as a function of tensors, with its lookup tables.
+    """Fitted preprocessing as a function of tensors, with its lookup table.
+
+    Columns of one kind are stacked: a graph of thousands of columns has few operations, and
+    one table for the levels of all columns.
 
     Args:
         features: the fitted values.
@@ -41,14 +48,18 @@ class PreprocessingGraph(tf.Module):
     def __init__(self, features: Features) -> None:
         super().__init__()
         self._features = features
+        kinds = features.kinds
+        self._numeric = [name for name, kind in kinds.items() if kind == "numeric"]
+        texts = [name for name, kind in kinds.items() if kind != "numeric"]
+        self._texts = {name: position for position, name in enumerate(texts)}
+        # Columns of one format follow each other.
+        self._dates = sorted(
+            (name for name, kind in kinds.items() if kind == "datetime"),
+            key=self._date_format,
+        )
+        self._levels = (*features.in_x, *features.embedded)
         with tf.init_scope():
-            self.in_x_tables = [
-                _lookup(levels, features.kinds[levels.column]) for levels in features.in_x
-            ]
-            self.embedded_tables = [
-                _lookup(levels, features.kinds[levels.column])
-                for levels in features.embedded
-            ]
+            self.table = _lookup(self._levels, kinds) if self._levels else None
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Return x [rows, n_in] float32 and codes [rows, n_embedded] int32.
@@ -56,85 +67,126 @@ class PreprocessingGraph(tf.Module):
         Args:
             inputs: raw columns, see `Features.input_specs`.
         """
-        texts = {
-            name: self._text(name, inputs[name])
-            for name, kind in self._features.kinds.items()
-            if kind != "numeric"
-        }
-        numbers = self._numbers(inputs, texts)
-        missing = [tf.math.is_nan(numbers[column, ""]) for column in self._features.missing]
         rows = tf.shape(inputs[self._features.names[0]])[0]
+        inputs = self._without_missing(inputs)
+        texts = _stacked([inputs[name] for name in self._texts], rows, tf.string)
+        texts = _cleaned(texts)
+        numbers = self._numbers(inputs, texts, rows)
+        codes = self._level_codes(texts, rows)
+        n_in_x = len(self._features.in_x)
         x = [
-            self._scaled(numbers, rows),
-            *(tf.cast(where, tf.float32)[:, None] for where in missing),
-            *self._levels_in_x(texts),
+            self._scaled(numbers),
+            self._missing(numbers),
+            _in_x(self._features.in_x, codes[:n_in_x]),
         ]
-        return tf.concat(x, axis=1), self._codes(texts, numbers, rows)
-
-    def _text(self, name: str, text: tf.Tensor) -> tf.Tensor:
-        """Return a column's text without outer blanks; "" where it is a missing text."""
-        text = tf.strings.regex_replace(text, _OUTER_BLANKS, "")
-        is_iso = self._features.kinds[name] == "datetime" and not (
-            self._features.date_formats.get(name)
+        frequent = self._frequent_codes(inputs)
+        return (
+            tf.transpose(tf.concat(x, axis=0)),
+            tf.transpose(tf.concat([codes[n_in_x:], *frequent], axis=0)),
         )
-        text = text if is_iso else _whole(text)
-        return _without(text, self._features.missing_texts.get(name, ()))
+
+    def _without_missing(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return inputs in which the missing texts of single columns are missing."""
+        changed = {}
+        for name, texts in self._features.missing_texts.items():
+            if self._features.kinds[name] == "numeric":
+                changed[name] = _without_numbers(inputs[name], missing_numbers(texts))
+            else:
+                changed[name] = _without_texts(_cleaned(inputs[name]), texts)
+        return {**inputs, **changed}
+
+    def _date_format(self, column: str) -> str:
+        return self._features.date_formats.get(column, "")
+
+    def _date_parts(self, texts: tf.Tensor) -> list[tf.Tensor]:
+        """Return [dates, rows] float64 of each of `DATE_PARTS`."""
+        found = []
+        for date_format, names in groupby(self._dates, self._date_format):
+            dates = _picked(texts, map(self._texts.__getitem__, names))
+            found.append(graph_date_parts(dates, date_format))
+        return [tf.concat([parts[part] for parts in found], axis=0) for part in DATE_PARTS]
 
     def _numbers(
-        self, inputs: dict[str, tf.Tensor], texts: dict[str, tf.Tensor]
-    ) -> dict[tuple[str, str], tf.Tensor]:
-        """Return [rows] float64 by column and part; the part "" of dates is days."""
-        numbers = {}
-        for name, kind in self._features.kinds.items():
-            if kind == "numeric":
-                absent = missing_numbers(self._features.missing_texts.get(name, ()))
-                numbers[name, ""] = _without_numbers(inputs[name], absent)
-            elif kind == "datetime":
-                date_format = self._features.date_formats.get(name, "")
-                parts = graph_date_parts(texts[name], date_format)
-                numbers |= {(name, part): value for part, value in parts.items()}
-                numbers[name, ""] = parts["days"]
-        return numbers
-
-    def _scaled(
-        self, numbers: dict[tuple[str, str], tf.Tensor], rows: tf.Tensor
+        self, inputs: dict[str, tf.Tensor], texts: tf.Tensor, rows: tf.Tensor
     ) -> tf.Tensor:
-        """Return [rows, n_numeric] float32."""
-        columns = [numbers[n.column, n.part] for n in self._features.numbers]
-        if not columns:
-            return tf.zeros([rows, 0], tf.float32)
-        values = tf.stack(columns, axis=1)
+        """Return [numbers, rows] float64, in the order of `_positions`."""
+        numbers = [_stacked([inputs[name] for name in self._numeric], rows, tf.float64)]
+        if self._dates:
+            numbers += self._date_parts(texts)
+        for vectors in self._features.texts:
+            of_text = vectors.graph(texts[self._texts[vectors.column]])
+            numbers.append(tf.stack([of_text[part] for part in vectors.parts]))
+        return tf.concat(numbers, axis=0)
+
+    def _positions(self, numbers: Iterable[Number]) -> list[int]:
+        """Return the positions of numbers in `_numbers`; the part "" of a date is days."""
+        order = [
+            *((name, "") for name in self._numeric),
+            *((name, part) for part in DATE_PARTS for name in self._dates),
+            *((text.column, part) for text in self._features.texts for part in text.parts),
+        ]
+        positions = {number: i for i, number in enumerate(order)}
+        positions |= {(name, ""): positions[name, "days"] for name in self._dates}
+        return [positions[number.column, number.part] for number in numbers]
+
+    def _scaled(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Return [n_numeric, rows] float32."""
+        values = _picked(numbers, self._positions(self._features.numbers))
         missing = tf.math.is_nan(values)
         values = _clip_inputs(tf.where(missing, tf.zeros_like(values), values))
         scaled = _linear(values, self._features.scaling)
         zero = missing | (tf.abs(scaled) < MIN_SCALED)
         return tf.cast(tf.where(zero, tf.zeros_like(scaled), scaled), tf.float32)
 
-    def _levels_in_x(self, texts: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-        """Return [rows, n] float32 for each column of few levels."""
-        return [
-            tf.gather(levels.rows_of_x, table.lookup(texts[levels.column]))
-            for levels, table in zip(self._features.in_x, self.in_x_tables, strict=True)
-        ]
+    def _missing(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Return [missing indicators, rows] float32."""
+        columns = self._positions(map(Number, self._features.missing))
+        return tf.cast(tf.math.is_nan(_picked(numbers, columns)), tf.float32)
 
-    def _codes(
-        self,
-        texts: dict[str, tf.Tensor],
-        numbers: dict[tuple[str, str], tf.Tensor],
-        rows: tf.Tensor,
-    ) -> tf.Tensor:
-        """Return [rows, n_embedded] int32."""
-        codes = [
-            table.lookup(texts[levels.column])
-            for levels, table in zip(
-                self._features.embedded, self.embedded_tables, strict=True
-            )
-        ]
-        codes += [
-            _frequent_value_codes(numbers[frequent.column, ""], frequent)
+    def _level_codes(self, texts: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Return [columns with levels, rows] int32."""
+        if self.table is None:
+            return tf.zeros([0, rows], tf.int32)
+        columns = [self._texts[levels.column] for levels in self._levels]
+        prefixes = tf.constant([[_prefix(i)] for i in range(len(columns))])
+        return self.table.lookup(prefixes + _picked(texts, columns))
+
+    def _frequent_codes(self, inputs: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Return [1, rows] int32 for each column of frequent values."""
+        return [
+            _frequent_value_codes(inputs[frequent.column], frequent)[tf.newaxis]
             for frequent in self._features.frequent
         ]
-        return tf.stack(codes, axis=1) if codes else tf.zeros([rows, 0], tf.int32)
+
+
+def _stacked(columns: Sequence[tf.Tensor], rows: tf.Tensor, dtype: Any) -> tf.Tensor:
+    """Return columns as [columns, rows]."""
+    return tf.stack(columns) if columns else tf.zeros([0, rows], dtype)
+
+
+def _picked(stacked: tf.Tensor, positions: Iterable[int]) -> tf.Tensor:
+    return tf.gather(stacked, np.fromiter(positions, np.int32))
+
+
+def _in_x(all_levels: Sequence[Levels], codes: tf.Tensor) -> tf.Tensor:
+    """Return [columns of x, rows] float32 of columns with few levels.
+
+    Args:
+        all_levels: of each column.
+        codes: [len(all_levels), rows].
+    """
+    tables = [levels.rows_of_x for levels in all_levels]  # [codes, columns of x] each
+    columns = np.repeat(np.arange(len(tables)), [table.shape[1] for table in tables])
+    ones, minus_ones = (
+        [np.argmax(c == sign) if sign in c else -1 for table in tables for c in table.T]
+        for sign in (1, -1)
+    )
+    codes = _picked(codes, columns)
+
+    def equal(wanted: list[Any]) -> tf.Tensor:
+        return tf.cast(codes == np.array(wanted, np.int32)[:, np.newaxis], tf.float32)
+
+    return equal(ones) - equal(minus_ones)
 
 
 def _frequent_value_codes(values: tf.Tensor, frequent: FrequentValues) -> tf.Tensor:
@@ -146,8 +198,27 @@ def _frequent_value_codes(values: tf.Tensor, frequent: FrequentValues) -> tf.Ten
     return tf.where(found, places + 1, tf.zeros_like(places))
 
 
-def _lookup(levels: Levels, kind: ColumnKind) -> tf.lookup.StaticHashTable:
-    """Return a table from texts to codes: all `MISSING_TEXTS`, or truths, are equal."""
+def _lookup(
+    all_levels: Sequence[Levels], kinds: Mapping[str, ColumnKind]
+) -> tf.lookup.StaticHashTable:
+    """Return one table from prefixed texts to codes, for the levels of all columns."""
+    codes: dict[bytes, int] = {}
+    for i, levels in enumerate(all_levels):
+        prefix = _prefix(i)
+        found = _codes_of(levels, kinds[levels.column])
+        codes |= {prefix + text: code for text, code in found.items()}
+    keys, values = tf.constant([*codes]), tf.constant([*codes.values()], tf.int32)
+    initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
+    return tf.lookup.StaticHashTable(initializer, default_value=0)
+
+
+def _prefix(column: int) -> bytes:
+    """Return what the keys of a column begin with; no other key of the table does."""
+    return f"{column}:".encode()
+
+
+def _codes_of(levels: Levels, kind: ColumnKind) -> dict[bytes, int]:
+    """Return the code of each text; `MISSING_TEXTS` are equal, and spellings of truths."""
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
     if kind == "boolean" and (level_of := levels_by_truth(levels.texts)):
         codes = {
@@ -158,16 +229,19 @@ def _lookup(levels: Levels, kind: ColumnKind) -> tf.lookup.StaticHashTable:
         }
     if MISSING in codes:
         codes |= dict.fromkeys(MISSING_TEXTS, codes[MISSING])
-    keys = tf.constant([text.encode("utf-8", "surrogatepass") for text in codes])
-    values = tf.constant(list(codes.values()), tf.int32)
-    initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
-    return tf.lookup.StaticHashTable(initializer, default_value=0)
+    return {text.encode("utf-8", "surrogatepass"): code for text, code in codes.items()}
 
 
-def _without(text: tf.Tensor, missing: Iterable[str]) -> tf.Tensor:
+def _cleaned(text: tf.Tensor) -> tf.Tensor:
+    """Remove outer blanks, and replace "3.0" by "3", as `category_text` does."""
+    text = tf.strings.regex_replace(text, _OUTER_BLANKS, "")
+    return tf.strings.regex_replace(text, WHOLE_AS_FLOAT, r"\1")
+
+
+def _without_texts(text: tf.Tensor, missing: Iterable[str]) -> tf.Tensor:
     """Return a text, "" where it is one of the missing texts."""
     pattern = "|".join(map(re.escape, missing))
-    return tf.strings.regex_replace(text, rf"\A(?:{pattern})\z", "") if pattern else text
+    return tf.strings.regex_replace(text, rf"\A(?:{pattern})\z", "")
 
 
 def _without_numbers(values: tf.Tensor, missing: Iterable[float]) -> tf.Tensor:
@@ -177,11 +251,6 @@ def _without_numbers(values: tf.Tensor, missing: Iterable[float]) -> tf.Tensor:
     return values
 
 
-def _whole(text: tf.Tensor) -> tf.Tensor:
-    """Replace "3.0" by "3", as `category_text` does."""
-    return tf.strings.regex_replace(text, WHOLE_AS_FLOAT, r"\1")
-
-
 def _clip_inputs(values: tf.Tensor) -> tf.Tensor:
     """Repeat `scaling.clip_inputs`, for values without NaN."""
     values = tf.clip_by_value(values, -MAX_INPUT, MAX_INPUT)
@@ -189,8 +258,8 @@ def _clip_inputs(values: tf.Tensor) -> tf.Tensor:
 
 
 def _linear(values: tf.Tensor, scaling: LinearScaling) -> tf.Tensor:
-    """Repeat `LinearScaling.apply`, in float64."""
-    scaled = (values - scaling.centers) * scaling.factors
+    """Repeat `LinearScaling.apply`, for [n_features, rows] float64."""
+    scaled = (values - scaling.centers[:, np.newaxis]) * scaling.factors[:, np.newaxis]
     scaled = tf.clip_by_value(scaled, -MAX_SCALED, MAX_SCALED)
     return graph_smooth_clip(scaled) if scaling.clipped else scaled
 

@@ -17,11 +17,11 @@ def graph_date_parts(text: tf.Tensor, date_format: str = "") -> dict[str, tf.Ten
     """Return the parts of `dates.date_parts`, NaN where the text is not a date.
 
     Args:
-        text: [rows] string without outer blanks.
+        text: [...] string without outer blanks.
         date_format: of the column; dates in ISO 8601 are read as well.
 
     Returns:
-        [rows] float64 of each part.
+        [...] float64 of each part.
     """
     for pattern, rewrite in date_rules(date_format):
         text = tf.strings.regex_replace(text, pattern, rewrite)

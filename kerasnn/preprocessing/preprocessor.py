@@ -18,6 +18,7 @@ from kerasnn.preprocessing.frequent_values import FrequentValues, fit_frequent_v
 from kerasnn.preprocessing.graph import PreprocessingGraph
 from kerasnn.preprocessing.levels import LevelOptions, fit_levels
 from kerasnn.preprocessing.scaling import fit_scaling
+from kerasnn.preprocessing.texts import TextVectors, fit_text_vectors
 
 AllCounts = Mapping[str, ColumnCounts]  # by column
 
@@ -54,7 +55,12 @@ class Preprocessor(Features):
         options = levels or LevelOptions()
         if counts is not None:
             counts = {c.name: counts[c.name].read_as(c) for c in schema.columns}
-        numbers = tuple(_numbers(table, schema))
+        texts = tuple(
+            fit_text_vectors(column.name, table[column.name])
+            for column in schema.columns
+            if column.kind == "text"
+        )
+        numbers = tuple(_numbers(table, schema, texts))
         kept = [
             fit_levels(
                 table[column.name], column, options, counts[column.name] if counts else None
@@ -66,7 +72,7 @@ class Preprocessor(Features):
         fitted = cls(
             kinds={column.name: column.kind for column in schema.columns},
             numbers=numbers,
-            scaling=fit_scaling(_values(table, numbers), scaling),
+            scaling=fit_scaling(_values(table, numbers, texts), scaling),
             missing=tuple(_with_indicator(table, schema, options.min_count, counts)),
             in_x=tuple(found for found in kept if found and found.form != "codes"),
             embedded=tuple(found for found in kept if found and found.form == "codes"),
@@ -75,6 +81,7 @@ class Preprocessor(Features):
             missing_texts={
                 c.name: c.missing_texts for c in schema.columns if c.missing_texts
             },
+            texts=texts,
         )
         if not fitted.n_in and not fitted.n_embedded:
             raise InputError(
@@ -88,7 +95,7 @@ class Preprocessor(Features):
         """Return x and codes of rows from `checked_table`."""
         x = np.empty((len(table), self.n_in), np.float32)
         n = self.n_numeric
-        x[:, :n] = self.scaling.apply(_values(table, self.numbers))
+        x[:, :n] = self.scaling.apply(_values(table, self.numbers, self.texts))
         for column in self.missing:
             x[:, n] = _missing_rows(table[column], self.kinds[column])
             n += 1
@@ -117,14 +124,19 @@ class Preprocessor(Features):
         return self.graph(inputs)
 
 
-def _numbers(table: pd.DataFrame, schema: Schema) -> Iterator[Number]:
-    """Yield the features to scale: numeric columns, and the parts of dates that vary."""
+def _numbers(
+    table: pd.DataFrame, schema: Schema, texts: tuple[TextVectors, ...]
+) -> Iterator[Number]:
+    """Yield the features to scale: numeric columns, parts of dates that vary, and texts."""
+    parts_of = {vectors.column: vectors.parts for vectors in texts}
     for column in schema.columns:
         if column.kind == "numeric":
             yield Number(column.name)
         elif column.kind == "datetime":
             for part in varying_parts(table[column.name]):
                 yield Number(column.name, part)
+        for part in parts_of.get(column.name, ()):
+            yield Number(column.name, part)
 
 
 def _frequent_values(table: pd.DataFrame, schema: Schema) -> Iterator[FrequentValues]:
@@ -135,12 +147,14 @@ def _frequent_values(table: pd.DataFrame, schema: Schema) -> Iterator[FrequentVa
                 yield found
 
 
-def _values(table: pd.DataFrame, numbers: tuple[Number, ...]) -> NDArray[np.float64]:
+def _values(
+    table: pd.DataFrame, numbers: tuple[Number, ...], texts: tuple[TextVectors, ...]
+) -> NDArray[np.float64]:
     """Return [rows, n_numbers] before scaling, NaN where missing."""
     values = np.empty((len(table), len(numbers)))
-    parts = {
-        name: date_parts(table[name]) for name in {n.column for n in numbers if n.part}
-    }
+    parts = {vectors.column: vectors.numbers(table[vectors.column]) for vectors in texts}
+    dates = {number.column for number in numbers if number.part} - set(parts)
+    parts |= {name: date_parts(table[name]) for name in dates}
     for i, number in enumerate(numbers):
         column = number.column
         values[:, i] = parts[column][number.part] if number.part else table[column]

@@ -59,7 +59,8 @@ class ServedModule(tf.Module):
         self.raw_variables = raw_variables(variables)
         self.tracked = tracked
         self.specs = specs
-        self.serve = tf.function(serve, input_signature=[specs])
+        # Tracing of converted code takes four times as long; Keras exports without it too.
+        self.serve = tf.function(serve, input_signature=[specs], autograph=False)
 
 
 class Sample(NamedTuple):

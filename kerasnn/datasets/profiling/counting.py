@@ -50,8 +50,9 @@ class ColumnCounts:
         """
         if self.texts is None:
             return self
-        is_boolean = isinstance(column, Column) and column.kind == "boolean"
-        level_of = levels_by_truth(column.levels) if is_boolean else {}
+        level_of: dict[bool | None, str] = {}
+        if isinstance(column, Column) and column.kind == "boolean":
+            level_of = levels_by_truth(column.levels)
         missing, texts = self.missing, dict[str, int]()
         for text, rows in self.texts.items():
             if text in column.missing_texts:

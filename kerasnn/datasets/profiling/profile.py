@@ -21,16 +21,20 @@ from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
+from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints
 from kerasnn.datasets.schema.inference import cell_options, infer_schema
 from kerasnn.datasets.schema.kinds import CellOptions
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.schema.target import (
+    SOME_IN_ONE_ROW,
     class_indices,
     infer_target,
     missing_target_error,
     single_row_error,
     target_notices,
+    target_values,
+    usable_rows,
 )
 from kerasnn.errors import InputError
 
@@ -45,11 +49,13 @@ class TableProfile:
         rows: number of rows.
         sample: raw rows in random order, with row numbers as index.
         counts: of each column, over all rows.
+        notices: guesses and repairs while the files were read.
     """
 
     rows: int
     sample: pd.DataFrame
     counts: Mapping[str, ColumnCounts]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -58,7 +64,12 @@ class TableProfile:
 
 
 def profile_table(
-    path: Path, *, sample_rows: int, texts: Collection[str], seed: int
+    path: Path,
+    *,
+    sample_rows: int,
+    texts: Collection[str],
+    seed: int,
+    options: ReadOptions | None = None,
 ) -> TableProfile:
     """Read a table once.
 
@@ -67,13 +78,15 @@ def profile_table(
         sample_rows: maximum rows of the sample.
         texts: names of columns whose texts are counted even if they are numbers.
         seed: of the sample.
+        options: how to read the files.
 
     Raises:
         InputError: a file cannot be used, or such a column is missing.
     """
     sample = RowSample(sample_rows, seed)
     counters: dict[str, ColumnCounter] = {}
-    for chunk in bounded_chunks(path):
+    notices: list[Notice] = []
+    for chunk in bounded_chunks(path, options=options, needed=texts, notices=notices):
         if not counters:
             check_names(texts, chunk.columns)
             counters = {n: ColumnCounter(texts=n in texts) for n in chunk.columns}
@@ -81,7 +94,7 @@ def profile_table(
         for name, counter in counters.items():
             counter.add(chunk[name])
     counts = {name: counter.counts() for name, counter in counters.items()}
-    return TableProfile(sample.rows, sample.drawn(), counts)
+    return TableProfile(sample.rows, sample.drawn(), counts, tuple(notices))
 
 
 def profiled_schema(
@@ -115,13 +128,18 @@ def profiled_schema(
     if not columns:
         raise InputError(f"the table has no column that can be used beside {target!r}")
     found_target, notices = _target(profile, target, task, cell_options(rows, reading))
-    return Schema(
+    schema = Schema(
         columns=columns,
         left_out=tuple(_with_sample_size(c, profile) for c in left_out),
         target=found_target,
         rows=profile.rows,
         notices=(*notices, *(_of_sample(notice, profile) for notice in found.notices)),
     )
+    if schema.target is None or not schema.has_text:
+        return schema
+    usable = profile.sample[usable_rows(profile.sample[target], schema.target)]
+    values = target_values(usable[target], schema.target)
+    return without_idle_texts(schema, usable, values, schema.target.task)
 
 
 def _with_counts(
@@ -134,7 +152,7 @@ def _with_counts(
         reason = f"row numbers; numeric=[{column.name!r}] keeps it"
         return LeftOut(column.name, reason)
     column = dataclasses.replace(column, missing=counts.missing)
-    if counts.texts is None or column.kind in ("numeric", "datetime"):
+    if counts.texts is None or column.kind in ("numeric", "datetime", "text"):
         return column
     rows_of = dict(counts.texts)
     if column.kind == "boolean":
@@ -189,20 +207,18 @@ def _target(
     found = infer_target(values, name=name, task=task, cells=cells)
     rows_of = _rows_of_texts(counts, found)
     if found.task == "classification":
-        known = np.bincount(
-            class_indices(rows_of.distinct, found),
-            weights=rows_of.counts,
-            minlength=len(found.classes),
-        ).astype(int)
-        single = [c for c, rows in zip(found.classes, known, strict=True) if rows < 2]
+        rows = class_indices(rows_of, found)
+        known = np.bincount(rows[rows >= 0], minlength=len(found.classes)).tolist()
+        single = [c for c, n in zip(found.classes, known, strict=True) if n < 2]
         if single and task is None and _are_amounts(found):
-            return _target(profile, name, "regression", cells)
+            amounts, notices = _target(profile, name, "regression", cells)
+            return dataclasses.replace(amounts, reason=SOME_IN_ONE_ROW), notices
         if single and not cells.is_lenient:
             raise single_row_error(name, single, row=None)
         found = dataclasses.replace(
             found,
             classes=tuple(c for c in found.classes if c not in single),
-            counts=tuple(rows for rows in known.tolist() if rows > 1),
+            counts=tuple(n for n in known if n > 1),
         )
     return found, target_notices(rows_of, found)
 

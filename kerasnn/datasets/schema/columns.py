@@ -107,4 +107,5 @@ _FACTS = {
     "categorical": _categorical,
     "boolean": _boolean,
     "datetime": _datetime,
+    "text": lambda name, column, reading: {},
 }

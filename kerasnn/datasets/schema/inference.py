@@ -17,6 +17,7 @@ from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.columns import describe_column
+from kerasnn.datasets.schema.free_text import is_free_text, without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints, Hint
 from kerasnn.datasets.schema.ids import id_reason
 from kerasnn.datasets.schema.kinds import (
@@ -26,7 +27,12 @@ from kerasnn.datasets.schema.kinds import (
     infer_reading,
 )
 from kerasnn.datasets.schema.schema import Column, LeftOut, Schema
-from kerasnn.datasets.schema.target import infer_target, target_notices
+from kerasnn.datasets.schema.target import (
+    infer_target,
+    target_notices,
+    target_values,
+    usable_rows,
+)
 from kerasnn.errors import InputError
 
 _HEAD = 1_000  # rows that show whether a table has decimal commas
@@ -82,7 +88,11 @@ def infer_schema(
         notices=tuple(notices),
     )
     _check_any_column(schema)
-    return schema
+    if found_target is None or not schema.has_text:
+        return schema
+    usable = table[usable_rows(table[found_target.name], found_target)]
+    values = target_values(usable[found_target.name], found_target)
+    return without_idle_texts(schema, usable, values, found_target.task)
 
 
 def cell_options(table: pd.DataFrame, reading: ReadOptions | None) -> CellOptions:
@@ -138,7 +148,9 @@ def _column(
     else:
         reading = infer_reading(name, column, cells)
         unfit = ""
-        if reading.kind in ("numeric", "categorical"):
+        if reading.kind == "categorical" and is_free_text(column):
+            reading = ColumnReading("text", "free text")
+        elif reading.kind in ("numeric", "categorical"):
             unfit = id_reason(name, column.without(reading.missing_texts), reading)
         if unfit:
             return LeftOut(name, unfit), ()

@@ -24,12 +24,16 @@ def input_names(columns: Sequence[str]) -> dict[str, str]:
     "class_", and a second "A" beside "a" becomes "A_2".
     """
     names: dict[str, str] = {}
-    fit = [c for c in columns if _nearest_name(c) == c]
-    for column in sorted(columns, key=lambda c: c not in fit):  # these keep their names
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}  # the first that may be free, by nearest name
+    # Columns whose names fit keep them.
+    for column in sorted(columns, key=lambda c: _nearest_name(c) != c):
         nearest = _nearest_name(column)
-        taken = {name.lower() for name in names.values()}
-        candidates = (f"{nearest}_{i}" if i > 1 else nearest for i in itertools.count(1))
-        names[column] = next(n for n in candidates if n.lower() not in taken)
+        numbered = itertools.count(numbers.get(nearest, 1))
+        candidates = ((i, f"{nearest}_{i}" if i > 1 else nearest) for i in numbered)
+        number, name = next((i, n) for i, n in candidates if n.lower() not in taken)
+        numbers[nearest], names[column] = number + 1, name
+        taken.add(name.lower())
     return {column: names[column] for column in columns}
 
 

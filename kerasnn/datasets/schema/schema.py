@@ -24,7 +24,7 @@ class Column:
 
     Attributes:
         name: as in the table.
-        kind: "numeric", "categorical", "boolean" or "datetime".
+        kind: "numeric", "categorical", "boolean", "datetime" or "text" (free text).
         reason: why it has this kind, for the user.
         missing: number of missing values.
         low, high: numeric: minimum and maximum of the finite values.
@@ -121,6 +121,11 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """The names of the columns that are used."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def has_text(self) -> bool:
+        """True if a column is free text."""
+        return any(column.kind == "text" for column in self.columns)
 
     def column(self, name: str) -> Column:
         """Return the column of this name.

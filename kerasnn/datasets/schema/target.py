@@ -26,6 +26,7 @@ from kerasnn.errors import InputError
 _MAX_CLASSES = 20  # whole numbers with more distinct values are amounts
 _MIN_ROWS_PER_CLASS = 10  # whole numbers that repeat less often, on average, are amounts
 _MAX_SHOWN = 10  # classes in a message
+SOME_IN_ONE_ROW = "whole numbers, some in one row only; task= says otherwise"
 
 
 def infer_target(
@@ -99,9 +100,7 @@ def target_notices(column: FactorizedColumn, target: Target) -> list[Notice]:
         )
         found.append(Notice("missing-target", message, (target.name,), n_missing))
     is_known = class_indices(factorized.distinct, target) >= 0
-    single = [
-        v for v, is_class in zip(factorized.values, is_known, strict=True) if not is_class
-    ]
+    single = [factorized.values[i] for i in np.flatnonzero(~is_known)]
     if target.task == "classification" and single:
         shown = ", ".join(repr(text_of(v)) for v in single[:_MAX_SHOWN])
         message = (
@@ -289,7 +288,7 @@ def _task(column: FactorizedColumn, values: NDArray[np.float64]) -> tuple[Task, 
     enough_rows = n_distinct * _MIN_ROWS_PER_CLASS <= len(values)
     few = n_distinct <= _MAX_CLASSES and enough_rows
     if few and n_distinct > 2 and column.counts.min() == 1:
-        return "regression", f"{whole}, some in one row only; task= says otherwise"
+        return "regression", SOME_IN_ONE_ROW
     task: Task = "classification" if few or n_distinct == 2 else "regression"
     return task, f"{whole}; task= says otherwise"
 
