@@ -238,7 +238,7 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
         ),
         pytest.param(
             P.assign(rich=[*P.rich[:119], None]),
-            "--target rich",
+            "--target rich --strict",
             "the target 'rich' is missing in 1 of 120 rows, first in row 119. Fill it in,"
             " or leave these rows out",
             id="target missing in a row",
@@ -252,7 +252,7 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
         ),
         pytest.param(
             P.assign(rich=[*P.rich[:119], "mad"]),
-            "--target rich",
+            "--target rich --strict",
             "the target 'rich' has a class with one row only: 'mad', row 119. Each class"
             " needs two rows or more: add some, leave the class out or, where it is a"
             " number, say --task regression",
@@ -282,7 +282,7 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
         ),
         pytest.param(
             P.assign(age=NUMBERS),
-            "--target rich",
+            "--target rich --strict",
             "column 'age' has values of two types: row 0 is '0.0', row 119 is 'old'. Put"
             " the cells right, or say --categorical age. Or leave the column out:"
             " --ignore age",
@@ -290,7 +290,7 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
         ),
         pytest.param(
             P.assign(since=DATES),
-            "--target rich --datetime since",
+            "--target rich --datetime since --strict",
             "column 'since', row 117: 'soon' is not a date. The column is of dates: its"
             " cells are YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (ISO 8601), or empty where"
             " missing. Or leave the column out: --ignore since",
@@ -298,7 +298,7 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
         ),
         pytest.param(
             P.assign(age=[*P.age[:119], np.inf]),
-            "--target rich",
+            "--target rich --strict",
             "column 'age', row 119: inf is not finite. Give a finite number, or leave the"
             " cell empty where it is missing. Or leave the column out: --ignore age",
             id="infinite",
@@ -595,7 +595,7 @@ def test_inspect_shows_schema_signature_and_metrics_with_intervals(run, models):
         manifest["intervals"]["accuracy"],
     )
     for line in (
-        "  smoker  boolean                  no (64), yes (56)",
+        "  smoker  boolean                  False (64), True (56)",
         "  job     categorical              smith (49), cook (36), clerk (35)",
         "  country    constant: always 'NL'",
         "  income     as asked",

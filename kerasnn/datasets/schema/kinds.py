@@ -205,7 +205,8 @@ def _numeric_text(
         return None
     reading = ColumnReading("numeric", "", number_format=number_format, notices=notices)
     unread = _unread(texts, reading)
-    unread += [text for text in texts if is_infinite(text) and text not in unread]
+    if not cells.options.strict:  # else they are errors: not finite
+        unread += [text for text in texts if is_infinite(text) and text not in unread]
     if len(unread) == len(texts) or not _are_stray(unread, len(texts) - len(unread)):
         return None
     how = f" ({number_format.described()})" if number_format else ""
