@@ -304,9 +304,8 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
         pytest.param(
             P.assign(age=[*P.age[:119], np.inf]),
             "--target rich --strict",
-            "column 'age' has values of two types: row 1 is '57.0', row 119 is 'inf'. Put"
-            " the cells right, or say --categorical age. Or leave the column out:"
-            " --ignore age",
+            "column 'age', row 119: inf is not finite. Give a finite number, or leave the"
+            " cell empty where it is missing. Or leave the column out: --ignore age",
             id="infinite",
         ),
         pytest.param(
