@@ -127,8 +127,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         Raises:
             InputError: a column is missing, or a cell cannot be used.
         """
-        probabilities = self._outputs(X)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return self.predict_prepared(*self.prepare(X))
 
     def predict(self, X: Any) -> NDArray[np.generic]:  # noqa: N803
         """Return the most probable class of each row, [rows]; X as for `predict_proba`."""
@@ -207,6 +206,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
         return lambda indices: indices.astype(np.int32)
+
+    def _answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return outputs / outputs.sum(axis=1, keepdims=True)
 
     def _set_output_scale(self, network: TabularNetwork) -> None:
         score = self._validation_score

@@ -62,6 +62,7 @@ def make_examples_signature(
     """
     if not classes and np.prod(outputs["value"].shape[1:], dtype=int) != 1:
         return None
+
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES_INPUT)], autograph=False
     )
