@@ -30,6 +30,8 @@ from kerasnn.datasets import (
     checked_table,
     infer_schema,
 )
+from kerasnn.deadline import Deadline
+from kerasnn.ensembles.hurry import fitting_task
 from kerasnn.ensembles.overrides import checked_driver, checked_overrides
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
@@ -130,8 +132,19 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             WorkerLostError: another worker has gone.
         """
         options = self._run_options(strategy)
-        (trained,) = train_ensembles([self._task_for(X, y, sample_weight)], options)
+        task = self._hurried(self._task_for(X, y, sample_weight), options)
+        (trained,) = train_ensembles([task], options)
         return self._adopt(trained)
+
+    def _hurried(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
+        """Return a smaller task before a short deadline, if the user left its size open."""
+        overrides = checked_overrides(self.get_params(deep=False))
+        fixed = {"members", "folds"} & overrides.keys() or options.checkpoints
+        if options.deadline is None or fixed or options.workers.n_workers > 1:
+            return task
+        task = fitting_task(task, options.deadline.left())
+        self.recipe_ = task.recipe
+        return task
 
     def fit_on_disk(
         self, table: TableOnDisk, *, strategy: tf.distribute.Strategy | None = None
@@ -223,7 +236,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             raise InputError(f"time_limit must be None or seconds above 0; got {limit!r}")
         return RunOptions(
             driver=checked_driver(self.driver),
-            time_limit=None if limit is None else float(limit),
+            deadline=None if limit is None else Deadline.after(limit),
             progress=self.progress,
         )
 

@@ -55,7 +55,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
         class_weight: None, "balanced", or a weight for each class by its label.
         schema: kinds of the columns, from `datasets.infer_schema`; None infers them from X.
-        time_limit: seconds; the training is shortened to keep to it.
+        time_limit: seconds of `fit`; the training is shortened to keep to it, and has fewer
+            members if they could hardly learn otherwise.
         driver: "auto", "xla", "graph" or "eager"; see `kerasnn.fit`.
         progress: called with (epochs done, epochs in all, losses) during the training.
         checkpoint: a folder for checkpoints of the training, which can be resumed after its

@@ -101,7 +101,8 @@ class Features:
         in_x = [number.column for number in self.numbers]
         in_x += self.missing
         in_x += [kept.column for kept in self.in_x for _ in kept.feature_names]
-        in_codes = [kept.column for kept in (*self.embedded, *self.frequent)]
+        in_codes = [kept.column for kept in self.embedded]
+        in_codes += [frequent.column for frequent in self.frequent]
         for i, columns in enumerate((in_x, in_codes)):
             for position, column in enumerate(columns):
                 found[column][i].append(position)
