@@ -143,6 +143,7 @@ class Training:
         self.options = options
         self.results = [TrainedEnsemble(task) for task in source.tasks]
         self._steps = source.total  # without a deadline
+        self._overfitted = False
         self._pace = Pace(_evaluation_steps(source))
         has_deadline = options.deadline is not None
         row_sharding(options.workers).assert_same_on_all(
@@ -173,6 +174,8 @@ class Training:
             self._shorten(learner, evaluated=evaluated)
             if saver:
                 saver.save_if_due(runner.driver)
+        for result in self.results:
+            result.shortened = source.done < self._steps and not self._overfitted
         return self.results
 
     def prepare(self, learner: MemberLearner) -> Runner:
@@ -274,7 +277,7 @@ class Training:
         )
         fitting, chunk = map(int, decided)
         if overfits:
-            source.total = source.done
+            source.total, self._overfitted = source.done, True
         if deadline is None or source.finished or (left > 0 and not pace.is_known):
             return
         # Weights that have just been evaluated may be the last ones.

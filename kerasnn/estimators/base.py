@@ -61,6 +61,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     oof_predictions_: NDArray[np.float64] | None
     best_epoch_: int
     n_epochs_: int
+    shortened_: bool
 
     def __init__(
         self,
@@ -281,6 +282,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.history_ = trained.history
         self.best_epoch_ = trained.epoch
         self.n_epochs_ = trained.epochs
+        self.shortened_ = trained.shortened
         self._network = self._made_network()
         return self
 
