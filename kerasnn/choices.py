@@ -21,7 +21,7 @@ OptimizerName = Literal[
 ]
 LessonName = Literal["iris", "digits"]
 Task = Literal["classification", "regression"]
-ColumnKind = Literal["numeric", "categorical", "boolean", "datetime"]
+ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "text"]
 NumericScaling = Literal["robust", "standard"]
 TabularTask = Literal["binary", "multiclass", "regression"]
 Activation = Literal["relu", "selu", "mish", "silu", "gelu"]

@@ -37,8 +37,8 @@ def test_rows_come_in_the_order_and_the_dtypes_of_the_schema(schema):
         "object",
     ]
     assert rows_of(table) == [
-        [1.0, pd.Timestamp("2020-01-01"), "yes", "Bonn"],
-        [2.5, pd.Timestamp("2020-01-02"), "no", "Kiel"],
+        [1.0, pd.Timestamp("2020-01-01"), "True", "Bonn"],
+        [2.5, pd.Timestamp("2020-01-02"), "False", "Kiel"],
         [None, None, None, None],
     ]
     assert [type(cell) for cell in table.iloc[2, 2:]] == [type(None)] * 2
@@ -63,10 +63,10 @@ def test_numbers_and_dates_as_text_and_new_categories_are_taken(schema):
         schema,
     )
     assert rows_of(table) == [
-        [1000.0, pd.Timestamp("2021-05-06T07:08:09"), "yes", "Ulm"],
-        [None, pd.Timestamp("2021-01-01"), "no", "3"],
+        [1000.0, pd.Timestamp("2021-05-06T07:08:09"), "True", "Ulm"],
+        [None, pd.Timestamp("2021-01-01"), "False", "3"],
         [None, None, None, "Kiel"],
-        [-7.0, None, "yes", None],
+        [-7.0, None, "True", None],
     ]
 
 

@@ -147,6 +147,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
             "weight_in_kg": "categorical",
         },
         "left_out": dict.fromkeys(("person_id", "country", "rich"), "as asked"),
+        "notices": [],
         "rows": {"train": 90, "test": 30},
         "measured_on": "test rows, never learned from",
         "epochs": 2,

@@ -12,13 +12,16 @@ from kerasnn.datasets import (
     Column,
     ColumnHints,
     LeftOut,
+    ReadOptions,
     checked_table,
     infer_schema,
 )
 
 
-def infer(table, target=None, task=None, **hints):
-    return infer_schema(table, target=target, task=task, hints=ColumnHints(**hints))
+def infer(table, target=None, task=None, reading=None, **hints):
+    return infer_schema(
+        table, target=target, task=task, hints=ColumnHints(**hints), reading=reading
+    )
 
 
 def column(values, **given):
@@ -42,8 +45,8 @@ def column(values, **given):
         ([0, 1, 0], "numeric", "whole numbers, 2 different"),
         (["1.5", " 2", "?"], "numeric", "text that is all numbers, numbers"),
         ([True, False, None], "boolean", "true or false"),
-        (["no", "YES", ""], "boolean", "two texts: 'no' for false, 'YES' for true"),
-        (["t", "f", "t"], "boolean", "two texts: 'f' for false, 't' for true"),
+        (["no", "YES", ""], "boolean", "'no' for false, 'YES' for true"),
+        (["t", "f", "t"], "boolean", "'f' for false, 't' for true"),
         (["t", "y", "t"], "categorical", "text, 2 different"),
         (["m", "f", None], "categorical", "text, 2 different"),
         (["t", "f", "u"], "categorical", "text, 3 different"),
@@ -101,9 +104,9 @@ def test_what_is_known_of_each_kind():
         Column(
             "b",
             "boolean",
-            "two texts: 'no' for false, 'yes' for true",
+            "'no' for false, 'yes' for true",
             missing=1,
-            levels=("no", "yes"),
+            levels=("False", "True"),
             counts=(1, 3),
             n_levels=2,
         ),
@@ -200,7 +203,8 @@ def test_whoever_names_a_column_keeps_it():
     [
         ([3, 1, 3, None], {"categorical": ["a"]}, ("3", "1")),
         ([3.5, "x", True], {"categorical": ["a"]}, ("3.5", "True", "x")),
-        ([1, 0, 0, None], {"boolean": ["a"]}, ("0", "1")),
+        ([1, 0, 0, None], {"boolean": ["a"]}, ("False", "True")),
+        (["yes", "NO", "1"], {"boolean": ["a"]}, ("False", "True")),
         (["m", "f"], {"boolean": ["a"]}, ("f", "m")),
         (["x", None], {"boolean": ["a"]}, ("x",)),
     ],
@@ -296,7 +300,7 @@ NUMBERS_40 = [str(i * 1.5) for i in range(40)]
         ),
         (
             [*NUMBERS_40, "12 kg"],
-            {},
+            {"reading": ReadOptions(strict=True)},
             "column 'a' has values of two types: row 0 is '0.0', row 40 is '12 kg'. Put the"
             " cells right, or say categorical=['a']. Or leave the column out: ignore=['a']",
         ),
@@ -314,15 +318,15 @@ NUMBERS_40 = [str(i * 1.5) for i in range(40)]
         ),
         (
             ["2020-01-01", "2020-01-02"] * 20 + ["2020-02-30"],
-            {},
-            "column 'a', row 40: '2020-02-30' is not a date. The column is of dates: its"
-            " cells are YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (ISO 8601), or empty where"
-            " missing. Or leave the column out: ignore=['a']",
+            {"reading": ReadOptions(strict=True)},
+            "column 'a' has values of two types: row 0 is '2020-01-01', row 40 is"
+            " '2020-02-30'. Put the cells right, or say categorical=['a']. Or leave the"
+            " column out: ignore=['a']",
         ),
         (
-            ["31/12/2020", "2020-01-02"],
+            ["31/13/2020", "2020-01-02"],
             {"datetime": ["a"]},
-            "column 'a', row 0: '31/12/2020' is not a date. The column is of dates: its"
+            "column 'a', row 0: '31/13/2020' is not a date. The column is of dates: its"
             " cells are YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (ISO 8601), or empty where"
             " missing. Or leave the column out: ignore=['a']",
         ),

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from kerasnn import reports
+from kerasnn.datasets import Notice
 
 
 def pixels_of(figure):
@@ -119,6 +120,21 @@ def test_the_page_is_whole_escaped_and_loads_nothing():
     assert not re.search(r"https?://|url\(", page)
     for text in ("accuracy", "0.97", "Settings", "optimizer", "adam", "How it went."):
         assert text in page
+
+
+def test_warnings_stand_in_a_box_on_top_and_notes_at_the_end():
+    notices = [
+        Notice("encoding", "read as cp1252"),
+        Notice("leak", "a < b", is_warning=True),
+    ]
+    page = reports.report_html(
+        "net", "", numbers={"r2": "0.5"}, tables={}, sections=[], notices=notices
+    )
+    assert Tags(page).open == []
+    box = page[page.index("<aside") : page.index("</aside>")]
+    assert "<li>a &lt; b</li>" in box
+    assert "cp1252" not in box
+    assert page.index("<aside") < page.index("0.5") < page.index("<li>read as cp1252</li>")
 
 
 FIGURE = {"loss": b"png"}

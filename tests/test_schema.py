@@ -108,7 +108,7 @@ def test_a_column_is_found_by_its_name():
         (
             {"format": 1, "columns": [{"name": "a", "kind": "number"}]},
             "column 'a' is of kind 'number', not of numeric, categorical, boolean,"
-            " datetime",
+            " datetime, text",
         ),
         (
             {"format": 1, "columns": [{"name": "a", "kind": "numeric", "unit": "cm"}]},

@@ -28,7 +28,7 @@ def test_a_users_script_is_typed_and_a_wrong_one_is_told(tmp_path):
     found = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert [line.split(":")[:2] for line in found] == [
         *(["wrong.py", "3"], ["wrong.py", "3"]),
-        *(["wrong.py", "4"], ["wrong.py", "4"]),
+        *(["wrong.py", "4"], ["wrong.py", "4"], ["wrong.py", "4"]),
     ], done.stdout + done.stderr
     assert 'Unexpected keyword argument "memmbers"' in done.stdout
     assert 'Missing positional argument "y" in call to "fit"' in done.stdout

@@ -7,7 +7,15 @@ import click
 
 from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
 from kerasnn.cli.messages import score_lines
-from kerasnn.cli.options import LESSON_NAMES, PATH, Command, SourceType
+from kerasnn.cli.options import (
+    FOR_READING,
+    LESSON_NAMES,
+    PATH,
+    Command,
+    SourceType,
+    reject_options,
+)
+from kerasnn.cli.table_options import ReadingArguments, reading_options
 
 if TYPE_CHECKING:
     from kerasnn.saving import SavedNetwork, SavedTable
@@ -18,8 +26,12 @@ if TYPE_CHECKING:
 )
 @click.argument("model", type=PATH)
 @click.argument("source", metavar="SOURCE", type=SourceType())
+@reading_options
 @json_option
-def evaluate_command(model: Path, source: str, as_json: bool) -> None:
+@click.pass_context
+def evaluate_command(
+    ctx: click.Context, model: Path, source: str, reading: ReadingArguments, as_json: bool
+) -> None:
     """Score MODEL on the rows of SOURCE: a file, or a lesson (iris or digits).
 
     A file needs the columns that the network was trained on, and the target. digits has
@@ -34,12 +46,13 @@ def evaluate_command(model: Path, source: str, as_json: bool) -> None:
                 f"{model} was trained on a table, not on the lesson {source}; give a file"
                 " with the same columns"
             )
-        _evaluate_table(network, Path(source), as_json)
+        _evaluate_table(network, Path(source), reading, as_json)
     elif source not in LESSON_NAMES:
         raise click.UsageError(
             f"{model} is a lesson's network; SOURCE must be {' or '.join(LESSON_NAMES)}"
         )
     else:
+        reject_options(ctx, FOR_READING, f"for files; {source} is a lesson")
         _evaluate_lesson(network, source, as_json)
 
 
@@ -56,10 +69,12 @@ def _evaluate_lesson(network: "SavedNetwork", source: str, as_json: bool) -> Non
     click.echo(f"{network.folder}: {numbers} on the {rows} rows of {source}")
 
 
-def _evaluate_table(network: "SavedTable", path: Path, as_json: bool) -> None:
+def _evaluate_table(
+    network: "SavedTable", path: Path, reading: ReadingArguments, as_json: bool
+) -> None:
     from kerasnn import tables
 
-    found = tables.evaluate(network, path)
+    found = tables.evaluate(network, path, reading=reading.options())
     if as_json:
         _print_json(
             network,

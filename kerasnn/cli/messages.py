@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 _SHOWN = ("accuracy", "balanced_accuracy", "auc", "log_loss", "brier", "rmse", "mae", "r2")
 
 _LIST = re.compile(
-    r"\b(categorical|numeric|boolean|datetime|ignore)=(\[(?:'[^']*'|\"[^\"]*\")\])"
+    r"\b(categorical|numeric|boolean|datetime|ignore|names|na)="
+    r"(\[(?:'[^']*'|\"[^\"]*\")\])"
 )
 _CHOICE = re.compile(r"\b(task)='([a-z]+)'")
+_TEXT = re.compile(
+    r"\b(sep|encoding|sheet|decimal|thousands|date_format)=('[^']*'|\"[^\"]*\")"
+)
+_FLAG = re.compile(r"\b(header|stream|strict)=(True|False)\b")
 _NAME = re.compile(r"\b(task|target)=(?=[ ,;.]|$)")
 _NUMBER = re.compile(r"\b(folds|members)=(?=\d)")
 
@@ -30,7 +35,16 @@ def as_cli_message(text: str) -> str:
         (name,) = ast.literal_eval(match[2])
         return f"--{match[1]} {shlex.quote(name)}"
 
+    def text_option(match: re.Match[str]) -> str:
+        value = ast.literal_eval(match[2])
+        shown = "tab" if value == "\t" else shlex.quote(value)
+        return f"--{match[1].replace('_', '-')} {shown}"
+
+    def flag(match: re.Match[str]) -> str:
+        return f"--{'' if match[2] == 'True' else 'no-'}{match[1]}"
+
     text = _LIST.sub(column_option, text)
+    text = _FLAG.sub(flag, _TEXT.sub(text_option, text))
     text = _CHOICE.sub(r"--\1 \2", text)
     text = text.replace("resume=True", "--resume").replace("checkpoint= ", "--checkpoint ")
     return _NUMBER.sub(r"--\1 ", _NAME.sub(r"--\1", text))

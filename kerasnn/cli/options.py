@@ -15,6 +15,7 @@ LESSON_NAMES = get_args(LessonName)
 
 FOR_LESSONS = "Options for lessons"
 FOR_FILES = "Options for files"
+FOR_READING = "Options for reading files"
 FOR_SERVER = "Options for --server"
 
 MAX_NUMBER = 1e38  # approximately the largest float32

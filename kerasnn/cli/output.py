@@ -18,12 +18,12 @@ def whole_output(path: Path | None) -> Iterator[IO[str]]:
 
     Args:
         path: file, which is written beside and renamed into place; or a pipe, or the like;
-            None is standard output.
+            None, "-" and /dev/stdout are standard output.
 
     Raises:
         InputError: the path cannot be written.
     """
-    if path is None:
+    if path is None or is_standard_output(path):
         with _spool() as stream:
             yield stream
             _copy(stream, sys.stdout)
@@ -33,6 +33,16 @@ def whole_output(path: Path | None) -> Iterator[IO[str]]:
             yield stream
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def is_standard_output(path: Path) -> bool:
+    """Return whether a path is "-", or another name of standard output."""
+    if str(path) == "-":
+        return True
+    try:
+        return path.parent == Path("/dev") and os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:  # there is no such file, or standard output is closed
+        return False
 
 
 @contextmanager

@@ -21,11 +21,13 @@ from kerasnn.cli.options import (
 from kerasnn.cli.output import whole_output
 from kerasnn.cli.predict_remote import remote_answers
 from kerasnn.cli.predictions import prediction_table, write_csv, write_json
+from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kerasnn.datasets import ReadOptions
     from kerasnn.saving import SavedTable
 
 
@@ -45,6 +47,7 @@ class RemoteOptions:
     "-o", "--output", type=PATH, help="CSV file to write.  [default: standard output]"
 )
 @json_option
+@reading_options
 @option(
     "--server",
     str,
@@ -74,6 +77,7 @@ def predict_command(
     file: Path,
     output: Path | None,
     as_json: bool,
+    reading: ReadingArguments,
     remote: RemoteOptions,
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
@@ -86,12 +90,13 @@ def predict_command(
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
     if remote.server is None:
         reject_options(ctx, FOR_SERVER, "for --server")
-        tables = _predictions(model, file)
+        tables = _predictions(model, file, reading.options())
     else:
         tables = remote_answers(
             remote.server,
             model.as_posix(),
             file,
+            reading.options(),
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
         )
@@ -107,24 +112,30 @@ def predict_command(
         click.echo(f"{rows:,} rows written to {output}")
 
 
-def _predictions(model: Path, file: Path) -> Iterator["pd.DataFrame"]:
+def _predictions(
+    model: Path, file: Path, reading: "ReadOptions"
+) -> Iterator["pd.DataFrame"]:
     with quiet_tensorflow():
         from kerasnn import datasets, saving
     network = saving.load(model)
     if isinstance(network, saving.SavedTable):
-        yield from _table_predictions(network, file)
+        yield from _table_predictions(network, file, reading)
         return
-    rows = datasets.read_numbers(file, network.columns, dtype=network.dtype)
+    rows = datasets.read_numbers(
+        file, network.columns, dtype=network.dtype, options=reading
+    )
     yield prediction_table(network.predict(rows.to_numpy()), None)
 
 
-def _table_predictions(network: "SavedTable", file: Path) -> Iterator["pd.DataFrame"]:
+def _table_predictions(
+    network: "SavedTable", file: Path, reading: "ReadOptions"
+) -> Iterator["pd.DataFrame"]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     target = network.schema.target
     classes = target.classes if target is not None else ()
     start = 0
-    for chunk in bounded_chunks(file):
+    for chunk in bounded_chunks(file, options=reading, needed=network.schema.names):
         try:
             outputs = network.predict(chunk)
         except InputError as error:

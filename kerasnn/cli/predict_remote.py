@@ -10,20 +10,28 @@ from kerasnn.errors import InputError, ServerError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kerasnn.datasets import ReadOptions
     from kerasnn.serving.client import RemoteModel
 
 MAX_REQUEST_CELLS = 100_000  # of a request: a megabyte or two
 
 
 def remote_answers(
-    url: str, name: str, file: Path, *, max_rows: int, ca_cert: Path | None
+    url: str,
+    name: str,
+    file: Path,
+    reading: "ReadOptions",
+    *,
+    max_rows: int,
+    ca_cert: Path | None,
 ) -> Iterator["pd.DataFrame"]:
     """Yield a server's predictions for the rows of a file, a table for each request.
 
     Args:
         url: of the server.
         name: of the model there, as for `RemoteModel`.
-        file: CSV or Parquet.
+        file: as for `datasets.as_table`.
+        reading: how to read it.
         max_rows: of a request.
         ca_cert: file with the certificates to trust.
 
@@ -34,14 +42,19 @@ def remote_answers(
     from kerasnn.serving.client import RemoteModel, RestClient
 
     with RestClient(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
-        yield from _answered(RemoteModel(server, name), file, max_rows)
+        yield from _answered(RemoteModel(server, name), file, reading, max_rows)
 
 
-def _answered(model: "RemoteModel", file: Path, max_rows: int) -> Iterator["pd.DataFrame"]:
+def _answered(
+    model: "RemoteModel", file: Path, reading: "ReadOptions", max_rows: int
+) -> Iterator["pd.DataFrame"]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     start = 0
-    for chunk in bounded_chunks(file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS):
+    chunks = bounded_chunks(
+        file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS, options=reading
+    )
+    for chunk in chunks:
         try:
             input_mapping = model.input_mapping(list(chunk.columns))
             answers = model.predict(chunk, input_mapping)

@@ -1,11 +1,54 @@
-"""Predictions as a table, written as CSV or JSON in parts."""
+"""Predictions as a table, beside columns of their rows; written as CSV or JSON in parts."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# A spreadsheet runs a text cell that begins so as a formula, unless it is a number.
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class KeptColumns:
+    """Which columns of the rows stand in front of their predictions.
+
+    Attributes:
+        keep: names, or lists a,b,c of them.
+        keep_all: all columns.
+    """
+
+    keep: tuple[str, ...]
+    keep_all: bool
+
+    def beside(self, rows: "pd.DataFrame", predictions: "pd.DataFrame") -> "pd.DataFrame":
+        """Return the kept columns of rows, and their predictions.
+
+        A prediction whose name is that of a kept column becomes "predicted_class", or the
+        like.
+
+        Raises:
+            InputError: a column is missing.
+        """
+        from kerasnn.datasets.names import check_names
+
+        names = list(rows.columns) if self.keep_all else self._names(rows.columns)
+        check_names(names, rows.columns, by="--keep")
+        if not names:
+            return predictions
+        kept = rows[names].reset_index(drop=True)
+        named = {name: f"predicted_{name}" for name in predictions if name in names}
+        return kept.join(predictions.rename(columns=named))
+
+    def _names(self, columns: Iterable[str]) -> list[str]:
+        columns = set(columns)
+        texts = [[t] if t in columns else t.split(",") for t in self.keep]
+        return list(dict.fromkeys(name.strip() for text in texts for name in text))
 
 
 def prediction_table(
@@ -35,10 +78,16 @@ def prediction_table(
 
 
 def write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:
-    """Write the tables under one header; return the number of rows."""
+    """Write the tables under one header; return the number of rows.
+
+    Texts that a spreadsheet would run as a formula get a leading apostrophe.
+    """
     rows = 0
     for table in tables:
-        table.to_csv(stream, index=False, header=rows == 0)
+        safe = table.rename(columns=_without_formula)
+        for name in safe.select_dtypes(exclude=["number", "bool", "datetime"]):
+            safe[name] = safe[name].map(_without_formula)
+        safe.to_csv(stream, index=False, header=rows == 0)
         rows += len(table)
     return rows
 
@@ -48,7 +97,14 @@ def write_json(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> None:
     rows = 0
     stream.write('{"output": null, "predictions": [')
     for table in tables:
-        text = json.dumps(table.to_dict(orient="records"), ensure_ascii=False)
+        present = table.astype(object).where(table.notna(), None)
+        text = json.dumps(present.to_dict("records"), ensure_ascii=False, default=str)
         stream.write((", " if rows and len(table) else "") + text[1:-1])
         rows += len(table)
     stream.write(f'], "rows": {rows}}}\n')
+
+
+def _without_formula(cell: Any) -> Any:
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

@@ -1,6 +1,8 @@
 """Options about a table and its columns, and lines about a table that was read."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -9,10 +11,11 @@ import click
 
 from kerasnn.choices import ColumnKind
 from kerasnn.cli.messages import aligned, as_cli_message
+from kerasnn.cli.options import FOR_READING, collect, option
 from kerasnn.errors import list_names
 
 if TYPE_CHECKING:
-    from kerasnn.datasets import ColumnHints, Schema, Target
+    from kerasnn.datasets import ColumnHints, Notice, ReadOptions, Schema, Target
     from kerasnn.tables import TableRows
 
 # The options that `tables.read_rows` takes, beside the target and the hints.
@@ -21,15 +24,107 @@ HINT_OPTIONS = ("ignore", *get_args(ColumnKind))
 
 _MAX_LEFT_OUT = 12
 _MAX_CLASSES = 6
+_MAX_NOTICES = 8
 
 _HINT_HELP = {
-    "ignore": "Columns to leave out. Give each of these five options several times, or a"
+    "ignore": "Columns to leave out. Give each of these six options several times, or a"
     " list a,b,c.",
     "categorical": "Columns that are categories.",
     "numeric": "Columns that are numbers.",
     "boolean": "Columns that are true or false.",
     "datetime": "Columns that are dates.",
+    "text": "Columns that are free text.",
 }
+
+
+@dataclass(frozen=True)
+class ReadingArguments:
+    """The options about how files are read, as the user gave them; see the help."""
+
+    sep: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    names: tuple[str, ...] = ()
+    na: tuple[str, ...] = ()
+    decimal: str | None = None
+    thousands: str | None = None
+    date_format: str | None = None
+    sheet: str | None = None
+    strict: bool = False
+
+    def options(self) -> "ReadOptions":
+        """Return them as the library takes them.
+
+        Raises:
+            InputError: a value is not possible.
+        """
+        from kerasnn.datasets import ReadOptions
+
+        sheet = self.sheet
+        return ReadOptions(
+            sep=_SEPARATORS.get(self.sep or "", self.sep),
+            encoding=self.encoding,
+            header=self.header,
+            names=_listed(self.names),
+            na=_listed(self.na),
+            decimal=self.decimal,
+            thousands=self.thousands,
+            date_format=self.date_format,
+            sheet=int(sheet) if sheet is not None and sheet.isdecimal() else sheet,
+            strict=self.strict,
+        )
+
+    def words(self) -> list[str]:
+        """Return the words of a command that have the same meaning."""
+        words = []
+        for name, value in dataclasses.asdict(self).items():
+            flag = f"--{name.replace('_', '-')}"
+            if value is True:
+                words.append(flag)
+            elif name == "header" and value is False:
+                words.append("--no-header")
+            elif value:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [word for one in values for word in (flag, one)]
+        return words
+
+
+# What the help lists for each field of `ReadingArguments`, in this order.
+_READING_HELP = {
+    "sep": "Character between the cells: , ; | tab or space.  [default: found out]",
+    "encoding": "Encoding of text: utf-8, cp1252, utf-16, ...  [default: found out]",
+    "header": "Whether the first line holds the names.  [default: found out]",
+    "names": "Names of the columns of a file without a header line: a,b,c.",
+    "na": "Texts that mean a missing value, beside the usual ones: -999,unknown.",
+    "decimal": "Decimal separator of numbers in text: . or ,  [default: found out]",
+    "thousands": "Separator of groups of three digits.  [default: found out]",
+    "date_format": "Format of dates in text: %d.%m.%Y.  [default: found out]",
+    "sheet": "Name or number (from 0) of the sheet of a workbook.",
+    "strict": "Refuse what would be repaired: unreadable cells, rows without a target.",
+}
+_READING_SETTINGS: dict[str, dict[str, Any]] = {
+    "header": {"default": None},
+    "strict": {"is_flag": True, "default": False},
+    "names": {"multiple": True},
+    "na": {"multiple": True},
+}
+_SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " "}
+
+
+def reading_options(command: Any) -> Any:
+    """Decorate a command with the options about files; it gets them as `reading`."""
+    command = collect(ReadingArguments, "reading")(command)
+    for name, text in reversed(_READING_HELP.items()):
+        flag, settings = f"--{name.replace('_', '-')}", _READING_SETTINGS.get(name, {})
+        kind = None if "default" in settings else str
+        flag += "/--no-header" if name == "header" else ""
+        command = option(flag, kind, text, heading=FOR_READING, **settings)(command)
+    return command
+
+
+def _listed(texts: Iterable[str]) -> list[str]:
+    """Return the items of an option that is given several times, or as a list a,b,c."""
+    return [item.strip() for text in texts for item in text.split(",")]
 
 
 def hint_options(option: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -47,11 +142,14 @@ def hint_options(option: Callable[..., Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-def table_header(path: Path) -> list[str]:
+def table_header(
+    path: Path, reading: ReadingArguments, target: str | None = None
+) -> list[str]:
     """Return the names of a table's columns."""
-    from kerasnn.datasets import table_chunks
+    from kerasnn.datasets import column_names, table_files
 
-    return [str(name) for name in next(table_chunks(path, 1)).columns]
+    needed = [] if target is None else [target]
+    return column_names(table_files(path), options=reading.options(), needed=needed)
 
 
 def check_usage(path: Path, header: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -114,6 +212,29 @@ def table_lines(rows: "TableRows") -> list[str]:
         f"Columns {len(schema.columns):,}",
         *aligned(kinds),
         *_left_out_lines(schema),
+    ]
+
+
+def notice_lines(notices: "Iterable[Notice]") -> list[str]:
+    """Return a line for each notice, warnings first, at most 8."""
+    from kerasnn.datasets.notices import warnings_first
+
+    ordered = warnings_first(notices)
+    lines = [
+        f"{'Warning' if notice.is_warning else 'Note'}: {as_cli_message(notice.message)}"
+        for notice in ordered[:_MAX_NOTICES]
+    ]
+    more = len(ordered) - len(lines)
+    return [*lines, *([f"and {more:,} more notices; --json lists them"] if more else [])]
+
+
+def notice_objects(notices: "Iterable[Notice]") -> list[dict[str, Any]]:
+    """Return the notices as JSON values, warnings first."""
+    from kerasnn.datasets.notices import warnings_first
+
+    return [
+        dataclasses.asdict(notice) | {"message": as_cli_message(notice.message)}
+        for notice in warnings_first(notices)
     ]
 
 

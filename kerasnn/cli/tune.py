@@ -24,9 +24,12 @@ from kerasnn.cli.options import (
 from kerasnn.cli.table_options import (
     HINT_OPTIONS,
     READ_OPTIONS,
+    ReadingArguments,
     check_usage,
     column_hints,
     hint_options,
+    notice_lines,
+    reading_options,
     table_header,
     table_lines,
 )
@@ -72,10 +75,13 @@ _ESTIMATOR_OPTIONS = ("folds", "members", "epochs", "driver")
 @option("--members", at_least(1), "Number of networks in the ensemble.")
 @option("--epochs", at_least(1), "Passes over the training rows.")
 @hint_options(option)
+@reading_options
 @option("--driver", choice(Driver), "How the training loop runs.")
 @option("--seed", at_least(0), "Random seed: the same seed, the same trials.")
 @json_option
-def tune_command(file: Path, as_json: bool, **options: Any) -> None:
+def tune_command(
+    file: Path, reading: ReadingArguments, as_json: bool, **options: Any
+) -> None:
     """Find better settings than the defaults for the table FILE.
 
     It tries learning rate, weight decay, dropout, hidden units, embedding and batch size.
@@ -87,7 +93,7 @@ def tune_command(file: Path, as_json: bool, **options: Any) -> None:
     """
     given = given_options(options)
     reject_workers(file)
-    header = table_header(file)
+    header = table_header(file, reading, given.get("target"))
     check_usage(file, header, given)
     if importlib.util.find_spec("optuna") is None:
         raise InputError(
@@ -95,8 +101,8 @@ def tune_command(file: Path, as_json: bool, **options: Any) -> None:
             ' python -m pip install ".[tune]"'
         )
     with quiet_tensorflow(), cli_messages():
-        tuned = _tune(file, header, given, as_json=as_json)
-    command = _train_command(file, given, tuned.best_params)
+        tuned = _tune(file, header, given, reading, as_json=as_json)
+    command = _train_command(file, given, reading, tuned.best_params)
     if as_json:
         print_json(_json(tuned, command))
     else:
@@ -104,7 +110,12 @@ def tune_command(file: Path, as_json: bool, **options: Any) -> None:
 
 
 def _tune(
-    file: Path, header: list[str], given: Mapping[str, Any], *, as_json: bool
+    file: Path,
+    header: list[str],
+    given: Mapping[str, Any],
+    reading: ReadingArguments,
+    *,
+    as_json: bool,
 ) -> "Tuned":
     from kerasnn import tables, tuning
 
@@ -115,10 +126,13 @@ def _tune(
         file,
         target=given["target"],
         hints=column_hints(given, header),
+        reading=reading.options(),
         **chosen(READ_OPTIONS),
     )
     for line in table_lines(rows):
         click.echo(line, err=as_json)
+    for line in notice_lines(rows.notices):
+        click.echo(line, err=True)
 
     def progress(done: int, trials: int, last: Mapping[str, Any]) -> None:
         score = "" if math.isnan(last["score"]) else f" {last['score']:.5g}"
@@ -139,7 +153,10 @@ def _tune(
 
 
 def _train_command(
-    file: Path, given: Mapping[str, Any], settings: Mapping[str, Any]
+    file: Path,
+    given: Mapping[str, Any],
+    reading: ReadingArguments,
+    settings: Mapping[str, Any],
 ) -> str:
     """Return the command that trains with the settings on the same rows."""
     words = ["kerasnn", "train", str(file)]
@@ -150,7 +167,7 @@ def _train_command(
             words += [word for column in value for word in (option, column)]
         else:
             words += [option, _option_text(value)]
-    return shlex.join(words)
+    return shlex.join([*words, *reading.words()])
 
 
 def _option_text(value: Any) -> str:

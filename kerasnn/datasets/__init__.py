@@ -21,7 +21,7 @@ from kerasnn.datasets.cells.factorized import MISSING_TEXTS, WHOLE_AS_FLOAT
 from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.files.csv_numbers import read_numbers
-from kerasnn.datasets.files.frames import as_table
+from kerasnn.datasets.files.frames import TableRead, as_table, read_table
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import column_names, table_chunks, table_files
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
@@ -54,6 +54,7 @@ __all__ = [
     "Schema",
     "Shards",
     "ShuffledShards",
+    "TableRead",
     "Target",
     "as_table",
     "category_text",
@@ -68,6 +69,7 @@ __all__ = [
     "open_shards",
     "raw_columns",
     "read_numbers",
+    "read_table",
     "table_chunks",
     "table_files",
     "write_shards",

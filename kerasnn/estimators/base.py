@@ -30,6 +30,7 @@ from kerasnn.datasets import (
     checked_table,
     infer_schema,
 )
+from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
 from kerasnn.ensembles.hurry import fitting_task
 from kerasnn.ensembles.overrides import checked_driver, checked_overrides
@@ -255,6 +256,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         target = self._described_target(schema.target, targets, getattr(y, "name", None))
         self.schema_ = dataclasses.replace(schema, target=target)
         checked = checked_table(table, self.schema_)
+        if self.schema is None and self.schema_.has_text:
+            self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
         self.recipe_ = memory_recipe(self._kind, len(table), overrides)
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes

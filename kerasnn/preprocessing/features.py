@@ -14,6 +14,7 @@ from kerasnn.errors import InputError
 from kerasnn.preprocessing.frequent_values import FrequentValues
 from kerasnn.preprocessing.levels import Levels
 from kerasnn.preprocessing.scaling import LinearScaling
+from kerasnn.preprocessing.texts import TextVectors
 
 _FORMAT = 1
 
@@ -32,11 +33,11 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True)
 class Number:
-    """A scaled feature: a numeric column, or a part of a date.
+    """A scaled feature: a numeric column, or a part of a date or a text.
 
     Attributes:
         column: its name.
-        part: one of `dates.DATE_PARTS`; "" for a numeric column.
+        part: one of `dates.DATE_PARTS` or `TextVectors.parts`; "" for a numeric column.
     """
 
     column: str
@@ -65,6 +66,7 @@ class Features:
         in_x: levels of columns that are part of x.
         embedded: levels of columns that become codes.
         frequent: values of numeric columns that have codes too, after those.
+        texts: vectors of free text.
     """
 
     kinds: Mapping[str, ColumnKind]
@@ -74,6 +76,7 @@ class Features:
     in_x: tuple[Levels, ...]
     embedded: tuple[Levels, ...]
     frequent: tuple[FrequentValues, ...] = ()
+    texts: tuple[TextVectors, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,6 +158,7 @@ class Features:
                 {"column": frequent.column, "values": list(frequent.values)}
                 for frequent in self.frequent
             ],
+            "texts": [vectors.to_dict() for vectors in self.texts],
         }
 
     @classmethod
@@ -180,6 +184,7 @@ class Features:
             frequent=tuple(
                 FrequentValues(c["column"], tuple(c["values"])) for c in content["repeated"]
             ),
+            texts=tuple(TextVectors.from_dict(c) for c in content.get("texts", ())),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -78,24 +78,27 @@ class PreprocessingGraph(tf.Module):
     def _numbers(
         self, inputs: dict[str, tf.Tensor], texts: tf.Tensor, rows: tf.Tensor
     ) -> tf.Tensor:
-        """Return [numbers, rows] float64: numeric columns, then each part of all dates."""
-        numeric = _stacked([inputs[name] for name in self._numeric], rows, tf.float64)
-        if not self._dates:
-            return numeric
-        parts = graph_date_parts(_picked(texts, map(self._texts.__getitem__, self._dates)))
-        return tf.concat([numeric, *(parts[part] for part in DATE_PARTS)], axis=0)
+        """Return [numbers, rows] float64, in the order of `_positions`."""
+        numbers = [_stacked([inputs[name] for name in self._numeric], rows, tf.float64)]
+        if self._dates:
+            dates = _picked(texts, map(self._texts.__getitem__, self._dates))
+            parts = graph_date_parts(dates)
+            numbers += [parts[part] for part in DATE_PARTS]
+        for vectors in self._features.texts:
+            of_text = vectors.graph(texts[self._texts[vectors.column]])
+            numbers.append(tf.stack([of_text[part] for part in vectors.parts]))
+        return tf.concat(numbers, axis=0)
 
     def _positions(self, numbers: Iterable[Number]) -> list[int]:
         """Return the positions of numbers in `_numbers`; the part "" of a date is days."""
-        positions = {name: i for i, name in enumerate(self._numeric)}
-        of_dates = {name: i for i, name in enumerate(self._dates, start=len(positions))}
-        of_parts = {part: i * len(of_dates) for i, part in enumerate(DATE_PARTS)}
-        return [
-            positions[number.column]
-            if number.column in positions
-            else of_dates[number.column] + of_parts[number.part or "days"]
-            for number in numbers
+        order = [
+            *((name, "") for name in self._numeric),
+            *((name, part) for part in DATE_PARTS for name in self._dates),
+            *((text.column, part) for text in self._features.texts for part in text.parts),
         ]
+        positions = {number: i for i, number in enumerate(order)}
+        positions |= {(name, ""): positions[name, "days"] for name in self._dates}
+        return [positions[number.column, number.part] for number in numbers]
 
     def _scaled(self, numbers: tf.Tensor) -> tf.Tensor:
         """Return [n_numeric, rows] float32."""

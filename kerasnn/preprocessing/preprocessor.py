@@ -18,6 +18,7 @@ from kerasnn.preprocessing.frequent_values import FrequentValues, fit_frequent_v
 from kerasnn.preprocessing.graph import PreprocessingGraph
 from kerasnn.preprocessing.levels import LevelOptions, fit_levels
 from kerasnn.preprocessing.scaling import fit_scaling
+from kerasnn.preprocessing.texts import TextVectors, fit_text_vectors
 
 AllCounts = Mapping[str, ColumnCounts]  # by column
 
@@ -52,7 +53,12 @@ class Preprocessor(Features):
             InputError: the scaling is unknown, or no column has information.
         """
         options = levels or LevelOptions()
-        numbers = tuple(_numbers(table, schema))
+        texts = tuple(
+            fit_text_vectors(column.name, table[column.name])
+            for column in schema.columns
+            if column.kind == "text"
+        )
+        numbers = tuple(_numbers(table, schema, texts))
         kept = [
             fit_levels(
                 table[column.name], column, options, counts[column.name] if counts else None
@@ -64,11 +70,12 @@ class Preprocessor(Features):
         fitted = cls(
             kinds={column.name: column.kind for column in schema.columns},
             numbers=numbers,
-            scaling=fit_scaling(_values(table, numbers), scaling),
+            scaling=fit_scaling(_values(table, numbers, texts), scaling),
             missing=tuple(_with_indicator(table, schema, options.min_count, counts)),
             in_x=tuple(found for found in kept if found and found.form != "codes"),
             embedded=tuple(found for found in kept if found and found.form == "codes"),
             frequent=tuple(frequent),
+            texts=texts,
         )
         if not fitted.n_in and not fitted.n_embedded:
             raise InputError(
@@ -82,7 +89,7 @@ class Preprocessor(Features):
         """Return x and codes of rows from `checked_table`."""
         x = np.empty((len(table), self.n_in), np.float32)
         n = self.n_numeric
-        x[:, :n] = self.scaling.apply(_values(table, self.numbers))
+        x[:, :n] = self.scaling.apply(_values(table, self.numbers, self.texts))
         for column in self.missing:
             x[:, n] = _missing_rows(table[column], self.kinds[column])
             n += 1
@@ -111,14 +118,19 @@ class Preprocessor(Features):
         return self.graph(inputs)
 
 
-def _numbers(table: pd.DataFrame, schema: Schema) -> Iterator[Number]:
-    """Yield the features to scale: numeric columns, and the parts of dates that vary."""
+def _numbers(
+    table: pd.DataFrame, schema: Schema, texts: tuple[TextVectors, ...]
+) -> Iterator[Number]:
+    """Yield the features to scale: numeric columns, parts of dates that vary, and texts."""
+    parts_of = {vectors.column: vectors.parts for vectors in texts}
     for column in schema.columns:
         if column.kind == "numeric":
             yield Number(column.name)
         elif column.kind == "datetime":
             for part in varying_parts(table[column.name]):
                 yield Number(column.name, part)
+        for part in parts_of.get(column.name, ()):
+            yield Number(column.name, part)
 
 
 def _frequent_values(table: pd.DataFrame, schema: Schema) -> Iterator[FrequentValues]:
@@ -129,12 +141,14 @@ def _frequent_values(table: pd.DataFrame, schema: Schema) -> Iterator[FrequentVa
                 yield found
 
 
-def _values(table: pd.DataFrame, numbers: tuple[Number, ...]) -> NDArray[np.float64]:
+def _values(
+    table: pd.DataFrame, numbers: tuple[Number, ...], texts: tuple[TextVectors, ...]
+) -> NDArray[np.float64]:
     """Return [rows, n_numbers] before scaling, NaN where missing."""
     values = np.empty((len(table), len(numbers)))
-    parts = {
-        name: date_parts(table[name]) for name in {n.column for n in numbers if n.part}
-    }
+    parts = {vectors.column: vectors.numbers(table[vectors.column]) for vectors in texts}
+    dates = {number.column for number in numbers if number.part} - set(parts)
+    parts |= {name: date_parts(table[name]) for name in dates}
     for i, number in enumerate(numbers):
         column = number.column
         values[:, i] = parts[column][number.part] if number.part else table[column]

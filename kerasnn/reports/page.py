@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kerasnn.datasets import Notice
+
 _MAX_UNBROKEN_ROWS = 12  # a longer table may be split over printed pages
 _MIN_SECTIONS = 5  # of a page that begins with links to its sections
 
@@ -80,6 +82,7 @@ def report_html(
     numbers: Mapping[str, str | Cell],
     tables: Mapping[str, Mapping[str, str]],
     sections: Sequence[Section],
+    notices: Sequence[Notice] = (),
 ) -> str:
     """Return the page as text; it loads no other files.
 
@@ -89,6 +92,7 @@ def report_html(
         numbers: the most important numbers, shown large, by name.
         tables: two-column tables by heading: settings, data, versions.
         sections: in their order.
+        notices: warnings, in a box on top, and notes on how the data was read, at the end.
     """
     environment = Environment(
         loader=PackageLoader("kerasnn.reports", "."),
@@ -103,5 +107,7 @@ def report_html(
         numbers={k: v if isinstance(v, Cell) else Cell(v) for k, v in numbers.items()},
         tables=tables,
         sections=sections,
+        warnings=[notice.message for notice in notices if notice.is_warning],
+        notes=[notice.message for notice in notices if not notice.is_warning],
         contents=len(sections) >= _MIN_SECTIONS,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasnn.choices import Task
-from kerasnn.datasets import Schema, Target
+from kerasnn.datasets import Notice, Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.reports.columns import schema_sections
 from kerasnn.reports.formatting import (
@@ -68,6 +68,7 @@ class TableResult:
         data: facts about the data: source, fingerprint.
         versions: by name.
         seed: of the resamples.
+        notices: warnings and guesses; see `report_html`.
     """
 
     title: str
@@ -85,6 +86,7 @@ class TableResult:
     data: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    notices: Sequence[Notice] = ()
 
     @property
     def target(self) -> Target:
@@ -118,6 +120,7 @@ def table_report(result: TableResult) -> str:
         numbers=_numbers(result),
         tables=_tables(result),
         sections=sections,
+        notices=result.notices,
     )
 
 

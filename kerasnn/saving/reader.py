@@ -9,7 +9,13 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from kerasnn.datasets import Schema, checked_table, raw_columns
+from kerasnn.datasets import (
+    ReadOptions,
+    Schema,
+    checked_table,
+    raw_columns,
+    read_table,
+)
 from kerasnn.errors import InputError
 from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
 from kerasnn.training.checks import checked_rows
@@ -81,12 +87,15 @@ class SavedTable:
         self._input_names = {i["column"]: name for name, i in manifest["inputs"].items()}
         self._loaded, self._serve = _load_signature(folder)
 
-    def predict(self, table: Any) -> dict[str, NDArray[Any]]:
+    def predict(
+        self, table: Any, *, reading: ReadOptions | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Return the named answers for the rows of a table.
 
         Args:
             table: any source of `datasets.as_table`, with the columns of the schema in any
                 order; other columns, missing values and unknown categories are allowed.
+            reading: how to read a file; None guesses.
 
         Returns:
             `class` [rows] text and `probabilities` [rows, n_classes], in the order of
@@ -95,7 +104,8 @@ class SavedTable:
         Raises:
             InputError: the table does not fit the schema.
         """
-        rows = checked_table(table, self.schema)
+        read = read_table(table, reading, self.schema.names)
+        rows = checked_table(read.table, self.schema)
         starts = range(0, max(len(rows), 1), _ROWS_PER_CALL)
         parts = [self._answers(rows.iloc[i : i + _ROWS_PER_CALL]) for i in starts]
         return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

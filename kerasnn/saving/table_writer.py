@@ -125,6 +125,8 @@ def _sample_values(column: Column) -> list[Any]:
         return [low, high, low / 2 + high / 2, math.nan]
     if column.kind == "datetime":
         return [column.first or "2000-01-01", column.last or "2000-01-01T12:30", None]
+    if column.kind == "text":
+        return ["a text of several words", "another text", None]
     return [*column.levels[:3], "(a level never seen)", None]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn import reports, saving
-from kerasnn.datasets import Schema, Target, as_table
+from kerasnn.datasets import ReadOptions, Schema, Target, read_table
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import are_plain_numbers
 from kerasnn.datasets.files.csv_reader import parse_numbers
@@ -48,8 +48,15 @@ class Evaluation:
     learned: bool
 
 
-def evaluate(saved: saving.SavedTable, source: Any) -> Evaluation:
+def evaluate(
+    saved: saving.SavedTable, source: Any, *, reading: ReadOptions | None = None
+) -> Evaluation:
     """Score a saved network on the rows of a table that has the target column.
+
+    Args:
+        saved: the network.
+        source: anything that `datasets.as_table` accepts.
+        reading: how to read a file; None guesses.
 
     Raises:
         InputError: a column is missing, or a cell cannot be used.
@@ -59,10 +66,11 @@ def evaluate(saved: saving.SavedTable, source: Any) -> Evaluation:
     known = saved.manifest.get("data", {}).get("fingerprint")
     if isinstance(source, str | Path) and are_large(Path(source)):
         path = Path(source)
-        truth, predicted = _answer_in_parts(saved, target, path)
+        truth, predicted = _answer_in_parts(saved, target, path, reading)
         learned = known == files_fingerprint(path)
     else:
-        table = as_table(source)
+        needed = [target.name, *saved.schema.names]
+        table = read_table(source, reading, needed).table
         if not len(table):
             raise InputError("the table has no rows; scores need at least one")
         truth, predicted = _answer(saved, target, table)
@@ -82,12 +90,15 @@ def _answer(saved: saving.SavedTable, target: Target, table: pd.DataFrame) -> _A
     return truth, answers["value" if target.task == "regression" else "probabilities"]
 
 
-def _answer_in_parts(saved: saving.SavedTable, target: Target, path: Path) -> _Answers:
+def _answer_in_parts(
+    saved: saving.SavedTable, target: Target, path: Path, reading: ReadOptions | None
+) -> _Answers:
     """Answer files whose rows are larger than memory; the answers must fit in it."""
     parts: list[_Answers] = []
     start = 0
     numeric = _numeric_texts(saved.schema) if is_csv(table_files(path)[0]) else []
-    for chunk in bounded_chunks(path):
+    needed = [target.name, *saved.schema.names]
+    for chunk in bounded_chunks(path, options=reading, needed=needed):
         try:
             parts.append(_answer(saved, target, parse_numbers(chunk, numeric)))
         except InputError as error:

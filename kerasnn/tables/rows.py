@@ -14,15 +14,21 @@ from numpy.typing import NDArray
 from kerasnn.choices import Task
 from kerasnn.datasets import (
     ColumnHints,
+    Notice,
+    ReadOptions,
     Schema,
     Target,
-    as_table,
     category_text,
     infer_schema,
+    read_table,
 )
-from kerasnn.datasets.schema.target import target_values
+from kerasnn.datasets.schema.checking import check_rows
+from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
+from kerasnn.tables.leaks import leak_notices
+from kerasnn.tables.odd_values import odd_value_notices
+from kerasnn.tables.split_warnings import split_notices
 
 MAX_TEST_SIZE = 0.5  # so that every class keeps a row of training
 
@@ -39,6 +45,7 @@ class TableRows(ABC):
         n_trained: number of training rows.
         test_size: share of test rows that was asked for.
         seed: with which the test rows were drawn.
+        notices: guesses and repairs while the table was read.
     """
 
     source: str
@@ -48,6 +55,7 @@ class TableRows(ABC):
     n_trained: int
     test_size: float
     seed: int
+    notices: tuple[Notice, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -117,6 +125,7 @@ def read_rows(
     hints: ColumnHints | None = None,
     test_size: float = 0.2,
     seed: int = 0,
+    reading: ReadOptions | None = None,
 ) -> RowsInMemory:
     """Read a table, infer its schema, and draw the test rows.
 
@@ -127,18 +136,26 @@ def read_rows(
         hints: kinds of columns that the user knows, and columns to ignore.
         test_size: share of test rows, the same in each class; 0 for none.
         seed: decides which rows are test rows.
+        reading: how to read the table; None guesses. Rows without a target are left out,
+            unless it is strict.
 
     Raises:
         InputError: the table, a column or the target cannot be used.
     """
     check_test_size(test_size)
-    table = as_table(source)
-    schema = infer_schema(table, target=target, task=task, hints=hints)
+    reading = reading or ReadOptions()
+    read = read_table(source, reading, needed=[target])
+    schema = infer_schema(
+        read.table, target=target, task=task, hints=hints, reading=reading
+    )
     assert schema.target is not None
+    table = read.table[usable_rows(read.table[target], schema.target)]
+    table = table.reset_index(drop=True)
     values = target_values(table[target], schema.target)
     classifies = schema.target.task == "classification"
     groups = values if classifies else np.zeros(len(table), dtype=np.intp)
     tested = drawn(groups, test_size, seed=seed)
+    warnings = score_warnings(table, schema, values, tested)
     return RowsInMemory(
         source=str(source) if isinstance(source, (str, Path)) else type(source).__name__,
         schema=schema,
@@ -147,9 +164,30 @@ def read_rows(
         n_trained=int((~tested).sum()),
         test_size=test_size,
         seed=seed,
+        notices=(*warnings, *read.notices, *schema.notices),
         table=table,
         values=values,
         tested=tested,
+    )
+
+
+def score_warnings(
+    table: pd.DataFrame, schema: Schema, values: NDArray[Any], tested: NDArray[np.bool_]
+) -> tuple[Notice, ...]:
+    """Return warnings of what may make the scores untrue.
+
+    Args:
+        table: [rows, columns] raw, in the order of the source.
+        schema: of the table, with the target.
+        values: [rows] class indices, or float64.
+        tested: [rows] whether a row is a test row.
+    """
+    assert schema.target is not None
+    checked = check_rows(table, schema, strict=False).rows
+    return (
+        *leak_notices(checked, values, schema.target),
+        *split_notices(table, checked, values, schema.target, tested),
+        *odd_value_notices(table, checked),
     )
 
 

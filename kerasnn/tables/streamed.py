@@ -23,6 +23,7 @@ from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.choices import Task
 from kerasnn.datasets import (
     ColumnHints,
+    ReadOptions,
     Schema,
     Shards,
     Target,
@@ -72,6 +73,7 @@ class StreamedRows(TableRows):
         counts: of each column over the training rows.
         numeric_texts: columns of text that contain only numbers.
         fingerprint: of the files.
+        reading: how the files are read.
     """
 
     test: pd.DataFrame
@@ -80,6 +82,7 @@ class StreamedRows(TableRows):
     counts: Mapping[str, ColumnCounts]
     numeric_texts: frozenset[str]
     fingerprint: str
+    reading: ReadOptions | None = None
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
         """Return [rows, columns] of the test, or of the sample of the training."""
@@ -169,7 +172,9 @@ class StreamedRows(TableRows):
     def _training_rows(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any]]]:
         """Yield checked training rows and their targets, in chunks."""
         start = 0
-        for chunk in bounded_chunks(Path(self.source)):
+        needed = [self.target.name, *self.schema.names]
+        source = Path(self.source)
+        for chunk in bounded_chunks(source, options=self.reading, needed=needed):
             try:
                 chunk = parse_numbers(chunk, self.numeric_texts)
                 checked = checked_table(chunk, self.schema)
@@ -199,6 +204,7 @@ def stream_rows(
     hints: ColumnHints | None = None,
     test_size: float = 0.2,
     seed: int = 0,
+    reading: ReadOptions | None = None,
 ) -> StreamedRows:
     """Read a table once, infer its schema, and draw the test rows, as `read_rows`.
 
@@ -209,6 +215,7 @@ def stream_rows(
         hints: see `read_rows`.
         test_size: see `read_rows`; at most `MAX_TEST_ROWS` rows, drawn uniformly.
         seed: see `read_rows`.
+        reading: see `read_rows`.
 
     Raises:
         InputError: the table, a column or the target cannot be used, or the table is small.
@@ -221,6 +228,7 @@ def stream_rows(
         sample_rows=MAX_TEST_ROWS + MAX_HELD_OUT_ROWS + MAX_SAMPLE_ROWS,
         texts=[target, *hints.categorical, *hints.boolean],
         seed=seed,
+        options=reading,
     )
     if profile.rows < MIN_ROWS:
         raise InputError(
@@ -242,6 +250,8 @@ def stream_rows(
         test_size=test_size,
         seed=seed,
         fingerprint=fingerprint,
+        notices=profile.notices,
+        reading=reading,
         test=test,
         held_out=held_out,
         sample=sample,

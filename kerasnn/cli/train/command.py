@@ -11,6 +11,7 @@ from kerasnn.cli.console import json_option
 from kerasnn.cli.options import (
     FOR_FILES,
     FOR_LESSONS,
+    FOR_READING,
     FRACTION,
     HIDDEN_UNITS,
     LESSON_NAMES,
@@ -27,7 +28,7 @@ from kerasnn.cli.options import (
     option,
     reject_options,
 )
-from kerasnn.cli.table_options import hint_options
+from kerasnn.cli.table_options import ReadingArguments, hint_options, reading_options
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.lesson import train_lesson
 from kerasnn.cli.train.table import train_file
@@ -69,6 +70,7 @@ lesson_option = partial(option, heading=FOR_LESSONS)
     "  [default: if the files have 256 MB or more]",
     default=None,
 )
+@reading_options
 @option("--epochs", at_least(1), "Passes over the training rows.")
 @option("--batch-size", at_least(1), "Rows per step.")
 @option("--learning-rate", POSITIVE_NUMBER, "Learning rate.")
@@ -110,6 +112,7 @@ def train_command(
     output: Path,
     name: str | None,
     checkpoints: TrainCheckpoints,
+    reading: ReadingArguments,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -137,11 +140,12 @@ def train_command(
     given = given_options(options)
     folder = output / _model_name(source, name)
     if source in LESSON_NAMES:
-        reject_options(ctx, FOR_FILES, f"for files; {source} is a lesson")
+        for heading in (FOR_FILES, FOR_READING):
+            reject_options(ctx, heading, f"for files; {source} is a lesson")
         train_lesson(source, folder, given, checkpoints, as_json=as_json)
     else:
         reject_options(ctx, FOR_LESSONS, f"for the lessons, {' and '.join(LESSON_NAMES)}")
-        train_file(Path(source), folder, given, checkpoints, as_json=as_json)
+        train_file(Path(source), folder, given, checkpoints, reading, as_json=as_json)
 
 
 def _model_name(source: str, name: str | None) -> str:

@@ -11,8 +11,11 @@ from kerasnn.cli.messages import cli_messages, score_lines
 from kerasnn.cli.table_options import (
     HINT_OPTIONS,
     READ_OPTIONS,
+    ReadingArguments,
     check_usage,
     column_hints,
+    notice_lines,
+    notice_objects,
     table_header,
     table_lines,
 )
@@ -32,6 +35,7 @@ def train_file(
     folder: Path,
     given: Mapping[str, Any],
     checkpoints: TrainCheckpoints,
+    reading: ReadingArguments,
     *,
     as_json: bool,
 ) -> None:
@@ -42,12 +46,13 @@ def train_file(
         folder: of the model.
         given: the options that have a value.
         checkpoints: options.
+        reading: options about the file.
         as_json: whether to print one JSON object.
 
     Raises:
         InputError: the table or the settings cannot be used.
     """
-    header = table_header(path)
+    header = table_header(path, reading, given.get("target"))
     check_usage(path, header, given)
     with quiet_tensorflow():
         from kerasnn import saving, tables
@@ -59,9 +64,11 @@ def train_file(
 
     workers.run_on_chief(check_folder)  # before the work
     with cli_messages():
-        rows = _read(path, header, given)
+        rows = _read(path, header, given, reading)
         for line in table_lines(rows) if workers.is_chief else []:
             click.echo(line, err=as_json)
+        for line in notice_lines(rows.notices) if workers.is_chief else []:
+            click.echo(line, err=True)
         settings = {k: v for k, v in given.items() if k not in _ROW_OPTIONS}
         with FitBar(shown=workers.is_chief) as bar:
             estimator = tables.estimator_for(rows.target)(
@@ -85,7 +92,9 @@ def train_file(
         _print(measured, Path(version))
 
 
-def _read(path: Path, header: list[str], given: Mapping[str, Any]) -> Any:
+def _read(
+    path: Path, header: list[str], given: Mapping[str, Any], reading: ReadingArguments
+) -> Any:
     from kerasnn import tables
 
     stream = given.get("stream")
@@ -95,6 +104,7 @@ def _read(path: Path, header: list[str], given: Mapping[str, Any]) -> Any:
             path,
             target=given["target"],
             hints=column_hints(given, header),
+            reading=reading.options(),
             **{k: given[k] for k in READ_OPTIONS if k in given},
         )
 
@@ -125,6 +135,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
         "task": rows.target.task,
         "columns": {c.name: c.kind for c in rows.schema.columns},
         "left_out": {c.name: c.reason for c in rows.schema.left_out},
+        "notices": notice_objects(rows.notices),
         "rows": {"train": rows.n_trained, "test": rows.n_tested},
         "measured_on": measured.measured_on,
         "metrics": measured.metrics,

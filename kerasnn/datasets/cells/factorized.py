@@ -4,7 +4,10 @@ A CSV file, a DataFrame and an array with the same content give the same values.
 """
 
 import datetime as dt
+import math
 import numbers as number_types
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,14 +18,49 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.errors import InputError
 
-# Texts of a missing value; blanks around them are ignored.
-MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-")
+# Texts of a missing value; blanks around them are ignored. They are those of pandas, of
+# spreadsheets and of statistical programs; words that may be a level ("none", "unknown")
+# are `PLACEHOLDERS`, which count among numbers, dates and truths only.
+MISSING_TEXTS = (
+    *("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-", "na", "n/a", "Null"),
+    *("NAN", "<NA>", "<na>", "N.A.", "n.a.", "-NaN", "-nan", "NaT", r"\N", "(null)"),
+    *("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    *(
+        "#N/A",
+        "#NA",
+        "#N/A N/A",
+        "#NULL!",
+        "#DIV/0!",
+        "#VALUE!",
+        "#REF!",
+        "#NUM!",
+        "#NAME?",
+    ),
+    *(".", "..", "...", "*", "**", "--", "---", "??", "???", "\u2013", "\u2014"),
+)
+# Texts of a missing value in a column that otherwise holds numbers, dates or truths; in
+# lower case. Elsewhere they are levels.
+PLACEHOLDERS = frozenset(
+    (
+        *("none", "nil", "empty", "blank", "missing", "unknown", "unk", "unkn"),
+        *("not available", "not applicable", "not known", "not recorded", "not reported"),
+        *("not specified", "not stated", "no data", "no value", "no info", "no answer"),
+        *("unspecified", "undefined", "undetermined", "unavailable", "unrecorded"),
+        *("tbd", "tba", "tbc", "n.a", "n a", "n.d.", "nd", "pending", "invalid", "error"),
+        *("inf", "-inf", "+inf", "infinity", "-infinity"),
+    )
+)
 # Whole numbers as pandas writes them once a value is missing; the group is their text.
 WHOLE_AS_FLOAT = r"^(-?(?:0|[1-9][0-9]*))\.0$"
+
+# Beyond this a float64 does not distinguish two neighbouring whole numbers.
+MAX_EXACT_WHOLE = 2.0**53
+TIMES_DAY = dt.date(1970, 1, 1)  # the day of a time without a date
 
 Content = Literal["nothing", "numbers", "booleans", "text", "dates", "mixed"]
 
 _MISSING = frozenset(MISSING_TEXTS)
+_WHOLE_AS_FLOAT = re.compile(WHOLE_AS_FLOAT)
 
 
 @dataclass(frozen=True)
@@ -68,6 +106,31 @@ class FactorizedColumn:
         array[-1] = missing  # code -1
         return array[self.codes]
 
+    def without(self, texts: Collection[str]) -> "FactorizedColumn":
+        """Return the column with some values missing.
+
+        Args:
+            texts: of these values, as `text_of` writes them.
+        """
+        if not texts:
+            return self
+        kept = [text_of(value) not in texts for value in self.values]
+        if all(kept):
+            return self
+        moved = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
+        values = [value for value, keep in zip(self.values, kept, strict=True) if keep]
+        return FactorizedColumn(moved[self.codes], values, _content(values))
+
+    @property
+    def as_text(self) -> "FactorizedColumn":
+        """The column as a CSV file would hold it: values of several types become text."""
+        positions: dict[str, int] = {}
+        moved = [
+            positions.setdefault(text_of(value), len(positions)) for value in self.values
+        ]
+        codes = np.append(np.array(moved, np.intp), -1)[self.codes]
+        return FactorizedColumn(codes, list(positions), "text")
+
     def first_row(self, position: int) -> int:
         """Return the first row of the value at a position; -1 means a missing value."""
         return int(np.argmax(self.codes == position))
@@ -107,12 +170,35 @@ def factorize(values: ArrayLike | pd.Series | FactorizedColumn) -> FactorizedCol
         found = list(index if isinstance(index, pd.Index) else np.asarray(index))
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iuf":
         return FactorizedColumn(codes, found, "numbers" if found else "nothing")
-    kinds = {_content_of(value, series.name) for value in found}
-    if "text" in kinds:
+    found = [_plain(value) for value in found]
+    if any(_content_of(value, series.name) == "text" for value in found):
         codes, found = _stripped(codes, found)
-        kinds = {_content_of(value) for value in found}
-    content: Content = kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "nothing"
-    return FactorizedColumn(codes, found, content)
+    return FactorizedColumn(codes, found, _content(found))
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a value, the same for every dtype; see `parsing.category_text`."""
+    if isinstance(value, str):
+        whole = _WHOLE_AS_FLOAT.match(value)
+        return whole[1] if whole else value
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (dt.date, np.datetime64)):
+        return str(to_second(value))
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, number_types.Integral):
+        return str(int(value))
+    if math.isfinite(value) and float(value).is_integer():
+        return _whole_text(value)
+    return str(value)
+
+
+def to_second(value: dt.date | np.datetime64) -> np.datetime64:
+    """Return a date or time with a resolution of one second, in UTC if it has a zone."""
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        value = value.astimezone(dt.UTC).replace(tzinfo=None)
+    return np.datetime64(value).astype("datetime64[s]")
 
 
 def python_value(value: Any) -> Any:
@@ -141,9 +227,35 @@ def _factorized_by_type(series: pd.Series) -> tuple[NDArray[np.intp], list[Any]]
     codes = np.full(len(series), -1, dtype=np.intp)
     present = series.dropna()
     for row, value in zip(np.flatnonzero(series.notna()), present, strict=True):
-        key = (_content_of(value, series.name), value)
+        key = (_content_of(_plain(value), series.name), value)
         codes[row] = positions.setdefault(key, len(positions))
     return codes, [value for _, value in positions]
+
+
+def _whole_text(value: Any) -> str:
+    if abs(value) <= MAX_EXACT_WHOLE:
+        return str(int(value))
+    text = str(value)  # "1e+20", or "12345678901234568.0"
+    whole = _WHOLE_AS_FLOAT.match(text)
+    return whole[1] if whole else text
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a rarer type as a CSV file would hold it, or as a number."""
+    if isinstance(value, pd.Interval):
+        return str(value)
+    if isinstance(value, pd.Period):
+        return value.start_time
+    if isinstance(value, (dt.timedelta, np.timedelta64)):
+        return pd.Timedelta(value).total_seconds()
+    if isinstance(value, dt.time):
+        return dt.datetime.combine(TIMES_DAY, value)
+    return value
+
+
+def _content(values: Iterable[Any]) -> Content:
+    kinds = set(map(_content_of, values))
+    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "nothing"
 
 
 def _content_of(value: object, column: object = None) -> Content:

@@ -1,40 +1,32 @@
 """The cells of one column as numbers, dates or texts, and which cells are invalid."""
 
 import datetime as dt
-import math
 import numbers as number_types
 import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kerasnn.datasets.cells.date_format import read_date
 from kerasnn.datasets.cells.factorized import (
-    WHOLE_AS_FLOAT,
+    MAX_EXACT_WHOLE,
     FactorizedColumn,
     as_series,
     factorize,
+    text_of,
+    to_second,
 )
+from kerasnn.datasets.cells.number_format import NUMBER, NumberFormat, may_be_thousands
 
 ColumnValues = ArrayLike | pd.Series | FactorizedColumn
 
-_NUMBER = re.compile(
-    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)",
-    re.ASCII | re.IGNORECASE,
-)
-# Most numbers match this; only the others need the slower `_is_plain_number`.
+# Most numbers match this; only the others need the slower `is_plain_number`.
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
-_DATE = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
-_WHOLE_AS_FLOAT = re.compile(WHOLE_AS_FLOAT)
-# Beyond this a float64 does not distinguish two neighbouring whole numbers.
-_MAX_EXACT_WHOLE = 2.0**53
 
 
 def category_text(values: ColumnValues) -> NDArray[np.object_]:
@@ -54,14 +46,17 @@ def category_text(values: ColumnValues) -> NDArray[np.object_]:
         InputError: a cell is neither a number, nor text, a boolean or a date.
     """
     column = factorize(values)
-    return column.take([_text(value) for value in column.values], None, object)
+    return column.take([text_of(value) for value in column.values], None, object)
 
 
-def numbers(values: ColumnValues) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def numbers(
+    values: ColumnValues, number_format: NumberFormat | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Parse a column as numbers.
 
     Args:
         values: [rows], of any dtype; text is parsed as Python and JSON write numbers.
+        number_format: how text writes them otherwise.
 
     Returns:
         [rows] float64, NaN where missing; and [rows], True where a cell is not a number.
@@ -71,21 +66,25 @@ def numbers(values: ColumnValues) -> tuple[NDArray[np.float64], NDArray[np.bool_
     """
     if not isinstance(values, FactorizedColumn):
         series = as_series(values)
-        if _is_number_dtype(series.dtype):
+        if is_number_dtype(series.dtype):
             parsed = series.to_numpy(dtype=np.float64, na_value=np.nan)
             return parsed, np.zeros(len(parsed), dtype=bool)
     column = factorize(values)
     if column.content == "numbers":
         parsed = column.take(column.values, np.nan, np.float64)
         return parsed, np.zeros(len(parsed), dtype=bool)
-    return _parse_each(column, _number, np.nan, np.float64)
+    read = number_format.read if number_format else _plain_number
+    return _parse_each(column, lambda value: _number(value, read), np.nan, np.float64)
 
 
-def dates(values: ColumnValues) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
-    """Parse a column as dates; text must be ISO 8601, times with a zone become UTC.
+def dates(
+    values: ColumnValues, date_format: str = ""
+) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
+    """Parse a column as dates; times with a zone become UTC.
 
     Args:
-        values: [rows], of any dtype.
+        values: [rows], of any dtype; text is in ISO 8601.
+        date_format: how text, or whole numbers, write dates otherwise; see `date_rules`.
 
     Returns:
         [rows] datetime64[s], NaT where missing; and [rows], True where a cell is not a
@@ -95,7 +94,8 @@ def dates(values: ColumnValues) -> tuple[NDArray[np.datetime64], NDArray[np.bool
         InputError: a cell is neither a number, nor text, a boolean or a date.
     """
     missing = np.datetime64("NaT", "s")
-    return _parse_each(factorize(values), _date, missing, "datetime64[s]")
+    column = factorize(values)
+    return _parse_each(column, lambda v: _date(v, date_format), missing, "datetime64[s]")
 
 
 def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
@@ -109,7 +109,7 @@ def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
     """
     present = [text for text in texts if text is not None]
     plain = _PLAIN.fullmatch
-    if not present or not all(plain(t) or _is_plain_number(t.strip()) for t in present):
+    if not present or not all(plain(t) or is_plain_number(t.strip()) for t in present):
         return None
     found = np.array(present, dtype=object).astype(np.float64)
     if len(found) == len(texts):
@@ -119,23 +119,54 @@ def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
     return parsed
 
 
+def unambiguous_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
+    """Parse as `plain_numbers`, except for numbers that may have thousands: "1.234".
+
+    Only the other columns of their table tell whether the point is a decimal one.
+    """
+    parsed = plain_numbers(texts)
+    if parsed is None or may_be_thousands(text for text in texts if text is not None):
+        return None
+    return parsed
+
+
 def are_plain_numbers(column: FactorizedColumn) -> bool:
-    """Return whether all values are numbers, or texts that float64 represents exactly.
+    """Return whether all values are numbers, or texts, that float64 represents exactly.
 
     "007" and whole numbers of 17 digits would lose digits: they are codes.
     """
     if column.content == "numbers":
-        return True
-    return column.content == "text" and all(map(_is_plain_number, column.values))
+        return not any(map(_is_long_whole, column.values))
+    return column.content == "text" and all(map(is_plain_number, column.values))
 
 
-def _is_plain_number(text: str) -> bool:
-    if _NUMBER.fullmatch(text) is None or _LEADING_ZERO.match(text):
+def is_code(text: str) -> bool:
+    """Return whether a text is digits that a number would lose: "007", or 17 digits."""
+    return NUMBER.fullmatch(text) is not None and not (
+        is_plain_number(text) or _INFINITE.fullmatch(text)
+    )
+
+
+def is_infinite(text: str) -> bool:
+    """Return whether a text says infinity."""
+    return _INFINITE.fullmatch(text) is not None
+
+
+def is_plain_number(text: str) -> bool:
+    """Return whether a text is a finite number that float64 represents exactly."""
+    if NUMBER.fullmatch(text) is None or _LEADING_ZERO.match(text):
         return False
-    return not (text.lstrip("+-").isdigit() and abs(int(text)) > _MAX_EXACT_WHOLE)
+    if _INFINITE.fullmatch(text):
+        return False
+    return not (text.lstrip("+-").isdigit() and abs(int(text)) > MAX_EXACT_WHOLE)
 
 
-def _is_number_dtype(dtype: Any) -> bool:
+def _is_long_whole(value: Any) -> bool:
+    return isinstance(value, number_types.Integral) and abs(int(value)) > MAX_EXACT_WHOLE
+
+
+def is_number_dtype(dtype: Any) -> bool:
+    """Return whether a column of this dtype holds real numbers, or booleans, only."""
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
 
 
@@ -149,50 +180,20 @@ def _parse_each(
     return column.take(parsed, missing, dtype), column.take(invalid, False, bool)
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any, read: Callable[[str], float | None]) -> float | None:
     if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else None
+        return read(value)
     if isinstance(value, (dt.date, np.datetime64)):
         return None
     return float(value)
 
 
-def _date(value: Any) -> np.datetime64 | None:
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            return _to_second(dt.datetime.fromisoformat(value))
-        except (ValueError, OverflowError):  # 30 February; year 10,000 in UTC
-            return None
-    return _to_second(value) if isinstance(value, (dt.date, np.datetime64)) else None
+def _plain_number(text: str) -> float | None:
+    return float(text) if NUMBER.fullmatch(text) else None
 
 
-def _to_second(value: dt.date | np.datetime64) -> np.datetime64:
-    """Return a date or time with a resolution of one second, in UTC if it has a zone."""
-    if isinstance(value, dt.datetime) and value.tzinfo is not None:
-        value = value.astimezone(dt.UTC).replace(tzinfo=None)
-    return np.datetime64(value).astype("datetime64[s]")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        whole = _WHOLE_AS_FLOAT.match(value)
-        return whole[1] if whole else value
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
+def _date(value: Any, date_format: str) -> np.datetime64 | None:
     if isinstance(value, (dt.date, np.datetime64)):
-        return str(_to_second(value))
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, number_types.Integral):
-        return str(int(value))
-    if math.isfinite(value) and float(value).is_integer():
-        return _whole_text(value)
-    return str(value)
-
-
-def _whole_text(value: Any) -> str:
-    if abs(value) <= _MAX_EXACT_WHOLE:
-        return str(int(value))
-    text = str(value)  # "1e+20", or "12345678901234568.0"
-    whole = _WHOLE_AS_FLOAT.match(text)
-    return whole[1] if whole else text
+        return to_second(value)
+    is_text = isinstance(value, str)
+    return read_date(text_of(value), date_format) if is_text or date_format else None

@@ -7,11 +7,16 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.files.csv_reader import open_records
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.errors import InputError, list_names, suggestion
 
 
 def read_numbers(
-    path: str | Path, columns: Sequence[str], *, dtype: str = "float64"
+    path: str | Path,
+    columns: Sequence[str],
+    *,
+    dtype: str = "float64",
+    options: ReadOptions | None = None,
 ) -> pd.DataFrame:
     """Read some columns of a CSV file with a header line as numbers.
 
@@ -19,6 +24,7 @@ def read_numbers(
         path: the file, UTF-8.
         columns: names, in the order wanted; other columns of the file are ignored.
         dtype: "float64" or "float32"; 1e300 is finite only in the first.
+        options: how to read the file; None guesses.
 
     Returns:
         [rows, columns] of that type, all finite.

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.cells.factorized import MISSING_TEXTS
-from kerasnn.datasets.cells.parsing import plain_numbers
+from kerasnn.datasets.cells.parsing import unambiguous_numbers
 from kerasnn.datasets.files.file_errors import file_errors
 from kerasnn.datasets.names import check_unique
 from kerasnn.errors import InputError
@@ -102,13 +102,15 @@ def csv_blocks(path: Path, rows: int) -> Generator[pd.DataFrame, None, None]:
 def parse_numbers(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Return a table whose columns of plain numbers are float64 instead of text.
 
+    Numbers that may have thousands ("1.234") stay text: see `unambiguous_numbers`.
+
     Args:
         table: text, None where missing.
         names: of the columns that may be numbers.
     """
     table = table.copy(deep=False)
     for name in names:
-        parsed = plain_numbers(table[name].tolist())
+        parsed = unambiguous_numbers(table[name].tolist())
         if parsed is not None:
             table[name] = parsed
     return table

@@ -3,7 +3,8 @@
 Columns get unique names, which are text, and rows the numbers 0, 1, 2, ... of messages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,54 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.files.csv_reader import parse_numbers
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import file_chunks, is_csv, table_files
 from kerasnn.datasets.names import check_unique
+from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
 
 _ROWS_AT_ONCE = 50_000  # read from a file in one block
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """A table that was read.
+
+    Attributes:
+        table: [rows, columns], see `as_table`.
+        notices: guesses and repairs.
+    """
+
+    table: pd.DataFrame
+    notices: tuple[Notice, ...] = ()
+
+
+def read_table(
+    source: Any, options: ReadOptions | None = None, needed: Iterable[str] = ()
+) -> TableRead:
+    """Return the rows of a source as a new DataFrame, and what was guessed or repaired.
+
+    Args:
+        source: see `as_table`.
+        options: how to read a file; None guesses.
+        needed: names of columns that the caller needs: the line of a text file that holds
+            them is its header line.
+
+    Raises:
+        InputError: see `as_table`.
+    """
+    if not isinstance(source, (str, Path)):
+        return TableRead(_from_object(source))
+    notices: list[Notice] = []
+    files = table_files(source)
+    chunks = file_chunks(
+        files, _ROWS_AT_ONCE, options=options, needed=needed, notices=notices
+    )
+    blocks = [block for _, block in chunks]
+    table = blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
+    if is_csv(files[0]):
+        table = parse_numbers(table, table.columns)
+    return TableRead(table, tuple(notices))
 
 
 def as_table(source: Any) -> pd.DataFrame:
@@ -36,12 +80,11 @@ def as_table(source: Any) -> pd.DataFrame:
         InputError: it is none of these, a file cannot be used, or two columns have the
             same name.
     """
-    if isinstance(source, (str, Path)):
-        files = table_files(source)
-        blocks = [block for _, block in file_chunks(files, _ROWS_AT_ONCE)]
-        table = blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
-        return parse_numbers(table, table.columns) if is_csv(files[0]) else table
-    elif isinstance(source, pd.DataFrame):
+    return read_table(source).table
+
+
+def _from_object(source: Any) -> pd.DataFrame:
+    if isinstance(source, pd.DataFrame):
         table = source.reset_index(drop=True)
     elif isinstance(source, Mapping):
         table = _from_columns(source)

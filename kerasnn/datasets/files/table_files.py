@@ -1,7 +1,7 @@
 """The files of a table: one file, or all files of a folder, with the same columns."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +9,8 @@ import pandas as pd
 from kerasnn.datasets.files.csv_reader import csv_blocks
 from kerasnn.datasets.files.file_errors import file_errors
 from kerasnn.datasets.files.parquet_reader import parquet_blocks, parquet_types
+from kerasnn.datasets.files.read_options import ReadOptions
+from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError, check_whole_number
 
 MAX_CHUNK_CELLS = 2_000_000
@@ -73,7 +75,14 @@ def is_csv(file: Path) -> bool:
     return file.name.lower().endswith(_CSV_ENDINGS)
 
 
-def table_chunks(path: str | Path | Sequence[Path], rows: int) -> Iterator[pd.DataFrame]:
+def table_chunks(
+    path: str | Path | Sequence[Path],
+    rows: int,
+    *,
+    options: ReadOptions | None = None,
+    needed: Iterable[str] = (),
+    notices: list[Notice] | None = None,
+) -> Iterator[pd.DataFrame]:
     """Read the rows of a file, or of all files of a folder, in chunks.
 
     The cells of a CSV file stay text: only its end tells whether a column is all numbers.
@@ -83,18 +92,30 @@ def table_chunks(path: str | Path | Sequence[Path], rows: int) -> Iterator[pd.Da
         path: as for `as_table`; or the result of `table_files`, so that several passes
             read the same files, and a missing one is an error.
         rows: maximum of a chunk.
+        options: how to read the files; None guesses.
+        needed: names of columns that the caller needs: the line that holds them is the
+            header line.
+        notices: a list to which the guesses and repairs are appended when all is read.
 
     Raises:
         InputError: a file cannot be used; the message names it.
     """
     check_whole_number("rows", rows, minimum=1)
     files = table_files(path) if isinstance(path, (str, Path)) else path
-    for _, chunk in file_chunks(files, rows):
+    for _, chunk in file_chunks(
+        files, rows, options=options, needed=needed, notices=notices
+    ):
         yield chunk
 
 
 def bounded_chunks(
-    path: Path, *, max_rows: int | None = None, max_cells: int | None = None
+    path: Path,
+    *,
+    max_rows: int | None = None,
+    max_cells: int | None = None,
+    options: ReadOptions | None = None,
+    needed: Iterable[str] = (),
+    notices: list[Notice] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Read a table in chunks of at most so many rows and so many cells.
 
@@ -102,10 +123,15 @@ def bounded_chunks(
         path: as for `as_table`.
         max_rows: of a chunk; None for `MAX_CHUNK_ROWS`.
         max_cells: of a chunk, unless one row has more; None for `MAX_CHUNK_CELLS`.
+        options: see `table_chunks`.
+        needed: see `table_chunks`.
+        notices: see `table_chunks`.
     """
-    n_columns = len(next(table_chunks(path, 1)).columns)
+    files, needed = table_files(path), tuple(needed)
+    n_columns = len(column_names(files, options=options, needed=needed))
     rows = (max_cells or MAX_CHUNK_CELLS) // max(n_columns, 1)
-    yield from table_chunks(path, max(min(max_rows or MAX_CHUNK_ROWS, rows), 1))
+    rows = max(min(max_rows or MAX_CHUNK_ROWS, rows), 1)
+    yield from table_chunks(files, rows, options=options, needed=needed, notices=notices)
 
 
 def in_rows_from(start: int) -> str:
@@ -113,11 +139,25 @@ def in_rows_from(start: int) -> str:
     return f"in the rows from {start:,} on, counted from there: " if start else ""
 
 
-def file_chunks(files: Sequence[Path], rows: int) -> Iterator[tuple[Path, pd.DataFrame]]:
+def file_chunks(
+    files: Sequence[Path],
+    rows: int,
+    *,
+    options: ReadOptions | None = None,
+    needed: Iterable[str] = (),
+    notices: list[Notice] | None = None,
+) -> Iterator[tuple[Path, pd.DataFrame]]:
     """Read the rows of files in chunks of at most `rows` rows, each with its file.
 
     The columns of all files are checked before the first chunk. Columns have the order of
     the first file. One file is open at a time. Cells of CSV files are text.
+
+    Args:
+        files: from `table_files`.
+        rows: maximum of a chunk.
+        options: see `table_chunks`.
+        needed: see `table_chunks`.
+        notices: see `table_chunks`.
 
     Raises:
         InputError: a file cannot be used, or its columns differ from those of the first
@@ -135,13 +175,23 @@ def file_chunks(files: Sequence[Path], rows: int) -> Iterator[tuple[Path, pd.Dat
             yield file, named if list(named.columns) == [*first] else named[[*first]]
 
 
-def column_names(files: Sequence[Path]) -> list[str]:
+def column_names(
+    files: Sequence[Path],
+    *,
+    options: ReadOptions | None = None,
+    needed: Iterable[str] = (),
+) -> list[str]:
     """Return the names of the columns of the first file.
+
+    Args:
+        files: from `table_files`.
+        options: see `table_chunks`.
+        needed: see `table_chunks`.
 
     Raises:
         InputError: it cannot be read.
     """
-    for _, chunk in file_chunks(files[:1], 1):
+    for _, chunk in file_chunks(files[:1], 1, options=options, needed=needed):
         return list(chunk.columns)
     return []  # not reached: a file without rows gives a chunk as well
 

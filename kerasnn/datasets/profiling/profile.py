@@ -15,10 +15,13 @@ import pandas as pd
 from kerasnn.choices import Task
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.cells.parsing import numbers
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import bounded_chunks
 from kerasnn.datasets.names import check_names
+from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
+from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints
 from kerasnn.datasets.schema.inference import infer_schema
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
@@ -26,6 +29,7 @@ from kerasnn.datasets.schema.target import (
     infer_target,
     missing_target_error,
     single_row_error,
+    target_values,
 )
 from kerasnn.errors import InputError
 
@@ -38,11 +42,13 @@ class TableProfile:
         rows: number of rows.
         sample: raw rows in random order, with row numbers as index.
         counts: of each column, over all rows.
+        notices: guesses and repairs while the files were read.
     """
 
     rows: int
     sample: pd.DataFrame
     counts: Mapping[str, ColumnCounts]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -51,7 +57,12 @@ class TableProfile:
 
 
 def profile_table(
-    path: Path, *, sample_rows: int, texts: Collection[str], seed: int
+    path: Path,
+    *,
+    sample_rows: int,
+    texts: Collection[str],
+    seed: int,
+    options: ReadOptions | None = None,
 ) -> TableProfile:
     """Read a table once.
 
@@ -60,13 +71,15 @@ def profile_table(
         sample_rows: maximum rows of the sample.
         texts: names of columns whose texts are counted even if they are numbers.
         seed: of the sample.
+        options: how to read the files.
 
     Raises:
         InputError: a file cannot be used, or such a column is missing.
     """
     sample = RowSample(sample_rows, seed)
     counters: dict[str, ColumnCounter] = {}
-    for chunk in bounded_chunks(path):
+    notices: list[Notice] = []
+    for chunk in bounded_chunks(path, options=options, needed=texts, notices=notices):
         if not counters:
             check_names(texts, chunk.columns)
             counters = {n: ColumnCounter(texts=n in texts) for n in chunk.columns}
@@ -74,7 +87,7 @@ def profile_table(
         for name, counter in counters.items():
             counter.add(chunk[name])
     counts = {name: counter.counts() for name, counter in counters.items()}
-    return TableProfile(sample.rows, sample.drawn(), counts)
+    return TableProfile(sample.rows, sample.drawn(), counts, tuple(notices))
 
 
 def profiled_schema(
@@ -100,12 +113,16 @@ def profiled_schema(
     left_out += [c for c in known if isinstance(c, LeftOut)]
     if not columns:
         raise InputError(f"the table has no column that can be used beside {target!r}")
-    return Schema(
+    schema = Schema(
         columns=columns,
         left_out=tuple(_with_sample_size(c, profile) for c in left_out),
         target=_target(profile, target, task),
         rows=profile.rows,
     )
+    if schema.target is None or not schema.has_text:
+        return schema
+    values = target_values(profile.sample[target], schema.target)
+    return without_idle_texts(schema, profile.sample, values, schema.target.task)
 
 
 def _with_counts(
@@ -118,7 +135,7 @@ def _with_counts(
         reason = f"row numbers; numeric=[{column.name!r}] keeps it"
         return LeftOut(column.name, reason)
     column = dataclasses.replace(column, missing=counts.missing)
-    if counts.texts is None or column.kind in ("numeric", "datetime"):
+    if counts.texts is None or column.kind in ("numeric", "datetime", "text"):
         return column
     rows_of = dict(counts.texts)
     if column.kind == "boolean" and len(rows_of) <= 2:

@@ -1,17 +1,62 @@
 """Checks of rows against a schema: columns in its order, each with its dtype."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets.cells.factorized import factorize
-from kerasnn.datasets.cells.parsing import ColumnValues, category_text, dates, numbers
+from kerasnn.datasets.cells.factorized import as_series, factorize, python_value, text_of
+from kerasnn.datasets.cells.number_format import NumberFormat
+from kerasnn.datasets.cells.parsing import (
+    ColumnValues,
+    dates,
+    is_infinite,
+    is_number_dtype,
+    numbers,
+)
+from kerasnn.datasets.cells.truths import levels_by_truth, truth_of
 from kerasnn.datasets.files.frames import as_table
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
-from kerasnn.datasets.schema.schema import Column, Schema
+from kerasnn.datasets.notices import Notice
+from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, Schema
 from kerasnn.errors import InputError
+
+_COMMAS = NumberFormat(",", ".")
+
+
+@dataclass(frozen=True)
+class InvalidCell:
+    """A cell that does not have the kind of its column.
+
+    Attributes:
+        row: of the table, from 0.
+        column: its name.
+        value: of the cell.
+        message: one sentence for the user.
+    """
+
+    row: int
+    column: str
+    value: Any
+    message: str
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """Rows that were checked against a schema.
+
+    Attributes:
+        rows: as `checked_table` returns them; invalid cells are missing.
+        invalid: the invalid cells, by row and column.
+        notices: columns without any known value.
+    """
+
+    rows: pd.DataFrame
+    invalid: tuple[InvalidCell, ...]
+    notices: tuple[Notice, ...]
 
 
 def checked_table(table: Any, schema: Schema) -> pd.DataFrame:
@@ -26,73 +71,207 @@ def checked_table(table: Any, schema: Schema) -> pd.DataFrame:
 
     Returns:
         [rows, schema.names]: numeric columns float64 (missing: NaN), categorical and
-        boolean ones object (str as `category_text` writes it, missing: None), datetime
-        ones datetime64[s] (missing: NaT).
+        boolean ones object (str as `category_text` writes it, or the schema's level of a
+        truth; missing: None), datetime ones datetime64[s] (missing: NaT).
 
     Raises:
         InputError: a column is missing, or a cell is not a finite number or not a date;
             the message names column, row and value.
     """
+    return check_rows(table, schema, strict=True).rows
+
+
+def check_rows(
+    table: Any, schema: Schema, *, strict: bool, reading: ReadOptions | None = None
+) -> CheckedRows:
+    """Check rows as `checked_table`, and list the cells that cannot be read.
+
+    Args:
+        table: anything that `as_table` accepts.
+        schema: from `infer_schema`.
+        strict: whether such a cell is an error.
+        reading: formats and missing texts of this table, where they are not the schema's.
+
+    Raises:
+        InputError: a column is missing; or, if strict, a cell is invalid: the first one of
+            the first such column.
+    """
     table = as_table(table)
     check_names(schema.names, table.columns)
-    return pd.DataFrame(
-        {column.name: _checked(table[column.name], column) for column in schema.columns},
-        index=table.index,
+    checked, invalid, notices = {}, [], []
+    for column in schema.columns:
+        series = table[column.name]
+        values, wrong = _parsed(series, _with_options(column, reading))
+        if wrong.any():
+            cells = _invalid_cells(series, wrong, column)
+            if strict:
+                raise InputError(cells[0].message)
+            invalid += cells
+        checked[column.name] = values
+        notices += _unseen(values, column)
+    return CheckedRows(
+        pd.DataFrame(checked, index=table.index),
+        tuple(sorted(invalid, key=lambda cell: cell.row)),
+        tuple(notices),
     )
 
 
-def check_numbers(name: str, values: ColumnValues) -> NDArray[np.float64]:
+def check_numbers(
+    name: str, values: ColumnValues, number_format: NumberFormat | None = None
+) -> NDArray[np.float64]:
     """Return a column as finite numbers, NaN where missing.
 
     Raises:
         InputError: a cell is not a number or is infinite.
     """
-    parsed, invalid = numbers(values)
+    parsed, invalid = numbers(values, number_format)
+    invalid |= np.isinf(parsed)
     if invalid.any():
         row = int(np.argmax(invalid))
-        raise InputError(
-            f"column {name!r}, row {row}: {_cell(values, row)!r} is not a number. The"
-            " column is numeric: its cells are numbers, or empty where missing"
-        )
-    infinite = np.isinf(parsed)
-    if infinite.any():
-        row = int(np.argmax(infinite))
-        raise InputError(
-            f"column {name!r}, row {row}: {parsed[row]} is not finite. Give a finite"
-            " number, or leave the cell empty where it is missing"
-        )
+        raise InputError(_not_a_number(name, row, _cell(values, row)))
     return parsed
 
 
-def check_dates(name: str, values: ColumnValues) -> NDArray[np.datetime64]:
+def check_dates(
+    name: str, values: ColumnValues, date_format: str = ""
+) -> NDArray[np.datetime64]:
     """Return a column as dates, NaT where missing.
 
     Raises:
         InputError: a cell is not a date.
     """
-    parsed, invalid = dates(values)
+    parsed, invalid = dates(values, date_format)
     if invalid.any():
         row = int(np.argmax(invalid))
-        raise InputError(
-            f"column {name!r}, row {row}: {_cell(values, row)!r} is not a date. The column"
-            " is of dates: its cells are YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (ISO 8601), or"
-            " empty where missing"
-        )
+        raise InputError(_not_a_date(name, row, _cell(values, row), date_format))
     return parsed
 
 
-def _checked(series: pd.Series, column: Column) -> NDArray[Any] | pd.Series:
+def _with_options(column: Column, reading: ReadOptions | None) -> Column:
+    """Return a column that is read as the user says."""
+    if reading is None:
+        return column
+    if reading.date_format:
+        column = replace(column, date_format=reading.date_format)
+    if reading.na:
+        column = replace(column, missing_texts=(*column.missing_texts, *reading.na))
+    if reading.decimal or reading.thousands is not None:
+        found = column.number_format or NumberFormat()
+        decimal = reading.decimal or (found.decimal if reading.thousands != "." else ",")
+        thousands = reading.thousands
+        if thousands is None:
+            thousands = {",": ".", ".": ","}[decimal]
+        column = replace(column, number_format=NumberFormat(decimal, thousands, found.unit))
+    return column
+
+
+def _parsed(
+    series: pd.Series, column: Column
+) -> tuple[NDArray[Any] | pd.Series, NDArray[np.bool_]]:
+    """Return the cells of a column, and [rows] whether a cell is invalid, thus missing."""
     if column.kind == "numeric":
-        return check_numbers(column.name, series)
+        return _parsed_numbers(series, column)
+    factorized = factorize(series).without(column.missing_texts)
     if column.kind == "datetime":
-        return check_dates(column.name, series)
-    factorized = factorize(series)
+        return dates(factorized, column.date_format)
+    level_of = levels_by_truth(column.levels) if column.kind == "boolean" else {}
+    texts = map(text_of, factorized.values)
+    levels = [level_of.get(truth_of(t), t) if level_of else t for t in texts]
     # As a Series of objects: a DataFrame would convert an array to pandas's text.
-    texts = pd.Series(category_text(factorized), dtype=object)
-    if column.kind == "boolean" and factorized.content == "booleans":
-        # The text of true may be "yes" in the schema.
-        texts = texts.replace(dict(zip(("False", "True"), column.levels, strict=False)))
-    return texts
+    found = pd.Series(factorized.take(levels, None, object), dtype=object)
+    return found, np.zeros(len(found), np.bool_)
+
+
+def _parsed_numbers(
+    series: pd.Series, column: Column
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    if is_number_dtype(series.dtype):
+        parsed, invalid = numbers(series)
+    else:
+        factorized = factorize(series).without(column.missing_texts)
+        parsed, invalid = numbers(factorized, column.number_format)
+        if invalid.any() and _are_zero_and_one(column):
+            truths = [_truth_number(value) for value in factorized.values]
+            known = factorized.take(truths, np.nan, np.float64)
+            parsed = np.where(invalid, known, parsed)
+            invalid &= np.isnan(known)
+    infinite = np.isinf(parsed)
+    if infinite.any():
+        parsed = np.where(infinite, np.nan, parsed)
+        is_missing = any(map(is_infinite, column.missing_texts))
+        invalid = invalid if is_missing else invalid | infinite
+    return parsed, invalid
+
+
+def _are_zero_and_one(column: Column) -> bool:
+    return column.n_levels == 2 and (column.low, column.high) == (0.0, 1.0)
+
+
+def _truth_number(value: Any) -> float:
+    truth = truth_of(value) if isinstance(value, str) else None
+    return np.nan if truth is None else float(truth)
+
+
+def _invalid_cells(
+    series: pd.Series, wrong: NDArray[np.bool_], column: Column
+) -> list[InvalidCell]:
+    rows = np.flatnonzero(wrong)
+    cells = as_series(series)
+    found = []
+    for row in rows.tolist():
+        value = cells.iloc[row]
+        value = value.strip() if isinstance(value, str) else python_value(value)
+        if column.kind == "numeric":
+            message = _not_a_number(column.name, row, value)
+        else:
+            message = _not_a_date(column.name, row, value, column.date_format)
+        found.append(InvalidCell(row, column.name, value, message))
+    return found
+
+
+def _not_a_number(name: str, row: int, value: Any) -> str:
+    number, wrong = numbers([value])
+    if not wrong[0]:
+        return (
+            f"column {name!r}, row {row}: {number[0]} is not finite. Give a finite number,"
+            " or leave the cell empty where it is missing"
+        )
+    is_dressed = isinstance(value, str) and _COMMAS.read(value) is not None
+    hint = "; decimal=',' reads decimal commas" if is_dressed else ""
+    return (
+        f"column {name!r}, row {row}: {value!r} is not a number. The column is numeric: its"
+        f" cells are numbers, or empty where missing{hint}"
+    )
+
+
+def _not_a_date(name: str, row: int, value: Any, date_format: str) -> str:
+    also = f"as {date_format} or " if date_format else ""
+    return (
+        f"column {name!r}, row {row}: {value!r} is not a date. The column is of dates: its"
+        f" cells are {also}YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (ISO 8601), or empty where"
+        " missing"
+    )
+
+
+def _unseen(values: NDArray[Any] | pd.Series, column: Column) -> list[Notice]:
+    """Return the notice about a column without any known value."""
+    found = pd.Series(values)
+    rows = int(found.notna().sum())
+    if not len(found) or (rows and not _are_unknown(found, column)):
+        return []
+    shown = "" if not rows else f" (it has {found.dropna().iloc[0]!r})"
+    what = "no level that the network knows" if rows else "no value"
+    message = (
+        f"column {column.name!r} has {what}{shown} in any of {len(found):,} rows: the"
+        " answers do not use it"
+    )
+    return [Notice("unseen-column", message, (column.name,), len(found), is_warning=True)]
+
+
+def _are_unknown(values: pd.Series, column: Column) -> bool:
+    if column.kind not in ("categorical", "boolean") or column.n_levels > MAX_LEVELS:
+        return False
+    return bool(column.levels) and not values.isin(column.levels).any()
 
 
 def _cell(values: ColumnValues, row: int) -> Any:

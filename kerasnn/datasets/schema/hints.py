@@ -24,6 +24,7 @@ class ColumnHints:
         categorical: categories.
         boolean: columns of two values at most.
         datetime: dates and times.
+        text: free text.
         ignore: columns that are left out.
     """
 
@@ -31,6 +32,7 @@ class ColumnHints:
     categorical: Iterable[str] = ()
     boolean: Iterable[str] = ()
     datetime: Iterable[str] = ()
+    text: Iterable[str] = ()
     ignore: Iterable[str] = ()
 
     def __post_init__(self) -> None:

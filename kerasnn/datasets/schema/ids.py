@@ -8,7 +8,8 @@ import re
 import numpy as np
 
 from kerasnn.datasets.cells.factorized import FactorizedColumn
-from kerasnn.datasets.cells.parsing import are_plain_numbers, numbers
+from kerasnn.datasets.cells.parsing import numbers
+from kerasnn.datasets.schema.kinds import ColumnReading
 
 _MIN_ROWS = 20  # in fewer rows all values may differ by chance
 _UNIQUE_SHARE = 0.95  # distinct texts in the rows of an id or free text
@@ -17,13 +18,19 @@ _ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "rownu
 _ROW_NAMES = {"row", "row number", "row nr", "row no", "record", "record number", "key"}
 
 
-def id_reason(name: str, column: FactorizedColumn) -> str:
-    """Return why a column is an id, a row number or free text; "" if it is not."""
+def id_reason(name: str, column: FactorizedColumn, reading: ColumnReading) -> str:
+    """Return why a column is an id, a row number or free text; "" if it is not.
+
+    Args:
+        name: of the column.
+        column: its cells.
+        reading: numeric or categorical.
+    """
     rows = len(column.codes) - column.missing
     n_distinct = len(column.values)
     if rows <= _MIN_ROWS:
         return ""
-    if column.content == "text" and not are_plain_numbers(column):
+    if reading.kind == "categorical":
         if n_distinct < _UNIQUE_SHARE * rows:
             return ""
         return (
@@ -32,7 +39,7 @@ def id_reason(name: str, column: FactorizedColumn) -> str:
         )
     if n_distinct < rows:
         return ""
-    values = np.sort(numbers(column)[0][column.codes >= 0])
+    values = np.sort(numbers(column, reading.number_format)[0][column.codes >= 0])
     if not np.isfinite(values).all() or (values != np.floor(values)).any():
         return ""
     keep = f"numeric=[{name!r}] keeps it"

@@ -3,34 +3,39 @@
 Constant columns, ids and free text are left out, with the reason.
 """
 
+import dataclasses
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kerasnn.choices import ColumnKind, Task
-from kerasnn.datasets.cells.factorized import FactorizedColumn, factorize
-from kerasnn.datasets.cells.parsing import (
-    are_plain_numbers,
-    category_text,
-    dates,
-    numbers,
-)
+from kerasnn.datasets.cells.factorized import factorize
+from kerasnn.datasets.cells.number_format import has_decimal_commas
+from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.files.frames import as_table
+from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
+from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.columns import describe_column
+from kerasnn.datasets.schema.free_text import is_free_text, without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints, Hint
 from kerasnn.datasets.schema.ids import id_reason
+from kerasnn.datasets.schema.kinds import (
+    CellOptions,
+    ColumnReading,
+    hinted_reading,
+    infer_reading,
+)
 from kerasnn.datasets.schema.schema import Column, LeftOut, Schema
-from kerasnn.datasets.schema.target import infer_target
+from kerasnn.datasets.schema.target import (
+    infer_target,
+    target_notices,
+    target_values,
+    usable_rows,
+)
 from kerasnn.errors import InputError
 
-# Texts of false and true, in lower case.
-_TRUTHS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
-_MAX_CODES = 10  # different whole numbers that may be codes
-_MIN_TEXTS = 20  # fewer distinct texts are not enough to find mistakes
-_ISO_SHARE = 0.95  # of the texts are dates: the rest are mistakes
-_NUMBER_SHARE = 0.9  # of the distinct texts are numbers: the rest are mistakes
+_HEAD = 1_000  # rows that show whether a table has decimal commas
 
 
 def infer_schema(
@@ -39,6 +44,7 @@ def infer_schema(
     target: str | None = None,
     task: Task | None = None,
     hints: ColumnHints | None = None,
+    reading: ReadOptions | None = None,
 ) -> Schema:
     """Infer the schema of a table's columns, in their order.
 
@@ -48,10 +54,14 @@ def infer_schema(
         task: "classification" or "regression"; None infers it from the target.
         hints: kinds of columns that the user knows, and columns to ignore, such as
             `ColumnHints(categorical=["pclass"], ignore=["name"])`.
+        reading: how cells are read. With it, infinite numbers are missing values, and rows
+            may lack a usable target (see `usable_rows`), unless it is strict; without it
+            they are errors, as in scikit-learn.
 
     Raises:
         InputError: a name is not a column or is given twice; the target or a column cannot
-            be used (infinite, of mixed types, invalid dates); or no column is left.
+            be used (infinite, of mixed types); or no column is left. If `reading` is
+            strict, also stray cells.
     """
     table = as_table(table)
     if not len(table):
@@ -59,20 +69,45 @@ def infer_schema(
     if target is not None:
         check_names([target], table.columns, by="target")
     known = (hints or ColumnHints()).by_column(table.columns, target)
-    found_target = None if target is None else infer_target(table[target], task=task)
-    found = [
-        _inferred(name, table[name], known.get(name))
-        for name in table.columns
-        if name != target
-    ]
+    cells = cell_options(table, reading)
+    found_target, notices = None, []
+    if target is not None:
+        found_target = infer_target(table[target], task=task, cells=cells)
+        notices = target_notices(table[target], found_target)
+    found = []
+    for name in table.columns:
+        if name != target:
+            column, said = _inferred(name, table[name], known.get(name), cells)
+            found.append(column)
+            notices += said
     schema = Schema(
         columns=tuple(c for c in found if isinstance(c, Column)),
         left_out=tuple(c for c in found if isinstance(c, LeftOut)),
         target=found_target,
         rows=len(table),
+        notices=tuple(notices),
     )
     _check_any_column(schema)
-    return schema
+    if found_target is None or not schema.has_text:
+        return schema
+    usable = table[usable_rows(table[found_target.name], found_target)]
+    values = target_values(usable[found_target.name], found_target)
+    return without_idle_texts(schema, usable, values, found_target.task)
+
+
+def cell_options(table: pd.DataFrame, reading: ReadOptions | None) -> CellOptions:
+    """Return how the cells of a table are read, by the user and by all columns."""
+    options = reading or ReadOptions()
+    commas = (
+        has_decimal_commas({text.strip() for text in table[name].head(_HEAD).dropna()})
+        for name in table.columns
+        if pd.api.types.infer_dtype(table[name].head(_HEAD), skipna=True) == "string"
+    )
+    return CellOptions(
+        options,
+        likely_decimal="," if any(commas) else None,
+        is_lenient=reading is not None and not options.strict,
+    )
 
 
 def _check_any_column(schema: Schema) -> None:
@@ -85,87 +120,43 @@ def _check_any_column(schema: Schema) -> None:
     raise InputError(f"the table has no column that can be used{beside}:{reasons}")
 
 
-def _inferred(name: str, series: pd.Series, hint: Hint | None) -> Column | LeftOut:
+def _inferred(
+    name: str, series: pd.Series, hint: Hint | None, cells: CellOptions
+) -> tuple[Column | LeftOut, tuple[Notice, ...]]:
     if hint == "ignore":
-        return LeftOut(name, "as asked")
+        return LeftOut(name, "as asked"), ()
     try:
-        return _column(name, series, hint)
+        return _column(name, series, hint, cells)
     except InputError as error:
         raise InputError(f"{error}. Or leave the column out: ignore=[{name!r}]") from None
 
 
-def _column(name: str, series: pd.Series, hint: ColumnKind | None) -> Column | LeftOut:
-    column = factorize(series)
+def _column(
+    name: str, series: pd.Series, hint: ColumnKind | None, cells: CellOptions
+) -> tuple[Column | LeftOut, tuple[Notice, ...]]:
+    named = tuple(cells.options.na)
+    column = factorize(series).without(named)
     if not column.values:
-        return LeftOut(name, "all values are missing")
+        return LeftOut(name, "all values are missing"), ()
     if len(column.values) == 1 and not column.missing:
-        return LeftOut(name, f"constant: always {_shown(column.values[0])}")
+        return LeftOut(name, f"constant: always {_shown(column.values[0])}"), ()
     if hint is not None:
-        return describe_column(hint, name, column, "as asked")
-    if isinstance(series.dtype, pd.CategoricalDtype):
+        reading = hinted_reading(name, column, hint, cells)
+    elif isinstance(series.dtype, pd.CategoricalDtype):
         reason = f"a category column, {len(column.values):,} different"
-        return describe_column("categorical", name, column, reason)
-    kind, reason = _kind(name, column)
-    unfit = id_reason(name, column) if kind in ("numeric", "categorical") else ""
-    return LeftOut(name, unfit) if unfit else describe_column(kind, name, column, reason)
-
-
-def _kind(name: str, column: FactorizedColumn) -> tuple[ColumnKind, str]:
-    """Return the kind of a column that has two values or more, and the reason."""
-    if column.content == "mixed":
-        raise _two_types(name, column, 0, column.other_type())
-    if column.content == "booleans":
-        return "boolean", "true or false"
-    if column.content == "dates":
-        return "datetime", "dates"
-    if are_plain_numbers(column):
-        origin = "text that is all numbers, " if column.content == "text" else ""
-        return "numeric", origin + _number_reason(name, column)
-    truth = _truth(column)
-    if truth:
-        return "boolean", f"two texts: {truth[0]!r} for false, {truth[1]!r} for true"
-    invalid = dates(column)[1]
-    if (~invalid[column.codes >= 0]).mean() >= _ISO_SHARE:
-        return "datetime", "text that is dates"
-    _check_mostly_numbers(name, column)
-    return "categorical", f"text, {len(column.values):,} different"
-
-
-def _number_reason(name: str, column: FactorizedColumn) -> str:
-    values = numbers(column)[0]
-    values = values[np.isfinite(values)]
-    if not (values == np.floor(values)).all():
-        return "numbers"
-    n_distinct = len(column.values)
-    if n_distinct > _MAX_CODES:
-        return "whole numbers"
-    codes = f": if they are codes, give categorical=[{name!r}]" if n_distinct > 2 else ""
-    return f"whole numbers, {n_distinct} different{codes}"
-
-
-def _truth(column: FactorizedColumn) -> tuple[str, str] | None:
-    """Return the two texts, false first, if they are known texts of false and true."""
-    if column.content != "text" or len(column.values) != 2:
-        return None
-    first, second = sorted(column.values, key=str.casefold)
-    folded = (first.casefold(), second.casefold())
-    return (first, second) if folded in _TRUTHS else None
-
-
-def _check_mostly_numbers(name: str, column: FactorizedColumn) -> None:
-    """Raise if nearly all texts are numbers: the others are mistakes."""
-    invalid = numbers(column.distinct)[1]
-    if len(invalid) <= _MIN_TEXTS or not invalid.any():
-        return
-    if (~invalid).mean() >= _NUMBER_SHARE:
-        raise _two_types(name, column, int(np.argmin(invalid)), int(np.argmax(invalid)))
-
-
-def _two_types(name: str, column: FactorizedColumn, one: int, other: int) -> InputError:
-    return InputError(
-        f"column {name!r} has {column.mixture(one, other)}. Put the cells right, or say"
-        f" categorical=[{name!r}]"
-    )
+        reading = ColumnReading("categorical", reason)
+    else:
+        reading = infer_reading(name, column, cells)
+        unfit = ""
+        if reading.kind == "categorical" and is_free_text(column):
+            reading = ColumnReading("text", "free text")
+        elif reading.kind in ("numeric", "categorical"):
+            unfit = id_reason(name, column.without(reading.missing_texts), reading)
+        if unfit:
+            return LeftOut(name, unfit), ()
+    missing_texts = tuple(dict.fromkeys((*reading.missing_texts, *named)))
+    reading = dataclasses.replace(reading, missing_texts=missing_texts)
+    return describe_column(name, column, reading), reading.notices
 
 
 def _shown(value: Any) -> str:

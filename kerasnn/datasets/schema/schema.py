@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from kerasnn.choices import ColumnKind, Task
+from kerasnn.datasets.cells.number_format import NumberFormat
 from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
 
@@ -23,15 +24,22 @@ class Column:
 
     Attributes:
         name: as in the table.
-        kind: "numeric", "categorical", "boolean" or "datetime".
+        kind: "numeric", "categorical", "boolean", "datetime" or "text" (free text).
         reason: why it has this kind, for the user.
         missing: number of missing values.
         low, high: numeric: minimum and maximum of the finite values.
         first, last: datetime: the earliest and the latest, as ISO 8601.
         levels: categorical: the texts of its levels, by descending frequency, then sorted,
-            at most `MAX_LEVELS`; boolean: the texts of false and true.
+            at most `MAX_LEVELS`; boolean: "False" and "True", whatever their spelling
+            was, or the two texts of a column that the user calls boolean.
         counts: rows of each of these levels.
-        n_levels: number of levels before the limit.
+        n_levels: number of levels before the limit; numeric: 2 if all values are 0 or 1,
+            which later rows may spell as truths.
+        missing_texts: texts that are missing values of this column, beside
+            `MISSING_TEXTS`.
+        number_format: numeric: how text writes the numbers; None for plain ones.
+        date_format: datetime: how text writes the dates, beside ISO 8601; see
+            `cells.date_format`.
     """
 
     name: str
@@ -45,6 +53,9 @@ class Column:
     levels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     n_levels: int = 0
+    missing_texts: tuple[str, ...] = ()
+    number_format: NumberFormat | None = None
+    date_format: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ColumnKind):
@@ -73,6 +84,8 @@ class Target:
         classes: classification: the texts of the classes, in the order of the outputs.
         counts: rows of each class.
         low, high: regression: minimum and maximum.
+        missing_texts: texts that are missing targets, beside `MISSING_TEXTS`.
+        number_format: regression: how text writes the numbers; None for plain ones.
     """
 
     name: str
@@ -82,6 +95,8 @@ class Target:
     counts: tuple[int, ...] = ()
     low: float | None = None
     high: float | None = None
+    missing_texts: tuple[str, ...] = ()
+    number_format: NumberFormat | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +121,11 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """The names of the columns that are used."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def has_text(self) -> bool:
+        """True if a column is free text."""
+        return any(column.kind == "text" for column in self.columns)
 
     def column(self, name: str) -> Column:
         """Return the column of this name.
@@ -162,4 +182,10 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(kind: type, content: dict[str, Any]) -> Any:
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
+    return kind(**{name: _restored_value(name, v) for name, v in content.items()})
+
+
+def _restored_value(name: str, value: Any) -> Any:
+    if name == "number_format" and value is not None:
+        return NumberFormat(**value)
+    return tuple(value) if isinstance(value, list) else value

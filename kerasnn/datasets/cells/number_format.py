@@ -1,0 +1,242 @@
+"""Numbers in local dress: decimal comma, thousands, currency, percent, units.
+
+A format is found over the distinct texts of a column, and reads later texts of it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# Numbers as Python and JSON write them.
+NUMBER = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)",
+    re.ASCII | re.IGNORECASE,
+)
+_MINUS = "\u2212\u2013-"  # "-" last: in a class of characters
+_BLANK = " \u00a0\u2007\u2009\u202f"
+_APOSTROPHE = "'\u2019"
+_CODES = (
+    "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|HKD|SGD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR"
+    "|RUB|TRY|KRW|ILS|THB|US\\$|C\\$|A\\$|R\\$|NZ\\$|HK\\$|Rs\\.?|kr\\.?|Fr\\.?|RM|Rp"
+)
+_CURRENCY = rf"(?:[$\u00a2-\u00a5\u20a0-\u20bf]|(?:{_CODES})(?![A-Za-z]))"
+_UNIT = r"(?:[^\W\d_]|[$\u00a2-\u00a5\u20a0-\u20bf%\u2030\u00b0\u00b2\u00b3/])"
+_DRESSED = re.compile(
+    rf"(?P<open>\()?[{_BLANK}]*(?P<sign>[+{_MINUS}])?[{_BLANK}]*"
+    rf"(?P<before>{_CURRENCY})?[{_BLANK}]*(?P<sign2>[+{_MINUS}])?[{_BLANK}]*"
+    rf"(?P<digits>[.,]?[0-9][0-9.,{_BLANK}{_APOSTROPHE}]*?)(?P<exponent>[eE][+-]?[0-9]+)?"
+    rf"[{_BLANK}]*(?P<after>{_UNIT}{{1,12}}\.?)?"
+    rf"[{_BLANK}]*(?P<trailing>[{_MINUS}])?[{_BLANK}]*(?P<close>\))?"
+)
+_CURRENCY_ONLY = re.compile(_CURRENCY)
+# "1,234" and "1.234": a whole number with thousands, or three decimals.
+_THREE_DIGITS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+# Separators (decimal, thousands), the usual ones first.
+_SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+_MAX_LENGTH = 60  # of a text that may be a number
+_SAMPLE = 200  # distinct texts that decide whether a column looks like numbers
+_MIN_SHARE = 0.5
+_UNIT_SHARE = 0.9
+
+
+class _Parts(NamedTuple):
+    """A text taken apart: its digits with separators, and what stands around them."""
+
+    digits: str
+    exponent: str
+    unit: str
+    is_negative: bool
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How the numbers of a text column are written.
+
+    Attributes:
+        decimal: "." or ",".
+        thousands: what separates groups of digits: ",", ".", " " for any blank, "'", or "".
+        unit: "%" (12% is 0.12), a currency such as "$", or a unit such as "km".
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decimal not in (".", ",") or self.decimal == self.thousands:
+            raise ValueError(
+                "decimal must be '.' or ',', and another character than thousands; got"
+                f" {self.decimal!r} and {self.thousands!r}"
+            )
+
+    def read(self, text: str) -> float | None:
+        """Return the number that a text is; None if it is none.
+
+        Numbers as Python writes them are read where this format does not read the text.
+        """
+        parts = _parts(text)
+        if parts is not None and self._is_unit(parts):
+            plain = _plain_digits(parts.digits, self.decimal, self.thousands)
+            if plain is not None:
+                # By the exponent: 7% is 0.07, and 7 / 100 may differ in the last bit.
+                exponent = int(parts.exponent[1:] or 0) - 2 * (self.unit == "%")
+                value = float(f"{plain}e{exponent}")
+                return -value if parts.is_negative else value
+        if self.unit != "%" and NUMBER.fullmatch(text):
+            return float(text)
+        return None
+
+    def described(self) -> str:
+        """Return the format in words, for a reason."""
+        parts = ["decimal comma"] if self.decimal == "," else []
+        if self.thousands:
+            names = {" ": "blanks", "'": "apostrophes"}
+            parts.append(f"{names.get(self.thousands, repr(self.thousands))} for thousands")
+        if self.unit == "%":
+            parts.append("percent: 12% is 0.12")
+        elif self.unit:
+            parts.append(f"in {self.unit}")
+        return ", ".join(parts)
+
+    def _is_unit(self, parts: _Parts) -> bool:
+        """Return whether a text has the unit; amounts of money and zero may lack it."""
+        if parts.unit == self.unit:
+            return True
+        is_zero = not parts.digits.strip("0.,")
+        return not parts.unit and (is_zero or bool(_CURRENCY_ONLY.fullmatch(self.unit)))
+
+
+def find_number_format(
+    texts: Sequence[str], *, decimal: str | None = None, thousands: str | None = None
+) -> NumberFormat | None:
+    """Return the format that reads most texts of a column; None if they are no numbers.
+
+    Args:
+        texts: distinct, not missing.
+        decimal: "." or "," if it is known, or likely from other columns of the table.
+        thousands: the separator of thousands if it is known.
+    """
+    step = max(len(texts) // _SAMPLE, 1)
+    sample = [_parts(text) for text in texts[::step]]
+    if sum(parts is not None for parts in sample) < _MIN_SHARE * len(sample):
+        return None
+    found = [parts for text in texts if (parts := _parts(text)) is not None]
+    units = Counter(parts.unit for parts in found)
+    unit = _usual_unit(units)
+    digits = [parts.digits for parts in found if parts.unit in ("", unit)]
+    best, most = None, 0
+    for one, other in _separators(decimal, thousands):
+        n_read = sum(_plain_digits(text, one, other) is not None for text in digits)
+        if n_read > most:
+            best, most = (one, other), n_read
+    if best is None:
+        return None
+    one, other = best
+    used = other if thousands is not None or one == "," else ""
+    if any(other in _usual(text) for text in digits if other):
+        used = other
+    return NumberFormat(one, used, unit)
+
+
+def may_be_thousands(texts: Iterable[str]) -> bool:
+    """Return whether numbers with a point may be whole numbers with thousands: "1.234"."""
+    with_point = False
+    for text in texts:
+        if "." in text:
+            if not _THREE_DIGITS.fullmatch(text.strip()):
+                return False
+            with_point = True
+    return with_point
+
+
+def is_ambiguous(texts: Collection[str], number_format: NumberFormat) -> str:
+    """Return a text that another decimal separator would read as well as this format.
+
+    It is "" if some text decides.
+    """
+    other = "," if number_format.decimal == "." else "."
+    example = ""
+    for text in texts:
+        parts = _parts(text)
+        if parts is None or not re.search("[.,]", parts.digits):
+            continue
+        if not _THREE_DIGITS.fullmatch(parts.digits):
+            return ""
+        if _plain_digits(parts.digits, other, "") or number_format.thousands == other:
+            example = example or text
+    return example
+
+
+def has_decimal_commas(texts: Collection[str]) -> bool:
+    """Return whether nearly all texts are numbers, and some comma must be decimal."""
+    digits = [parts.digits for text in texts if (parts := _parts(text)) is not None]
+    if len(digits) < 0.9 * len(texts):
+        return False
+    commas = [text for text in digits if "," in text]
+    with_comma = [text for text in commas if _plain_digits(text, ".", ",") is None]
+    return bool(with_comma) and all(
+        _plain_digits(text, ",", ".") or _plain_digits(text, ",", " ") for text in commas
+    )
+
+
+def _parts(text: str) -> _Parts | None:
+    match = _DRESSED.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if match is None or (match["open"] is None) != (match["close"] is None):
+        return None
+    before, after = match["before"], match["after"]
+    if before and after and before != after:
+        return None
+    signs = [s for s in (match["sign"], match["sign2"], match["trailing"]) if s]
+    if len(signs) > 1 or (signs and match["open"]):
+        return None
+    is_negative = bool(match["open"]) or any(sign != "+" for sign in signs)
+    unit = before or after or ""
+    return _Parts(match["digits"], match["exponent"] or "", unit, is_negative)
+
+
+def _usual(digits: str) -> str:
+    """Return digits whose blanks and apostrophes are the usual ones."""
+    return re.sub(f"[{_APOSTROPHE}]", "'", re.sub(f"[{_BLANK}]", " ", digits))
+
+
+def _plain_digits(digits: str, decimal: str, thousands: str) -> str | None:
+    """Return digits as Python writes them: "1234.5"; None if the separators do not fit."""
+    whole, point, fraction = _usual(digits).partition(decimal)
+    if (fraction and not fraction.isdecimal()) or not (whole or fraction):
+        return None
+    if thousands and thousands in whole:
+        if not _are_groups(whole.split(thousands)):
+            return None
+        whole = whole.replace(thousands, "")
+    if whole and (not whole.isdecimal() or (len(whole) > 1 and whole[0] == "0")):
+        return None
+    return f"{whole or '0'}{point and '.'}{fraction}"
+
+
+def _are_groups(groups: Sequence[str]) -> bool:
+    """Return whether digits are in groups of three, or as in India: 12,34,567."""
+    first, *middle, last = groups
+    sizes = {len(group) for group in middle}
+    right = len(last) == 3 and 1 <= len(first) <= 3 and (sizes <= {3} or sizes <= {2})
+    return right and all(group.isdecimal() for group in groups)
+
+
+def _usual_unit(units: Counter[str]) -> str:
+    """Return the most frequent unit: a currency, or one that nearly all numbers have."""
+    named = {unit: n for unit, n in units.items() if unit}
+    best = max(named, key=lambda unit: named[unit]) if named else ""
+    enough = named.get(best, 0) >= _UNIT_SHARE * units.total()
+    return best if enough or _CURRENCY_ONLY.fullmatch(best) else ""
+
+
+def _separators(decimal: str | None, thousands: str | None) -> list[tuple[str, str]]:
+    """Return the pairs of separators that are possible, the most likely first."""
+    found = list(_SEPARATORS)
+    if thousands is not None:
+        usual = _usual(thousands)
+        found = [(one, usual) for one in ".," if one != usual]
+    if decimal is not None:
+        found = [pair for pair in found if pair[0] == decimal]
+    return found

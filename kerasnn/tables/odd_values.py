@@ -1,0 +1,75 @@
+"""Values that are no measurements: placeholders such as -999, and a row of totals."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kerasnn.datasets import Notice
+
+_MIN_PLACEHOLDERS = 3  # rows
+_MIN_VALUES = 10  # other distinct values
+_MIN_SUMS = 2  # columns
+_FAR = 1.0  # from the other values, in their range
+_TOTAL = re.compile(r"(grand )?(total|totals|sum|all|overall|average|mean)", re.IGNORECASE)
+
+
+def odd_value_notices(raw: pd.DataFrame, checked: pd.DataFrame) -> list[Notice]:
+    """Return a warning for each column with placeholders, and for a row of totals.
+
+    Args:
+        raw: [rows, columns] the whole table.
+        checked: [rows, columns] the columns that are used, from `checked_table`.
+    """
+    numeric = checked.select_dtypes("float64")
+    found = [_placeholder(str(name), c.to_numpy()) for name, c in numeric.items()]
+    return [n for n in (*found, _total_row(raw, numeric)) if n is not None]
+
+
+def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
+    """Return a warning if an end of the range is repeated, and far from all others."""
+    known = np.sort(values[~np.isnan(values)])
+    for end in (known[:1], known[-1:]):
+        others = known[known != end]
+        rows = len(known) - len(others)
+        if rows < _MIN_PLACEHOLDERS or len(np.unique(others)) < _MIN_VALUES:
+            continue
+        gap = float(np.abs(others - end).min())
+        if gap >= _FAR * np.ptp(others) and end[0] == np.floor(end[0]):
+            text = f"{end[0]:.0f}"
+            return Notice(
+                "placeholder",
+                f"column {name!r}: {text} stands in {rows:,} rows, and all others are from"
+                f" {others[0]:.6g} to {others[-1]:.6g}. If it means missing, say"
+                f" na=[{text!r}]",
+                columns=(name,),
+                rows=rows,
+                is_warning=True,
+            )
+    return None
+
+
+def _total_row(raw: pd.DataFrame, numeric: pd.DataFrame) -> Notice | None:
+    """Return a warning if the last row is called a total, or is the sum of the others."""
+    if len(raw) < _MIN_VALUES:
+        return None
+    sums = numeric.iloc[:-1].sum()
+    added = np.isclose(numeric.iloc[-1], sums, rtol=1e-9) & (sums != 0)
+    if added.sum() < _MIN_SUMS and not any(_ends_in_total(c) for _, c in raw.items()):
+        return None
+    return Notice(
+        "total-row",
+        f"the last row, {len(raw) - 1}, looks like a total of the others. Remove it if it"
+        " is one",
+        rows=1,
+        is_warning=True,
+    )
+
+
+def _ends_in_total(column: pd.Series) -> bool:
+    """Return whether the last cell is a word for a total, and no other cell has it."""
+    last = column.iloc[-1]
+    if not isinstance(last, str) or not _TOTAL.fullmatch(last.strip()):
+        return False
+    return not bool(column.iloc[:-1].eq(last).any())
