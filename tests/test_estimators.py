@@ -18,7 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kerasnn
-from kerasnn import InputError, NetworkClassifier, NetworkRegressor, NonFiniteLossError
+from kerasnn import (
+    InputError,
+    NetworkClassifier,
+    NetworkRegressor,
+    NonFiniteLossError,
+    deadline,
+)
 from kerasnn.datasets import ColumnHints, infer_schema
 from kerasnn.ensembles import train
 
@@ -179,10 +185,11 @@ def test_a_target_in_another_unit_is_learned_alike(x, fitted_regressor):
         pd.Series(["b", "a", "c"] * 30, dtype="category"),
         pd.Series(["b", "a", "c"] * 30),
         pd.Series([1, 0, 2] * 30, dtype="Int64"),
+        pd.Series([True, False, True] * 30, dtype="boolean"),
         pl.Series([1, 0, 2] * 30),
         [1.0, 0.0, 2.0] * 30,
     ],
-    ids=["category", "text", "Int64", "polars", "floats"],
+    ids=["category", "text", "Int64", "boolean", "polars", "floats"],
 )
 def test_labels_may_be_of_any_kind(x, labels):
     one = classifier(epochs=2).fit(x, labels)
@@ -400,8 +407,9 @@ def test_an_estimator_that_is_not_fitted_says_so(x):
 def test_a_time_limit_shortens_the_training(monkeypatch, x, y):
     """By a clock that runs a second at each look at it."""
     seconds = iter(range(10_000))
-    clock = SimpleNamespace(perf_counter=lambda: float(next(seconds)))
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
     monkeypatch.setattr(train, "time", clock)
+    monkeypatch.setattr(deadline, "time", clock)
     whole = classifier(epochs=24).fit(x, y)
     short = classifier(epochs=24, time_limit=8).fit(x, y)
     assert whole.n_epochs_ == 24

@@ -124,8 +124,9 @@ def train_command(
     """Train a network on SOURCE: a file, or a lesson (iris or digits).
 
     A file is text such as CSV, JSON, a workbook, Parquet or Arrow, plain or packed, or a
-    folder of files of one kind; - is standard input. It needs --target, the column to predict. The kinds of the other columns are inferred, and the
-    network is tested on rows that it never saw.
+    folder of files of one kind; - is standard input. It needs --target, the column to
+    predict. The kinds of the other columns are inferred, and the network is tested on rows
+    that it never saw.
 
     The result is a SavedModel with a report in OUTPUT/NAME/VERSION; each training adds a
     version.

@@ -21,11 +21,11 @@ _TIME = (
     r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
 # ISO 8601, also with single digits and with AM or PM. Groups: year, month, day, hour,
-# minute, second, A or P, sign, hours and minutes of a zone.
+# minute, second, A or P, sign with hours and minutes of a zone (RE2 has nine at most).
 ISO = (
     r"^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
     r"(?:(?:T|,? +)([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]+)?)?"
-    r"(?: ?([AaPp])\.?[Mm]\.?)?(?: ?(?:Z|UTC|GMT|([+-])([0-9]{2}):?([0-9]{2})?))?)?$"
+    r"(?: ?([AaPp])\.?[Mm]\.?)?(?: ?(?:Z|UTC|GMT|([+-][0-9]{2}):?([0-9]{2})?))?)?$"
 )
 EPOCHS = {"%s": 1, "%Q": 1_000}  # formats of counts since 1970: counts in a second
 EPOCH = r"^-?[0-9]{1,15}$"
@@ -195,10 +195,11 @@ def _date(found: re.Match[str]) -> np.datetime64 | None:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (found[7] in "Pp")
-    zone = int(found[9] or 0) * 3_600 + int(found[10] or 0) * 60
+    hours = found[8] or "+0"
+    zone = int(hours[1:]) * 3_600 + int(found[9] or 0) * 60
     try:
         local = dt.datetime(year, month, day, hour, minute, second)
-        offset = dt.timedelta(seconds=zone if found[8] == "-" else -zone)
+        offset = dt.timedelta(seconds=zone if hours[0] == "-" else -zone)
         if zone >= 86_400:
             return None
         return np.datetime64(local + offset, "s")

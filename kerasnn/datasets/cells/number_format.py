@@ -104,8 +104,8 @@ class NumberFormat:
         """Return whether a text has the unit; amounts of money and zero may lack it."""
         if parts.unit == self.unit:
             return True
-        is_zero = not parts.digits.strip("0.,")
-        return not parts.unit and (is_zero or bool(_CURRENCY_ONLY.fullmatch(self.unit)))
+        is_money = _CURRENCY_ONLY.fullmatch(self.unit) is not None
+        return not parts.unit and (is_money or _is_zero(parts))
 
 
 def find_number_format(
@@ -123,8 +123,9 @@ def find_number_format(
     if sum(parts is not None for parts in sample) < _MIN_SHARE * len(sample):
         return None
     found = [parts for text in texts if (parts := _parts(text)) is not None]
-    units = Counter(parts.unit for parts in found)
-    unit = _usual_unit(units)
+    unit = _usual_unit(
+        Counter(parts.unit for parts in found if parts.unit or not _is_zero(parts))
+    )
     digits = [parts.digits for parts in found if parts.unit in ("", unit)]
     best, most = None, 0
     for one, other in _separators(decimal, thousands):
@@ -194,6 +195,10 @@ def _parts(text: str) -> _Parts | None:
     is_negative = bool(match["open"]) or any(sign != "+" for sign in signs)
     unit = before or after or ""
     return _Parts(match["digits"], match["exponent"] or "", unit, is_negative)
+
+
+def _is_zero(parts: _Parts) -> bool:
+    return not parts.digits.strip("0.,")
 
 
 def _usual(digits: str) -> str:

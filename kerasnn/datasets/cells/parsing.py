@@ -3,7 +3,7 @@
 import datetime as dt
 import numbers as number_types
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,11 @@ def is_code(text: str) -> bool:
     return NUMBER.fullmatch(text) is not None and not (
         is_plain_number(text) or _INFINITE.fullmatch(text)
     )
+
+
+def missing_numbers(texts: Iterable[str]) -> list[float]:
+    """Return the numbers among texts of missing values, such as -999."""
+    return [float(text) for text in texts if is_plain_number(text)]
 
 
 def is_infinite(text: str) -> bool:

@@ -220,12 +220,14 @@ def _chosen(found: Sequence[_Candidate], *, asked: bool) -> _Candidate:
     best = max(usual, key=lambda c: (c.is_table, c.score))
     usable = best.is_table
     blank = max((c for c in found if c.format.sep == BLANKS), key=lambda c: c.score)
-    if _is_by_blanks(blank) and (not usable or 0.9 * blank.score > best.score):
+    if _is_by_blanks(blank, min_numbers=0.5 if usable else 0.0) and (
+        not usable or 0.9 * blank.score > best.score
+    ):
         return blank
     return best if usable else _single_column(usual)
 
 
-def _is_by_blanks(candidate: _Candidate) -> bool:
+def _is_by_blanks(candidate: _Candidate, *, min_numbers: float) -> bool:
     """Return whether runs of blanks separate cells, and not words."""
     if candidate.width < 2 or len(candidate.records) < 2:
         return False
@@ -238,6 +240,8 @@ def _is_by_blanks(candidate: _Candidate) -> bool:
         return False
     cells = [cell for record in candidate.records[1:] for cell in record]
     numbers = sum(bool(_TYPED.fullmatch(cell)) for cell in cells)
+    if numbers < min_numbers * len(cells):
+        return False
     return numbers >= 0.5 * len(cells) or candidate.width > 3
 
 

@@ -14,6 +14,7 @@ from kerasnn.datasets.cells.parsing import (
     dates,
     is_infinite,
     is_number_dtype,
+    missing_numbers,
     numbers,
 )
 from kerasnn.datasets.cells.truths import levels_by_truth, truth_of
@@ -42,6 +43,12 @@ class InvalidCell:
     column: str
     value: Any
     message: str
+
+    def moved(self, start: int) -> "InvalidCell":
+        """Return the cell of a table whose rows are counted from `start`."""
+        here, there = f"row {self.row}:", f"row {self.row + start}:"
+        message = self.message.replace(here, there, 1)
+        return replace(self, row=self.row + start, message=message)
 
 
 @dataclass(frozen=True)
@@ -195,6 +202,9 @@ def _parsed_numbers(
             known = factorized.take(truths, np.nan, np.float64)
             parsed = np.where(invalid, known, parsed)
             invalid &= np.isnan(known)
+    absent = missing_numbers(column.missing_texts)
+    if absent:
+        parsed = np.where(np.isin(parsed, absent), np.nan, parsed)
     infinite = np.isinf(parsed)
     if infinite.any():
         parsed = np.where(infinite, np.nan, parsed)

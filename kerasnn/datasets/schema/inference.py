@@ -73,7 +73,7 @@ def infer_schema(
     found_target, notices = None, []
     if target is not None:
         found_target = infer_target(table[target], task=task, cells=cells)
-        notices = target_notices(table[target], found_target)
+        notices = target_notices(factorize(table[target]), found_target)
     found = []
     for name in table.columns:
         if name != target:

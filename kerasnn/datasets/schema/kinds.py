@@ -108,25 +108,24 @@ def hinted_reading(
     Cells that do not have this kind are left to a check, if they are too many for mistakes.
     """
     reading = ColumnReading(kind, "as asked")
+    if kind == "numeric" and column.content == "numbers":
+        return _without_infinite(name, column, reading) if cells.is_lenient else reading
     text = column.as_text if column.content in ("mixed", "numbers") else column
-    if kind == "datetime" and text.content == "text":
+    if kind not in ("numeric", "datetime") or text.content != "text":
+        return reading
+    if kind == "datetime":
         date_format = _date_format(text.values, cells) or find_counted_format(text.values)
         reading = replace(reading, date_format=date_format or "")
-    elif kind == "numeric" and column.content in ("mixed", "text"):
+    else:
         number_format, notices = _number_format(name, text.values, cells)
         reading = replace(reading, number_format=number_format, notices=notices)
-    if kind in ("datetime", "numeric") and text.content == "text":
-        unread = _unread(text.values, reading)
-        n_read = len(text.values) - len(unread)
-        if (
-            unread
-            and not cells.options.strict
-            and n_read > _HINTED_SHARE * len(text.values)
-        ):
-            reading = _with_strays(name, text, reading, unread)
-    if kind == "numeric" and cells.is_lenient and column.content == "numbers":
-        reading = _without_infinite(name, column, reading)
-    return reading
+    unread = _unread(text.values, reading)
+    if cells.is_lenient:
+        unread += [t for t in text.values if is_infinite(t) and t not in unread]
+    n_read = len(text.values) - len(unread)
+    if cells.options.strict or n_read <= _HINTED_SHARE * len(text.values):
+        return reading
+    return _with_strays(name, text, reading, unread)
 
 
 def two_types(name: str, column: FactorizedColumn, one: int, other: int) -> InputError:
@@ -206,7 +205,8 @@ def _numeric_text(
         return None
     reading = ColumnReading("numeric", "", number_format=number_format, notices=notices)
     unread = _unread(texts, reading)
-    unread += [text for text in texts if is_infinite(text) and text not in unread]
+    if not cells.options.strict:  # else they are errors: not finite
+        unread += [text for text in texts if is_infinite(text) and text not in unread]
     if len(unread) == len(texts) or not _are_stray(unread, len(texts) - len(unread)):
         return None
     how = f" ({number_format.described()})" if number_format else ""
