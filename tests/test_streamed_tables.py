@@ -28,7 +28,6 @@ from kerasnn.errors import InputError
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import load
 from kerasnn.tables import files, streamed
-from kerasnn.tables.measurement import predict_rows
 from kerasnn.training.distribution.workers import ALONE
 from tests.deaths import Killed
 from tests.test_saver import same
@@ -369,7 +368,8 @@ def test_it_learns_measures_and_is_saved(small, target, tmp_path):
     saved = load(version)
     answers = saved.predict(rows.test)
     served = answers["probabilities" if target == "label" else "value"]
-    inside = predict_rows(outcome.fitted.estimator, rows.test)
+    estimator = outcome.fitted.estimator
+    inside = estimator.predict_prepared(*estimator.prepare(rows.test))
     np.testing.assert_allclose(served, inside, rtol=1e-4, atol=1e-5)
     assert saved.manifest["data"]["train_rows"] == rows.n_trained
     assert "learned from 5,500 rows" in (

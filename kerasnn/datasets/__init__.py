@@ -23,7 +23,12 @@ from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.files.csv_numbers import read_numbers
 from kerasnn.datasets.files.frames import TableRead, as_table, read_table
 from kerasnn.datasets.files.read_options import ReadOptions
-from kerasnn.datasets.files.table_files import column_names, table_chunks, table_files
+from kerasnn.datasets.files.table_files import (
+    TableFiles,
+    column_names,
+    table_chunks,
+    table_files,
+)
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.checking import (
@@ -61,6 +66,7 @@ __all__ = [
     "Schema",
     "Shards",
     "ShuffledShards",
+    "TableFiles",
     "TableRead",
     "Target",
     "as_table",

@@ -1,19 +1,21 @@
 """Training rows as chunks of the compiled loop: from memory, or from disk.
 
-The position counts in units. Rows in memory are trained in whole epochs: a unit is an
-epoch. Rows on disk are trained in parts of an epoch: a unit is a step.
+Rows in memory are trained in whole epochs, several in one chunk; near a time limit, in
+parts of an epoch. Rows on disk are trained in parts of an epoch.
 """
 
 import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.ensembles.hurry import seconds_per_step
 from kerasnn.ensembles.plan import RowNumbers, member_plan
 from kerasnn.ensembles.task import DiskTask, EnsembleTask
 from kerasnn.models.tabular import INITIAL_ROWS
@@ -27,6 +29,8 @@ from kerasnn.training.feeds.plan import epochs_planned
 XLA_COMPILE_SECONDS = 2.0
 XLA_SAVES_PER_STEP = 0.9e-3
 XLA_SAVES_PER_COST = 0.25e-9
+# Before a time limit, XLA must save this many times its compilation.
+HURRIED_XLA_GAIN = 2.0
 
 
 class ChunkSource(ABC):
@@ -34,7 +38,7 @@ class ChunkSource(ABC):
 
     Args:
         tasks: tasks of one recipe, with the validation rows.
-        total: units of the training.
+        total: steps of the training.
 
     Attributes:
         tasks: see Args.
@@ -42,12 +46,11 @@ class ChunkSource(ABC):
         x, codes: tensors that hold the validation rows.
         starts: number in them of each task's first row.
         total: see Args; fewer once the training has been shortened.
-        done: completed units.
+        done: completed steps.
         completed: completed epochs, and steps of the next one.
-        steps_per_unit: steps of a unit.
         local_batches: whether each worker reads only its own slice of a batch.
         has_oof_rows: whether the validation rows are the training rows of other members.
-        xla_pays: whether the training is long enough to repay XLA's compilation.
+        max_steps: maximum of the next chunk; None for the usual chunks.
         fingerprints: of training rows that are not in the tasks.
     """
 
@@ -56,8 +59,7 @@ class ChunkSource(ABC):
     x: tf.Tensor
     codes: tf.Tensor
     starts: Sequence[int]
-    steps_per_unit: int
-    xla_pays: bool
+    max_steps: int | None = None
     fingerprints: tuple[str, ...] = ()
 
     def __init__(self, tasks: Sequence[EnsembleTask], total: int) -> None:
@@ -112,11 +114,19 @@ class ChunkSource(ABC):
 
     @abstractmethod
     def advance(self, chunk: Chunk, epochs: int) -> int:
-        """Move the position past a chunk; return the chunk's units."""
+        """Move the position past a chunk; return the number of its steps."""
+
+    @abstractmethod
+    def xla_pays(self, seconds: float | None) -> bool:
+        """Estimate whether XLA saves more time than it needs to compile.
+
+        Args:
+            seconds: of the training at most; None without a time limit.
+        """
 
 
 class MemoryChunks(ChunkSource):
-    """Whole epochs of rows in memory, of one task or of several side by side.
+    """Rows in memory, of one task or of several side by side.
 
     Args:
         tasks: tasks with the same `compile_key`.
@@ -128,9 +138,7 @@ class MemoryChunks(ChunkSource):
 
     def __init__(self, tasks: Sequence[EnsembleTask], *, has_time_limit: bool) -> None:
         recipe, shape = tasks[0].recipe, tasks[0].batch_shape
-        super().__init__(tasks, recipe.epochs)
-        self.steps_per_unit = shape.steps
-        self.xla_pays = _xla_pays(tasks[0])
+        super().__init__(tasks, recipe.epochs * shape.steps)
         starts = [0, *np.cumsum([task.n_rows for task in tasks]).tolist()]
         self.starts = starts[:-1]
         self._rows = [
@@ -139,9 +147,9 @@ class MemoryChunks(ChunkSource):
             for rows in task.training_rows
         ]
         plan = member_plan(self._rows, self.seeds, shape, padding=starts[-1])
-        planned = min(self.total, epochs_planned(plan))
+        planned = min(recipe.epochs, epochs_planned(plan))
         if recipe.folds or has_time_limit:
-            planned = min(planned, math.ceil(self.total / recipe.n_evaluations))
+            planned = min(planned, math.ceil(recipe.epochs / recipe.n_evaluations))
         names = ("x", "codes", "targets", "weights")
         data = tuple(self._concatenated(name) for name in names)
         self.x, self.codes, *_ = data
@@ -161,29 +169,68 @@ class MemoryChunks(ChunkSource):
     def chunks(self) -> Iterator[tuple[Chunk, int]]:
         """See `ChunkSource`."""
         while not self.finished:
-            count = min(self.feed.planned, self.total - self.done)
-            yield self.feed.whole(range(self.done, self.done + count)), count
+            epoch, step = self.completed
+            steps = self.total - self.done
+            if self.max_steps is not None:
+                steps = min(steps, self.max_steps)
+            epochs = min(steps // self.feed.steps, self._epochs_to_evaluation)
+            if step == 0 and epochs:
+                yield self.feed.whole(range(epoch, epoch + epochs)), epochs
+            else:
+                part = partial(int, steps)
+                yield next(self.feed.chunks(epoch, part, done=step)), 1
+
+    @property
+    def _epochs_to_evaluation(self) -> int:
+        return self.feed.planned - self.completed[0] % self.feed.planned
 
     def advance(self, chunk: Chunk, epochs: int) -> int:
         """See `ChunkSource`."""
-        self.done += epochs
-        self.completed = (self.done, 0)
-        return epochs
+        steps = epochs * (chunk.stop - chunk.first)
+        self.done += steps
+        epoch, step = divmod(self.done, self.feed.steps)
+        self.completed = (epoch, step)
+        return steps
+
+    @property
+    def evaluation_due(self) -> bool:
+        """True if the members are evaluated at this position."""
+        epoch, step = self.completed
+        return self.finished or (step == 0 and epoch % self.feed.planned == 0)
 
     @property
     def epochs(self) -> int:
         """Epochs of the training; fewer once it has been shortened."""
-        return self.total
+        return math.ceil(self.total / self.feed.steps)
 
     @property
     def position(self) -> tuple[int, ...]:
-        """See `ChunkSource`."""
-        return self.done, self.total
+        """See `ChunkSource`; as in version 0.1 two numbers of epochs, if they are whole."""
+        steps = self.feed.steps
+        if self.done % steps or self.total % steps:
+            return super().position
+        return self.done // steps, self.total // steps
 
     def seek(self, position: Sequence[int]) -> None:
         """See `ChunkSource`."""
-        self.done, self.total = position
-        self.completed = (self.done, 0)
+        if len(position) == 2:
+            done, total = (epochs * self.feed.steps for epochs in position)
+            position = done, total, *divmod(done, self.feed.steps)
+        super().seek(position)
+
+    def xla_pays(self, seconds: float | None) -> bool:
+        """See `ChunkSource`.
+
+        Without a time limit it depends on the task alone, not on a clock: a task is trained
+        by the same driver whatever tasks are beside it.
+        """
+        task = self.tasks[0]
+        steps = float(self.recipe.epochs * task.batch_shape.steps)
+        saved = XLA_SAVES_PER_STEP + task.cost_per_step * XLA_SAVES_PER_COST
+        if seconds is None:
+            return steps * saved > XLA_COMPILE_SECONDS
+        steps = min(steps, seconds / seconds_per_step(task))
+        return steps * saved > XLA_COMPILE_SECONDS * HURRIED_XLA_GAIN
 
 
 class DiskChunks(ChunkSource):
@@ -196,8 +243,6 @@ class DiskChunks(ChunkSource):
 
     local_batches = True
     has_oof_rows = False
-    steps_per_unit = 1
-    xla_pays = True  # such a training is long
     starts = (0,)
 
     def __init__(self, task: DiskTask, workers: SingleProcess) -> None:
@@ -227,23 +272,16 @@ class DiskChunks(ChunkSource):
 
     def advance(self, chunk: Chunk, epochs: int) -> int:
         """See `ChunkSource`."""
-        units = chunk.stop - chunk.first
+        new = chunk.stop - chunk.first
         epoch, steps = self.completed
-        ended = steps + units >= self.feed.steps(epoch)
-        self.completed = (epoch + 1, 0) if ended else (epoch, steps + units)
-        self.done += units
-        return units
+        ended = steps + new >= self.feed.steps(epoch)
+        self.completed = (epoch + 1, 0) if ended else (epoch, steps + new)
+        self.done += new
+        return new
 
-
-def _xla_pays(task: EnsembleTask) -> bool:
-    """Estimate whether XLA saves more time than it needs to compile.
-
-    It depends on the task alone, not on a clock: a task is trained by the same driver
-    whatever tasks are beside it.
-    """
-    steps = task.recipe.epochs * task.batch_shape.steps
-    saved = XLA_SAVES_PER_STEP + task.cost_per_step * XLA_SAVES_PER_COST
-    return steps * saved > XLA_COMPILE_SECONDS
+    def xla_pays(self, seconds: float | None) -> bool:
+        """See `ChunkSource`; such a training is long."""
+        return seconds is None or seconds > XLA_COMPILE_SECONDS * 10
 
 
 def _drawn(rows: Sequence[RowNumbers], seeds: Sequence[int]) -> RowNumbers:

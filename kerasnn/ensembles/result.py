@@ -26,6 +26,7 @@ class TrainedEnsemble:
             without folds.
         epoch: epoch after which the members had these weights, from 1.
         epochs: number of epochs that were run.
+        shortened: whether a deadline ended the training early.
         history: one entry for each evaluation: "epoch" (from 1), "loss", each member's
             "member_loss" and, with folds, "val_loss" and "inverse_temperature".
     """
@@ -37,6 +38,7 @@ class TrainedEnsemble:
     oof_predictions: NDArray[np.float64] | None = None
     epoch: int = 0
     epochs: int = 0
+    shortened: bool = False
     history: EvaluationHistory = field(default_factory=dict)
 
     def accepts(self, score: ValidationScore | None, *, last: bool) -> bool:

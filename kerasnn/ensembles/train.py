@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.choices import FitDriver
+from kerasnn.deadline import Deadline
 from kerasnn.ensembles.checkpoints import EnsembleSaver, settings_of
 from kerasnn.ensembles.chunk_sources import ChunkSource, DiskChunks, MemoryChunks
 from kerasnn.ensembles.compiled_learners import learner_cache
+from kerasnn.ensembles.hurry import Pace
 from kerasnn.ensembles.learner import MemberLearner, member_weights
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.sharding import row_sharding
@@ -35,7 +37,7 @@ from kerasnn.training.runner import Runner
 
 # Two small networks take as long as one: starting the operations dominates.
 MAX_COST_OF_TWIN = 1e6
-PACES_KEPT = 9
+LONGER = 1.2  # a shortened training is only lengthened again by more than this
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
 
@@ -46,14 +48,14 @@ class RunOptions:
 
     Attributes:
         driver: "xla", "graph", "eager", or "auto": XLA if the run repays its compilation.
-        time_limit: seconds; the schedule is shortened to keep to it.
+        deadline: of the training; the schedule is shortened to keep to it.
         progress: called after each evaluation.
         checkpoints: of the run, if it is saved.
         workers: train together. Each must be given the same tasks; the chief decides.
     """
 
     driver: FitDriver = "auto"
-    time_limit: float | None = None
+    deadline: Deadline | None = None
     progress: Progress | None = None
     checkpoints: RunCheckpoints | None = None
     workers: SingleProcess = ALONE
@@ -74,6 +76,7 @@ def train_ensembles(
         NonFiniteLossError: a member's loss became NaN or infinite.
         InterruptedFitError: a signal arrived, and the training was saved.
     """
+    deadline, left = options.deadline, len(tasks)
     groups: dict[Any, list[int]] = {}
     for i, task in enumerate(tasks):
         groups.setdefault(task.compile_key, []).append(i)
@@ -82,9 +85,10 @@ def train_ensembles(
         group = [tasks[i] for i in numbers]
         if len(group) == 1 and _needs_twin(group[0]):
             group *= 2
-        limit = options.time_limit and options.time_limit * len(numbers) / len(tasks)
-        source = MemoryChunks(group, has_time_limit=limit is not None)
-        results = _train(source, dataclasses.replace(options, time_limit=limit))
+        share = deadline and Deadline.after(deadline.left() * len(numbers) / left)
+        left -= len(numbers)
+        source = MemoryChunks(group, has_time_limit=deadline is not None)
+        results = _train(source, dataclasses.replace(options, deadline=share))
         trained |= dict(zip(numbers, results, strict=False))
     return [trained[i] for i in range(len(tasks))]
 
@@ -138,42 +142,52 @@ class Training:
         self.recipe = source.recipe
         self.options = options
         self.results = [TrainedEnsemble(task) for task in source.tasks]
-        self._paces: list[float] = []  # seconds per unit of each chunk
+        self._steps = source.total  # without a deadline
+        self._overfitted = False
+        self._pace = Pace(_evaluation_steps(source))
+        has_deadline = options.deadline is not None
         row_sharding(options.workers).assert_same_on_all(
-            lambda: {**self._settings(), "time_limit": options.time_limit}
+            lambda: {**self._settings(), "has_deadline": has_deadline}
         )
+        if has_deadline:
+            source.max_steps = 1  # to measure the pace
 
     def _settings(self) -> dict[str, Any]:
         return settings_of(self.source.tasks, *self.source.fingerprints)
 
     def run(self, learner: MemberLearner) -> list[TrainedEnsemble]:
         """Train."""
-        source, started = self.source, time.perf_counter()
+        source = self.source
         runner = self.prepare(learner)
         saver = self._saver(learner)
         for chunk, epochs in source.chunks():
-            called = time.perf_counter()
+            called = time.monotonic()
             logs, _ = runner.run(chunk, epochs=epochs)
-            units = source.advance(chunk, epochs)
+            steps, trained = source.advance(chunk, epochs), time.monotonic()
             losses = [np.asarray(log["loss"]) for log in logs]
             self._check_finite(losses)
-            if source.evaluation_due:
+            evaluated = source.evaluation_due
+            if evaluated:
                 self.evaluate(learner, losses[-1])
-            now = time.perf_counter()
-            self._shorten(learner, now - started, (now - called) / units)
+            evaluation = time.monotonic() - trained if evaluated else None
+            self._pace.observe(steps, trained - called, evaluation)
+            self._shorten(learner, evaluated=evaluated)
             if saver:
                 saver.save_if_due(runner.driver)
+        for result in self.results:
+            result.shortened = source.done < self._steps and not self._overfitted
         return self.results
 
     def prepare(self, learner: MemberLearner) -> Runner:
         """Initialize the weights and the optimizer; return what runs the chunks."""
         source = self.source
         learner.network.initialize(*source.initial_rows(), source.seeds)
-        steps = source.total * source.steps_per_unit
-        learner.begin(self.recipe, source.seeds, steps=steps)
+        learner.begin(self.recipe, source.seeds, steps=source.total)
         programs, wanted = programs_of(learner), self.options.driver
+        deadline = self.options.deadline
+        xla_pays = source.xla_pays(deadline.left() if deadline else None)
         driver = learner.batches.choose_driver(
-            wanted, xla_pays=source.xla_pays and programs.refused is None
+            wanted, xla_pays=xla_pays and programs.refused is None
         )
         return Runner(
             programs, "train_step", wanted=wanted, driver=programs.choose(driver, None)
@@ -247,34 +261,33 @@ class Training:
             for name in names
         }
 
-    def _shorten(self, learner: MemberLearner, passed: float, pace: float) -> None:
-        """End the training early, or shorten it to its time limit.
+    def _shorten(self, learner: MemberLearner, *, evaluated: bool) -> None:
+        """End the training early, or shorten it to its deadline.
 
         Args:
             learner: its schedule is shortened too.
-            passed: seconds since the start.
-            pace: seconds per unit of the last chunk.
+            evaluated: whether the weights have just been evaluated.
         """
-        source, limit = self.source, self.options.time_limit
-        overfits, passed, pace = self.options.workers.chief_values(
-            [self._overfits(), passed, pace]
+        source, deadline, pace = self.source, self.options.deadline, self._pace
+        left = deadline.left() if deadline else 0.0
+        between = max(1, self._steps // self.recipe.n_evaluations)
+        fitting = pace.steps_in(left, between_evaluations=between)
+        overfits, left, *decided = self.options.workers.chief_values(
+            [self._overfits(), left, fitting, pace.chunk_in(left)]
         )
-        self._paces.append(pace)
+        fitting, chunk = map(int, decided)
         if overfits:
-            source.total = source.done
-        if limit is None or source.finished:
+            source.total, self._overfitted = source.done, True
+        if deadline is None or source.finished or (left > 0 and not pace.is_known):
             return
-        left = limit - passed
-        if left > 0 and len(self._paces) == 1:
-            return  # the first chunk may include a compilation
         # Weights that have just been evaluated may be the last ones.
-        evaluated = self.recipe.folds and source.evaluation_due
-        minimum = 0 if evaluated and left <= 0 else 1
-        paces = self._paces[1:][-PACES_KEPT:] or self._paces
-        units = max(minimum, int(left / float(np.median(paces))))
-        if source.done + units < source.total:
-            source.total = source.done + units
-            learner.optimizer.remaining_steps(units * source.steps_per_unit)
+        minimum = 0 if self.recipe.folds and evaluated else 1
+        steps = max(minimum, min(fitting, self._steps - source.done))
+        remaining = source.total - source.done
+        if steps < remaining or steps > remaining * LONGER:
+            source.total = source.done + steps
+            learner.optimizer.remaining_steps(steps)
+        source.max_steps = chunk
 
     def _overfits(self) -> bool:
         """Check whether the rest of the training is not expected to improve any task.
@@ -287,7 +300,15 @@ class Training:
             return False
         whole = 2**cycles - 1
         last_wave = (whole // 2) / whole * source.total
-        second_wave_ends = (whole // 4) / whole * source.total
+        second_wave_ends = (whole // 4) / whole * source.epochs
         return source.done >= last_wave and all(
             result.epoch <= second_wave_ends for result in self.results
         )
+
+
+def _evaluation_steps(source: ChunkSource) -> float:
+    """Estimate the steps that take as long as an evaluation; half as long for a row."""
+    if not source.recipe.folds:
+        return 0.0
+    left_out = max(len(rows) for task in source.tasks for rows in task.validation_rows)
+    return left_out / source.recipe.batch_size / 2

@@ -31,6 +31,8 @@ from kerasnn.datasets import (
     infer_schema,
 )
 from kerasnn.datasets.schema.free_text import without_idle_texts
+from kerasnn.deadline import Deadline
+from kerasnn.ensembles.hurry import fitting_task
 from kerasnn.ensembles.overrides import checked_driver, checked_overrides
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
@@ -41,12 +43,12 @@ from kerasnn.errors import InputError
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.models import TabularNetwork
-from kerasnn.preprocessing import Preprocessor
+from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.saving import export_table
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 
-MAX_PREDICTED_ROWS = 4096  # rows in one call of the network
+MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the caches
 MIN_PREDICTED_ROWS = 64
 
 
@@ -60,6 +62,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     oof_predictions_: NDArray[np.float64] | None
     best_epoch_: int
     n_epochs_: int
+    shortened_: bool
 
     def __init__(
         self,
@@ -131,8 +134,19 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             WorkerLostError: another worker has gone.
         """
         options = self._run_options(strategy)
-        (trained,) = train_ensembles([self._task_for(X, y, sample_weight)], options)
+        task = self._hurried(self._task_for(X, y, sample_weight), options)
+        (trained,) = train_ensembles([task], options)
         return self._adopt(trained)
+
+    def _hurried(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
+        """Return a smaller task before a short deadline, if the user left its size open."""
+        overrides = checked_overrides(self.get_params(deep=False))
+        fixed = {"members", "folds"} & overrides.keys() or options.checkpoints
+        if options.deadline is None or fixed or options.workers.n_workers > 1:
+            return task
+        task = fitting_task(task, options.deadline.left())
+        self.recipe_ = task.recipe
+        return task
 
     def fit_on_disk(
         self, table: TableOnDisk, *, strategy: tf.distribute.Strategy | None = None
@@ -224,7 +238,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             raise InputError(f"time_limit must be None or seconds above 0; got {limit!r}")
         return RunOptions(
             driver=checked_driver(self.driver),
-            time_limit=None if limit is None else float(limit),
+            deadline=None if limit is None else Deadline.after(limit),
             progress=self.progress,
         )
 
@@ -271,6 +285,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.history_ = trained.history
         self.best_epoch_ = trained.epoch
         self.n_epochs_ = trained.epochs
+        self.shortened_ = trained.shortened
         self._network = self._made_network()
         return self
 
@@ -362,21 +377,58 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self._set_output_scale(network)
         return network
 
-    def _outputs(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return the network's outputs for rows, [rows, n_out]."""
+    def prepare(self, X: Any) -> Prepared:  # noqa: N803
+        """Check rows, and return x and codes as the network takes them.
+
+        Raises:
+            InputError: a column is missing, or a cell cannot be used.
+        """
         check_is_fitted(self, "history_")
-        table = checked_table(self._table(X, reset=False), self.schema_)
-        n_rows = len(table)
+        table = self._table(X, reset=False)
+        return self.preprocessor_.prepare(checked_table(table, self.schema_))
+
+    def predict_prepared(
+        self, x: NDArray[np.float32], codes: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        """Return `predict_proba` of a classifier, or `predict` of a regressor.
+
+        Args:
+            x: [rows, n_in] from `prepare`.
+            codes: [rows, n_codes] from `prepare`.
+        """
+        check_is_fitted(self, "history_")
+        n_rows = len(x)
         # On some processors the sums of a product depend on its number of rows.
         padding = [(0, max(0, MIN_PREDICTED_ROWS - n_rows)), (0, 0)]
-        padded = [np.pad(array, padding) for array in self.preprocessor_.prepare(table)]
+        padded = [np.pad(array, padding) for array in (x, codes)]
         parts = [
             self.network_.call(
                 tuple(tf.constant(a[start : start + MAX_PREDICTED_ROWS]) for a in padded)
             )
             for start in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
         ]
-        return np.concatenate(parts)[:n_rows].astype(np.float64)
+        return self._answers(np.concatenate(parts)[:n_rows].astype(np.float64))
+
+    def sensitivities(
+        self, x: NDArray[np.float32], codes: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        """Return how much each feature of x moves the answers, [n_in].
+
+        It is the mean size of the gradient, times the feature's standard deviation: for a
+        classifier of the logarithm of the largest probability.
+
+        Args:
+            x: [rows, n_in] from `prepare`.
+            codes: [rows, n_codes] from `prepare`.
+        """
+        rows = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            answers = self.network_.call((rows, tf.constant(codes)))
+            if self._kind != "regression":
+                answers = tf.math.log(tf.reduce_max(answers, axis=1))
+        gradient = tape.gradient(answers, rows).numpy()
+        return np.abs(gradient).mean(axis=0) * x.std(axis=0)
 
     def export(
         self,
@@ -464,6 +516,10 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
         """Fit the scale of the shards' targets; return the function that applies it."""
+
+    @abstractmethod
+    def _answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the predictions for the network's outputs, [rows, n_out]."""
 
     def _in_units_of_target(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         return predictions

@@ -55,7 +55,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
         class_weight: None, "balanced", or a weight for each class by its label.
         schema: kinds of the columns, from `datasets.infer_schema`; None infers them from X.
-        time_limit: seconds; the training is shortened to keep to it.
+        time_limit: seconds of `fit`; the training is shortened to keep to it, and has fewer
+            members if they could hardly learn otherwise.
         driver: "auto", "xla", "graph" or "eager"; see `kerasnn.fit`.
         progress: called with (epochs done, epochs in all, losses) during the training.
         checkpoint: a folder for checkpoints of the training, which can be resumed after its
@@ -127,8 +128,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         Raises:
             InputError: a column is missing, or a cell cannot be used.
         """
-        probabilities = self._outputs(X)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return self.predict_prepared(*self.prepare(X))
 
     def predict(self, X: Any) -> NDArray[np.generic]:  # noqa: N803
         """Return the most probable class of each row, [rows]; X as for `predict_proba`."""
@@ -210,6 +210,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
         return lambda indices: indices.astype(np.int32)
+
+    def _answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return outputs / outputs.sum(axis=1, keepdims=True)
 
     def _set_output_scale(self, network: TabularNetwork) -> None:
         score = self._validation_score

@@ -38,7 +38,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         Raises:
             InputError: a column is missing, or a cell cannot be used.
         """
-        return self._as_target(self._outputs(X))
+        return self.predict_prepared(*self.prepare(X))
 
     def score(
         self,
@@ -96,13 +96,12 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         self._target_high = np.array([moments["high"]])
         return lambda values: self._standardised(values[:, None])
 
-    def _as_target(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return [rows, outputs] in the shape of the target."""
-        return values[:, 0] if self._target_ndim == 1 else values
+    def _answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return outputs[:, 0] if self._target_ndim == 1 else outputs
 
     def _in_units_of_target(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         values = predictions * self._target_scale + self._target_mean
-        return self._as_target(np.clip(values, self._target_low, self._target_high))
+        return self._answers(np.clip(values, self._target_low, self._target_high))
 
     def _set_output_scale(self, network: TabularNetwork) -> None:
         network.target_mean.assign(self._target_mean)

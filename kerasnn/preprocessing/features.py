@@ -101,6 +101,20 @@ class Features:
             *(name for levels in self.in_x for name in levels.feature_names),
         )
 
+    @cached_property
+    def of_columns(self) -> dict[str, tuple[list[int], list[int]]]:
+        """The positions in x and in codes of each column's features."""
+        found: dict[str, tuple[list[int], list[int]]] = {n: ([], []) for n in self.names}
+        in_x = [number.column for number in self.numbers]
+        in_x += self.missing
+        in_x += [kept.column for kept in self.in_x for _ in kept.feature_names]
+        in_codes = [kept.column for kept in self.embedded]
+        in_codes += [frequent.column for frequent in self.frequent]
+        for i, columns in enumerate((in_x, in_codes)):
+            for position, column in enumerate(columns):
+                found[column][i].append(position)
+        return found
+
     @property
     def n_in(self) -> int:
         """Number of columns of x."""

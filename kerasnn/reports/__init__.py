@@ -20,6 +20,7 @@ from kerasnn.reports.figures import (
 from kerasnn.reports.importance import (
     Importance,
     Permutations,
+    PreparedTable,
     permutation_importance,
 )
 from kerasnn.reports.page import Cell, Section, Table, report_html
@@ -31,6 +32,7 @@ __all__ = [
     "Cell",
     "Importance",
     "Permutations",
+    "PreparedTable",
     "Score",
     "Section",
     "Table",

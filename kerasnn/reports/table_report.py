@@ -138,7 +138,7 @@ def table_sections(result: TableResult) -> list[Section]:
     else:
         sections += value_sections(result.truth, result.predicted)
     if result.importance:
-        sections.append(_importance(target.task, result.importance))
+        sections.append(_importance(result))
     return sections + schema_sections(result.schema)
 
 
@@ -228,8 +228,9 @@ def _gap_text(score: str, gap: Score, *, like: float) -> str:
     return f"{SCORE_NAMES[score]} {value} ({low} to {high}), {meaning}"
 
 
-def _importance(task: Task, importance: Sequence[Importance]) -> Section:
-    unit = "RMSE" if task == "regression" else "log loss"
+def _importance(result: TableResult) -> Section:
+    importance = result.importance
+    unit = "RMSE" if result.target.task == "regression" else "log loss"
     largest = max(max(one.mean for one in importance), 1e-12)
     shown = importance[:_MAX_COLUMNS]
     rows = [
@@ -244,13 +245,21 @@ def _importance(task: Task, importance: Sequence[Importance]) -> Section:
     ]
     more = len(importance) - len(shown)
     smallest = format_number(shown[-1].mean, like=largest)
-    others = f"The other {format_count(more, 'column')}: at most {smallest}."
+    captions = (
+        [f"The other {format_count(more, 'column')}: at most {smallest}."] if more else []
+    )
+    unknown = len(result.schema.columns) - len(importance)
+    if unknown > 0:
+        captions.append(
+            f"{format_count(unknown, 'column')} more were not shuffled: the answers change"
+            " less with them."
+        )
     return Section(
         "Importance of the columns",
         f"The growth of the {unit} when a column is shuffled among the test rows, and its"
         " standard deviation over the shuffles. Columns with the same information share"
         " their importance.",
-        table=Table(["column", "growth"], rows, caption=others if more else ""),
+        table=Table(["column", "growth"], rows, caption=" ".join(captions)),
     )
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn import reports
-from kerasnn.datasets import checked_table
-from kerasnn.estimators import NetworkClassifier, NetworkRegressor
+from kerasnn.preprocessing import Prepared
 from kerasnn.reports import Importance, Score
 from kerasnn.tables.fitting import FittedTable
 
@@ -54,15 +53,21 @@ class Measurement:
         return "training rows, each by the members that left it out" if self.scores else ""
 
 
-def measure(fitted: FittedTable) -> Measurement:
-    """Score a network and simple models on the test rows, and rank its columns."""
+def measure(fitted: FittedTable, *, importance: bool = True) -> Measurement:
+    """Score a network and simple models on the test rows, and rank its columns.
+
+    Args:
+        fitted: the network and its rows.
+        importance: whether the columns are ranked.
+    """
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
     if not rows.n_tested:
         none = np.empty(0)
         return Measurement(fitted, none, none, {}, _left_out_scores(fitted), {}, [])
-    table, truth = rows.inputs(tested=True), rows.targets(tested=True)
-    predicted = predict_rows(fitted.estimator, table)
-    baselines = _baselines(fitted)
+    estimator, truth = fitted.estimator, rows.targets(tested=True)
+    prepared = estimator.prepare(rows.inputs(tested=True))
+    predicted = estimator.predict_prepared(*prepared)
+    baselines = _baselines(fitted, prepared)
     return Measurement(
         fitted=fitted,
         truth=truth,
@@ -73,23 +78,29 @@ def measure(fitted: FittedTable) -> Measurement:
             name: reports.score_predictions(task, truth, values, seed=seed)
             for name, values in baselines.items()
         },
-        importance=reports.permutation_importance(
-            lambda shuffled: predict_rows(fitted.estimator, shuffled),
-            table,
-            truth,
-            task=task,
-            permutations=reports.Permutations(seed=seed),
-        ),
+        importance=_importance(fitted, prepared, truth) if importance else [],
     )
 
 
-def predict_rows(
-    estimator: NetworkClassifier | NetworkRegressor, table: Any
-) -> NDArray[np.float64]:
-    """Return [rows, n_classes] probabilities, or [rows] values."""
-    if isinstance(estimator, NetworkClassifier):
-        return estimator.predict_proba(table)
-    return estimator.predict(table)
+def _importance(
+    fitted: FittedTable, prepared: Prepared, truth: NDArray[Any]
+) -> list[Importance]:
+    """Rank the columns; of many only those that move the answers most."""
+    estimator, features = fitted.estimator, fitted.estimator.preprocessor_.of_columns
+    sizes = estimator.sensitivities(*prepared)
+
+    def sensitivity(column: str) -> float:
+        in_x, in_codes = features[column]
+        return np.inf if in_codes else max((sizes[i] for i in in_x), default=0.0)
+
+    return reports.permutation_importance(
+        estimator.predict_prepared,
+        reports.PreparedTable(*prepared, features),
+        truth,
+        task=fitted.rows.target.task,
+        columns=sorted(features, key=sensitivity, reverse=True),
+        permutations=reports.Permutations(seed=fitted.rows.seed),
+    )
 
 
 def score_intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
@@ -106,19 +117,15 @@ def _left_out_scores(fitted: FittedTable) -> dict[str, Score]:
     return reports.score_predictions(rows.target.task, truth, answers, seed=rows.seed)
 
 
-def _baselines(fitted: FittedTable) -> dict[str, NDArray[Any]]:
+def _baselines(fitted: FittedTable, test: Prepared) -> dict[str, NDArray[Any]]:
     """Return the predictions of simple models for the test rows."""
-    rows, preprocessor = fitted.rows, fitted.estimator.preprocessor_
-    prepared = (
-        preprocessor.prepare(checked_table(rows.inputs(tested=tested), fitted.schema))
-        for tested in (False, True)
-    )
-    train, test = (reports.BaselineInputs(one.x, one.codes) for one in prepared)
+    rows = fitted.rows
+    train = fitted.estimator.prepare(rows.inputs(tested=False))
     return reports.baseline_predictions(
         rows.target.task,
-        train,
+        reports.BaselineInputs(*train),
         rows.targets(tested=False),
-        test,
+        reports.BaselineInputs(*test),
         n_classes=len(rows.target.classes),
         seed=rows.seed,
     )

@@ -32,11 +32,11 @@ from kerasnn.datasets import (
     write_shards,
 )
 from kerasnn.datasets.cells.parsing import plain_numbers
-from kerasnn.datasets.files.csv_reader import parse_numbers
+from kerasnn.datasets.files.plain_columns import as_objects, parse_numbers
 from kerasnn.datasets.files.table_files import (
     bounded_chunks,
+    holds_text,
     in_rows_from,
-    is_csv,
     table_files,
 )
 from kerasnn.datasets.profiling.counting import ColumnCounts
@@ -297,8 +297,8 @@ def _divide(profile: TableProfile, test_size: float) -> list[pd.DataFrame]:
 
 
 def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, frozenset[str]]:
-    """Parse the columns of a CSV file that contain only numbers, and return their names."""
-    if not is_csv(table_files(path)[0]):
+    """Parse the columns of text that contain only numbers, and return their names."""
+    if not holds_text(table_files(path)[0]):
         return profile, frozenset()
     sample = parse_numbers(profile.sample, profile.sample.columns)
     numeric_texts = {
@@ -309,6 +309,7 @@ def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, froz
     }
     for name in set(sample.columns) - numeric_texts:
         sample[name] = profile.sample[name]  # only the drawn rows are numbers
+    sample = as_objects(sample)
     counts = {
         name: counts.of_numbers() if name in numeric_texts else counts
         for name, counts in profile.counts.items()

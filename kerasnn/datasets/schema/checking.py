@@ -44,6 +44,12 @@ class InvalidCell:
     value: Any
     message: str
 
+    def moved(self, start: int) -> "InvalidCell":
+        """Return the cell of a table whose rows are counted from `start`."""
+        here, there = f"row {self.row}:", f"row {self.row + start}:"
+        message = self.message.replace(here, there, 1)
+        return replace(self, row=self.row + start, message=message)
+
 
 @dataclass(frozen=True)
 class CheckedRows:
