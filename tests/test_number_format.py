@@ -61,6 +61,7 @@ def test_texts_of_another_unit_are_not_read():
     assert found.read("5 mi") is None
     percent = find_number_format(["12%", "7%"])
     assert percent.read("13") is None  # 13 or 0.13?
+    assert found.read("km 7") is None
     mixed = find_number_format(["1 A", "2 B", "3 C"])
     assert mixed is None or mixed.read("1 A") is None
 

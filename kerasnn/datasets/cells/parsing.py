@@ -26,6 +26,7 @@ ColumnValues = ArrayLike | pd.Series | FactorizedColumn
 # Most numbers match this; only the others need the slower `is_plain_number`.
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_FLOATS = (float, np.float64, np.float32)
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
@@ -125,7 +126,7 @@ def are_plain_numbers(column: FactorizedColumn) -> bool:
     "007" and whole numbers of 17 digits would lose digits: they are codes.
     """
     if column.content == "numbers":
-        return not any(map(_is_long_whole, column.values))
+        return not any(type(v) not in _FLOATS and _is_long_whole(v) for v in column.values)
     return column.content == "text" and all(map(is_plain_number, column.values))
 
 
