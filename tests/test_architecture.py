@@ -51,9 +51,7 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.tables": [
-        {"files", "leaks", "odd_values"},
-        {"split_warnings"},
-        {"rows"},
+        {"files", "rows"},
         {"streamed"},
         {"fitting", "evaluation"},
         {"measurement"},
