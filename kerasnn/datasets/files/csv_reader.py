@@ -129,7 +129,7 @@ class TextTable:
 
     def _by_arrow(self, data: bytes) -> pa.Table | None:
         """Return the rows of whole lines; None if the strict reader must read them."""
-        if b"\0" in data or len(data) > MAX_CELL_BYTES or not data.strip():
+        if b"\0" in data or len(data) > MAX_CELL_BYTES or data.isspace():
             return None
         names = [f"{i}" for i in range(len(self.format.names))]
         try:
@@ -348,7 +348,7 @@ def _format(
         raise InputError(f"{path}: line 1 is longer than {MAX_LINE_BYTES:,} bytes")
     text = whole.decode("utf-8", "replace")
     try:
-        found = find_text_format(text, options, needed)
+        found = find_text_format(text, options, tuple(needed))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if found is None:

@@ -121,16 +121,23 @@ def quotes_are_regular(data: bytes, sep: str) -> bool:
 
 def has_outer_blanks(data: bytes, sep: str) -> bool:
     """Return whether a cell may begin or end with a blank; True if it is hard to say."""
-    if not data.isascii() or data.translate(None, _ODD_BLANKS) != data:
+    if not data.isascii() or any(blank in data for blank in _ODD_BLANKS):
         return True
     if sep == "\t" and _QUOTE in data:  # a tab inside quotes is no separator
         return True
-    blanks = [b for b in (b" ", b"\t") if b != sep.encode()]
-    ends = (sep.encode(), b"\n", b"\r", _QUOTE)
     return any(
-        data.startswith(blank) or any(blank + e in data or e + blank in data for e in ends)
-        for blank in blanks
+        blank in data and _stands_at_an_end(data, blank, sep)
+        for blank in (b" ", b"\t")
+        if blank != sep.encode()
     )
+
+
+def _stands_at_an_end(data: bytes, blank: bytes, sep: str) -> bool:
+    cells = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    places = np.flatnonzero(cells == blank[0])
+    ends = np.zeros(256, bool)
+    ends[[*sep.encode(), *b'\n\r"']] = True
+    return bool((ends[cells[places - 1]] | ends[cells[places + 1]]).any())
 
 
 def _decoded(data: bytes, path: Path, before: int) -> str:
