@@ -54,7 +54,7 @@ ORDERS = {
         {"files", "leaks", "odd_values"},
         {"split_warnings"},
         {"rows"},
-        {"streamed"},
+        {"streamed", "time_limit"},
         {"fitting", "evaluation"},
         {"measurement"},
         {"report"},
