@@ -52,7 +52,7 @@ ORDERS = {
     ],
     "kerasnn.tables": [
         {"files", "rows"},
-        {"streamed"},
+        {"streamed", "time_limit"},
         {"fitting", "evaluation"},
         {"measurement"},
         {"report"},

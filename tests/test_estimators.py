@@ -27,6 +27,7 @@ from kerasnn import (
 )
 from kerasnn.datasets import ColumnHints, infer_schema
 from kerasnn.ensembles import train
+from kerasnn.errors import DataWarning
 
 SMALL = {
     "members": 2,
