@@ -1,5 +1,6 @@
 """The command line with tables: from a file to a network, and answers for other files."""
 
+import dataclasses
 import io
 import json
 import os
@@ -17,9 +18,11 @@ import pytest
 from kerasnn import estimators, saving, tables
 from kerasnn.cli.console import status_on_terminal
 from kerasnn.cli.messages import as_cli_message
+from kerasnn.cli.table_options import ReadingArguments, notice_lines, notice_objects
+from kerasnn.cli.train.command import _stem
 from kerasnn.cli.train.progress import FitBar
-from kerasnn.datasets import ColumnHints
-from kerasnn.datasets.files import table_files
+from kerasnn.datasets import ColumnHints, Notice, ReadOptions
+from kerasnn.datasets.files import formats, table_files
 
 SHORT = [
     *("--members", "2", "--folds", "2", "--epochs", "2", "--hidden-units", "8"),
@@ -810,3 +813,53 @@ def test_help_loads_neither_tensorflow_nor_sklearn_nor_pandas():
             text=True,
         ).stdout
     )
+
+
+def test_the_endings_of_tables_are_left_out_of_the_name_of_a_model():
+    for ending in (*formats._ENDINGS, *formats.PACKED_ENDINGS):
+        assert _stem(f"data/adult{ending.upper()}") == "adult"
+    assert _stem("adult.csv.gz") == "adult"
+    assert _stem("-") == "stdin"
+
+
+def test_the_options_about_files_are_those_of_the_library():
+    names = [field.name for field in dataclasses.fields(ReadOptions)]
+    assert [field.name for field in dataclasses.fields(ReadingArguments)] == names
+    given = ReadingArguments(
+        sep="tab", header=False, names=("a,b", "c"), na=("-9",), sheet="2", strict=True
+    )
+    assert given.options() == ReadOptions(
+        sep="\t", header=False, names=["a", "b", "c"], na=["-9"], sheet=2, strict=True
+    )
+    assert given.words() == [
+        *("--sep", "tab", "--no-header", "--names", "a,b", "--names", "c", "--na", "-9"),
+        *("--sheet", "2", "--strict"),
+    ]
+
+
+def test_messages_name_the_options_about_files():
+    message = (
+        "header=True or header=False, names= or names=['a'], sep='\\t', sep= and"
+        " encoding='cp1252' or encoding= say; sheet= names another"
+    )
+    assert as_cli_message(message) == (
+        "--header or --no-header, --names or --names a, --sep tab, --sep and"
+        " --encoding cp1252 or --encoding say; --sheet names another"
+    )
+
+
+def test_notices_are_lines_with_warnings_first():
+    notices = [Notice("a", f"note {i}, header=False") for i in range(9)]
+    notices.append(Notice("b", "careful", ("x",), 3, is_warning=True))
+    lines = notice_lines(notices)
+    assert lines[0] == "Warning: careful"
+    assert lines[1] == "Note: note 0, --no-header"
+    assert lines[-1] == "and 2 more notices; --json lists them"
+    assert len(lines) == 9
+    assert notice_objects(notices)[0] == {
+        "code": "b",
+        "message": "careful",
+        "columns": ("x",),
+        "rows": 3,
+        "is_warning": True,
+    }

@@ -127,7 +127,7 @@ ROWS = [[44.2, "K\u00f6ln", "no"], [157.0, "Bonn", "yes"], [None, "Trier", "no"]
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
 def test_encodings_are_found_and_told(tmp_path, encoding, told, end):
     path = tmp_path / "a.csv"
-    path.write_bytes(TABLE.replace("\n", end).encode(encoding))
+    path.write_bytes((TABLE[:-1].replace("\n", end) + "\n").encode(encoding))
     assert cells_of(as_table(path)) == ROWS
     assert codes_of(path) == told
     assert codes_of(path, encoding=encoding) == []
@@ -178,7 +178,10 @@ def test_a_late_byte_that_is_not_utf8_names_its_line(tmp_path, monkeypatch):
         ('a, b, c\n1, "x, y", 2\n3, "z", 4\n', 3),
         ("a|b\n1,2|x;y\n3,4|z;w\n", 2),
         ("a,b,c\n1,2,3,\n4,5,6,\n", 3),
+        ("0\nDigit 2\nDigit 7\n", 1),
         ("a b c\nr1 1 2 x\nr2 3 4 y\n", 4),
+        ("date,price\nJan 1 2000,1394.46\nFeb 1 2000,1366.42\n", 2),
+        ('"","x"\n"1","a\tb\tc"\n"2","d\te\tf"\n', 2),
     ],
 )
 def test_the_separator_is_that_of_the_whole_head(tmp_path, text, names):
@@ -277,6 +280,7 @@ def test_no_header_is_seen_and_told(tmp_path, text):
         "name,town\nAnn,Rome\nBob,Bonn\n",
         "a,b\n1,2\n",
         ",a,b\n0,1,2\n1,3,4\n",
+        ",16.5,16.75,17\n64,0,1,3\n65,5,7,7\n66,1,2,8\n",
         "1,2,3\n5,5,6\n7,8,8\n",
     ],
 )

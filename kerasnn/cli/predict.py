@@ -107,7 +107,8 @@ def predict_command(
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 
-    FILE is CSV (.csv, .csv.gz) or Parquet, or a folder of such files. It needs the columns
+    FILE is text such as CSV, JSON, a workbook, Parquet or Arrow, plain or packed, or a
+    folder of files of one kind; - is standard input. It needs the columns
     that the network was trained on, in any order; kerasnn inspect lists them. Other columns
     are ignored. The output has one line for each row, in the order of FILE. "-o -" writes
     to standard output.

@@ -19,7 +19,7 @@ from kerasnn.datasets.cells.factorized import (
     text_of,
     to_second,
 )
-from kerasnn.datasets.cells.number_format import NUMBER, NumberFormat, may_be_thousands
+from kerasnn.datasets.cells.number_format import NUMBER, NumberFormat
 
 ColumnValues = ArrayLike | pd.Series | FactorizedColumn
 
@@ -117,17 +117,6 @@ def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
         return found
     parsed = np.full(len(texts), np.nan)
     parsed[[text is not None for text in texts]] = found
-    return parsed
-
-
-def unambiguous_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
-    """Parse as `plain_numbers`, except for numbers that may have thousands: "1.234".
-
-    Only the other columns of their table tell whether the point is a decimal one.
-    """
-    parsed = plain_numbers(texts)
-    if parsed is None or may_be_thousands(text for text in texts if text is not None):
-        return None
     return parsed
 
 

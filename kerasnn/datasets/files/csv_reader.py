@@ -7,6 +7,7 @@ tests/test_csv_reader.py. Missing cells are null.
 """
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -356,13 +357,11 @@ def _format(
 
 
 def _without_lines(head: bytes, count: int) -> bytes:
-    """Return what follows the first lines."""
-    if b"\n" not in head:  # lines end in "\r"
-        head = head.replace(b"\r", b"\n") if count else head
-    start = 0
+    """Return what follows the first lines, which end in any way."""
+    text = io.StringIO(head.decode("latin-1"), newline="")  # one character for each byte
     for _ in range(count):
-        start = head.find(b"\n", start) + 1 or len(head)
-    return head[start:]
+        text.readline()
+    return text.read().encode("latin-1")
 
 
 def _null_where_missing(column: pa.ChunkedArray, missing: frozenset[str]) -> pa.Array:

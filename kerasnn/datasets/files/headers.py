@@ -27,7 +27,7 @@ _DATE = re.compile(
     r"(?:[T ]?[\d:.]*)(?:\s?[AaPp][Mm])?(?:Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-_ROW_NAME = re.compile(r"x\d+")
+_STEP = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 Record = Sequence[str]
 
@@ -213,10 +213,11 @@ def _doubt(records: Sequence[Record], at: int, needed: Sequence[str]) -> list[No
 
 
 def _no_header(records: Sequence[Record], start: int) -> list[Notice]:
-    width = len(records[start])
+    last = len(records[start]) - 1
+    called = f"columns are called x0 to x{last}" if last else "column is called x0"
     message = (
         f"no line with names was seen: the first line is {_excerpt(records[start])}. The"
-        f" columns are called x0 to x{width - 1}; header=True takes the first line for"
+        f" {called}; header=True takes the first line for"
         " names, names= gives them"
     )
     return [Notice("no-header", message, is_warning=True)]
@@ -249,6 +250,8 @@ def _looks_like_values(records: Sequence[Record], at: int) -> bool:
     first = [cell.strip() for cell in records[at]]
     # Joined files repeat their header.
     below = [r for r in records[at + 1 : at + 1 + _MAX_ROWS] if r != records[at]]
+    if len(below) > 2 and not first[0] and all(r[0].strip() for r in below):
+        return False  # the column of row numbers or row names has no name
     numbers, like_texts, texts = [], 0, 0
     for i, cell in enumerate(first):
         column = [r[i].strip() for r in below if i < len(r)]
@@ -270,10 +273,10 @@ def _looks_like_values(records: Sequence[Record], at: int) -> bool:
 def _are_numeric_names(columns: list[tuple[str, list[str]]]) -> bool:
     """Return whether numbers in the first line are names: years, or 1, 2, 3, ..."""
     cells = [cell for cell, _ in columns]
-    if not all(cell.isdecimal() for cell in cells):
+    if not all(_STEP.fullmatch(cell) for cell in cells):
         return False
-    values = [int(cell) for cell in cells]
-    steps = {b - a for a, b in pairwise(values)}
+    values = [float(cell) for cell in cells]
+    steps = {round(b - a, 9) for a, b in pairwise(values)}
     if len(values) > 2 and len(steps) == 1 and steps.pop() != 0:
         return True
     years = all(1500 <= value <= 2200 for value in values)

@@ -143,6 +143,7 @@ def _opener(path: Path, file: IO[bytes]) -> Any:
         archive = zipfile.ZipFile(file)
         if not is_workbook(archive):
             return archive.open(_only_member(path, archive))
+        file.seek(0)
     return None
 
 

@@ -410,7 +410,7 @@ def _joined(found: Sequence[tuple[str, Notice]], n_files: int) -> list[Notice]:
     joined = []
     for same in by_code.values():
         name, notice = same[0]
-        more = f" (and so in {len(same) - 1} more files)" if len(same) > 1 else ""
+        more = f" (and so in {_more(len(same) - 1)})" if len(same) > 1 else ""
         joined.append(
             dataclasses.replace(
                 notice,
@@ -419,6 +419,10 @@ def _joined(found: Sequence[tuple[str, Notice]], n_files: int) -> list[Notice]:
             )
         )
     return joined
+
+
+def _more(count: int) -> str:
+    return f"{count} more file{'' if count == 1 else 's'}"
 
 
 def _check_columns(

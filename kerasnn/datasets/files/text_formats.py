@@ -130,6 +130,12 @@ class _Candidate:
     is_broken: bool = False
 
     @property
+    def is_regular(self) -> bool:
+        """Whether all records have the same number of cells, several, with sound quotes."""
+        sound = bool(self.format.quote) and not self.is_broken
+        return sound and self.share == 1 and self.width > 1
+
+    @property
     def is_table(self) -> bool:
         """Whether most records have several cells, from the first such record on."""
         wide = [len(record) >= self.width for record in self.records]
@@ -209,6 +215,8 @@ def _chosen(found: Sequence[_Candidate], *, asked: bool) -> _Candidate:
     if asked:
         return max(found, key=lambda c: (c.share, c.score))
     usual = [c for c in found if c.format.sep != BLANKS]
+    fitting = [c for c in usual if c.is_regular]
+    usual = fitting or usual
     best = max(usual, key=lambda c: (c.is_table, c.score))
     usable = best.is_table
     blank = max((c for c in found if c.format.sep == BLANKS), key=lambda c: c.score)
@@ -226,7 +234,9 @@ def _is_by_blanks(candidate: _Candidate, *, min_numbers: float) -> bool:
     n = len(candidate.records)
     misfits = sum(len(record) != candidate.width for record in candidate.records)
     misfits -= len(candidate.records[0]) == candidate.width - 1  # no name for row names
-    if misfits > n // 20:
+    if misfits > n // 20 or len(candidate.records[0]) < candidate.width - (
+        candidate.width > 2
+    ):
         return False
     cells = [cell for record in candidate.records[1:] for cell in record]
     numbers = sum(bool(_TYPED.fullmatch(cell)) for cell in cells)

@@ -88,7 +88,7 @@ def _sheet(
 
 
 def _rows(book: pd.ExcelFile, name: str) -> _Rows:
-    frame = book.parse(name, header=None, dtype=object, na_filter=False)
+    frame = pd.read_excel(book, sheet_name=name, header=None, dtype=object, na_filter=False)
     return frame.to_numpy(dtype=object).tolist()
 
 
