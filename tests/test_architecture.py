@@ -39,7 +39,8 @@ ORDERS = {
     ],
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
-        {"drift", "checking", "kinds"},
+        {"drift", "kinds"},
+        {"checking"},
         {"columns", "ids", "target", "free_text"},
         {"inference"},
     ],

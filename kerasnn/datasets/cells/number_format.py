@@ -95,6 +95,11 @@ class NumberFormat:
             return float(text)
         return None
 
+    @property
+    def is_common_unit(self) -> bool:
+        """True for percent and currencies, which do not change what a number is."""
+        return self.unit == "%" or bool(_CURRENCY_ONLY.fullmatch(self.unit))
+
     def described(self) -> str:
         """Return the format in words, for a reason."""
         parts = ["decimal comma"] if self.decimal == "," else []
