@@ -51,10 +51,8 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.tables": [
-        {"files", "leaks", "odd_values"},
-        {"split_warnings"},
-        {"rows"},
-        {"streamed"},
+        {"files", "rows"},
+        {"streamed", "time_limit"},
         {"fitting", "evaluation"},
         {"measurement"},
         {"report"},

@@ -447,3 +447,17 @@ def test_a_wide_table_is_read_by_blocks_of_any_size(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(as_table(tmp_path / "a.csv"), whole)
     expected = frame.astype({"text": object}).where(frame.notna(), None)
     assert cells_of(whole) == cells_of(expected)
+
+
+def test_a_note_below_the_table_is_left_out_and_said(tmp_path):
+    rows = "".join(f"{i},{i * 2},b\n" for i in range(5000))
+    file = tmp_path / "rows.csv"
+    file.write_text(f"a,b,c\n{rows}\nSource: land registry\n")
+    read = read_table(file)
+    assert len(read.table) == 5000
+    assert [notice.code for notice in read.notices] == ["notes"]
+    with pytest.raises(InputError, match="line 5003 has 1 value where the header has 3"):
+        read_table(file, ReadOptions(strict=True))
+    file.write_text(f"a,b,c\n1,2,3\nin between\n{rows}")
+    with pytest.raises(InputError, match="line 3 has 1 value"):
+        read_table(file)

@@ -343,7 +343,7 @@ MISSING_DRESSES = (None, "", "NA", "#N/A", "n/a", "<NA>", ".", " ? ", np.nan)
     rows=st.lists(
         st.tuples(
             st.floats(-1e6, 1e6).map(lambda v: round(v, 2)) | st.none(),
-            st.dates(dt.date(1970, 1, 1), dt.date(2067, 12, 31)) | st.none(),
+            st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)) | st.none(),
             st.booleans() | st.none(),
         ),
         max_size=8,

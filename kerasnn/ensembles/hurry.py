@@ -15,7 +15,7 @@ USEFUL_STEPS = 200  # a network with fewer steps has hardly learned
 USEFUL_EPOCHS = 2
 MIN_MEMBERS = 2
 PACES_KEPT = 9
-SHARE_OF_CHUNK = 0.1  # of the time that is left
+SHARE_OF_CHUNK = 0.2  # of the time that is left
 GROWTH = 8  # a chunk is at most so many times the largest before it
 
 

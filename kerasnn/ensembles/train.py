@@ -37,6 +37,8 @@ from kerasnn.training.runner import Runner
 
 # Two small networks take as long as one: starting the operations dominates.
 MAX_COST_OF_TWIN = 1e6
+MIN_STEPS = 20  # of any training, unless they take long: fewer learn nothing
+MAX_OVERRUN = 1.5  # seconds of these steps after a deadline
 LONGER = 1.2  # a shortened training is only lengthened again by more than this
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
@@ -272,16 +274,25 @@ class Training:
         left = deadline.left() if deadline else 0.0
         between = max(1, self._steps // self.recipe.n_evaluations)
         fitting = pace.steps_in(left, between_evaluations=between)
-        overfits, left, *decided = self.options.workers.chief_values(
-            [self._overfits(), left, fitting, pace.chunk_in(left)]
+        chunk = pace.chunk_in(left)
+        overfits, left, per_step, *decided = self.options.workers.chief_values(
+            [self._overfits(), left, pace.seconds_per_step]
+            + [min(steps, self._steps) for steps in (fitting, chunk)]
         )
         fitting, chunk = map(int, decided)
         if overfits:
             source.total, self._overfitted = source.done, True
-        if deadline is None or source.finished or (left > 0 and not pace.is_known):
+        early = source.done < MIN_STEPS
+        if (
+            deadline is None
+            or source.finished
+            or (not pace.is_known and (early or left > 0))
+        ):
             return
         # Weights that have just been evaluated may be the last ones.
         minimum = 0 if self.recipe.folds and evaluated else 1
+        if early and (MIN_STEPS - source.done) * per_step < MAX_OVERRUN:
+            minimum = MIN_STEPS - source.done
         steps = max(minimum, min(fitting, self._steps - source.done))
         remaining = source.total - source.done
         if steps < remaining or steps > remaining * LONGER:
@@ -302,7 +313,7 @@ class Training:
         last_wave = (whole // 2) / whole * source.total
         second_wave_ends = (whole // 4) / whole * source.epochs
         return source.done >= last_wave and all(
-            result.epoch <= second_wave_ends for result in self.results
+            0 < result.epoch <= second_wave_ends for result in self.results
         )
 
 

@@ -69,6 +69,8 @@ class TableResult:
         versions: by name.
         seed: of the resamples.
         notices: warnings and guesses; see `report_html`.
+        known_scores: of "network" and of baselines, by name, as `score_predictions` gives
+            them; others are computed.
     """
 
     title: str
@@ -87,6 +89,7 @@ class TableResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     notices: Sequence[Notice] = ()
+    known_scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -102,9 +105,13 @@ class TableResult:
     @cached_property
     def scores(self) -> dict[str, Score]:
         """The scores of the network on the test rows; computed once."""
-        return score_predictions(
-            self.target.task, self.truth, self.predicted, seed=self.seed
-        )
+        return self.scores_of("network", self.predicted)
+
+    def scores_of(self, name: str, predicted: np.ndarray) -> dict[str, Score]:
+        """Return the scores of a model on the test rows."""
+        if name in self.known_scores:
+            return dict(self.known_scores[name])
+        return score_predictions(self.target.task, self.truth, predicted, seed=self.seed)
 
 
 def table_report(result: TableResult) -> str:
@@ -177,9 +184,8 @@ def _numbers(result: TableResult) -> dict[str, str | Cell]:
 
 
 def _comparison(result: TableResult) -> Section:
-    task = result.target.task
     of_models = {"network": result.scores} | {
-        name: score_predictions(task, result.truth, predicted, seed=result.seed)
+        name: result.scores_of(name, predicted)
         for name, predicted in result.baselines.items()
     }
     rows: list[list[str | Cell]] = []

@@ -11,6 +11,7 @@ measurement  scores on test rows, beside simple models
 report       the HTML page of a network
 exporting    a network with its report, saved
 evaluation   scores of a saved network on another table
+time_limit   what testing and saving take of a time limit
 """
 
 from kerasnn.tables.evaluation import Evaluation, evaluate
@@ -20,8 +21,10 @@ from kerasnn.tables.fitting import FittedTable, estimator_for, fit
 from kerasnn.tables.measurement import Measurement, measure, score_intervals
 from kerasnn.tables.rows import RowsInMemory, TableRows, read_rows
 from kerasnn.tables.streamed import StreamedRows, stream_rows
+from kerasnn.tables.time_limit import LOADING_SECONDS, before_saving, seconds_of_training
 
 __all__ = [
+    "LOADING_SECONDS",
     "Evaluation",
     "FittedTable",
     "Measurement",
@@ -29,6 +32,7 @@ __all__ = [
     "StreamedRows",
     "TableRows",
     "are_large",
+    "before_saving",
     "estimator_for",
     "evaluate",
     "fit",
@@ -36,5 +40,6 @@ __all__ = [
     "read_rows",
     "save",
     "score_intervals",
+    "seconds_of_training",
     "stream_rows",
 ]

@@ -1,5 +1,6 @@
 """Scores of a trained network on rows that it never saw, beside simple models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn import reports
+from kerasnn.datasets import Notice
+from kerasnn.deadline import Deadline
 from kerasnn.preprocessing import Prepared
 from kerasnn.reports import Importance, Score
+from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
 from kerasnn.tables.fitting import FittedTable
+
+MAX_SECONDS = 30.0  # of the importance of columns
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class Measurement:
         baselines: predictions of simple models, by name; empty without test rows.
         scores: of the network, with intervals, on the rows that `measured_on` names.
         baseline_scores: of the simple models.
-        importance: of each column; empty without test rows.
+        importance: of columns; empty without test rows.
+        notices: about the training and the scores.
     """
 
     fitted: FittedTable
@@ -33,6 +40,12 @@ class Measurement:
     scores: dict[str, Score]
     baseline_scores: dict[str, dict[str, Score]]
     importance: list[Importance]
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def all_notices(self) -> tuple[Notice, ...]:
+        """The notices, and those of the table."""
+        return (*self.notices, *self.fitted.rows.notices)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -53,37 +66,82 @@ class Measurement:
         return "training rows, each by the members that left it out" if self.scores else ""
 
 
-def measure(fitted: FittedTable, *, importance: bool = True) -> Measurement:
+def measure(
+    fitted: FittedTable, *, importance: bool = True, deadline: Deadline | None = None
+) -> Measurement:
     """Score a network and simple models on the test rows, and rank its columns.
 
     Args:
         fitted: the network and its rows.
         importance: whether the columns are ranked.
+        deadline: of the ranking, which takes at most `MAX_SECONDS` anyway.
     """
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
+    hurried = _shortened(fitted)
     if not rows.n_tested:
-        none = np.empty(0)
-        return Measurement(fitted, none, none, {}, _left_out_scores(fitted), {}, [])
+        none, scores = np.empty(0), _left_out_scores(fitted)
+        return Measurement(fitted, none, none, {}, scores, {}, [], hurried)
     estimator, truth = fitted.estimator, rows.targets(tested=True)
     prepared = estimator.prepare(rows.inputs(tested=True))
     predicted = estimator.predict_prepared(*prepared)
     baselines = _baselines(fitted, prepared)
+    scores = reports.score_predictions(task, truth, predicted, seed=seed)
+    baseline_scores = {
+        name: reports.score_predictions(task, truth, values, seed=seed)
+        for name, values in baselines.items()
+    }
+    seconds = MAX_SECONDS if deadline is None else min(MAX_SECONDS, deadline.left())
+    ranked = importance and seconds > 0
     return Measurement(
         fitted=fitted,
         truth=truth,
         predicted=predicted,
         baselines=baselines,
-        scores=reports.score_predictions(task, truth, predicted, seed=seed),
-        baseline_scores={
-            name: reports.score_predictions(task, truth, values, seed=seed)
-            for name, values in baselines.items()
-        },
-        importance=_importance(fitted, prepared, truth) if importance else [],
+        scores=scores,
+        baseline_scores=baseline_scores,
+        importance=_importance(fitted, prepared, truth, seconds) if ranked else [],
+        notices=(*hurried, *_better_baseline(scores, baseline_scores)),
+    )
+
+
+def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
+    """Return a warning if the time limit ended the training."""
+    estimator = fitted.estimator
+    if not estimator.shortened_:
+        return ()
+    n_epochs, recipe = estimator.n_epochs_, estimator.recipe_
+    return (
+        Notice(
+            "time-limit",
+            f"the time limit ended the training after {n_epochs} of {recipe.epochs} epochs,"
+            f" with {format_count(recipe.members, 'network')}: a longer one may give better"
+            " predictions",
+            is_warning=True,
+        ),
+    )
+
+
+def _better_baseline(
+    scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Score]]
+) -> tuple[Notice, ...]:
+    """Return a warning if the linear model has smaller losses on the test rows."""
+    name = "rmse" if "rmse" in scores else "log_loss"
+    network, linear = scores[name].value, baselines["linear"][name].value
+    if network <= linear:
+        return ()
+    texts = [format_number(value, like=network) for value in (linear, network)]
+    return (
+        Notice(
+            "linear-baseline",
+            f"a linear model is better on the test rows: {SCORE_NAMES[name]} {texts[0]},"
+            f" and {texts[1]} of the network",
+            is_warning=True,
+        ),
     )
 
 
 def _importance(
-    fitted: FittedTable, prepared: Prepared, truth: NDArray[Any]
+    fitted: FittedTable, prepared: Prepared, truth: NDArray[Any], seconds: float
 ) -> list[Importance]:
     """Rank the columns; of many only those that move the answers most."""
     estimator, features = fitted.estimator, fitted.estimator.preprocessor_.of_columns
@@ -99,7 +157,7 @@ def _importance(
         truth,
         task=fitted.rows.target.task,
         columns=sorted(features, key=sensitivity, reverse=True),
-        permutations=reports.Permutations(seed=fitted.rows.seed),
+        permutations=reports.Permutations(seed=fitted.rows.seed, max_seconds=seconds),
     )
 
 

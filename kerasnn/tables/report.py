@@ -42,6 +42,8 @@ def table_page(measured: Measurement, *, title: str) -> str:
             data=_data(fitted),
             versions=_versions(),
             seed=fitted.rows.seed,
+            notices=measured.all_notices,
+            known_scores={"network": measured.scores, **measured.baseline_scores},
         )
     )
 
@@ -67,6 +69,7 @@ def _page_without_test(measured: Measurement, title: str) -> str:
             "Versions": _versions(),
         },
         sections=[_curve_section(fitted), *schema_sections(fitted.schema)],
+        notices=measured.all_notices,
     )
 
 

@@ -62,7 +62,13 @@ lesson_option = partial(option, heading=FOR_LESSONS)
 @file_option(
     "--time-limit",
     POSITIVE_NUMBER,
-    "Seconds of training; it has fewer epochs if it would take longer.",
+    "Seconds of the whole command; the training has fewer epochs if it would take longer.",
+)
+@file_option(
+    "--importance/--no-importance",
+    None,
+    "Measure the importance of the columns.  [default: importance]",
+    default=None,
 )
 @file_option("--weight-decay", FRACTION, "Weight decay, relative to the learning rate.")
 @file_option("--dropout", FRACTION, "Probability that a step drops a unit.")

@@ -1,5 +1,6 @@
 """`kerasnn train FILE`: trains, tests and saves a network for a table."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,17 @@ from kerasnn.cli.table_options import (
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.progress import FitBar
 from kerasnn.cli.train.workers import connect_workers
+from kerasnn.deadline import Deadline
 
 if TYPE_CHECKING:
     from kerasnn.tables import FittedTable, Measurement
     from kerasnn.training.distribution.workers import SingleProcess
 
-_ROW_OPTIONS = {"target", "stream", *HINT_OPTIONS, *READ_OPTIONS}
+_NOT_OF_ESTIMATORS = {
+    *("target", "stream", "time_limit", "importance"),
+    *HINT_OPTIONS,
+    *READ_OPTIONS,
+}
 
 
 def train_file(
@@ -52,10 +58,14 @@ def train_file(
     Raises:
         InputError: the table or the settings cannot be used.
     """
-    header = table_header(path, reading, given.get("target"))
+    limit = given.get("time_limit")
+    deadline = None if limit is None else Deadline.of_process(limit)
+    with status_on_terminal(f"Reading {path.name} ..."):
+        header = table_header(path, reading, given.get("target"))
     check_usage(path, header, given)
-    with quiet_tensorflow():
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving, tables
+    slowness = _slowness(deadline) if deadline else 1.0
     workers = connect_workers()
 
     def check_folder() -> str:
@@ -69,7 +79,10 @@ def train_file(
             click.echo(line, err=as_json)
         for line in notice_lines(rows.notices) if workers.is_chief else []:
             click.echo(line, err=True)
-        settings = {k: v for k, v in given.items() if k not in _ROW_OPTIONS}
+        settings = {k: v for k, v in given.items() if k not in _NOT_OF_ESTIMATORS}
+        if deadline is not None:
+            seconds = tables.seconds_of_training(rows, deadline, slowness=slowness)
+            (settings["time_limit"],) = workers.chief_values([seconds])
         with FitBar(shown=workers.is_chief) as bar:
             estimator = tables.estimator_for(rows.target)(
                 progress=bar, **settings, **checkpoints.arguments()
@@ -80,7 +93,12 @@ def train_file(
             checkpoints.remove_rows()
             return
         with status_on_terminal("Testing, and measuring the importance of columns ..."):
-            measured = tables.measure(fitted)
+            measured = tables.measure(
+                fitted,
+                importance=given.get("importance", True),
+                deadline=deadline
+                and tables.before_saving(rows, deadline, slowness=slowness),
+            )
         with status_on_terminal("Saving ..."):
             version = workers.run_on_chief(
                 lambda: str(tables.save(measured, folder, run=checkpoints.run()))
@@ -90,6 +108,17 @@ def train_file(
         print_json(_json(measured, Path(version)))
     else:
         _print(measured, Path(version))
+
+
+def _slowness(deadline: Deadline) -> float:
+    """Return how slow this machine is, from the seconds in which TensorFlow was loaded.
+
+    Waiting for a disk, more than half of the time, does not count.
+    """
+    from kerasnn.tables import LOADING_SECONDS
+
+    passed = deadline.seconds - deadline.left()
+    return min(passed, 2 * time.process_time()) / LOADING_SECONDS
 
 
 def _read(
@@ -135,7 +164,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
         "task": rows.target.task,
         "columns": {c.name: c.kind for c in rows.schema.columns},
         "left_out": {c.name: c.reason for c in rows.schema.left_out},
-        "notices": notice_objects(rows.notices),
+        "notices": notice_objects(measured.all_notices),
         "rows": {"train": rows.n_trained, "test": rows.n_tested},
         "measured_on": measured.measured_on,
         "metrics": measured.metrics,
@@ -159,6 +188,8 @@ def _print(measured: "Measurement", version: Path) -> None:
         f" the weights after epoch {fitted.estimator.best_epoch_} kept"
     )
     for line in _metric_lines(measured):
+        click.echo(line)
+    for line in notice_lines(measured.notices):
         click.echo(line)
     click.echo(f"Saved    {version}")
     click.echo(f"Report   {version / 'assets.extra' / 'report.html'}")

@@ -232,7 +232,9 @@ def _number_format(
         found = find_number_format(texts)
         if found is None:
             return None, ()
-        if cells.likely_decimal and (is_ambiguous(texts, found) or may_be_thousands(texts)):
+        if cells.likely_decimal and (
+            any("," in text for text in texts) or may_be_thousands(texts)
+        ):
             found = find_number_format(texts, decimal=cells.likely_decimal) or found
         return _unless_plain(found, texts), ambiguous_numbers(name, texts, found)
     found = find_number_format(texts, decimal=decimal, thousands=thousands)

@@ -82,10 +82,12 @@ class Step:
         # Keras's rule: if the logs are not the metrics, those of the last step count.
         self.logs_are_metrics = metrics.keys() == self.logs.keys()
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, batch: Tensors) -> Logs:
         """Run on one batch; return the logs of the step."""
         return self.run(*batch)
 
+    @tf.autograph.experimental.do_not_convert
     def empty_logs(self) -> Logs:
         """Return the logs of zero steps."""
         return {
@@ -198,6 +200,7 @@ def run_steps(
     return logs
 
 
+@tf.autograph.experimental.do_not_convert
 def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
     """Return zeroed arrays for the logs of each planned epoch."""
     return {
