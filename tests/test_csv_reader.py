@@ -228,6 +228,14 @@ def test_a_title_with_the_separators_of_the_table_is_left_out(tmp_path):
     assert codes_of(path) == ["title-lines"]
 
 
+def test_a_title_of_several_cells_is_left_out(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "Rockets,,x.html,,,,of 2019\na,b,c,d,e,f,g\n1,x,2,y,3,z,4\n2,y,1,x,4,z,3\n"
+    )
+    assert list(as_table(path).columns) == list("abcdefg")
+
+
 def test_strict_refuses_lines_of_empty_cells_and_equal_names(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,x\n,\n2,y\n")
@@ -396,6 +404,13 @@ def test_too_many_columns_are_refused(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(",".join(f"c{i}" for i in range(20_001)) + "\n" + "1," * 20_000 + "1\n")
     assert error_of(path) == "has 20,001 columns; the maximum is 20,000"
+
+
+def test_an_encoding_that_is_not_the_files_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,\u00e4\n")
+    assert error_of(path, encoding="ascii").startswith("line 3 is not ascii text: ")
+    assert error_of(path, encoding="utf-16").startswith("line 1 is not utf-16 text: ")
 
 
 def test_devices_and_pipes_are_refused(tmp_path):

@@ -48,7 +48,9 @@ def utf8_blocks(stream: IO[bytes], encoding: Encoding, path: Path) -> Iterator[b
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             line = lines + error.object[: error.start].count(b"\n") + 1
-            raise _wrong_encoding(path, line, encoding.name, error) from None
+            raise _wrong_encoding(path, line, encoding.name, error.reason) from None
+        except UnicodeError as error:  # UTF-16 without its mark
+            raise _wrong_encoding(path, lines + 1, encoding.name, str(error)) from None
         lines += text.count("\n")
         if text:
             yield text.removeprefix("\ufeff").encode()
@@ -148,13 +150,11 @@ def _decoded(data: bytes, path: Path, before: int) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = before + data[: error.start].count(b"\n") + 1
-        raise _wrong_encoding(path, line, "UTF-8", error) from None
+        raise _wrong_encoding(path, line, "UTF-8", error.reason) from None
 
 
-def _wrong_encoding(
-    path: Path, line: int, name: str, error: UnicodeDecodeError
-) -> InputError:
+def _wrong_encoding(path: Path, line: int, name: str, reason: str) -> InputError:
     return InputError(
-        f"{path}: line {line} is not {name} text: {error.reason}; encoding= names the"
+        f"{path}: line {line} is not {name} text: {reason}; encoding= names the"
         " encoding, such as encoding='cp1252'"
     )
