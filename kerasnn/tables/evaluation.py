@@ -26,10 +26,6 @@ from kerasnn.reports import Score
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
 
-RESAMPLES = 1000
-MIN_RESAMPLES = 100
-RESAMPLED_ROWS = 100_000_000  # of all resamples together, approximately
-
 _Answers = tuple[NDArray[Any], NDArray[Any]]  # truth and predictions
 
 
@@ -77,9 +73,7 @@ def evaluate(
         learned = known == table_fingerprint(table, [*saved.schema.names, target.name])
         if not learned and isinstance(source, str | Path):
             learned = known == files_fingerprint(Path(source))
-    # The intervals of many rows are narrow, and need fewer resamples.
-    resamples = max(MIN_RESAMPLES, min(RESAMPLES, RESAMPLED_ROWS // len(truth)))
-    scores = reports.score_predictions(target.task, truth, predicted, resamples=resamples)
+    scores = reports.score_predictions(target.task, truth, predicted)
     return Evaluation(rows=len(truth), scores=scores, learned=learned)
 
 
