@@ -46,10 +46,16 @@ def test_a_csv_gives_the_columns_asked_for_in_their_order(tmp_path):
     assert table.to_numpy().tolist() == [[1.0, 2.0], [-30.0, 4.5]]
 
 
+RAGGED = (
+    ". Put the line right, with quotes around a cell that contains the separator; or give"
+    " sep= if the separator is not ','"
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is empty; it needs a header line with X0, X1"),
+        ("", "is empty; it needs a header line with names of columns"),
         ("X0,X1\n", "has a header line but no rows"),
         (
             "X0,Y\n1,2\n",
@@ -60,9 +66,12 @@ def test_a_csv_gives_the_columns_asked_for_in_their_order(tmp_path):
             "X0,X01\n1,2\n",
             "has no column 'X1'; did you mean 'X01'? It has X0, X01; needed: X0, X1",
         ),
-        ("X0,X1,X0\n1,2,3\n", "has 2 columns named 'X0'"),
-        ("X0,X1\n1,2\n3\n", "line 3 has 1 value where the header has 2 values"),
-        ("X0,X1\n1,2,3\n4,5\n", "line 2 has 3 values where the header has 2 values"),
+        ("X0,X1,X0\n1,2,3\n", "has 2 columns named 'X0'; each needs a name of its own"),
+        ("X0,X1\n1,2\n3\n", f"line 3 has 1 value where the header has 2 values{RAGGED}"),
+        (
+            "X0,X1\n1,2,3\n4,5\n",
+            f"line 2 has 3 values where the header has 2 values{RAGGED}",
+        ),
         (
             "X0,X1\n1,2\n3,x\n",
             "row 2 (line 3), column 'X1': 'x' is not a number",
@@ -76,8 +85,11 @@ def test_a_csv_gives_the_columns_asked_for_in_their_order(tmp_path):
             "X0,X1\n1,inf\n",
             "row 1 (line 2), column 'X1': 'inf' is not finite in float64",
         ),
-        ('X0,X1\n1,"2\n', "is not a CSV file: unexpected end of data"),
-        (b"X0,X1\n\xff\xfe,2\n", "is not UTF-8 text: invalid start byte"),
+        (
+            'X0,X1\n1,"2\n',
+            "line 2: a quote opens a cell that never ends; is a quote missing?",
+        ),
+        (b"X0,X1\n\xff,2\n", "row 1 (line 2), column 'X0': '\u00ff' is not a number"),
     ],
 )
 def test_a_csv_that_cannot_be_used_is_told_where(tmp_path, content, message):
@@ -105,7 +117,7 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
     assert str(caught.value) == f"{tmp_path / 'none.csv'}: there is no such file"
     with pytest.raises(InputError) as caught:
         datasets.read_numbers(tmp_path, ["X0"])
-    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
+    assert str(caught.value) == f"{tmp_path}: is a folder, where a file is needed"
 
 
 def test_many_columns_are_named_in_short(tmp_path):

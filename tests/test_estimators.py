@@ -185,10 +185,11 @@ def test_a_target_in_another_unit_is_learned_alike(x, fitted_regressor):
         pd.Series(["b", "a", "c"] * 30, dtype="category"),
         pd.Series(["b", "a", "c"] * 30),
         pd.Series([1, 0, 2] * 30, dtype="Int64"),
+        pd.Series([True, False, True] * 30, dtype="boolean"),
         pl.Series([1, 0, 2] * 30),
         [1.0, 0.0, 2.0] * 30,
     ],
-    ids=["category", "text", "Int64", "polars", "floats"],
+    ids=["category", "text", "Int64", "boolean", "polars", "floats"],
 )
 def test_labels_may_be_of_any_kind(x, labels):
     one = classifier(epochs=2).fit(x, labels)

@@ -1,5 +1,4 @@
 import gzip
-import sys
 
 import numpy as np
 import pandas as pd
@@ -110,8 +109,7 @@ def test_cells_of_a_list_keep_their_types():
         ),
         (
             "rows.xlsx",
-            "rows.xlsx: is of an unknown kind; files end in .csv, .csv.gz, .tsv or"
-            " .parquet, and a folder holds files of one kind",
+            "rows.xlsx: there is no such file",
         ),
     ],
 )
@@ -192,20 +190,28 @@ def test_a_csv_and_its_dataframe_are_the_same(tmp_path):
         )
 
 
+RAGGED = (
+    ". Put the line right, with quotes around a cell that contains the separator; or give"
+    " sep= if the separator is not ','"
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "is empty; it needs a header line with names of columns"),
         ("\n\n", "is empty; it needs a header line with names of columns"),
         ("a,b\n\n", "has a header line but no rows"),
-        ("a,b,a\n1,2,3\n", "has 2 columns named 'a'; each needs a name of its own"),
-        ("a,b\n1,2\n3\n", "line 3 has 1 value where the header has 2 values"),
+        ("a,b\n1,2\n3\n", f"line 3 has 1 value where the header has 2 values{RAGGED}"),
         (
             'a,b\n"1\n1",2\n\n1,2,3\n',
-            "line 5 has 3 values where the header has 2 values",
+            f"line 5 has 3 values where the header has 2 values{RAGGED}",
         ),
-        ('a,b\n1,"2\n', "is not a CSV file: unexpected end of data"),
-        (b"a,b\n1,\xff\n", "is not UTF-8 text: invalid start byte"),
+        (
+            'a,b\n1,"2\n',
+            "line 2: a quote opens a cell that never ends; is a quote missing?",
+        ),
+        (b"a,b\n1,\0\n", "line 2 holds a NUL byte: it is not a text file"),
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
@@ -218,21 +224,13 @@ def test_a_csv_that_cannot_be_used_is_told_where(tmp_path, content, message, zip
     assert str(caught.value) == f"{file}: {message}"
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a,b\n1,2\n", "is not a whole gzip file: Not a gzipped file (b'a,')"),
-        (
-            gzip.compress(CSV.encode(), mtime=0)[:-9],
-            "is not a whole gzip file: Compressed file ended before the end-of-stream"
-            " marker was reached",
-        ),
-    ],
-    ids=["not gzip", "cut short"],
-)
-def test_a_broken_gzip_file_is_told(tmp_path, content, message):
+def test_a_broken_gzip_file_is_told(tmp_path):
     file = tmp_path / "rows.csv.gz"
-    file.write_bytes(content)
+    file.write_bytes(gzip.compress(CSV.encode(), mtime=0)[:-9])
+    message = (
+        "is not a whole compressed file: Compressed file ended before the end-of-stream"
+        " marker was reached"
+    )
     with pytest.raises(InputError) as caught:
         as_table(file)
     assert str(caught.value) == f"{file}: {message}"
@@ -245,7 +243,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         assert str(caught.value) == f"{tmp_path / name}: there is no such file"
     with pytest.raises(InputError) as caught:
         as_table(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: the folder holds no .csv or .parquet file"
+    assert str(caught.value).startswith(f"{tmp_path}: the folder holds no table; ")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])
@@ -332,13 +330,3 @@ def test_a_parquet_file_that_cannot_be_used_is_told(tmp_path):
     with pytest.raises(InputError) as caught:
         as_table(tmp_path / "none.parquet")
     assert str(caught.value) == f"{tmp_path / 'none.parquet'}: there is no such file"
-
-
-def test_without_pyarrow_parquet_is_told(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(InputError) as caught:
-        as_table(tmp_path / "rows.parquet")
-    assert str(caught.value) == (
-        f"{tmp_path / 'rows.parquet'}: Parquet files need pyarrow: pip install pyarrow"
-    )

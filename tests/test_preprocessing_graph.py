@@ -2,6 +2,7 @@
 
 import copy
 import datetime as dt
+import json
 from functools import cache
 
 import numpy as np
@@ -11,8 +12,18 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn.datasets import MISSING_TEXTS, Column, Schema, checked_table
+from kerasnn.datasets import (
+    MISSING_TEXTS,
+    Column,
+    ReadOptions,
+    Schema,
+    check_rows,
+    checked_table,
+    infer_schema,
+)
+from kerasnn.datasets.cells.date_format import read_date
 from kerasnn.preprocessing import LevelOptions, Preprocessor, graph, scaling
+from kerasnn.preprocessing.graph_dates import graph_date_parts
 
 SCALINGS = ("robust", "standard")
 BLANKS = [" ", "\t", "\n", "\x0b", "\x1f", "\x85", "\xa0", "\u2003", "\u3000"]
@@ -204,7 +215,9 @@ def test_every_day_is_taken_apart_alike():
         "2020-01-01T10:00:60",
         "2020-01-01T10",
         "2020-01-01T10:00+24:00",
-        "2020-1-1",
+        "2020-1-32",
+        "2020-01-01 13:00 PM",
+        "2020-01-01 0:30 am",
         "20200101",
         "9999-12-31T23:00-02:00",
         "12020-01-01",
@@ -221,6 +234,75 @@ def test_a_text_that_is_no_date_is_missing_in_the_graph(text):
     when = [i for i, name in enumerate(preprocessor.feature_names) if "when" in name]
     assert len(when) == 5
     assert tf.gather(x, when, axis=1).numpy().tolist() == [[0.0] * 5] * 2
+
+
+FORMATS = (
+    *("", "%m/%d/%Y", "%d.%m.%y", "%b %d, %Y", "%d %B %y", "%Y %b", "%Y-%m", "%YQ%q"),
+    *("%H:%M", "%I:%M:%S %p", "%Y%m%d", "%y%m%d%H%M", "%s", "%Q", "%d/%m/%Y %H:%M:%S%z"),
+)
+DATE_TEXTS = (
+    *("9/25/2021", "25/9/2021", "1.2.21", "31.12.69", "01-02-68", "2014-7-1", "2/30/2021"),
+    *("September 25, 2021", "Sept. 3rd 2021", "25-Sep-21", "Sat, 25 SEP 2021 10:00 GMT"),
+    *("2021 May", "may 2021", "25 Foo 2021", "2021-09", "2021-13", "2021Q3", "2021 q4"),
+    *("7:30:00", "7:30 PM", "12:00 a.m.", "13:00 PM", "24:00", "07:59:60", "9/25/21 1:5"),
+    *("20210925", "20210925.0", "20211301", "210925", "2109251030", "1632528000", "-1"),
+    *("1632528000123", "123456789012345", "25/09/2021 10:00:00+0200", "9/25/21 1:05 pm"),
+    *("2021-09-25 10:00-00:30", "2021-09-25, 10:00 Z", "2021-09-25T10:00+02", "", "NA"),
+    *("#09# 25, 2021", "2021-#09#-25", "1/2/2021T3:04", "\u06f1/2/2021", "1/1/0000", "?"),
+    *("1/2/2021 3:04:05.6", "x#09#", "may", "1 may 21", "2021-#05#"),
+)
+
+
+@pytest.mark.parametrize("date_format", FORMATS)
+def test_dates_of_each_format_are_read_alike(date_format):
+    schema = Schema((Column("t", "datetime", date_format=date_format),))
+    days = np.datetime64("2000-01-01", "s") + np.arange(100) * 10_000_000
+    preprocessor = Preprocessor.fit(pd.DataFrame({"t": days}), schema)
+    rows = check_rows({"t": [*DATE_TEXTS]}, schema, strict=False).rows
+    assert rows["t"].notna().any()
+    tensors = preprocessor({"t": tf.constant([*DATE_TEXTS])})
+    assert_same(preprocessor.prepare(rows), tensors)
+
+
+@settings(deadline=None, max_examples=200)
+@given(date=st.dates(dt.date(1970, 1, 1), dt.date(2067, 12, 31)), text=st.data())
+def test_a_date_written_in_a_format_is_that_date(date, text):
+    date_format = text.draw(
+        st.sampled_from(
+            ["%m/%d/%Y", "%d.%m.%y", "%B %d, %Y", "%d-%b-%y", "%Y%m%d", "%a, %d %b %Y"]
+        )
+    )
+    written = date.strftime(date_format)
+    known = date_format.removeprefix("%a, ")
+    assert read_date(written, known) == np.datetime64(date, "s")
+    parts = graph_date_parts(tf.constant([written]), known)
+    assert parts["days"].numpy().tolist() == [np.datetime64(date, "D").astype(int)]
+
+
+def test_all_spellings_of_a_truth_are_one_level_in_the_graph():
+    schema = infer_schema({"a": ["True", "false", "TRUE", "False"] * 3, "b": range(12)})
+    rows = {"a": ["yes", "NO", "on", "f", "1", "0.0", "tRUE", "maybe"], "b": [1] * 8}
+    preprocessor = Preprocessor.fit(checked_table(rows, schema), schema)
+    columns = {"a": tf.constant(rows["a"]), "b": tf.constant(rows["b"], tf.float64)}
+    x, _ = preprocessor(columns)
+    assert x[:, 1].numpy().tolist() == [1, -1, 1, -1, 1, -1, 1, 0]
+    assert_same(preprocessor.prepare(checked_table(rows, schema)), preprocessor(columns))
+
+
+def test_missing_texts_of_a_column_are_missing_in_the_graph():
+    table = {
+        "n": [1.0, 2.0, -999.0, 3.0] * 5,
+        "c": ["a", "b", "c", "(none)"] * 5,
+        "d": ["2020-01-01", "1900-01-01", "2021-05-06", "2022-01-01"] * 5,
+    }
+    na = ("-999", "(none)", "1900-01-01")
+    schema = infer_schema(table, reading=ReadOptions(na=na))
+    assert [c.missing for c in schema.columns] == [5, 5, 5]
+    checked = checked_table(table, schema)
+    preprocessor = Preprocessor.fit(checked, schema)
+    again = Preprocessor.from_dict(json.loads(json.dumps(preprocessor.to_dict())))
+    for one in (preprocessor, again):
+        assert_same(one.prepare(checked), one(as_tensors(table, one)))
 
 
 def test_rows_without_numbers_or_levels():

@@ -331,3 +331,10 @@ def test_a_value_becomes_an_array_of_its_type_or_is_refused(value, dtype, form):
 def test_floats_are_numpys_whatever_their_number(values):
     array = read({"inputs": values}, x=tf.float32)["x"]
     np.testing.assert_array_equal(array, np.array(values, np.float32))
+
+
+@pytest.mark.parametrize("text", ["44,2", "$1,234.50", "12%", "44.2"])
+def test_a_number_written_for_people_gets_a_hint(text):
+    hint = "send a number without quotes, with a decimal point: 44.2"
+    assert refusal({"instances": [text]}, x=tf.float64).endswith(hint)
+    assert not refusal({"instances": ["abc"]}, x=tf.float64).endswith(hint)

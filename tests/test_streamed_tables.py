@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasnn import tables
 from kerasnn.datasets import (
     ColumnHints,
+    ReadOptions,
     ShuffledShards,
     as_table,
     infer_schema,
@@ -86,10 +87,11 @@ def small(monkeypatch):
     monkeypatch.setattr(streamed, "SHARD_ROWS", 256)
 
 
-def read(path, target="label", seed=0, **hints):
+def read(path, target="label", seed=0, strict=False, **hints):
     other = {"label": "price", "price": "label"}[target]
     hints = ColumnHints(ignore=[other], **hints)
-    return tables.stream_rows(path, target=target, hints=hints, seed=seed)
+    reading = ReadOptions(strict=strict)
+    return tables.stream_rows(path, target=target, hints=hints, seed=seed, reading=reading)
 
 
 def fit(rows, **settings):
@@ -442,10 +444,25 @@ def test_a_target_that_is_missing_is_told_before_anything_is_trained(small, tmp_
     table = made()
     table.loc[[7, 2999], "label"] = None
     table.to_parquet(tmp_path / "rows.parquet")
-    assert message(tmp_path / "rows.parquet") == (
+    assert message(tmp_path / "rows.parquet", strict=True) == (
         "the target 'label' is missing in 2 of 3,000 rows. Fill it in, or leave these rows"
         " out"
     )
+
+
+def test_rows_without_a_usable_target_are_left_out_and_said(small, tmp_path):
+    table = made()
+    table.loc[[7, 2999], "label"] = None
+    table.loc[1500, "label"] = "one"
+    table["f0"] = np.where(table["f0"] > 2.5, np.inf, table["f0"])
+    table.to_parquet(tmp_path / "rows.parquet")
+    rows = read(tmp_path / "rows.parquet")
+    shards = shards_of(rows, tmp_path / "rows")
+    assert rows.n_rows == N - 3
+    assert len(shards) == rows.n_trained == N - 3 - len(rows.test) - len(rows.held_out)
+    assert not {7, 1500, 2999} & {*rows.test.index, *rows.held_out.index}
+    codes = {notice.code for notice in rows.notices}
+    assert codes == {"missing-target", "one-row-class", "infinite-cells"}
 
 
 def test_a_row_of_the_sample_is_not_told_as_one_of_the_table(small, tmp_path):
@@ -453,14 +470,16 @@ def test_a_row_of_the_sample_is_not_told_as_one_of_the_table(small, tmp_path):
     table["f0"] = np.where(table["f0"] > 1.5, np.inf, table["f0"])
     file = tmp_path / "rows.parquet"
     table.to_parquet(file)
-    told = message(file)
+    told = message(file, strict=True)
     start = (
         f"{file}: in the 1,300 rows drawn from it, counted among them: column 'f0', row "
     )
     assert told.startswith(start)
     table.iloc[:1000].to_parquet(file)  # all of them are drawn
     row = int(np.argmax(np.isinf(table["f0"])))
-    assert message(file).startswith(f"column 'f0', row {row}: inf is not finite.")
+    assert message(file, strict=True).startswith(
+        f"column 'f0', row {row}: inf is not finite."
+    )
 
 
 def test_rows_that_were_written_for_another_target_are_not_used(small, tmp_path):
@@ -496,7 +515,7 @@ def test_a_class_of_one_row_is_refused_whoever_drew_it(small, seed, tmp_path):
     table = made()
     table.loc[7, "label"] = "one"
     table.to_parquet(tmp_path / "rows.parquet")
-    assert message(tmp_path / "rows.parquet", seed=seed) == (
+    assert message(tmp_path / "rows.parquet", seed=seed, strict=True) == (
         "the target 'label' has a class with one row only: 'one'. Each class needs two rows"
         " or more: add some, leave the class out or, where it is a number, say"
         " task='regression'"

@@ -37,13 +37,14 @@ def test_a_folder_of_csv_files_is_one_table_in_the_order_of_the_first(tmp_path):
     for passed_over in ("_SUCCESS", ".a.csv.crc", "_old.csv"):
         (folder / passed_over).write_text("nothing")
     table = as_table(folder)
+    assert table["t"].dtype == object
     assert table.to_dict("list") == {
         "n": [1.0, 2.0, 3.0, 4.0, 5.0],
         "t": ["u", "v", "x", None, "w"],
     }
     assert [len(chunk) for chunk in table_chunks(folder, 1)] == [1] * 5
     assert [path.name for path in table_files(folder)] == ["a.csv", "b.csv", "c.tsv.gz"]
-    assert table_files(str(folder / "a.csv")) == [folder / "a.csv"]
+    assert [*table_files(str(folder / "a.csv"))] == [folder / "a.csv"]
 
 
 def test_what_does_not_belong_into_a_folder_is_told(tmp_path):
@@ -53,16 +54,15 @@ def test_what_does_not_belong_into_a_folder_is_told(tmp_path):
         f"{folder}: the folder holds both CSV and Parquet files, a.csv and b.parquet; the"
         " files of a table are of one kind"
     )
-    (folder / "b.parquet").rename(folder / "b.xlsx")
-    assert error_of(folder) == (
-        f"{folder / 'b.xlsx'}: is of an unknown kind; files end in .csv, .csv.gz, .tsv or"
-        " .parquet, and a folder holds files of one kind (names that begin with _ are"
-        " ignored)"
-    )
-    (folder / "b.xlsx").unlink()
+    (folder / "b.parquet").rename(folder / "b.md")
+    error = error_of(folder)
+    assert error.startswith(f"{folder / 'b.md'}: is of an unknown kind; a table is text (")
+    assert error.endswith("(names that begin with _ are ignored)")
+    (folder / "b.md").unlink()
     (folder / "more").mkdir()
     assert error_of(folder) == (
-        f"{folder / 'more'}: is a folder; the files of a table must be in one folder"
+        f"{folder / 'more'}: is a folder; the files of a table must be in one folder, or in"
+        " folders named key=value, such as year=2026"
     )
     assert error_of(tmp_path / "none") == (
         f"{tmp_path / 'none'}: there is no such file or folder"

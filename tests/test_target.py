@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from kerasnn import InputError
-from kerasnn.datasets import infer_target
+from kerasnn.datasets import ReadOptions, infer_target, usable_rows
+from kerasnn.datasets.cells.factorized import factorize
+from kerasnn.datasets.schema.kinds import CellOptions
+from kerasnn.datasets.schema.target import target_notices, target_values
 
 
 @pytest.mark.parametrize(
@@ -152,3 +155,82 @@ def test_a_target_that_cannot_be_used_is_told(values, task, message):
         infer_target(values, name="grade", task=task)
     assert str(caught.value).removeprefix("the target 'grade'").lstrip(", ") == message
     assert str(caught.value).startswith("the target 'grade'")
+
+
+def lenient(**options):
+    return CellOptions(ReadOptions(**options), is_lenient=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        (["$1,234", "$7.50"], 7.5, 1234.0),
+        (["44,2", "1.234,5"], 44.2, 1234.5),
+        (["12%", "7.5%"], 0.075, 0.12),
+    ],
+)
+def test_numbers_in_local_dress_are_amounts(values, low, high):
+    target = infer_target(values, name="price")
+    assert (target.task, target.low, target.high) == ("regression", low, high)
+    assert target_values(pd.Series(values[::-1]), target).tolist() in (
+        [low, high],
+        [high, low],
+    )
+    assert infer_target(values, task="regression").low == low
+
+
+def test_counts_with_rare_values_are_amounts():
+    target = infer_target([0, 1, 2] * 30 + [7])
+    assert target.task == "regression"
+    assert "in one row only" in target.reason
+    assert infer_target([0, 1, 2] * 30 + [7, 7]).task == "classification"
+
+
+def test_rows_without_a_usable_target_are_left_out_and_said():
+    values = pd.Series(["a", "b", None, "a", "b", "c", "NA"], name="y")
+    target = infer_target(values, cells=lenient())
+    assert (target.classes, target.counts) == (("a", "b"), (2, 2))
+    usable = usable_rows(values, target)
+    assert usable.tolist() == [True, True, False, True, True, False, False]
+    assert target_values(values[usable], target).tolist() == [0, 1, 0, 1]
+    notices = target_notices(factorize(values), target)
+    assert [(n.code, n.rows) for n in notices] == [
+        ("missing-target", 2),
+        ("one-row-class", 1),
+    ]
+    for strict in (None, CellOptions(ReadOptions(strict=True))):
+        with pytest.raises(InputError, match="is missing in 2 of 7 rows"):
+            infer_target(values, cells=strict)
+
+
+def test_stray_cells_of_a_target_of_numbers_are_missing():
+    values = pd.Series([*(str(i + 0.5) for i in range(30)), "unknown", "inf"], name="y")
+    target = infer_target(values, cells=lenient())
+    assert (target.task, target.high) == ("regression", 29.5)
+    assert usable_rows(values, target).tolist() == [True] * 30 + [False] * 2
+    with pytest.raises(InputError, match="is not a number"):
+        infer_target(values)
+
+
+def test_what_is_left_must_be_a_target():
+    with pytest.raises(InputError, match="is constant: all 3 rows are 'a'"):
+        infer_target(["a", "a", None, "b"], cells=lenient())
+    with pytest.raises(InputError, match="with one row only"):
+        infer_target(["a", "b", "c"], cells=lenient())
+
+
+def test_other_spellings_of_the_classes_are_the_same_truths():
+    target = infer_target(["no", "Yes"] * 5)
+    assert target.classes == ("Yes", "no")
+    rows = pd.Series(["YES", "false", "1", "0.0", "no"])
+    assert target_values(rows, target).tolist() == [0, 1, 0, 1, 1]
+    assert target_values(pd.Series([True, False]), target).tolist() == [0, 1]
+    mixed = infer_target(["True", "TRUE", "True", "false"] * 2)
+    assert (mixed.classes, mixed.counts) == (("True", "false"), (6, 2))
+    with pytest.raises(InputError, match="'maybe' is not one of the classes"):
+        target_values(pd.Series(["maybe"]), target)
+
+
+def test_a_nullable_boolean_is_false_and_true():
+    values = pd.Series([True, False, None] * 2, dtype="boolean")
+    assert infer_target(values, cells=lenient()).classes == ("False", "True")

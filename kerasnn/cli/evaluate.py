@@ -15,7 +15,12 @@ from kerasnn.cli.options import (
     SourceType,
     reject_options,
 )
-from kerasnn.cli.table_options import ReadingArguments, reading_options
+from kerasnn.cli.table_options import (
+    ReadingArguments,
+    notice_lines,
+    notice_objects,
+    reading_options,
+)
 
 if TYPE_CHECKING:
     from kerasnn.saving import SavedNetwork, SavedTable
@@ -83,11 +88,14 @@ def _evaluate_table(
             metrics={name: score.value for name, score in found.scores.items()},
             intervals=tables.score_intervals(found.scores),
             trained_on=found.learned,
+            notices=notice_objects(found.notices),
         )
         return
     click.echo(f"{network.folder}: {found.rows:,} rows of {path} (95% intervals)")
     for line in score_lines(found.scores):
         click.echo(line)
+    for line in notice_lines(found.notices):
+        click.echo(line, err=True)
     if found.learned:
         click.echo(
             "The network was trained on this table: on new rows its scores are lower."

@@ -24,7 +24,7 @@ _TEXT = re.compile(
     r"\b(sep|encoding|sheet|decimal|thousands|date_format)=('[^']*'|\"[^\"]*\")"
 )
 _FLAG = re.compile(r"\b(header|stream|strict)=(True|False)\b")
-_NAME = re.compile(r"\b(task|target)=(?=[ ,;.]|$)")
+_NAME = re.compile(r"\b(task|target|names|sep|encoding|sheet)=(?=[ ,;.]|$)")
 _NUMBER = re.compile(r"\b(folds|members)=(?=\d)")
 
 

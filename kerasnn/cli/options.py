@@ -190,7 +190,7 @@ class SourceType(ParsedType):
 
 
 def _source(text: str) -> str:
-    if text not in LESSON_NAMES and not Path(text).exists():
+    if text not in (*LESSON_NAMES, "-") and not Path(text).exists():
         raise ValueError(
             f"{text!r} is neither a lesson ({', '.join(LESSON_NAMES)}) nor a file or folder"
             " that exists"

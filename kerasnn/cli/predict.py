@@ -1,6 +1,5 @@
 """`kerasnn predict`: predictions for the rows of a file, few or many."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kerasnn.cli.console import json_option, quiet_tensorflow
+from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.messages import as_cli_message, cli_messages
 from kerasnn.cli.options import (
     FOR_SERVER,
     PATH,
@@ -18,15 +18,21 @@ from kerasnn.cli.options import (
     option,
     reject_options,
 )
-from kerasnn.cli.output import whole_output
+from kerasnn.cli.output import is_standard_output, whole_output
 from kerasnn.cli.predict_remote import remote_answers
-from kerasnn.cli.predictions import prediction_table, write_csv, write_json
+from kerasnn.cli.predictions import (
+    MAX_LISTED,
+    AnsweredRows,
+    KeptColumns,
+    Problems,
+    prediction_table,
+    write_csv,
+    write_json,
+)
 from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from kerasnn.datasets import ReadOptions
     from kerasnn.saving import SavedTable
 
@@ -69,7 +75,24 @@ class RemoteOptions:
     "PEM file with the certificates to trust, for https.  [default: the system's]",
     heading=FOR_SERVER,
 )
+@option(
+    "--keep",
+    str,
+    "Columns of FILE to put in front of the predictions: an option several times, or a"
+    " list a,b,c.",
+    multiple=True,
+)
+@option("--keep-all", None, "Put all columns of FILE in front.", is_flag=True)
+@option(
+    "--on-error",
+    click.Choice(["skip", "fail"]),
+    "A row with a cell that cannot be read: skip leaves its predictions empty and lists it,"
+    " fail is an error.",
+    default="skip",
+    show_default=True,
+)
 @click.pass_context
+@collect(KeptColumns, "kept")
 @collect(RemoteOptions, "remote")
 def predict_command(
     ctx: click.Context,
@@ -79,20 +102,24 @@ def predict_command(
     as_json: bool,
     reading: ReadingArguments,
     remote: RemoteOptions,
+    kept: KeptColumns,
+    on_error: str,
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 
-    FILE is CSV (.csv, .csv.gz) or Parquet, or a folder of such files. It needs the columns
+    FILE is text such as CSV, JSON, a workbook, Parquet or Arrow, plain or packed, or a
+    folder of files of one kind; - is standard input. It needs the columns
     that the network was trained on, in any order; kerasnn inspect lists them. Other columns
-    are ignored. The output has one line for each row.
+    are ignored. The output has one line for each row, in the order of FILE. "-o -" writes
+    to standard output.
     """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
     if remote.server is None:
         reject_options(ctx, FOR_SERVER, "for --server")
-        tables = _predictions(model, file, reading.options())
+        answered = _predictions(model, file, reading.options(), fail=on_error == "fail")
     else:
-        tables = remote_answers(
+        answered = remote_answers(
             remote.server,
             model.as_posix(),
             file,
@@ -100,36 +127,44 @@ def predict_command(
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
         )
-    if output is None:
-        with whole_output(None) as stream:
-            write_json(tables, stream) if as_json else write_csv(tables, stream)
+    problems = Problems()
+    tables = (
+        kept.beside(part.rows, part.predictions) for part in problems.noting(answered)
+    )
+    to_stream = output is None or is_standard_output(output)
+    with cli_messages(), whole_output(output) as stream:
+        if to_stream and as_json:
+            write_json(tables, stream, problems)
+        else:
+            write_csv(tables, stream)
+    for line in [] if as_json else problems.lines():
+        click.echo(as_cli_message(line), err=True)
+    if to_stream:
         return
-    with whole_output(output) as stream:
-        rows = write_csv(tables, stream)
     if as_json:
-        click.echo(json.dumps({"rows": rows, "output": str(output)}))
+        print_json({"rows": problems.n_rows, "output": str(output), **problems.to_dict()})
     else:
-        click.echo(f"{rows:,} rows written to {output}")
+        click.echo(f"{problems.n_rows:,} rows written to {output}")
 
 
 def _predictions(
-    model: Path, file: Path, reading: "ReadOptions"
-) -> Iterator["pd.DataFrame"]:
+    model: Path, file: Path, reading: "ReadOptions", *, fail: bool
+) -> Iterator[AnsweredRows]:
     with quiet_tensorflow():
         from kerasnn import datasets, saving
     network = saving.load(model)
     if isinstance(network, saving.SavedTable):
-        yield from _table_predictions(network, file, reading)
+        yield from _table_predictions(network, file, reading, fail=fail)
         return
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
     )
-    yield prediction_table(network.predict(rows.to_numpy()), None)
+    yield AnsweredRows(rows, prediction_table(network.predict(rows.to_numpy()), None))
 
 
 def _table_predictions(
-    network: "SavedTable", file: Path, reading: "ReadOptions"
-) -> Iterator["pd.DataFrame"]:
+    network: "SavedTable", file: Path, reading: "ReadOptions", *, fail: bool
+) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     target = network.schema.target
@@ -137,8 +172,16 @@ def _table_predictions(
     start = 0
     for chunk in bounded_chunks(file, options=reading, needed=network.schema.names):
         try:
-            outputs = network.predict(chunk)
+            answers = network.answer_rows(chunk, reading=reading)
+            if fail and answers.invalid:
+                raise InputError(answers.invalid[0].message)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
-        yield prediction_table(outputs, classes)
+        yield AnsweredRows(
+            chunk,
+            prediction_table(answers.outputs, classes),
+            tuple(cell.moved(start).message for cell in answers.invalid[:MAX_LISTED]),
+            int((~answers.is_answered).sum()),
+            tuple(notice.message for notice in answers.notices),
+        )
         start += len(chunk)

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasnn.cli.predictions import prediction_table
+from kerasnn.cli.predictions import AnsweredRows, prediction_table
 from kerasnn.errors import InputError, ServerError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from kerasnn.datasets import ReadOptions
     from kerasnn.serving.client import RemoteModel
 
@@ -24,7 +22,7 @@ def remote_answers(
     *,
     max_rows: int,
     ca_cert: Path | None,
-) -> Iterator["pd.DataFrame"]:
+) -> Iterator[AnsweredRows]:
     """Yield a server's predictions for the rows of a file, a table for each request.
 
     Args:
@@ -47,7 +45,7 @@ def remote_answers(
 
 def _answered(
     model: "RemoteModel", file: Path, reading: "ReadOptions", max_rows: int
-) -> Iterator["pd.DataFrame"]:
+) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     start = 0
@@ -64,5 +62,5 @@ def _answered(
         except ServerError as error:
             rows = f"rows {start:,} to {start + len(chunk) - 1:,}"
             raise ServerError(f"{file}: {rows}: {error}", status=error.status) from None
-        yield table
+        yield AnsweredRows(chunk, table)
         start += len(chunk)

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from kerasnn.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
+
+MAX_LISTED = 10  # invalid cells that are listed
 
 # A spreadsheet runs a text cell that begins so as a formula, unless it is a number.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -51,6 +55,68 @@ class KeptColumns:
         return list(dict.fromkeys(name.strip() for text in texts for name in text))
 
 
+@dataclass(frozen=True)
+class AnsweredRows:
+    """Rows of a file with their predictions.
+
+    Attributes:
+        rows: [rows, columns] raw.
+        predictions: [rows, outputs], empty cells in rows that cannot be answered.
+        invalid: messages about the cells because of which; one for each.
+        n_invalid: number of such rows.
+        notices: messages about columns.
+    """
+
+    rows: "pd.DataFrame"
+    predictions: "pd.DataFrame"
+    invalid: tuple[str, ...] = ()
+    n_invalid: int = 0
+    notices: tuple[str, ...] = ()
+
+
+class Problems:
+    """What is to be said after the predictions."""
+
+    def __init__(self) -> None:
+        self.n_rows = self.n_invalid = 0
+        self.invalid: list[str] = []
+        self.notices: list[str] = []
+
+    def noting(self, answered: Iterable[AnsweredRows]) -> Iterator[AnsweredRows]:
+        """Yield the same, and collect what is to be said.
+
+        Raises:
+            InputError: no row at all can be answered.
+        """
+        for part in answered:
+            self.n_rows += len(part.rows)
+            self.n_invalid += part.n_invalid
+            self.invalid += part.invalid[: MAX_LISTED - len(self.invalid)]
+            self.notices += [n for n in part.notices if n not in self.notices]
+            yield part
+        if self.n_invalid and self.n_invalid == self.n_rows:
+            raise InputError(f"no row can be answered: {self.invalid[0]}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values, without those that say nothing."""
+        found = {
+            "not_answered": self.n_invalid,
+            "invalid": self.invalid,
+            "notices": self.notices,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def lines(self) -> list[str]:
+        """Return lines for the user."""
+        if not self.n_invalid:
+            return self.notices
+        rows = f"{self.n_invalid:,} of {self.n_rows:,} rows are not answered:"
+        shown = [f"  {message}" for message in self.invalid]
+        more = ["  ..."] if self.n_invalid > len(shown) else []
+        hint = "  --on-error fail makes this an error"
+        return [rows, *shown, *more, hint, *self.notices]
+
+
 def prediction_table(
     outputs: Mapping[str, Any], classes: Sequence[str] | None
 ) -> "pd.DataFrame":
@@ -92,8 +158,16 @@ def write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:
     return rows
 
 
-def write_json(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> None:
-    """Write one object with the rows of all tables in its list, a table at a time."""
+def write_json(
+    tables: Iterator["pd.DataFrame"], stream: IO[str], problems: Problems
+) -> None:
+    """Write one object with the rows of all tables in its list, a table at a time.
+
+    Args:
+        tables: the predictions.
+        stream: to write to.
+        problems: known after the last table.
+    """
     rows = 0
     stream.write('{"output": null, "predictions": [')
     for table in tables:
@@ -101,7 +175,8 @@ def write_json(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> None:
         text = json.dumps(present.to_dict("records"), ensure_ascii=False, default=str)
         stream.write((", " if rows and len(table) else "") + text[1:-1])
         rows += len(table)
-    stream.write(f'], "rows": {rows}}}\n')
+    rest = json.dumps({"rows": rows, **problems.to_dict()}, ensure_ascii=False)
+    stream.write(f"], {rest[1:]}\n")
 
 
 def _without_formula(cell: Any) -> Any:

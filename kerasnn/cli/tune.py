@@ -45,7 +45,7 @@ _ESTIMATOR_OPTIONS = ("folds", "members", "epochs", "driver")
 
 
 @click.command("tune", cls=Command, short_help="Find better settings for a table.")
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @option("--target", str, "Column to predict.")
 @option(
     "--trials",

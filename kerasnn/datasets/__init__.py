@@ -23,15 +23,25 @@ from kerasnn.datasets.digits import DIGITS_COLUMNS, N_CLASSES, digits
 from kerasnn.datasets.files.csv_numbers import read_numbers
 from kerasnn.datasets.files.frames import TableRead, as_table, read_table
 from kerasnn.datasets.files.read_options import ReadOptions
-from kerasnn.datasets.files.table_files import column_names, table_chunks, table_files
+from kerasnn.datasets.files.table_files import (
+    TableFiles,
+    column_names,
+    table_chunks,
+    table_files,
+)
 from kerasnn.datasets.iris import IRIS_COLUMNS, IRIS_TARGET, iris_perceptron
 from kerasnn.datasets.notices import Notice
-from kerasnn.datasets.schema.checking import checked_table
+from kerasnn.datasets.schema.checking import (
+    CheckedRows,
+    InvalidCell,
+    check_rows,
+    checked_table,
+)
 from kerasnn.datasets.schema.hints import ColumnHints
 from kerasnn.datasets.schema.inference import infer_schema
 from kerasnn.datasets.schema.inputs import input_names, raw_columns
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
-from kerasnn.datasets.schema.target import infer_target
+from kerasnn.datasets.schema.target import infer_target, usable_rows
 from kerasnn.datasets.shards.number_rows import InputArray, NumberRows, check_columns
 from kerasnn.datasets.shards.shards import Shards, open_shards, write_shards
 from kerasnn.datasets.shards.shuffling import ShuffledShards
@@ -44,9 +54,11 @@ __all__ = [
     "MISSING_TEXTS",
     "N_CLASSES",
     "WHOLE_AS_FLOAT",
+    "CheckedRows",
     "Column",
     "ColumnHints",
     "InputArray",
+    "InvalidCell",
     "LeftOut",
     "Notice",
     "NumberRows",
@@ -54,11 +66,13 @@ __all__ = [
     "Schema",
     "Shards",
     "ShuffledShards",
+    "TableFiles",
     "TableRead",
     "Target",
     "as_table",
     "category_text",
     "check_columns",
+    "check_rows",
     "checked_table",
     "column_names",
     "digits",
@@ -72,5 +86,6 @@ __all__ = [
     "read_table",
     "table_chunks",
     "table_files",
+    "usable_rows",
     "write_shards",
 ]

@@ -158,6 +158,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             check_consistent_length(np.empty(n_rows), y)
             self.classes_ = np.asarray(y.categories)
             return y.codes.astype(np.int32)
+        is_nullable = isinstance(getattr(y, "dtype", None), pd.BooleanDtype)
+        if is_nullable and pd.Series(y).notna().all():
+            y = np.asarray(y, np.bool_)  # scikit-learn would make 0.0 and 1.0 of it
         given: NDArray[Any] = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n_rows), given)
         _check_present(given)

@@ -48,13 +48,17 @@ def varying_parts(dates: pd.Series) -> tuple[str, ...]:
     """Return the parts of dates that carry information in training rows.
 
     A part with one value carries none. In dates of one year the day of the year repeats the
-    days since 1970.
+    days since 1970; in times of one day those repeat the hour.
     """
     parts = date_parts(dates)
-    years = dates[are_known(dates)].dt.year.nunique()
+    known = dates[are_known(dates)]
+    repeated = set()
+    if known.dt.year.nunique() < 2:
+        repeated.add("day of year")
+    if known.dt.normalize().nunique() < 2:
+        repeated.add("days")
     return tuple(
         name
         for name in DATE_PARTS
-        if len(np.unique(parts[name][~np.isnan(parts[name])])) > 1
-        and (name != "day of year" or years > 1)
+        if len(np.unique(parts[name][~np.isnan(parts[name])])) > 1 and name not in repeated
     )

@@ -1,7 +1,7 @@
 """The features that preprocessing makes of a table: fitted values, names, JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -66,6 +66,8 @@ class Features:
         in_x: levels of columns that are part of x.
         embedded: levels of columns that become codes.
         frequent: values of numeric columns that have codes too, after those.
+        date_formats: of the columns whose text is not in ISO 8601.
+        missing_texts: of the columns that have others than `MISSING_TEXTS`.
         texts: vectors of free text.
     """
 
@@ -76,6 +78,8 @@ class Features:
     in_x: tuple[Levels, ...]
     embedded: tuple[Levels, ...]
     frequent: tuple[FrequentValues, ...] = ()
+    date_formats: Mapping[str, str] = field(default_factory=dict)
+    missing_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: tuple[TextVectors, ...] = ()
 
     @property
@@ -134,8 +138,8 @@ class Features:
         """Return the type of each raw column, [rows].
 
         Numeric columns are float64, NaN where missing. All others are text, in which "" and
-        the other `MISSING_TEXTS` are missing; dates are ISO 8601, invalid ones count as
-        missing.
+        the other `MISSING_TEXTS` are missing; dates are in ISO 8601 or in the column's
+        format, invalid ones count as missing.
         """
         return {
             name: tf.TensorSpec([None], tf.float64 if kind == "numeric" else tf.string)
@@ -144,7 +148,10 @@ class Features:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
+        texts = {name: list(found) for name, found in self.missing_texts.items()}
         return {
+            **({"date_formats": dict(self.date_formats)} if self.date_formats else {}),
+            **({"missing_texts": texts} if texts else {}),
             "format": _FORMAT,
             "kinds": dict(self.kinds),
             "numbers": [vars(number) for number in self.numbers],
@@ -184,6 +191,11 @@ class Features:
             frequent=tuple(
                 FrequentValues(c["column"], tuple(c["values"])) for c in content["repeated"]
             ),
+            date_formats=dict(content.get("date_formats", {})),
+            missing_texts={
+                name: tuple(texts)
+                for name, texts in content.get("missing_texts", {}).items()
+            },
             texts=tuple(TextVectors.from_dict(c) for c in content.get("texts", ())),
         )
 

@@ -4,13 +4,18 @@ It repeats `Preprocessor.prepare` on tensors, with the same bits
 (tests/test_preprocessing_graph.py), and parses raw texts as `datasets` does.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kerasnn.choices import ColumnKind
 from kerasnn.datasets import MISSING_TEXTS, WHOLE_AS_FLOAT
+from kerasnn.datasets.cells.parsing import missing_numbers
+from kerasnn.datasets.cells.truths import TRUTHS, in_every_case, levels_by_truth
 from kerasnn.preprocessing.dates import DATE_PARTS
 from kerasnn.preprocessing.features import Features, Number
 from kerasnn.preprocessing.frequent_values import FrequentValues
@@ -47,10 +52,14 @@ class PreprocessingGraph(tf.Module):
         self._numeric = [name for name, kind in kinds.items() if kind == "numeric"]
         texts = [name for name, kind in kinds.items() if kind != "numeric"]
         self._texts = {name: position for position, name in enumerate(texts)}
-        self._dates = [name for name, kind in kinds.items() if kind == "datetime"]
+        # Columns of one format follow each other.
+        self._dates = sorted(
+            (name for name, kind in kinds.items() if kind == "datetime"),
+            key=self._date_format,
+        )
         self._levels = (*features.in_x, *features.embedded)
         with tf.init_scope():
-            self.table = _lookup(self._levels) if self._levels else None
+            self.table = _lookup(self._levels, kinds) if self._levels else None
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Return x [rows, n_in] float32 and codes [rows, n_embedded] int32.
@@ -59,8 +68,9 @@ class PreprocessingGraph(tf.Module):
             inputs: raw columns, see `Features.input_specs`.
         """
         rows = tf.shape(inputs[self._features.names[0]])[0]
+        inputs = self._without_missing(inputs)
         texts = _stacked([inputs[name] for name in self._texts], rows, tf.string)
-        texts = tf.strings.regex_replace(texts, _OUTER_BLANKS, "")
+        texts = _cleaned(texts)
         numbers = self._numbers(inputs, texts, rows)
         codes = self._level_codes(texts, rows)
         n_in_x = len(self._features.in_x)
@@ -75,15 +85,34 @@ class PreprocessingGraph(tf.Module):
             tf.transpose(tf.concat([codes[n_in_x:], *frequent], axis=0)),
         )
 
+    def _without_missing(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return inputs in which the missing texts of single columns are missing."""
+        changed = {}
+        for name, texts in self._features.missing_texts.items():
+            if self._features.kinds[name] == "numeric":
+                changed[name] = _without_numbers(inputs[name], missing_numbers(texts))
+            else:
+                changed[name] = _without_texts(_cleaned(inputs[name]), texts)
+        return {**inputs, **changed}
+
+    def _date_format(self, column: str) -> str:
+        return self._features.date_formats.get(column, "")
+
+    def _date_parts(self, texts: tf.Tensor) -> list[tf.Tensor]:
+        """Return [dates, rows] float64 of each of `DATE_PARTS`."""
+        found = []
+        for date_format, names in groupby(self._dates, self._date_format):
+            dates = _picked(texts, map(self._texts.__getitem__, names))
+            found.append(graph_date_parts(dates, date_format))
+        return [tf.concat([parts[part] for parts in found], axis=0) for part in DATE_PARTS]
+
     def _numbers(
         self, inputs: dict[str, tf.Tensor], texts: tf.Tensor, rows: tf.Tensor
     ) -> tf.Tensor:
         """Return [numbers, rows] float64, in the order of `_positions`."""
         numbers = [_stacked([inputs[name] for name in self._numeric], rows, tf.float64)]
         if self._dates:
-            dates = _picked(texts, map(self._texts.__getitem__, self._dates))
-            parts = graph_date_parts(dates)
-            numbers += [parts[part] for part in DATE_PARTS]
+            numbers += self._date_parts(texts)
         for vectors in self._features.texts:
             of_text = vectors.graph(texts[self._texts[vectors.column]])
             numbers.append(tf.stack([of_text[part] for part in vectors.parts]))
@@ -120,7 +149,7 @@ class PreprocessingGraph(tf.Module):
             return tf.zeros([0, rows], tf.int32)
         columns = [self._texts[levels.column] for levels in self._levels]
         prefixes = tf.constant([[_prefix(i)] for i in range(len(columns))])
-        return self.table.lookup(prefixes + _whole(_picked(texts, columns)))
+        return self.table.lookup(prefixes + _picked(texts, columns))
 
     def _frequent_codes(self, inputs: dict[str, tf.Tensor]) -> list[tf.Tensor]:
         """Return [1, rows] int32 for each column of frequent values."""
@@ -169,12 +198,15 @@ def _frequent_value_codes(values: tf.Tensor, frequent: FrequentValues) -> tf.Ten
     return tf.where(found, places + 1, tf.zeros_like(places))
 
 
-def _lookup(all_levels: Sequence[Levels]) -> tf.lookup.StaticHashTable:
+def _lookup(
+    all_levels: Sequence[Levels], kinds: Mapping[str, ColumnKind]
+) -> tf.lookup.StaticHashTable:
     """Return one table from prefixed texts to codes, for the levels of all columns."""
     codes: dict[bytes, int] = {}
     for i, levels in enumerate(all_levels):
         prefix = _prefix(i)
-        codes |= {prefix + text: code for text, code in _codes_of(levels).items()}
+        found = _codes_of(levels, kinds[levels.column])
+        codes |= {prefix + text: code for text, code in found.items()}
     keys, values = tf.constant([*codes]), tf.constant([*codes.values()], tf.int32)
     initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
     return tf.lookup.StaticHashTable(initializer, default_value=0)
@@ -185,17 +217,38 @@ def _prefix(column: int) -> bytes:
     return f"{column}:".encode()
 
 
-def _codes_of(levels: Levels) -> dict[bytes, int]:
-    """Return the code of each text; all `MISSING_TEXTS` are equal."""
+def _codes_of(levels: Levels, kind: ColumnKind) -> dict[bytes, int]:
+    """Return the code of each text; `MISSING_TEXTS` are equal, and spellings of truths."""
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
+    if kind == "boolean" and (level_of := levels_by_truth(levels.texts)):
+        codes = {
+            spelling: codes[level_of[truth]]
+            for text, truth in TRUTHS.items()
+            if truth in level_of
+            for spelling in in_every_case(text)
+        }
     if MISSING in codes:
         codes |= dict.fromkeys(MISSING_TEXTS, codes[MISSING])
     return {text.encode("utf-8", "surrogatepass"): code for text, code in codes.items()}
 
 
-def _whole(text: tf.Tensor) -> tf.Tensor:
-    """Replace "3.0" by "3", as `category_text` does."""
+def _cleaned(text: tf.Tensor) -> tf.Tensor:
+    """Remove outer blanks, and replace "3.0" by "3", as `category_text` does."""
+    text = tf.strings.regex_replace(text, _OUTER_BLANKS, "")
     return tf.strings.regex_replace(text, WHOLE_AS_FLOAT, r"\1")
+
+
+def _without_texts(text: tf.Tensor, missing: Iterable[str]) -> tf.Tensor:
+    """Return a text, "" where it is one of the missing texts."""
+    pattern = "|".join(map(re.escape, missing))
+    return tf.strings.regex_replace(text, rf"\A(?:{pattern})\z", "")
+
+
+def _without_numbers(values: tf.Tensor, missing: Iterable[float]) -> tf.Tensor:
+    """Return numbers, NaN where one of the missing numbers is."""
+    for number in missing:
+        values = tf.where(values == number, tf.constant(float("nan"), tf.float64), values)
+    return values
 
 
 def _clip_inputs(values: tf.Tensor) -> tf.Tensor:

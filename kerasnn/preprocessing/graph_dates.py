@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from kerasnn.datasets.cells.date_format import EPOCH, EPOCHS, ISO, date_rules
 from kerasnn.preprocessing.dates import (
     DAYS_A_SECOND,
     FIRST_WEEKDAY,
@@ -9,25 +10,25 @@ from kerasnn.preprocessing.dates import (
     SECONDS_A_DAY,
 )
 
-# ISO 8601 as in `datasets`: the fields, then sign, hours and minutes of a zone.
-_ISO = (
-    r"^([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
-    r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?$"
-)
 _FIRST_DAY = 719_468  # 1970-01-01, counted from 0000-03-01
 
 
-def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
+def graph_date_parts(text: tf.Tensor, date_format: str = "") -> dict[str, tf.Tensor]:
     """Return the parts of `dates.date_parts`, NaN where the text is not a date.
 
     Args:
         text: [...] string without outer blanks.
+        date_format: of the column; dates in ISO 8601 are read as well.
 
     Returns:
         [...] float64 of each part.
     """
+    for pattern, rewrite in date_rules(date_format):
+        text = tf.strings.regex_replace(text, pattern, rewrite)
     seconds, known = _read(text)
+    if date_format in EPOCHS:
+        counted, is_count = _counted(text, EPOCHS[date_format])
+        seconds, known = tf.where(is_count, counted, seconds), known | is_count
     days = seconds // SECONDS_A_DAY
     second = tf.cast(seconds - days * SECONDS_A_DAY, tf.float64)
     year, _, day = _calendar(days)
@@ -45,16 +46,23 @@ def graph_date_parts(text: tf.Tensor) -> dict[str, tf.Tensor]:
 
 def _read(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return seconds since 1970 in UTC, int64, and whether the text is a date."""
-    matches = tf.strings.regex_full_match(text, _ISO)
+    matches = tf.strings.regex_full_match(text, ISO)
     text = tf.where(matches, text, "1970-01-01")
 
-    def field(group: int) -> tf.Tensor:
-        found = tf.strings.regex_replace(text, _ISO, rf"\{group}")
-        return tf.strings.to_number(tf.strings.join(["0", found]), tf.int64)
+    def part(group: int) -> tf.Tensor:
+        return tf.strings.regex_replace(text, ISO, rf"\{group}")
 
-    year, month, day, hour, minute, second = map(field, range(1, 7))
-    zone = field(8) * 3_600 + field(9) * 60
-    west = tf.strings.regex_replace(text, _ISO, r"\7") == "-"
+    def number(digits: tf.Tensor) -> tf.Tensor:
+        return tf.strings.to_number(tf.strings.join(["0", digits]), tf.int64)
+
+    year, month, day, hour, minute, second = (number(part(i)) for i in range(1, 7))
+    half, hours = tf.strings.lower(part(7)), part(8)  # "a" or "p"; "+02"
+    matches &= (half == "") | ((hour >= 1) & (hour <= 12))
+    afternoon = tf.where(half == "p", tf.constant(12, tf.int64), 0)
+    hour = tf.where(half == "", hour, hour % 12 + afternoon)
+    west = tf.strings.regex_full_match(hours, "-.*")
+    zone = number(tf.strings.regex_replace(hours, "[+-]", "")) * 3_600
+    zone += number(part(9)) * 60
     days = _days(year, month, day)
     # 30 February and month 13 change in the round trip through days.
     same = zip(_calendar(days), (year, month, day), strict=True)
@@ -64,6 +72,13 @@ def _read(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     matches &= zone < SECONDS_A_DAY
     local = days * SECONDS_A_DAY + hour * 3_600 + minute * 60 + second
     return local + tf.where(west, zone, -zone), matches
+
+
+def _counted(text: tf.Tensor, counts_a_second: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return seconds since 1970 of a count, and whether the text is one."""
+    is_count = tf.strings.regex_full_match(text, EPOCH)
+    digits = tf.where(is_count, text, tf.constant("0"))
+    return tf.strings.to_number(digits, tf.int64) // counts_a_second, is_count
 
 
 def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:

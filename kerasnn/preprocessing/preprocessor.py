@@ -53,6 +53,8 @@ class Preprocessor(Features):
             InputError: the scaling is unknown, or no column has information.
         """
         options = levels or LevelOptions()
+        if counts is not None:
+            counts = {c.name: counts[c.name].read_as(c) for c in schema.columns}
         texts = tuple(
             fit_text_vectors(column.name, table[column.name])
             for column in schema.columns
@@ -75,6 +77,10 @@ class Preprocessor(Features):
             in_x=tuple(found for found in kept if found and found.form != "codes"),
             embedded=tuple(found for found in kept if found and found.form == "codes"),
             frequent=tuple(frequent),
+            date_formats={c.name: c.date_format for c in schema.columns if c.date_format},
+            missing_texts={
+                c.name: c.missing_texts for c in schema.columns if c.missing_texts
+            },
             texts=texts,
         )
         if not fitted.n_in and not fitted.n_embedded:

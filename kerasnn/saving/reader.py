@@ -1,6 +1,7 @@
 """Exported networks loaded from their folders: predictions and the manifest."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.datasets import (
+    Notice,
     ReadOptions,
     Schema,
-    checked_table,
     raw_columns,
     read_table,
 )
+from kerasnn.datasets.schema.checking import InvalidCell, check_rows
+from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import InputError
 from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
 from kerasnn.training.checks import checked_rows
@@ -71,6 +74,24 @@ class SavedNetwork:
         return table[self.columns]
 
 
+@dataclass(frozen=True)
+class RowAnswers:
+    """The answers for all rows of a table, whether or not a row can be answered.
+
+    Attributes:
+        outputs: as `SavedTable.predict` returns them; NaN, or None for text, in a row that
+            is not answered.
+        is_answered: [rows] False where a row has an invalid cell.
+        invalid: the invalid cells.
+        notices: columns that are unlike those of the training.
+    """
+
+    outputs: dict[str, NDArray[Any]]
+    is_answered: NDArray[np.bool_]
+    invalid: tuple[InvalidCell, ...]
+    notices: tuple[Notice, ...]
+
+
 class SavedTable:
     """An exported network that takes the columns of a table; made by `load`.
 
@@ -105,7 +126,36 @@ class SavedTable:
             InputError: the table does not fit the schema.
         """
         read = read_table(table, reading, self.schema.names)
-        rows = checked_table(read.table, self.schema)
+        checked = check_rows(read.table, self.schema, strict=True, reading=reading)
+        return self._outputs(checked.rows)
+
+    def answer_rows(self, table: Any, *, reading: ReadOptions | None = None) -> RowAnswers:
+        """Return the answers for the rows that can be answered, in their places.
+
+        Args:
+            table: as for `predict`.
+            reading: as for `predict`.
+
+        Raises:
+            InputError: a column is missing.
+        """
+        read = read_table(table, reading, self.schema.names)
+        checked = check_rows(read.table, self.schema, strict=False, reading=reading)
+        is_answered = np.ones(len(checked.rows), np.bool_)
+        is_answered[[cell.row for cell in checked.invalid]] = False
+        unseen = {name for notice in checked.notices for name in notice.columns}
+        drift = drift_notices(checked.rows, self.schema)
+        return RowAnswers(
+            outputs={
+                name: _blanked(values, ~is_answered)
+                for name, values in self._outputs(checked.rows).items()
+            },
+            is_answered=is_answered,
+            invalid=checked.invalid,
+            notices=(*checked.notices, *(n for n in drift if not unseen & {*n.columns})),
+        )
+
+    def _outputs(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
         starts = range(0, max(len(rows), 1), _ROWS_PER_CALL)
         parts = [self._answers(rows.iloc[i : i + _ROWS_PER_CALL]) for i in starts]
         return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
@@ -116,6 +166,15 @@ class SavedTable:
         given = self._serve(**inputs)
         answers = {name: given[name].numpy() for name in self.manifest["outputs"]}
         return {n: _as_text(v) if v.dtype == object else v for n, v in answers.items()}
+
+
+def _blanked(values: NDArray[Any], blank: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return [rows, ...] values, NaN or None in some rows."""
+    if not blank.any():
+        return values
+    values = values.astype(object if values.dtype.kind not in "f" else values.dtype)
+    values[blank] = None if values.dtype == object else np.nan
+    return values
 
 
 def load(folder: str | Path) -> SavedNetwork | SavedTable:

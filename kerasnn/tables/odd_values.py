@@ -60,7 +60,7 @@ def _total_row(raw: pd.DataFrame, numeric: pd.DataFrame) -> Notice | None:
         return None
     return Notice(
         "total-row",
-        f"the last row, {len(raw) - 1}, looks like a total of the others. Remove it if it"
+        f"the last row, {raw.index[-1]}, looks like a total of the others. Remove it if it"
         " is one",
         rows=1,
         is_warning=True,

@@ -23,6 +23,7 @@ from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.choices import Task
 from kerasnn.datasets import (
     ColumnHints,
+    Notice,
     ReadOptions,
     Schema,
     Shards,
@@ -32,24 +33,24 @@ from kerasnn.datasets import (
     write_shards,
 )
 from kerasnn.datasets.cells.parsing import plain_numbers
-from kerasnn.datasets.files.csv_reader import parse_numbers
+from kerasnn.datasets.files.plain_columns import as_objects, parse_numbers
 from kerasnn.datasets.files.table_files import (
     bounded_chunks,
+    holds_text,
     in_rows_from,
-    is_csv,
     table_files,
 )
 from kerasnn.datasets.profiling.counting import ColumnCounts
 from kerasnn.datasets.profiling.profile import TableProfile, profile_table, profiled_schema
 from kerasnn.datasets.profiling.ranges import Moments, Ranges
-from kerasnn.datasets.schema.target import target_values
+from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
 from kerasnn.estimators.table_on_disk import TableOnDisk
 from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
-from kerasnn.tables.rows import TableRows, check_test_size
+from kerasnn.tables.rows import TableRows, check_test_size, score_warnings
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 # The ranks of quantiles of so many rows are off by at most 0.8 %
@@ -73,6 +74,7 @@ class StreamedRows(TableRows):
         counts: of each column over the training rows.
         numeric_texts: columns of text that contain only numbers.
         fingerprint: of the files.
+        n_read: number of rows of the files, with those that have no usable target.
         reading: how the files are read.
     """
 
@@ -82,6 +84,7 @@ class StreamedRows(TableRows):
     counts: Mapping[str, ColumnCounts]
     numeric_texts: frozenset[str]
     fingerprint: str
+    n_read: int
     reading: ReadOptions | None = None
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
@@ -169,6 +172,12 @@ class StreamedRows(TableRows):
 
         return write_shards(blocks(), folder, rows_per_shard=shard_rows, notes=notes)
 
+    def _usable(self, column: pd.Series) -> NDArray[np.bool_]:
+        """Return [rows] whether rows are used: all, if `reading` is strict."""
+        if self.reading is not None and self.reading.strict:
+            return np.ones(len(column), np.bool_)
+        return usable_rows(column, self.target)
+
     def _training_rows(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any]]]:
         """Yield checked training rows and their targets, in chunks."""
         start = 0
@@ -178,20 +187,21 @@ class StreamedRows(TableRows):
             try:
                 chunk = parse_numbers(chunk, self.numeric_texts)
                 checked = checked_table(chunk, self.schema)
-                targets = target_values(chunk[self.target.name], self.target)
+                usable = self._usable(chunk[self.target.name])
+                targets = target_values(chunk[self.target.name][usable], self.target)
             except InputError as error:
                 where = in_rows_from(start)
                 raise InputError(f"{self.source}: {where}{error}") from None
             first, last = np.searchsorted(self.unseen, [start, start + len(chunk)])
-            learned = np.ones(len(chunk), np.bool_)
+            learned = usable.copy()
             learned[self.unseen[first:last] - start] = False
             start += len(chunk)
             if learned.any():
                 dtype = np.float64 if self.target.task == "regression" else np.int32
-                yield checked[learned], targets[learned].astype(dtype)
-        if start != self.n_rows:
+                yield checked[learned], targets[learned[usable]].astype(dtype)
+        if start != self.n_read:
             raise InputError(
-                f"{self.source}: had {self.n_rows:,} rows when it was read first, and"
+                f"{self.source}: had {self.n_read:,} rows when it was read first, and"
                 f" {start:,} now; leave it alone while it is read"
             )
 
@@ -221,7 +231,7 @@ def stream_rows(
         InputError: the table, a column or the target cannot be used, or the table is small.
     """
     check_test_size(test_size)
-    path, hints = Path(source), hints or ColumnHints()
+    path, hints, reading = Path(source), hints or ColumnHints(), reading or ReadOptions()
     fingerprint = files_fingerprint(path)
     profile = profile_table(
         path,
@@ -235,8 +245,10 @@ def stream_rows(
             f"{path}: has {profile.rows} rows; a table that is read from disk needs"
             f" {MIN_ROWS}. Read it into memory: stream=False"
         )
+    n_read = profile.rows
     profile, numeric_texts = _with_numbers(path, profile)
-    schema = _schema(path, profile, target, task, hints)
+    schema = _schema(path, profile, target, task, hints, reading)
+    profile = _with_targets(profile, schema)
     test, held_out, sample = _divide(profile, test_size)
     unseen = pd.concat([test, held_out])
     counts = {n: c.without(unseen[n]) for n, c in profile.counts.items()}
@@ -245,12 +257,13 @@ def stream_rows(
         source=str(source),
         schema=schema,
         n_rows=profile.rows,
+        n_read=n_read,
         n_tested=len(test),
         n_trained=profile.rows - len(unseen),
         test_size=test_size,
         seed=seed,
         fingerprint=fingerprint,
-        notices=profile.notices,
+        notices=(*_warnings(profile, schema, test), *profile.notices, *schema.notices),
         reading=reading,
         test=test,
         held_out=held_out,
@@ -272,12 +285,37 @@ def _check_classes(target: Target | None, counts: ColumnCounts) -> None:
         )
 
 
+def _with_targets(profile: TableProfile, schema: Schema) -> TableProfile:
+    """Return the profile without the rows that have no usable target."""
+    target = schema.target
+    assert target is not None
+    counts = profile.counts[target.name].read_as(target)
+    rows = sum(target.counts) if target.counts else counts.rows - counts.missing
+    sample = profile.sample[usable_rows(profile.sample[target.name], target)]
+    return dataclasses.replace(profile, rows=rows, sample=sample)
+
+
+def _warnings(
+    profile: TableProfile, schema: Schema, test: pd.DataFrame
+) -> tuple[Notice, ...]:
+    """Return the warnings that the sample gives."""
+    assert schema.target is not None
+    rows = profile.sample.sort_index()
+    values = target_values(rows[schema.target.name], schema.target)
+    return score_warnings(rows, schema, values, rows.index.isin(test.index))
+
+
 def _schema(
-    path: Path, profile: TableProfile, target: str, task: Task | None, hints: ColumnHints
+    path: Path,
+    profile: TableProfile,
+    target: str,
+    task: Task | None,
+    hints: ColumnHints,
+    reading: ReadOptions,
 ) -> Schema:
     """Return the schema; errors say that their row numbers are those of the sample."""
     try:
-        return profiled_schema(profile, target, task=task, hints=hints)
+        return profiled_schema(profile, target, task=task, hints=hints, reading=reading)
     except InputError as error:
         if profile.is_complete or not re.search(r"\brow \d", str(error)):
             raise
@@ -297,8 +335,8 @@ def _divide(profile: TableProfile, test_size: float) -> list[pd.DataFrame]:
 
 
 def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, frozenset[str]]:
-    """Parse the columns of a CSV file that contain only numbers, and return their names."""
-    if not is_csv(table_files(path)[0]):
+    """Parse the columns of text that contain only numbers, and return their names."""
+    if not holds_text(table_files(path)[0]):
         return profile, frozenset()
     sample = parse_numbers(profile.sample, profile.sample.columns)
     numeric_texts = {
@@ -309,6 +347,7 @@ def _with_numbers(path: Path, profile: TableProfile) -> tuple[TableProfile, froz
     }
     for name in set(sample.columns) - numeric_texts:
         sample[name] = profile.sample[name]  # only the drawn rows are numbers
+    sample = as_objects(sample)
     counts = {
         name: counts.of_numbers() if name in numeric_texts else counts
         for name, counts in profile.counts.items()

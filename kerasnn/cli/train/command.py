@@ -33,7 +33,12 @@ from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.lesson import train_lesson
 from kerasnn.cli.train.table import train_file
 
-_TABLE_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq")
+_TABLE_ENDINGS = (
+    *(".gz", ".bz2", ".xz", ".zip", ".csv", ".tsv", ".txt", ".tab", ".psv", ".ssv"),
+    *(".data", ".dat", ".asc", ".arff", ".test", ".train", ".parquet", ".pq", ".feather"),
+    *(".arrow", ".ipc", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".json", ".jsonl"),
+    ".ndjson",
+)
 
 file_option = partial(option, heading=FOR_FILES)
 lesson_option = partial(option, heading=FOR_LESSONS)
@@ -124,9 +129,10 @@ def train_command(
 ) -> None:
     """Train a network on SOURCE: a file, or a lesson (iris or digits).
 
-    A file is CSV (.csv, .csv.gz) or Parquet, or a folder of such files. It needs
-    --target, the column to predict. The kinds of the other columns are inferred, and the
-    network is tested on rows that it never saw.
+    A file is text such as CSV, JSON, a workbook, Parquet or Arrow, plain or packed, or a
+    folder of files of one kind; - is standard input. It needs --target, the column to
+    predict. The kinds of the other columns are inferred, and the network is tested on rows
+    that it never saw.
 
     The result is a SavedModel with a report in OUTPUT/NAME/VERSION; each training adds a
     version.
@@ -168,7 +174,7 @@ def _model_name(source: str, name: str | None) -> str:
 
 def _stem(source: str) -> str:
     """Return the name without the endings of tables: adult for data/adult.csv.gz."""
-    path = Path(source)
+    path = Path("stdin" if source == "-" else source)
     while path.suffix.lower() in _TABLE_ENDINGS:
         path = path.with_suffix("")
     return path.name

@@ -21,11 +21,11 @@ _TIME = (
     r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
 # ISO 8601, also with single digits and with AM or PM. Groups: year, month, day, hour,
-# minute, second, A or P, sign, hours and minutes of a zone.
+# minute, second, A or P, sign with hours and minutes of a zone (RE2 has nine at most).
 ISO = (
     r"^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
     r"(?:(?:T|,? +)([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]+)?)?"
-    r"(?: ?([AaPp])\.?[Mm]\.?)?(?: ?(?:Z|UTC|GMT|([+-])([0-9]{2}):?([0-9]{2})?))?)?$"
+    r"(?: ?([AaPp])\.?[Mm]\.?)?(?: ?(?:Z|UTC|GMT|([+-][0-9]{2}):?([0-9]{2})?))?)?$"
 )
 EPOCHS = {"%s": 1, "%Q": 1_000}  # formats of counts since 1970: counts in a second
 EPOCH = r"^-?[0-9]{1,15}$"
@@ -146,12 +146,15 @@ def find_date_format(texts: Sequence[str]) -> str | None:
         return None
     named = any(_MONTH.search(text) for text in sample)
     tried = [one for one in _TRIED if named or "b" not in one]
-    likely = [one for one in tried if _n_read(sample, one) >= enough]
-    if not likely:
+    counts = {one: _n_read(sample, one) for one in tried}
+    best = max(tried, key=counts.__getitem__)  # the first of equal ones
+    if counts[best] < enough:
         return None
-    counts = {one: _n_read(texts, one) for one in likely}
-    most = max(counts.values())
-    best = next(one for one in likely if counts[one] == most)
+    swapped = _SWAPPED.get(best)
+    if swapped is not None and counts[swapped] == counts[best]:
+        counts = {one: _n_read(texts, one) for one in (best, swapped)}
+        best = max(counts, key=counts.__getitem__)
+    most = counts[best]
     if best in ("%m/%d/%Y", "%m/%d/%y") and not any("/" in text for text in sample):
         swapped = _SWAPPED[best]  # 04.08.2021: the day is first where dots are
         best = swapped if counts.get(swapped) == most else best
@@ -190,18 +193,22 @@ _ISO = re.compile(ISO)
 
 def _date(found: re.Match[str]) -> np.datetime64 | None:
     """Return the date of a match of `ISO`; None for 30 February."""
-    year, month, day, hour, minute, second = (int(found[i] or 0) for i in range(1, 7))
-    if found[7]:
-        if not 1 <= hour <= 12:
+    year, month, day, hour, minute, second, half, zone, zone_minute = found.groups()
+    hours = int(hour or 0)
+    if half:
+        if not 1 <= hours <= 12:
             return None
-        hour = hour % 12 + 12 * (found[7] in "Pp")
-    zone = int(found[9] or 0) * 3_600 + int(found[10] or 0) * 60
+        hours = hours % 12 + 12 * (half in "Pp")
     try:
-        local = dt.datetime(year, month, day, hour, minute, second)
-        offset = dt.timedelta(seconds=zone if found[8] == "-" else -zone)
-        if zone >= 86_400:
-            return None
-        return np.datetime64(local + offset, "s")
+        date = dt.datetime(
+            int(year), int(month), int(day), hours, int(minute or 0), int(second or 0)
+        )
+        if zone:
+            size = int(zone[1:]) * 3_600 + int(zone_minute or 0) * 60
+            if size >= 86_400:
+                return None
+            date += dt.timedelta(seconds=size if zone[0] == "-" else -size)
+        return np.datetime64(date, "s")
     except (ValueError, OverflowError):  # 30 February; year 10,000 in UTC
         return None
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 # Numbers as Python and JSON write them.
@@ -30,6 +31,7 @@ _DRESSED = re.compile(
     rf"[{_BLANK}]*(?P<after>{_UNIT}{{1,12}}\.?)?"
     rf"[{_BLANK}]*(?P<trailing>[{_MINUS}])?[{_BLANK}]*(?P<close>\))?"
 )
+_USUAL = str.maketrans({**dict.fromkeys(_BLANK, " "), **dict.fromkeys(_APOSTROPHE, "'")})
 _CURRENCY_ONLY = re.compile(_CURRENCY)
 # "1,234" and "1.234": a whole number with thousands, or three decimals.
 _THREE_DIGITS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
@@ -76,6 +78,10 @@ class NumberFormat:
 
         Numbers as Python writes them are read where this format does not read the text.
         """
+        bare = self._without_unit(text)
+        if _usual_pattern(self.decimal, self.thousands).fullmatch(bare):
+            whole = bare.replace(self.thousands, "") if self.thousands else bare
+            return float(whole.replace(self.decimal, "."))
         parts = _parts(text)
         if parts is not None and self._is_unit(parts):
             plain = _plain_digits(parts.digits, self.decimal, self.thousands)
@@ -100,12 +106,30 @@ class NumberFormat:
             parts.append(f"in {self.unit}")
         return ", ".join(parts)
 
+    def _without_unit(self, text: str) -> str:
+        """Return a text without the unit; "" if it has none, or is a percentage."""
+        if not self.unit:
+            return text
+        if text.endswith(self.unit) and self.unit != "%":
+            return text.removesuffix(self.unit).rstrip()
+        if text.startswith(self.unit) and _CURRENCY_ONLY.fullmatch(self.unit):
+            return text.removeprefix(self.unit).lstrip()
+        return ""
+
     def _is_unit(self, parts: _Parts) -> bool:
         """Return whether a text has the unit; amounts of money and zero may lack it."""
         if parts.unit == self.unit:
             return True
-        is_zero = not parts.digits.strip("0.,")
-        return not parts.unit and (is_zero or bool(_CURRENCY_ONLY.fullmatch(self.unit)))
+        is_money = _CURRENCY_ONLY.fullmatch(self.unit) is not None
+        return not parts.unit and (is_money or _is_zero(parts))
+
+
+@cache
+def _usual_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
+    """Return the pattern of most numbers of a format; the others are taken apart."""
+    groups = f"(?:{re.escape(thousands)}[0-9]{{3}})+" if thousands else ""
+    whole = f"[1-9][0-9]{{0,2}}{groups}|" if groups else ""
+    return re.compile(f"-?(?:{whole}0|[1-9][0-9]*)(?:{re.escape(decimal)}[0-9]+)?")
 
 
 def find_number_format(
@@ -123,14 +147,11 @@ def find_number_format(
     if sum(parts is not None for parts in sample) < _MIN_SHARE * len(sample):
         return None
     found = [parts for text in texts if (parts := _parts(text)) is not None]
-    units = Counter(parts.unit for parts in found)
-    unit = _usual_unit(units)
+    unit = _usual_unit(
+        Counter(parts.unit for parts in found if parts.unit or not _is_zero(parts))
+    )
     digits = [parts.digits for parts in found if parts.unit in ("", unit)]
-    best, most = None, 0
-    for one, other in _separators(decimal, thousands):
-        n_read = sum(_plain_digits(text, one, other) is not None for text in digits)
-        if n_read > most:
-            best, most = (one, other), n_read
+    best = _best_separators(_separators(decimal, thousands), digits)
     if best is None:
         return None
     one, other = best
@@ -138,6 +159,23 @@ def find_number_format(
     if any(other in _usual(text) for text in digits if other):
         used = other
     return NumberFormat(one, used, unit)
+
+
+def _best_separators(
+    possible: Sequence[tuple[str, str]], digits: Sequence[str]
+) -> tuple[str, str] | None:
+    """Return the first separators that read most numbers; None if none reads any."""
+    sample = digits[:: max(len(digits) // _SAMPLE, 1)]
+    for texts in (sample, digits):  # all of them only if the sample does not decide
+        counts = {
+            pair: sum(_plain_digits(text, *pair) is not None for text in texts)
+            for pair in possible
+        }
+        most = max(counts.values(), default=0)
+        possible = [pair for pair in possible if most and counts[pair] == most]
+        if len(possible) < 2:
+            break
+    return possible[0] if possible else None
 
 
 def may_be_thousands(texts: Iterable[str]) -> bool:
@@ -196,9 +234,13 @@ def _parts(text: str) -> _Parts | None:
     return _Parts(match["digits"], match["exponent"] or "", unit, is_negative)
 
 
+def _is_zero(parts: _Parts) -> bool:
+    return not parts.digits.strip("0.,")
+
+
 def _usual(digits: str) -> str:
     """Return digits whose blanks and apostrophes are the usual ones."""
-    return re.sub(f"[{_APOSTROPHE}]", "'", re.sub(f"[{_BLANK}]", " ", digits))
+    return digits.translate(_USUAL)
 
 
 def _plain_digits(digits: str, decimal: str, thousands: str) -> str | None:

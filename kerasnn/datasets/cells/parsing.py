@@ -3,7 +3,7 @@
 import datetime as dt
 import numbers as number_types
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from kerasnn.datasets.cells.factorized import (
     text_of,
     to_second,
 )
-from kerasnn.datasets.cells.number_format import NUMBER, NumberFormat, may_be_thousands
+from kerasnn.datasets.cells.number_format import NUMBER, NumberFormat
 
 ColumnValues = ArrayLike | pd.Series | FactorizedColumn
 
 # Most numbers match this; only the others need the slower `is_plain_number`.
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_FLOATS = (float, np.float64, np.float32)
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
@@ -119,24 +120,13 @@ def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
     return parsed
 
 
-def unambiguous_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
-    """Parse as `plain_numbers`, except for numbers that may have thousands: "1.234".
-
-    Only the other columns of their table tell whether the point is a decimal one.
-    """
-    parsed = plain_numbers(texts)
-    if parsed is None or may_be_thousands(text for text in texts if text is not None):
-        return None
-    return parsed
-
-
 def are_plain_numbers(column: FactorizedColumn) -> bool:
     """Return whether all values are numbers, or texts, that float64 represents exactly.
 
     "007" and whole numbers of 17 digits would lose digits: they are codes.
     """
     if column.content == "numbers":
-        return not any(map(_is_long_whole, column.values))
+        return not any(type(v) not in _FLOATS and _is_long_whole(v) for v in column.values)
     return column.content == "text" and all(map(is_plain_number, column.values))
 
 
@@ -145,6 +135,11 @@ def is_code(text: str) -> bool:
     return NUMBER.fullmatch(text) is not None and not (
         is_plain_number(text) or _INFINITE.fullmatch(text)
     )
+
+
+def missing_numbers(texts: Iterable[str]) -> list[float]:
+    """Return the numbers among texts of missing values, such as -999."""
+    return [float(text) for text in texts if is_plain_number(text)]
 
 
 def is_infinite(text: str) -> bool:

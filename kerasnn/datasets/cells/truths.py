@@ -1,5 +1,6 @@
 """Spellings of true and false: one truth has one meaning in every spelling and case."""
 
+import itertools
 from collections.abc import Collection, Iterable
 
 # Texts of false and true, in lower case.
@@ -17,6 +18,12 @@ TRUTHS = {
 def truth_of(text: str) -> bool | None:
     """Return what a text means; None if it is no spelling of a truth."""
     return TRUTHS.get(text.lower())
+
+
+def in_every_case(text: str) -> list[str]:
+    """Return a text in all combinations of upper and lower case."""
+    pairs = ((letter.lower(), letter.upper()) for letter in text)
+    return ["".join(letters) for letters in itertools.product(*pairs)]
 
 
 def are_truths(texts: Collection[str]) -> bool:

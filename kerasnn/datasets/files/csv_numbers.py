@@ -1,12 +1,13 @@
 """CSV files of finite numbers: errors name the row, line and column of a cell."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from kerasnn.datasets.files.csv_reader import open_records
+from kerasnn.datasets.files.csv_reader import open_text
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.errors import InputError, list_names, suggestion
 
@@ -33,9 +34,10 @@ def read_numbers(
         InputError: the file is missing, unreadable, empty or ragged, a column is missing,
             or a cell is not a finite number; the message names file, row and column.
     """
-    with open_records(Path(path), needed=list_names(columns, 6)) as file:
-        line_numbers, records = zip(*file.records, strict=True)
-        header = file.names
+    strictly = dataclasses.replace(options or ReadOptions(), strict=True)
+    with open_text(Path(path), strictly, columns) as file:
+        line_numbers, records = zip(*file.records(), strict=True)
+        header = list(file.format.names)
     _check_columns(path, header, columns)
     table = pd.DataFrame(list(records), columns=header, dtype=str)[list(columns)]
     parsed = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
@@ -60,10 +62,7 @@ def read_numbers(
 
 def _check_columns(path: str | Path, header: list[str], columns: Sequence[str]) -> None:
     for name in columns:
-        count = header.count(name)
-        if count > 1:
-            raise InputError(f"{path}: has {count} columns named {name!r}")
-        if count == 0:
+        if name not in header:
             hint = suggestion(name, header) or "."
             raise InputError(
                 f"{path}: has no column {name!r}{hint}"

@@ -12,9 +12,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from kerasnn.datasets.files.csv_reader import parse_numbers
+from kerasnn.datasets.files.cell_columns import column_of_cells
+from kerasnn.datasets.files.plain_columns import as_objects, parse_numbers
 from kerasnn.datasets.files.read_options import ReadOptions
-from kerasnn.datasets.files.table_files import file_chunks, is_csv, table_files
+from kerasnn.datasets.files.table_files import file_chunks, holds_text, table_files
 from kerasnn.datasets.names import check_unique
 from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
@@ -58,8 +59,8 @@ def read_table(
     )
     blocks = [block for _, block in chunks]
     table = blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
-    if is_csv(files[0]):
-        table = parse_numbers(table, table.columns)
+    if holds_text(files[0]):
+        table = as_objects(parse_numbers(table, table.columns))
     return TableRead(table, tuple(notices))
 
 
@@ -67,13 +68,14 @@ def as_table(source: Any) -> pd.DataFrame:
     """Return the rows of a source as a new DataFrame.
 
     Args:
-        source: the path of a CSV file (plain or .gz), of a Parquet file or of a folder of
-            files of one kind (see `table_files`); a pandas, polars or Arrow table; a dict
+        source: the path of a file (text such as CSV, JSON, a workbook, Parquet or Arrow;
+            plain or packed) or of a folder of files of one kind (see `table_files`); a
+            pandas, polars or Arrow table; a dict
             of columns; a NumPy array [rows, columns], whose columns are named x0, x1, ...
             unless it is a structured one; a list of rows.
 
     Returns:
-        [rows, columns], rows numbered from 0, names text. Columns of a CSV file that
+        [rows, columns], rows numbered from 0, names text. Columns of a text file that
         contain only plain numbers are float64, others text; "007" is text.
 
     Raises:
@@ -126,11 +128,7 @@ def _column(values: Any) -> Any:
         return values.reset_index(drop=True)
     if not isinstance(values, list):
         return values
-    cells = pd.Series(values, dtype=object)
-    try:
-        return cells.infer_objects()
-    except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
-        return cells
+    return column_of_cells(values)
 
 
 def _from_array(array: np.ndarray) -> pd.DataFrame:

@@ -1,13 +1,16 @@
-"""Parquet files, read in blocks of rows through pyarrow if it is installed."""
+"""Parquet and Arrow (Feather) files, read in blocks of rows."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
+from kerasnn.datasets.files.file_errors import check_regular
+from kerasnn.datasets.files.packed import unpacked_file
 from kerasnn.datasets.names import check_unique
 from kerasnn.errors import InputError
 
@@ -20,9 +23,9 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     """Read a Parquet file in blocks of at most `rows` rows.
 
     Raises:
-        InputError: pyarrow is not installed, or the file cannot be read.
+        InputError: the file cannot be read.
     """
-    with _opened(path) as file:
+    with _opened_parquet(path) as file:
         if file.metadata.num_rows == 0:
             yield file.read().to_pandas()
         for batch in file.iter_batches(batch_size=rows):
@@ -35,8 +38,37 @@ def parquet_types(path: Path) -> dict[str, str]:
     Raises:
         InputError: see `parquet_blocks`; or two columns have the same name.
     """
-    with _opened(path) as file:
-        schema = file.schema_arrow
+    with _opened_parquet(path) as file:
+        return _types(path, file.schema_arrow)
+
+
+def arrow_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """Read an Arrow file or stream in blocks of at most `rows` rows.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    with _opened_arrow(path) as (schema, batches):
+        empty = True
+        for batch in batches:
+            for start in range(0, batch.num_rows, rows):
+                empty = False
+                yield pa.Table.from_batches([batch.slice(start, rows)]).to_pandas()
+        if empty:
+            yield schema.empty_table().to_pandas()
+
+
+def arrow_types(path: Path) -> dict[str, str]:
+    """Return the type of each column of an Arrow file.
+
+    Raises:
+        InputError: see `arrow_blocks`; or two columns have the same name.
+    """
+    with _opened_arrow(path) as (schema, _):
+        return _types(path, schema)
+
+
+def _types(path: Path, schema: pa.Schema) -> dict[str, str]:
     check_unique(f"{path}: has", schema.names)
     index = (schema.pandas_metadata or {}).get("index_columns", ())
     types = dict(zip(schema.names, map(str, schema.types), strict=True))
@@ -44,19 +76,39 @@ def parquet_types(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        # Imported here because it is optional.
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise InputError(
-            f"{path}: Parquet files need pyarrow: pip install pyarrow"
-        ) from None
-    options = {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
-    try:
-        with parquet.ParquetFile(path, **options) as file:
+def _opened_parquet(path: Path) -> Iterator[Any]:
+    with _arrow_errors(path, "a Parquet file"), unpacked_file(path) as plain:
+        options = {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
+        with pyarrow.parquet.ParquetFile(plain, **options) as file:
             yield file
+
+
+@contextmanager
+def _opened_arrow(path: Path) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    # Not mapped into memory: a mapped file that shrinks ends the process.
+    with (
+        _arrow_errors(path, "an Arrow file"),
+        unpacked_file(path) as plain,
+        pa.OSFile(str(plain)) as file,
+    ):
+        if file.read(6) == b"ARROW1":
+            reader = pa.ipc.open_file(file)
+            batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+            yield reader.schema, batches
+        else:
+            file.seek(0)
+            stream = pa.ipc.open_stream(file)
+            yield stream.schema, iter(stream)
+
+
+@contextmanager
+def _arrow_errors(path: Path, kind: str) -> Iterator[None]:
+    check_regular(path)
+    try:
+        yield
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
-        raise InputError(f"{path}: is not a Parquet file: {error}") from None
+        raise InputError(f"{path}: is not {kind}: {error}") from None

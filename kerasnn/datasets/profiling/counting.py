@@ -10,6 +10,8 @@ import pandas as pd
 
 from kerasnn.datasets.cells.factorized import MISSING_TEXTS, factorize
 from kerasnn.datasets.cells.parsing import category_text, numbers
+from kerasnn.datasets.cells.truths import levels_by_truth, truth_of
+from kerasnn.datasets.schema.schema import Column, Target
 
 MAX_TEXTS = 50_000  # distinct texts of a column that are counted
 
@@ -39,6 +41,26 @@ class ColumnCounts:
             left = {text: n - removed.get(text, 0) for text, n in self.texts.items()}
             texts = {text: n for text, n in left.items() if n}
         return ColumnCounts(self.rows - less.rows, self.missing - less.missing, texts)
+
+    def read_as(self, column: Column | Target) -> "ColumnCounts":
+        """Return the counts as the cells are read: missing texts, spellings of truths.
+
+        Args:
+            column: of the schema; the classes of a target keep their spelling.
+        """
+        if self.texts is None:
+            return self
+        level_of: dict[bool | None, str] = {}
+        if isinstance(column, Column) and column.kind == "boolean":
+            level_of = levels_by_truth(column.levels)
+        missing, texts = self.missing, dict[str, int]()
+        for text, rows in self.texts.items():
+            if text in column.missing_texts:
+                missing += rows
+            else:
+                level = level_of.get(truth_of(text), text) if level_of else text
+                texts[level] = texts.get(level, 0) + rows
+        return ColumnCounts(self.rows, missing, texts)
 
     def of_numbers(self) -> "ColumnCounts":
         """Return the counts of a text column as numbers: "1.50" becomes "1.5"."""

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.choices import Task
-from kerasnn.datasets.cells.factorized import factorize
-from kerasnn.datasets.cells.parsing import numbers
+from kerasnn.datasets.cells.factorized import FactorizedColumn, factorize
+from kerasnn.datasets.cells.parsing import are_plain_numbers, numbers
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import bounded_chunks
 from kerasnn.datasets.names import check_names
@@ -23,15 +23,22 @@ from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints
-from kerasnn.datasets.schema.inference import infer_schema
+from kerasnn.datasets.schema.inference import cell_options, infer_schema
+from kerasnn.datasets.schema.kinds import CellOptions
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.schema.target import (
+    SOME_IN_ONE_ROW,
+    class_indices,
     infer_target,
     missing_target_error,
     single_row_error,
+    target_notices,
     target_values,
+    usable_rows,
 )
 from kerasnn.errors import InputError
+
+_TRUTH_ROWS = 0.9  # of the rows are truths: the others are unknown levels
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,12 @@ def profile_table(
 
 
 def profiled_schema(
-    profile: TableProfile, target: str, *, task: Task | None, hints: ColumnHints
+    profile: TableProfile,
+    target: str,
+    *,
+    task: Task | None,
+    hints: ColumnHints,
+    reading: ReadOptions | None = None,
 ) -> Schema:
     """Return the schema of all rows: kinds from the sample, counts from all rows.
 
@@ -100,12 +112,14 @@ def profiled_schema(
         target: the column to predict.
         task: as for `infer_schema`.
         hints: as for `infer_schema`.
+        reading: as for `infer_schema`.
 
     Raises:
         InputError: see `infer_schema`.
     """
     without_target = dataclasses.replace(hints, ignore=[*hints.ignore, target])
-    found = infer_schema(profile.sample.sort_index(), hints=without_target)
+    rows = profile.sample.sort_index()
+    found = infer_schema(rows, hints=without_target, reading=reading)
     hinted = hints.by_column(profile.sample.columns, target)
     known = [_with_counts(c, profile, hinted=c.name in hinted) for c in found.columns]
     columns = tuple(c for c in known if isinstance(c, Column))
@@ -113,23 +127,26 @@ def profiled_schema(
     left_out += [c for c in known if isinstance(c, LeftOut)]
     if not columns:
         raise InputError(f"the table has no column that can be used beside {target!r}")
+    found_target, notices = _target(profile, target, task, cell_options(rows, reading))
     schema = Schema(
         columns=columns,
         left_out=tuple(_with_sample_size(c, profile) for c in left_out),
-        target=_target(profile, target, task),
+        target=found_target,
         rows=profile.rows,
+        notices=(*notices, *(_of_sample(notice, profile) for notice in found.notices)),
     )
     if schema.target is None or not schema.has_text:
         return schema
-    values = target_values(profile.sample[target], schema.target)
-    return without_idle_texts(schema, profile.sample, values, schema.target.task)
+    usable = profile.sample[usable_rows(profile.sample[target], schema.target)]
+    values = target_values(usable[target], schema.target)
+    return without_idle_texts(schema, usable, values, schema.target.task)
 
 
 def _with_counts(
     column: Column, profile: TableProfile, *, hinted: bool
 ) -> Column | LeftOut:
     """Complete a column of the sample by the counts of all rows."""
-    counts = profile.counts[column.name]
+    counts = profile.counts[column.name].read_as(column)
     is_numeric = column.kind == "numeric"
     if is_numeric and not hinted and _are_row_numbers(column.name, profile):
         reason = f"row numbers; numeric=[{column.name!r}] keeps it"
@@ -138,9 +155,11 @@ def _with_counts(
     if counts.texts is None or column.kind in ("numeric", "datetime", "text"):
         return column
     rows_of = dict(counts.texts)
-    if column.kind == "boolean" and len(rows_of) <= 2:
+    if column.kind == "boolean":
         known = tuple(rows_of.get(level, 0) for level in column.levels)
-        return dataclasses.replace(column, counts=known)
+        if len(rows_of) <= 2 or sum(known) >= _TRUTH_ROWS * sum(rows_of.values()):
+            return dataclasses.replace(column, counts=known)
+        rows_of = dict(profile.counts[column.name].texts or {})  # as they are spelled
     ranked = sorted(rows_of, key=lambda text: (-rows_of[text], text))
     return dataclasses.replace(
         column,
@@ -165,23 +184,57 @@ def _with_sample_size(column: LeftOut, profile: TableProfile) -> LeftOut:
     return dataclasses.replace(column, reason=f"{rows}: {column.reason}")
 
 
-def _target(profile: TableProfile, name: str, task: Task | None) -> Target:
+def _of_sample(notice: Notice, profile: TableProfile) -> Notice:
+    if profile.is_complete:
+        return notice
+    drawn = f"in {len(profile.sample):,} rows drawn from {profile.rows:,}"
+    return dataclasses.replace(notice, message=f"{drawn}: {notice.message}")
+
+
+def _target(
+    profile: TableProfile, name: str, task: Task | None, cells: CellOptions
+) -> tuple[Target, list[Notice]]:
     """Return the target: its task from the sample, its classes from all rows."""
     counts = profile.counts[name]
-    if counts.missing:
+    if counts.missing and not cells.is_lenient:
         raise missing_target_error(name, counts.missing, profile.rows)
     values = profile.sample[name].sort_index()
     if profile.is_complete or counts.texts is None:
-        return infer_target(values, task=task)
+        found = infer_target(values, task=task, cells=cells)
+        notices = target_notices(factorize(values), found)
+        return found, [_of_sample(notice, profile) for notice in notices]
     values = _with_each_class(values, counts.texts)
-    found = infer_target(values, name=name, task=task)
-    if found.task == "regression":
-        return found
-    known = [counts.texts[text] for text in found.classes]
-    single = [c for c, rows in zip(found.classes, known, strict=True) if rows < 2]
-    if single:
-        raise single_row_error(name, single, row=None)
-    return dataclasses.replace(found, counts=tuple(known))
+    found = infer_target(values, name=name, task=task, cells=cells)
+    rows_of = _rows_of_texts(counts, found)
+    if found.task == "classification":
+        rows = class_indices(rows_of, found)
+        known = np.bincount(rows[rows >= 0], minlength=len(found.classes)).tolist()
+        single = [c for c, n in zip(found.classes, known, strict=True) if n < 2]
+        if single and task is None and _are_amounts(found):
+            amounts, notices = _target(profile, name, "regression", cells)
+            return dataclasses.replace(amounts, reason=SOME_IN_ONE_ROW), notices
+        if single and not cells.is_lenient:
+            raise single_row_error(name, single, row=None)
+        found = dataclasses.replace(
+            found,
+            classes=tuple(c for c in found.classes if c not in single),
+            counts=tuple(n for n in known if n > 1),
+        )
+    return found, target_notices(rows_of, found)
+
+
+def _rows_of_texts(counts: ColumnCounts, target: Target) -> FactorizedColumn:
+    """Return the column of all rows, from their counts."""
+    counts = counts.read_as(target)
+    texts = counts.texts or {}
+    missing = np.full(counts.missing, -1)
+    codes = np.append(np.repeat(np.arange(len(texts)), list(texts.values())), missing)
+    return FactorizedColumn(codes, list(texts), "text")
+
+
+def _are_amounts(target: Target) -> bool:
+    """Return whether the classes are more than two whole numbers."""
+    return len(target.classes) > 2 and are_plain_numbers(factorize(list(target.classes)))
 
 
 def _with_each_class(values: pd.Series, texts: Mapping[str, int]) -> pd.Series:

@@ -14,6 +14,7 @@ from kerasnn.datasets.cells.parsing import (
     dates,
     is_infinite,
     is_number_dtype,
+    missing_numbers,
     numbers,
 )
 from kerasnn.datasets.cells.truths import levels_by_truth, truth_of
@@ -42,6 +43,12 @@ class InvalidCell:
     column: str
     value: Any
     message: str
+
+    def moved(self, start: int) -> "InvalidCell":
+        """Return the cell of a table whose rows are counted from `start`."""
+        here, there = f"row {self.row}:", f"row {self.row + start}:"
+        message = self.message.replace(here, there, 1)
+        return replace(self, row=self.row + start, message=message)
 
 
 @dataclass(frozen=True)
@@ -101,14 +108,14 @@ def check_rows(
     checked, invalid, notices = {}, [], []
     for column in schema.columns:
         series = table[column.name]
-        values, wrong = _parsed(series, _with_options(column, reading))
+        values, wrong, unknown = _parsed(series, _with_options(column, reading))
         if wrong.any():
             cells = _invalid_cells(series, wrong, column)
             if strict:
                 raise InputError(cells[0].message)
             invalid += cells
         checked[column.name] = values
-        notices += _unseen(values, column)
+        notices += _unseen(len(series), column, unknown)
     return CheckedRows(
         pd.DataFrame(checked, index=table.index),
         tuple(sorted(invalid, key=lambda cell: cell.row)),
@@ -167,19 +174,30 @@ def _with_options(column: Column, reading: ReadOptions | None) -> Column:
 
 def _parsed(
     series: pd.Series, column: Column
-) -> tuple[NDArray[Any] | pd.Series, NDArray[np.bool_]]:
-    """Return the cells of a column, and [rows] whether a cell is invalid, thus missing."""
+) -> tuple[NDArray[Any] | pd.Series, NDArray[np.bool_], str | None]:
+    """Return the cells of a column, and which are invalid, thus missing.
+
+    Returns:
+        [rows] values; [rows] whether a cell is invalid; and None, or an example of the
+        levels if the network knows none of them, "" if all cells are missing.
+    """
     if column.kind == "numeric":
-        return _parsed_numbers(series, column)
+        parsed, invalid = _parsed_numbers(series, column)
+        return parsed, invalid, "" if np.isnan(parsed).all() else None
     factorized = factorize(series).without(column.missing_texts)
     if column.kind == "datetime":
-        return dates(factorized, column.date_format)
+        found, invalid = dates(factorized, column.date_format)
+        return found, invalid, "" if np.isnat(found).all() else None
     level_of = levels_by_truth(column.levels) if column.kind == "boolean" else {}
-    texts = map(text_of, factorized.values)
-    levels = [level_of.get(truth_of(t), t) if level_of else t for t in texts]
+    levels = [text_of(value) for value in factorized.values]
+    if level_of:
+        levels = [level_of.get(truth_of(text), text) for text in levels]
     # As a Series of objects: a DataFrame would convert an array to pandas's text.
-    found = pd.Series(factorized.take(levels, None, object), dtype=object)
-    return found, np.zeros(len(found), np.bool_)
+    texts = pd.Series(factorized.take(levels, None, object), dtype=object)
+    unknown = None if levels else ""
+    if levels and column.levels and column.n_levels <= MAX_LEVELS:
+        unknown = levels[0] if set(column.levels).isdisjoint(levels) else None
+    return texts, np.zeros(len(texts), np.bool_), unknown
 
 
 def _parsed_numbers(
@@ -195,6 +213,9 @@ def _parsed_numbers(
             known = factorized.take(truths, np.nan, np.float64)
             parsed = np.where(invalid, known, parsed)
             invalid &= np.isnan(known)
+    absent = missing_numbers(column.missing_texts)
+    if absent:
+        parsed = np.where(np.isin(parsed, absent), np.nan, parsed)
     infinite = np.isinf(parsed)
     if infinite.any():
         parsed = np.where(infinite, np.nan, parsed)
@@ -253,25 +274,18 @@ def _not_a_date(name: str, row: int, value: Any, date_format: str) -> str:
     )
 
 
-def _unseen(values: NDArray[Any] | pd.Series, column: Column) -> list[Notice]:
-    """Return the notice about a column without any known value."""
-    found = pd.Series(values)
-    rows = int(found.notna().sum())
-    if not len(found) or (rows and not _are_unknown(found, column)):
+def _unseen(rows: int, column: Column, unknown: str | None) -> list[Notice]:
+    """Return the notice about a column without any known value; see `_parsed`."""
+    if unknown is None or not rows:
         return []
-    shown = "" if not rows else f" (it has {found.dropna().iloc[0]!r})"
-    what = "no level that the network knows" if rows else "no value"
-    message = (
-        f"column {column.name!r} has {what}{shown} in any of {len(found):,} rows: the"
-        " answers do not use it"
+    found = (
+        f"no level that the network knows (it has {unknown!r})" if unknown else "no value"
     )
-    return [Notice("unseen-column", message, (column.name,), len(found), is_warning=True)]
-
-
-def _are_unknown(values: pd.Series, column: Column) -> bool:
-    if column.kind not in ("categorical", "boolean") or column.n_levels > MAX_LEVELS:
-        return False
-    return bool(column.levels) and not values.isin(column.levels).any()
+    message = (
+        f"column {column.name!r} has {found} in any of {rows:,} rows: the answers do not"
+        " use it"
+    )
+    return [Notice("unseen-column", message, (column.name,), rows, is_warning=True)]
 
 
 def _cell(values: ColumnValues, row: int) -> Any:

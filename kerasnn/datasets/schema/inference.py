@@ -3,7 +3,8 @@
 Constant columns, ids and free text are left out, with the reason.
 """
 
-import dataclasses
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -73,13 +74,16 @@ def infer_schema(
     found_target, notices = None, []
     if target is not None:
         found_target = infer_target(table[target], task=task, cells=cells)
-        notices = target_notices(table[target], found_target)
-    found = []
+        notices = target_notices(factorize(table[target]), found_target)
+    found: list[Column | LeftOut] = []
     for name in table.columns:
         if name != target:
             column, said = _inferred(name, table[name], known.get(name), cells)
             found.append(column)
             notices += said
+    if found and not any(isinstance(column, Column) for column in found):
+        found, warnings = _with_ids(table, found, cells)
+        notices += warnings
     schema = Schema(
         columns=tuple(c for c in found if isinstance(c, Column)),
         left_out=tuple(c for c in found if isinstance(c, LeftOut)),
@@ -93,6 +97,35 @@ def infer_schema(
     usable = table[usable_rows(table[found_target.name], found_target)]
     values = target_values(usable[found_target.name], found_target)
     return without_idle_texts(schema, usable, values, found_target.task)
+
+
+def _with_ids(
+    table: pd.DataFrame, found: Sequence[Column | LeftOut], cells: CellOptions
+) -> tuple[list[Column | LeftOut], list[Notice]]:
+    """Return the columns with those that were left out as numbers of rows or ids.
+
+    They are used where nothing else is there, with a warning.
+    """
+    columns: list[Column | LeftOut] = []
+    used = []
+    for column in found:
+        hint = f"numeric=[{column.name!r}] keeps it"
+        if isinstance(column, LeftOut) and column.reason.endswith(hint):
+            used.append(column)
+            kept = _column(column.name, table[column.name], "numeric", cells)[0]
+            columns.append(replace(kept, reason="there is no other column"))
+        else:
+            columns.append(column)
+    return columns, [
+        Notice(
+            "only-ids",
+            f"column {column.name!r} is used, because there is no other: it is"
+            f" {column.reason.split(';')[0]}",
+            (column.name,),
+            is_warning=True,
+        )
+        for column in used
+    ]
 
 
 def cell_options(table: pd.DataFrame, reading: ReadOptions | None) -> CellOptions:
@@ -155,7 +188,7 @@ def _column(
         if unfit:
             return LeftOut(name, unfit), ()
     missing_texts = tuple(dict.fromkeys((*reading.missing_texts, *named)))
-    reading = dataclasses.replace(reading, missing_texts=missing_texts)
+    reading = replace(reading, missing_texts=missing_texts)
     return describe_column(name, column, reading), reading.notices
 
 

@@ -108,25 +108,24 @@ def hinted_reading(
     Cells that do not have this kind are left to a check, if they are too many for mistakes.
     """
     reading = ColumnReading(kind, "as asked")
+    if kind == "numeric" and column.content == "numbers":
+        return _without_infinite(name, column, reading) if cells.is_lenient else reading
     text = column.as_text if column.content in ("mixed", "numbers") else column
-    if kind == "datetime" and text.content == "text":
+    if kind not in ("numeric", "datetime") or text.content != "text":
+        return reading
+    if kind == "datetime":
         date_format = _date_format(text.values, cells) or find_counted_format(text.values)
         reading = replace(reading, date_format=date_format or "")
-    elif kind == "numeric" and column.content in ("mixed", "text"):
+    else:
         number_format, notices = _number_format(name, text.values, cells)
         reading = replace(reading, number_format=number_format, notices=notices)
-    if kind in ("datetime", "numeric") and text.content == "text":
-        unread = _unread(text.values, reading)
-        n_read = len(text.values) - len(unread)
-        if (
-            unread
-            and not cells.options.strict
-            and n_read > _HINTED_SHARE * len(text.values)
-        ):
-            reading = _with_strays(name, text, reading, unread)
-    if kind == "numeric" and cells.is_lenient and column.content == "numbers":
-        reading = _without_infinite(name, column, reading)
-    return reading
+    unread = _unread(text.values, reading)
+    if cells.is_lenient:
+        unread += [t for t in text.values if is_infinite(t) and t not in unread]
+    n_read = len(text.values) - len(unread)
+    if cells.options.strict or n_read <= _HINTED_SHARE * len(text.values):
+        return reading
+    return _with_strays(name, text, reading, unread)
 
 
 def two_types(name: str, column: FactorizedColumn, one: int, other: int) -> InputError:
@@ -185,9 +184,10 @@ def _dates(name: str, column: FactorizedColumn, cells: CellOptions) -> ColumnRea
     reading = ColumnReading("datetime", f"text that is dates{how}", date_format=date_format)
     other = "" if cells.options.date_format else other_order(column.values, date_format)
     if other:
+        example = column.values[is_date.index(True)]
         message = (
-            f"column {name!r}: {column.values[0]!r} was read as"
-            f" {str(read_date(column.values[0], date_format))[:10]}, by"
+            f"column {name!r}: {example!r} was read as"
+            f" {str(read_date(example, date_format))[:10]}, by"
             f" date_format={date_format!r}; date_format={other!r} reads day and month the"
             " other way"
         )
@@ -206,13 +206,14 @@ def _numeric_text(
         return None
     reading = ColumnReading("numeric", "", number_format=number_format, notices=notices)
     unread = _unread(texts, reading)
-    unread += [text for text in texts if is_infinite(text) and text not in unread]
+    if not cells.options.strict:  # else they are errors: not finite
+        unread += [text for text in texts if is_infinite(text) and text not in unread]
     if len(unread) == len(texts) or not _are_stray(unread, len(texts) - len(unread)):
         return None
     how = f" ({number_format.described()})" if number_format else ""
     origin = "text that is numbers" if unread else "text that is all numbers"
     kept = column.without(unread)
-    reason = f"{origin}{how}, {_number_reason(name, kept, number_format)}"
+    reason = f"{origin}{how}, {_number_reason(name, kept.distinct, number_format)}"
     reading = replace(reading, reason=reason)
     if number_format is None:
         reading = replace(reading, notices=(*notices, *_date_proposal(name, kept)))
@@ -306,11 +307,10 @@ def _with_strays(
     """Return the reading in which some texts are missing, with a notice."""
     if not texts:
         return reading
-    positions = [column.values.index(text) for text in texts[: _SHOWN + 1]]
-    if strict:
-        one = next(i for i, value in enumerate(column.values) if value not in set(texts))
-        raise two_types(name, column, one, positions[0])
     stray = set(texts)
+    if strict:
+        one = next(i for i, value in enumerate(column.values) if value not in stray)
+        raise two_types(name, column, one, column.values.index(texts[0]))
     is_stray = np.array([*(value in stray for value in column.values), False])
     rows = np.flatnonzero(is_stray[column.codes])
     what = {"numeric": "numbers", "datetime": "dates", "boolean": "true or false"}
@@ -363,9 +363,11 @@ def _number_reason(
 
 def _date_proposal(name: str, column: FactorizedColumn) -> tuple[Notice, ...]:
     """Return the notice about whole numbers that may be dates: 20210925, or seconds."""
-    texts = [text_of(value) for value in column.values]
+    texts = [text_of(value) for value in column.values[:_SHOWN]]
     found = find_counted_format(texts)
     if found is None or found == "%Y":
+        return ()
+    if found != find_counted_format([text_of(value) for value in column.values]):
         return ()
     message = (
         f"column {name!r}: numbers such as {texts[0]} may be dates"

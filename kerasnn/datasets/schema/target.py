@@ -26,6 +26,7 @@ from kerasnn.errors import InputError
 _MAX_CLASSES = 20  # whole numbers with more distinct values are amounts
 _MIN_ROWS_PER_CLASS = 10  # whole numbers that repeat less often, on average, are amounts
 _MAX_SHOWN = 10  # classes in a message
+SOME_IN_ONE_ROW = "whole numbers, some in one row only; task= says otherwise"
 
 
 def infer_target(
@@ -77,20 +78,20 @@ def infer_target(
 def usable_rows(column: pd.Series, target: Target) -> NDArray[np.bool_]:
     """Return [rows] whether a row has a target: a number, or one of the classes."""
     if target.task == "classification":
-        return _class_indices(column, target) >= 0
+        return class_indices(column, target) >= 0
     factorized = factorize(column).without(target.missing_texts)
     return np.isfinite(numbers(factorized, target.number_format)[0])
 
 
-def target_notices(column: pd.Series, target: Target) -> list[Notice]:
+def target_notices(column: FactorizedColumn, target: Target) -> list[Notice]:
     """Return notices about the rows that `usable_rows` leaves out, and about the format.
 
     Args:
         column: [rows], raw.
         target: from `infer_target`.
     """
-    factorized = factorize(column).without(target.missing_texts)
-    n_missing, n_rows = factorized.missing, len(column)
+    factorized = column.without(target.missing_texts)
+    n_missing, n_rows = factorized.missing, len(column.codes)
     found = []
     if n_missing:
         message = (
@@ -98,8 +99,8 @@ def target_notices(column: pd.Series, target: Target) -> list[Notice]:
             f" which {'is' if n_missing == 1 else 'are'} left out"
         )
         found.append(Notice("missing-target", message, (target.name,), n_missing))
-    known = set(np.flatnonzero(_class_indices(factorized.distinct, target) >= 0))
-    single = [v for i, v in enumerate(factorized.values) if i not in known]
+    is_known = class_indices(factorized.distinct, target) >= 0
+    single = [factorized.values[i] for i in np.flatnonzero(~is_known)]
     if target.task == "classification" and single:
         shown = ", ".join(repr(text_of(v)) for v in single[:_MAX_SHOWN])
         message = (
@@ -136,7 +137,7 @@ def target_values(column: pd.Series, target: Target) -> NDArray[Any]:
         )
     if target.task == "regression":
         return check_numbers(target.name, factorized, target.number_format)
-    indices = _class_indices(column, target)
+    indices = class_indices(column, target)
     if (indices < 0).any():
         row = int(np.argmax(indices < 0))
         texts = category_text(factorized)
@@ -178,8 +179,8 @@ def single_row_error(name: str, classes: Sequence[str], row: int | None) -> Inpu
     )
 
 
-def _class_indices(
-    column: pd.Series | FactorizedColumn, target: Target
+def class_indices(
+    column: pd.Series | Sequence[str] | FactorizedColumn, target: Target
 ) -> NDArray[np.intp]:
     """Return [rows] indices into the classes, -1 for others; truths in any spelling."""
     factorized = factorize(column).without(target.missing_texts)
@@ -287,7 +288,7 @@ def _task(column: FactorizedColumn, values: NDArray[np.float64]) -> tuple[Task, 
     enough_rows = n_distinct * _MIN_ROWS_PER_CLASS <= len(values)
     few = n_distinct <= _MAX_CLASSES and enough_rows
     if few and n_distinct > 2 and column.counts.min() == 1:
-        return "regression", f"{whole}, some in one row only; task= says otherwise"
+        return "regression", SOME_IN_ONE_ROW
     task: Task = "classification" if few or n_distinct == 2 else "regression"
     return task, f"{whole}; task= says otherwise"
 

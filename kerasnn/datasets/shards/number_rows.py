@@ -14,7 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.datasets.cells.parsing import plain_numbers
-from kerasnn.datasets.files.table_files import file_chunks, file_digest, is_csv
+from kerasnn.datasets.files.plain_columns import column_numbers
+from kerasnn.datasets.files.table_files import (
+    TableFiles,
+    file_chunks,
+    file_digest,
+    holds_text,
+)
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.shards.shards import Shards, write_shards
 from kerasnn.errors import InputError
@@ -53,7 +59,7 @@ class NumberRows:
         weight: the column of `sample_weight`, float32.
     """
 
-    files: tuple[Path, ...]
+    files: TableFiles
     inputs: tuple[InputArray, ...]
     target: str | None = None
     weight: str | None = None
@@ -76,7 +82,7 @@ class NumberRows:
         Raises:
             InputError: a file cannot be read.
         """
-        digests = {file.name: file_digest(file) for file in self.files}
+        digests = {self.files.name(file): file_digest(file) for file in self.files}
         return {
             "files": {n: [size, f"sha256:{d.hex()}"] for n, (size, d) in digests.items()},
             "inputs": {
@@ -89,11 +95,14 @@ class NumberRows:
 
     def _blocks(self, *, whole: bool) -> Iterator[dict[str, NDArray[Any]]]:
         current, first_row, n_rows = None, 0, 0
+        is_text = holds_text(self.files[0])
         for file, chunk in file_chunks(self.files, _BLOCK):
             first_row = 0 if file != current else first_row
             current = file
             if len(chunk):
-                yield self._arrays(_Chunk(file, chunk, first_row, self.target), whole)
+                yield self._arrays(
+                    _Chunk(file, chunk, first_row, self.target, is_text), whole
+                )
             first_row += len(chunk)
             n_rows += len(chunk)
         if not n_rows:
@@ -136,6 +145,7 @@ class _Chunk:
     table: pd.DataFrame
     first_row: int
     target: str | None
+    is_text: bool
 
     def column(self, name: str, dtype: str = "float32") -> NDArray[Any]:
         """Return a column of this dtype, which must represent all its values."""
@@ -152,8 +162,8 @@ class _Chunk:
     def labels(self, name: str) -> NDArray[np.int64]:
         """Return a column of whole numbers or booleans."""
         series = self.table[name]
-        if is_csv(self.file):
-            texts = [text.strip().casefold() for text in series if text is not None]
+        if self.is_text:
+            texts = [text.strip().casefold() for text in series.dropna()]
             whole = all(t.lstrip("+-").isdecimal() or t in _BOOLEANS for t in texts)
         else:
             whole = series.dtype.kind in "iub"
@@ -168,7 +178,7 @@ class _Chunk:
         missing = series.isna().to_numpy()
         if missing.any():
             raise self._error(name, int(missing.argmax()), "missing")
-        parsed = (_from_texts if is_csv(self.file) else _from_arrow)(series)
+        parsed = (_from_texts if self.is_text else _from_arrow)(series)
         if parsed is not None:
             return parsed
         row = int(np.argmin([_is_number(cell) for cell in series]))
@@ -184,7 +194,7 @@ class _Chunk:
 
 
 def _from_texts(series: pd.Series) -> NDArray[Any] | None:
-    parsed = plain_numbers(series.tolist())
+    parsed = column_numbers(series)
     if parsed is None:
         found = [_BOOLEANS.get(text.strip().casefold()) for text in series]
         parsed = None if None in found else np.array(found, dtype=bool)

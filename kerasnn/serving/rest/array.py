@@ -6,6 +6,7 @@ and then one by one, to name the first wrong one as TensorFlow Serving does, in 
 """
 
 import base64
+import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -35,6 +36,7 @@ _RANGES = {
     tf.uint64: (0, 2**64 - 1),
 }
 _NUMBERS = {int, float}
+_WRITTEN = re.compile(r"\s*-?[^\w\s]?\s*-?[0-9][0-9.,'\s]*[^\w\s]?\s*")
 
 _Array = NDArray[Any]
 _Leaves = Sequence[Any]
@@ -180,8 +182,15 @@ def _check_leaf(value: Any, info: TensorInfo) -> None:
     if _flat([value], dtype) is None:
         raise invalid(
             f"JSON Value: {excerpt(value)} Type: {type_name(value)} is not of expected"
-            f" type: {name}"
+            f" type: {name}{_number_hint(value, dtype)}"
         )
+
+
+def _number_hint(value: Any, dtype: tf.DType) -> str:
+    """Return how to send a number that is written for people: "44,2", "$1,234"."""
+    if dtype == tf.string or type(value) is not str or not _WRITTEN.fullmatch(value):
+        return ""
+    return "; send a number without quotes, with a decimal point: 44.2"
 
 
 # ---------------------------------------------------------------------- by type

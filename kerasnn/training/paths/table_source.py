@@ -170,7 +170,7 @@ def _number_rows(
         inputs = [datasets.InputArray(name, tuple(columns), dtype, flat)]
     wanted = [name for array in inputs for name in array.columns]
     datasets.check_columns(wanted, present, files[0])
-    return datasets.NumberRows(tuple(files), tuple(inputs), target, weight)
+    return datasets.NumberRows(files, tuple(inputs), target, weight)
 
 
 def _check_possible(given: Mapping[str, Any]) -> None:

@@ -1,0 +1,379 @@
+"""What cells mean: stray cells, truths, numbers and dates in several dresses."""
+
+import dataclasses
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerasnn import InputError
+from kerasnn.datasets import (
+    ColumnHints,
+    ReadOptions,
+    Schema,
+    check_rows,
+    checked_table,
+    infer_schema,
+)
+from kerasnn.datasets.cells.number_format import NumberFormat
+
+NUMBERS = [str(1.5 * i + 0.25) for i in range(20)]
+
+
+def infer(values, *, reading=None, **hints):
+    """The schema of a column `a` beside a column of numbers."""
+    table = {"a": values, "other": [1.5] * (len(values) - 1) + [2.5]}
+    return infer_schema(table, hints=ColumnHints(**hints), reading=reading)
+
+
+def codes(schema):
+    return [notice.code for notice in schema.notices]
+
+
+# ---------------------------------------------------------------------- stray cells
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "texts"),
+    [
+        ([*NUMBERS, "abc", "Unknown"], "numeric", ("abc", "Unknown")),
+        (["1.5", "2", "unknown", "TBD"], "numeric", ("unknown", "TBD")),
+        (["1", "2", "inf"], "numeric", ("inf",)),
+        ([*NUMBERS[:9], "abc"], "categorical", ()),
+        ([*NUMBERS[:12], *"ab"], "categorical", ()),
+        ([*NUMBERS[:15], "007"], "categorical", ()),  # a code would lose its zeros
+        (["2020-01-01", "2021-05-06", "missing"], "datetime", ("missing",)),
+        (["2020-01-01"] * 30 + ["2020-05-06", "2020-02-30"], "datetime", ("2020-02-30",)),
+        (["yes", "no"] * 20 + ["unknown"], "boolean", ("unknown",)),
+        (["yes", "no", "unknown"] * 9, "categorical", ()),  # a level of its own
+        ([1.5, 2, 3, "unknown"], "numeric", ("unknown",)),
+    ],
+)
+def test_a_few_stray_cells_are_missing(values, kind, texts):
+    schema = infer(values)
+    column = schema.column("a")
+    assert (column.kind, column.missing_texts) == (kind, texts)
+    assert column.missing == len(texts)
+    assert codes(schema) == (["stray-cells"] if texts else [])
+    again = Schema.from_dict(schema.to_dict())
+    assert again == schema
+    rows = {"a": values, "other": np.ones(len(values))}
+    assert checked_table(rows, again)["a"].isna().sum() == len(texts)
+
+
+def test_the_notice_names_rows_texts_and_the_way_out():
+    (notice,) = infer([*NUMBERS, "abc", "?", "Unknown", "abc"]).notices
+    assert (notice.columns, notice.rows) == (("a",), 3)
+    for part in (
+        "3 cells of 24",
+        "'abc', 'Unknown'",
+        "rows 20, 22, 23",
+        "categorical=['a']",
+    ):
+        assert part in notice.message
+    kept = infer([*NUMBERS, "abc"], categorical=["a"])
+    assert kept.column("a").n_levels == 21
+    assert not kept.notices
+
+
+@pytest.mark.parametrize("values", [[*NUMBERS, "abc"], ["2020-01-01", "2021-01-01", "tbd"]])
+def test_strict_makes_stray_cells_an_error(values):
+    with pytest.raises(InputError, match="values of two types"):
+        infer(values, reading=ReadOptions(strict=True))
+
+
+def test_a_hint_reads_the_other_cells_as_missing():
+    schema = infer(["1", "2", "x"], numeric=["a"])
+    assert schema.column("a").missing_texts == ("x",)
+    with pytest.raises(InputError, match="is not a number"):
+        infer(["1", "2", "x"], numeric=["a"], reading=ReadOptions(strict=True))
+
+
+def test_infinite_numbers_are_missing_where_tables_are_read():
+    values = [1.5, np.inf, 2.0, -np.inf]
+    with pytest.raises(InputError, match="row 1: inf is not finite"):
+        infer(values)
+    schema = infer(values, reading=ReadOptions())
+    assert (schema.column("a").missing, codes(schema)) == (2, ["infinite-cells"])
+    table = checked_table({"a": [np.inf, 1.0], "other": [1, 2]}, schema)
+    assert table["a"].isna().tolist() == [True, False]
+
+
+def test_texts_that_the_user_names_are_missing_in_every_column():
+    table = {"a": [1, -999, 3.0], "b": ["x", "none", "y"], "c": ["yes", "no", "-999"]}
+    schema = infer_schema(table, reading=ReadOptions(na=("-999", "none")))
+    assert [c.missing for c in schema.columns] == [1, 1, 1]
+    for rows in (table, {**table, "a": ["1", "-999.00", "3"]}):
+        assert checked_table(rows, schema).isna().sum().tolist() == [1, 1, 1]
+
+
+# ---------------------------------------------------------------------- truths
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("False", "True"),
+        ("FALSE", "TRUE"),
+        ("no", "Yes"),
+        ("off", "ON"),
+        ("n", "Y"),
+        (0, 1),
+    ],
+)
+def test_all_spellings_of_truths_give_one_table(pair):
+    truths = np.array([0, 1, 1, 0] * 3)
+    schema = infer_schema({"a": truths.astype(bool), "other": range(12)})
+    rows = {"a": [pair[i] for i in truths], "other": range(12)}
+    expected = ["True" if i else "False" for i in truths]
+    assert checked_table(rows, schema)["a"].tolist() == expected
+    if pair != (0, 1):
+        assert undressed(infer_schema(rows)) == undressed(schema)
+
+
+def test_mixed_cases_are_one_kind():
+    column = infer(["True", "TRUE", "true", "False", "1"]).column("a")
+    assert (column.kind, column.levels, column.counts) == (
+        "boolean",
+        ("False", "True"),
+        (1, 4),
+    )
+
+
+def test_zeros_and_ones_may_be_spelled_later():
+    schema = infer([0, 1, 1, 0])
+    assert schema.column("a").kind == "numeric"
+    rows = {"a": ["TRUE", "no", "1", "0.0"], "other": [1] * 4}
+    assert checked_table(rows, schema)["a"].tolist() == [1, 0, 1, 0]
+    with pytest.raises(InputError, match="'yes' is not a number"):
+        checked_table({"a": ["yes"], "other": [1]}, infer([0, 1, 2]))
+
+
+def test_levels_of_older_schemas_take_other_spellings():
+    old = Schema.from_dict(
+        {
+            "format": 1,
+            "columns": [{"name": "a", "kind": "boolean", "levels": ["no", "yes"]}],
+        }
+    )
+    cells = [True, "FALSE", "yes", 1, 0, "maybe", None]
+    found = checked_table({"a": cells}, old)["a"]
+    assert found.tolist() == ["yes", "no", "yes", "yes", "no", "maybe", None]
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def test_the_format_is_part_of_the_schema_and_of_the_reason():
+    schema = infer(["$1,234.50", "$7"])
+    column = schema.column("a")
+    assert column.number_format == NumberFormat(".", ",", "$")
+    assert "in $" in column.reason
+    again = Schema.from_dict(schema.to_dict())
+    rows = {"a": ["$2,000", "3", "(4)"], "other": [1] * 3}
+    assert checked_table(rows, again)["a"].tolist() == [2000, 3, -4]
+
+
+def test_other_columns_tell_what_a_comma_is():
+    ambiguous = {"a": ["1,234", "5,678"], "b": ["1.234", "5.678"]}
+    alone = infer_schema(ambiguous)
+    assert [c.high for c in alone.columns] == [5678, 5.678]
+    assert codes(alone) == ["ambiguous-numbers"]
+    assert "decimal=','" in alone.notices[0].message
+    beside = infer_schema({**ambiguous, "c": ["44,2", "7,5"]})
+    assert [c.high for c in beside.columns] == [5.678, 5678, 44.2]
+    assert codes(beside) == ["ambiguous-numbers"] * 2
+    said = infer_schema(ambiguous, reading=ReadOptions(decimal=","))
+    assert [c.high for c in said.columns] == [5.678, 5678]
+    assert not said.notices
+
+
+def test_a_file_leaves_ambiguous_numbers_to_the_schema(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a;b;c\n1.234;44,2;1.5\n5.678;7,5;2.5\n")
+    schema = infer_schema(path)
+    assert [c.high for c in schema.columns] == [5678, 44.2, 2.5]
+    assert checked_table(path, schema)["a"].tolist() == [1234, 5678]
+
+
+def test_a_plain_column_tells_how_decimal_commas_are_read():
+    schema = infer([1.5, 2.5])
+    rows = {"a": ["44,2", "1.5"], "other": [1, 2]}
+    with pytest.raises(InputError, match="decimal=','"):
+        checked_table(rows, schema)
+    reading = ReadOptions(decimal=",")
+    found = check_rows(rows, schema, strict=True, reading=reading).rows
+    assert found["a"].tolist() == [44.2, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "first"),
+    [
+        (pd.Series([1.5, None, 2], dtype="Float64"), "numeric", 1.5),
+        (pd.to_timedelta(["1h", None, "2h"]).to_series(), "numeric", 3600.0),
+        (pd.period_range("2021-03", periods=3, freq="M"), "datetime", "2021-03-01"),
+        (pd.Series([dt.time(7, 30), None, dt.time(8)]), "datetime", "1970-01-01T07:30"),
+        (pd.cut([1, 2, 3], 3), "categorical", "(0.998, 1.667]"),
+        (pd.interval_range(0, 3), "categorical", "(0, 1]"),
+        (np.array([2**60 + 1, 2**60, 2**60 + 1], np.uint64), "categorical", str(2**60 + 1)),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_rarer_dtypes_are_read(values, kind, first):
+    schema = infer(pd.Series(values).reset_index(drop=True))
+    assert schema.column("a").kind == kind
+    rows = {"a": pd.Series(values).reset_index(drop=True), "other": [1, 2, 3]}
+    found = checked_table(rows, schema)["a"].iloc[0]
+    assert found == (pd.Timestamp(first) if kind == "datetime" else first)
+
+
+def test_long_whole_numbers_are_ids_and_no_two_become_one():
+    values = np.arange(30, dtype=np.uint64) + 2**60
+    (left_out,) = infer(values).left_out
+    assert "an id or free text: 30 different" in left_out.reason
+
+
+# ---------------------------------------------------------------------- dates
+
+
+def test_an_ambiguous_order_is_said():
+    schema = infer(["8/4/2021", "1/2/2021", "3/3/2021"])
+    (notice,) = schema.notices
+    assert notice.code == "ambiguous-dates"
+    assert "date_format='%d/%m/%Y'" in notice.message
+    said = infer(["8/4/2021", "1/2/2021"], reading=ReadOptions(date_format="%d/%m/%Y"))
+    assert said.column("a").first == "2021-02-01T00:00:00"
+    assert not said.notices
+    assert not infer(["8/4/2021", "1/22/2021"]).notices
+
+
+def test_numbers_that_may_be_dates_are_proposed():
+    values = [20210925, 20200101, 20190505]
+    proposed = infer(values)
+    assert (proposed.column("a").kind, codes(proposed)) == ("numeric", ["number-dates"])
+    for asked in (
+        infer(values, datetime=["a"]),
+        infer([*map(str, values)], datetime=["a"]),
+    ):
+        column = asked.column("a")
+        assert (column.first, column.date_format) == ("2019-05-05T00:00:00", "%Y%m%d")
+        assert not asked.notices
+    rows = {"a": [20210926.0, None], "other": [1, 2]}
+    found = checked_table(rows, infer(values, datetime=["a"]))["a"]
+    assert found.iloc[0] == pd.Timestamp("2021-09-26")
+
+
+# ---------------------------------------------------------------------- at predict
+
+
+def test_cells_that_cannot_be_read_are_listed_and_missing():
+    schema = infer_schema(
+        {"n": [1.5, 2, 3], "d": ["2020-01-01", "2020-01-02", None], "c": ["x", "y", "x"]}
+    )
+    rows = {"n": [1, "12 kg", np.inf], "d": ["soon", "2021-01-01", ""], "c": ["z", "x", ""]}
+    checked = check_rows(rows, schema, strict=False)
+    assert [(c.row, c.column, c.value) for c in checked.invalid] == [
+        (0, "d", "soon"),
+        (1, "n", "12 kg"),
+        (2, "n", np.inf),
+    ]
+    assert "row 1: '12 kg' is not a number" in checked.invalid[1].message
+    assert checked.rows["n"].isna().tolist() == [False, True, True]
+    assert checked.rows["d"].isna().tolist() == [True, False, True]
+    with pytest.raises(InputError, match="column 'n', row 1: '12 kg'"):
+        check_rows(rows, schema, strict=True)
+
+
+def test_columns_without_any_known_value_are_said():
+    schema = infer_schema(
+        {"n": [1.5, 2, 3], "c": ["x", "y", "x"], "b": [True, False, None]}
+    )
+    rows = {"n": [None, None], "c": ["X", None], "b": ["oui", "non"]}
+    notices = check_rows(rows, schema, strict=False).notices
+    assert [n.columns for n in notices] == [("n",), ("c",), ("b",)]
+    assert all(n.code == "unseen-column" and n.is_warning for n in notices)
+    assert "no level that the network knows (it has 'X')" in notices[1].message
+    known = {"n": [1, None], "c": ["X", "x"], "b": ["oui", "no"]}
+    assert not check_rows(known, schema, strict=False).notices
+
+
+# ---------------------------------------------------------------------- one table
+
+
+def undressed(schema):
+    """The schema without what may differ: reasons and formats."""
+    plain = {"reason": "", "number_format": None, "date_format": "", "missing_texts": ()}
+    columns = tuple(dataclasses.replace(c, **plain) for c in schema.columns)
+    return dataclasses.replace(schema, columns=columns)
+
+
+def german(value):
+    return f"{value:,.2f}".replace(",", " ").replace(".", ",").replace(" ", ".")
+
+
+NUMBER_DRESSES = (
+    repr,
+    german,
+    "{:,.2f}".format,
+    "${:,.2f}".format,
+    lambda v: f"{german(v)} \u20ac",
+    lambda v: f"({-v:,.2f})" if v < 0 else f"{v:,.2f}",
+    float,
+)
+DATE_DRESSES = (
+    dt.date.isoformat,
+    lambda d: d.strftime("%d/%m/%Y"),
+    lambda d: d.strftime("%d.%m.%y"),
+    lambda d: f"{d.month}/{d.day}/{d.year}",
+    lambda d: d.strftime("%B %d, %Y"),
+    lambda d: d.strftime("%d-%b-%Y"),
+    lambda d: f"{d.year}-{d.month}-{d.day}",
+    pd.Timestamp,
+    lambda d: d,
+)
+TRUTH_DRESSES = (bool, str, lambda t: str(t).upper(), lambda t: "yes" if t else "No")
+MISSING_DRESSES = (None, "", "NA", "#N/A", "n/a", "<NA>", ".", " ? ", np.nan)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.floats(-1e6, 1e6).map(lambda v: round(v, 2)) | st.none(),
+            st.dates(dt.date(1970, 1, 1), dt.date(2067, 12, 31)) | st.none(),
+            st.booleans() | st.none(),
+        ),
+        max_size=8,
+    ),
+    dress=st.tuples(
+        st.sampled_from(NUMBER_DRESSES),
+        st.sampled_from(DATE_DRESSES),
+        st.sampled_from(TRUTH_DRESSES),
+        st.sampled_from(MISSING_DRESSES),
+    ),
+)
+def test_one_table_in_several_dresses_is_one_table(rows, dress):
+    # These rows decide what a comma is, and which field is the day.
+    rows = [
+        (1234.5, dt.date(2021, 1, 31), True),
+        (-0.25, dt.date(2021, 12, 13), False),
+        *rows,
+    ]
+    *dresses, missing = dress
+    table = {
+        name: [missing if row[i] is None else dresses[i](row[i]) for row in rows]
+        for i, name in enumerate("ndt")
+    }
+    plain = {
+        "n": np.array([row[0] for row in rows], np.float64),
+        "d": pd.Series([row[1] for row in rows], dtype="datetime64[s]"),
+        "t": pd.Series([row[2] for row in rows], dtype="boolean"),
+    }
+    expected, found = infer_schema(plain), infer_schema(table)
+    assert undressed(found) == undressed(expected)
+    pd.testing.assert_frame_equal(
+        checked_table(table, found), checked_table(plain, expected)
+    )
