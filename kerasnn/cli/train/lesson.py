@@ -37,14 +37,14 @@ def train_lesson(
     """
     with quiet_tensorflow():
         from kerasnn import lessons, saving
-        from kerasnn.training import EpochLines, ProgressBar
+        from kerasnn.training import EpochBar, EpochLines
     settings = _settings(lessons.LESSONS[name].settings, given, checkpoints)
     workers = connect_workers()
     chief = workers.is_chief
     with (
         cli_messages(),
         workers.scope(),
-        ProgressBar(settings.epochs, disable=None if chief else True) as bar,
+        EpochBar(settings.epochs, shown=chief) as bar,
     ):
         if chief:
             saving.check_writable(folder)  # before the work
