@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+_SECONDS_BETWEEN = 0.1  # drawing takes some milliseconds
 _FIELDS = ("count", "left", "note")
 
 
@@ -34,6 +35,7 @@ class ProgressBar:
         self._shown = shown and sys.stderr.isatty()
         columns = [
             TextColumn("{task.description}"),
+            TimeElapsedColumn(),
             BarColumn(bar_width=None),
             *(TextColumn(f"{{task.fields[{name}]}}") for name in _FIELDS),
         ]
@@ -48,7 +50,7 @@ class ProgressBar:
         )
         empty: dict[str, Any] = dict.fromkeys(_FIELDS, "")
         self._task = self._progress.add_task(text, total=total, **empty)
-        self._started = time.monotonic()
+        self._started = self._drawn = time.monotonic()
         self._first: tuple[int, float] | None = None  # units and time of the first update
         self._done, self._note = 0, ""
 
@@ -60,11 +62,15 @@ class ProgressBar:
             total: of all units, if it is known.
             note: text at the end of the line, such as the loss.
         """
-        left = "" if total is None else self._left(done, total, time.monotonic())
+        now = time.monotonic()
+        left = "" if total is None else self._left(done, total, now)
         self._done, self._note = done, note
-        self._show(done, total, left)
+        due = now - self._drawn >= _SECONDS_BETWEEN
+        if due:
+            self._drawn = now
+        self._show(done, total, left, refresh=due)
 
-    def _show(self, done: int, total: int | None, left: str) -> None:
+    def _show(self, done: int, total: int | None, left: str, *, refresh: bool) -> None:
         count = f"{done:,}" if total is None else f"{done:,}/{total:,}"
         self._progress.update(
             self._task,
@@ -73,7 +79,7 @@ class ProgressBar:
             count=f"{count} {self._unit}",
             left=left,
             note=self._note,
-            refresh=True,
+            refresh=refresh,
         )
 
     def _left(self, done: int, total: int, now: float) -> str:
@@ -106,7 +112,7 @@ class ProgressBar:
         traceback: TracebackType | None,
     ) -> None:
         if error is None and self._done:
-            self._show(self._done, self._done, "")
+            self._show(self._done, self._done, "", refresh=True)
         self._progress.stop()
 
 

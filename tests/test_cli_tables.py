@@ -772,11 +772,11 @@ def test_the_bar_tells_the_epochs_the_losses_and_the_time_left(monkeypatch):
             bar(done, epochs, {"loss": 0.5, "val_loss": 0.25})
             told.append(last_line(terminal))
     assert told[0].startswith("Training ")
-    assert told[0].endswith(" 2/64 epochs at most 5:10 left loss 0.5, left-out rows 0.25")
+    assert told[0].endswith(" 2/64 epochs at most 5:10 left loss 0.5, left out 0.25")
     # The compilation no longer counts.
-    assert told[1].endswith(" 4/64 epochs 2:00 left loss 0.5, left-out rows 0.25")
-    assert told[2].endswith(" 6/10 epochs 0:08 left loss 0.5, left-out rows 0.25")
-    assert last_line(terminal).endswith(" 6/6 epochs loss 0.5, left-out rows 0.25")
+    assert told[1].endswith(" 4/64 epochs 2:00 left loss 0.5, left out 0.25")
+    assert told[2].endswith(" 6/10 epochs 0:08 left loss 0.5, left out 0.25")
+    assert last_line(terminal).endswith(" 6/6 epochs loss 0.5, left out 0.25")
     assert all(len(line) <= 80 for line in told)
 
 

@@ -47,7 +47,7 @@ def evaluate_command(
     A file needs the columns that the network was trained on, and the target. digits has
     test rows, which the training does not use; iris has training rows only.
     """
-    with quiet_tensorflow():
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving
     network = saving.load(model)
     if isinstance(network, saving.SavedTable):

@@ -4,7 +4,7 @@ import importlib.util
 import math
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,7 +108,7 @@ def tune_command(
             "kerasnn tune needs Optuna. Install it, or, in a checkout of kerasnn, run"
             ' python -m pip install ".[tune]"'
         )
-    with quiet_tensorflow(), cli_messages():
+    with cli_messages():
         tuned = _tune(file, header, given, reading, as_json=as_json)
     command = _train_command(file, given, reading, tuned.best_params)
     if as_json:
@@ -125,7 +125,8 @@ def _tune(
     *,
     as_json: bool,
 ) -> "Tuned":
-    from kerasnn import tables, tuning
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
+        from kerasnn import tables, tuning
 
     def chosen(names: tuple[str, ...]) -> dict[str, Any]:
         return {name: given[name] for name in names if name in given}
@@ -182,8 +183,8 @@ class _TrialBar:
             f"{done:,} of {trials:,}  {'  '.join(parts)}", to_stderr=self._as_json
         )
         settings = {k: v for k, v in last.items() if k not in _TRIAL_COLUMNS}
-        texts = [f"{k} {_option_text(v)}" for k, v in settings.items()]
-        for line in _wrapped(texts):
+        texts = "  ".join(f"{k}={_option_text(v)}" for k, v in settings.items())
+        for line in textwrap.wrap(texts, 76, break_on_hyphens=False):
             self._bar.write(f"    {line}", to_stderr=self._as_json)
         best = f"best {self._best:.4g}" if math.isfinite(self._best) else ""
         self._bar.update(done, trials, best)
@@ -194,10 +195,6 @@ class _TrialBar:
 
     def __exit__(self, *error: Any) -> None:
         self._bar.__exit__(*error)
-
-
-def _wrapped(texts: Sequence[str]) -> list[str]:
-    return textwrap.wrap(", ".join(texts), 76, break_long_words=False)
 
 
 def _train_command(

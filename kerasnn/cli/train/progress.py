@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from kerasnn.progress import ProgressBar
 
-_LOSS_NAMES = {"loss": "loss", "val_loss": "left-out rows"}
+_LOSS_NAMES = {"loss": "loss", "val_loss": "left out"}
 
 
 class FitBar:

@@ -128,7 +128,7 @@ def _read(
 
     stream = given.get("stream")
     large = tables.are_large(path) if stream is None else stream
-    with status_on_terminal("Reading ..."):
+    with status_on_terminal(f"Reading {path.name} ..."):
         return (tables.stream_rows if large else tables.read_rows)(
             path,
             target=given["target"],
