@@ -8,7 +8,7 @@ import argparse
 
 import kerasnn
 from kerasnn import datasets, models, reference, reports
-from kerasnn.training import EpochLines, ProgressBar, make_optimizer, make_plan
+from kerasnn.training import EpochBar, EpochLines, make_optimizer, make_plan
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=500)
@@ -32,7 +32,7 @@ for batching in ("full", "kfold", "shuffled", "tf-data"):
 # 3. The network of the second lesson, on mini-batches: 22 steps an epoch instead of one.
 network = models.DigitsNetwork(initializer="normal", seed=seed)
 trainer = kerasnn.Trainer(network, optimizer=make_optimizer("adam", learning_rate=0.02))
-with ProgressBar(epochs, disable=None) as bar:
+with EpochBar(epochs) as bar:
     history = trainer.fit(
         x_train,
         y_train,

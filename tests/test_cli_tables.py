@@ -7,15 +7,15 @@ import os
 import re
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from kerasnn import estimators, saving, tables
+from kerasnn import estimators, progress, saving, tables
 from kerasnn.cli.console import status_on_terminal
 from kerasnn.cli.messages import as_cli_message
 from kerasnn.cli.table_options import ReadingArguments, notice_lines, notice_objects
@@ -762,23 +762,36 @@ class Terminal(io.StringIO):
 def test_the_bar_tells_the_epochs_the_losses_and_the_time_left(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
     clock = iter([0.0, 10.0, 14.0, 18.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     with FitBar() as bar:
         told = []
         for done, epochs in ((2, 64), (4, 64), (6, 10)):
             bar(done, epochs, {"loss": 0.5, "val_loss": 0.25})
-            told.append(terminal.getvalue().rsplit("\r", 1)[1])
-    assert "2/64 epochs" in told[0]
-    assert "at most 05:10 left, loss 0.5000, on left-out rows 0.2500]" in told[0]
-    assert "4/64 epochs" in told[1]
-    assert ", 02:00 left, loss" in told[1]  # the compilation no longer counts
-    assert "6/10 epochs" in told[2]
-    assert ", 00:08 left, loss" in told[2]
-    end = terminal.getvalue().rstrip("\n").rsplit("\r", 1)[1]
-    assert "100%" in end
-    assert "6/6 epochs" in end
-    assert "left," not in end
+            told.append(last_line(terminal))
+    assert told[0].startswith("Training ")
+    assert told[0].endswith(" 2/64 epochs at most 5:10 left loss 0.5, left out 0.25")
+    # The compilation no longer counts.
+    assert told[1].endswith(" 4/64 epochs 2:00 left loss 0.5, left out 0.25")
+    assert told[2].endswith(" 6/10 epochs 0:08 left loss 0.5, left out 0.25")
+    assert last_line(terminal).endswith(" 6/6 epochs loss 0.5, left out 0.25")
+    assert all(len(line) <= 80 for line in told)
+
+
+def last_line(terminal):
+    """What the bar shows, without colours."""
+    shown = terminal.getvalue().rsplit("Training", 1)[1]
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]", "", shown)
+    return " ".join(["Training", *plain.split()])
+
+
+def test_no_bar_is_shown_without_a_terminal(capsys):
+    with FitBar() as bar:
+        bar(1, 2, {"loss": 0.5})
+        bar.bar.write("a [bold] line")
+    assert capsys.readouterr() == ("a [bold] line\n", "")
 
 
 def test_what_is_being_done_is_told_on_a_terminal_only(monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 import io
 
-from kerasnn.training import EpochLines, ProgressBar
+from kerasnn.training import EpochBar, EpochLines
 
 
 def test_lines_are_those_of_the_lesson():
@@ -25,18 +25,19 @@ def test_lines_without_accuracy_or_validation_rows():
     )
 
 
-def test_the_bar_counts_epochs_and_shows_loss_and_accuracy():
+def test_the_bar_counts_epochs_and_shows_loss_and_accuracy(monkeypatch):
     output = io.StringIO()
-    with ProgressBar(2, file=output) as bar:
+    output.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", output)
+    monkeypatch.setenv("NO_COLOR", "1")
+    with EpochBar(2) as bar:
         bar(0, {"loss": 0.5, "accuracy": 0.1, "val_accuracy": 0.2})
         bar(1, {"loss": 0.25, "accuracy": 0.3, "val_accuracy": 0.75})
-    last = output.getvalue().split("\r")[-1]
-    assert "| 2/2 [" in last
-    assert last.rstrip().endswith("epoch/s, loss=0.2500, accuracy=0.7500]")
+    last = output.getvalue().rsplit("Training", 1)[1]
+    assert " 2/2 epochs  loss 0.2500, accuracy 0.7500" in last
 
 
-def test_no_bar_is_drawn_without_a_terminal():
-    output = io.StringIO()
-    with ProgressBar(2, file=output, disable=None) as bar:
+def test_no_bar_is_drawn_without_a_terminal(capsys):
+    with EpochBar(2) as bar:
         bar(0, {"loss": 0.5})
-    assert output.getvalue() == ""
+    assert capsys.readouterr() == ("", "")

@@ -4,11 +4,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 json_option = click.option(
     "--json",
@@ -36,6 +39,20 @@ def status_on_terminal(text: str) -> Iterator[None]:
     finally:
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()
+
+
+def with_row_bar(
+    tables: Iterable["pd.DataFrame"], text: str, *, shown: bool
+) -> Iterator["pd.DataFrame"]:
+    """Yield tables, and show a bar with the number of their rows on a terminal."""
+    from kerasnn.progress import ProgressBar
+
+    done = 0
+    with ProgressBar(text, unit="rows", shown=shown) as bar:
+        for table in tables:
+            yield table
+            done += len(table)
+            bar.update(done)
 
 
 @contextmanager

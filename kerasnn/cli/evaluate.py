@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.console import (
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+)
 from kerasnn.cli.messages import score_lines
 from kerasnn.cli.options import (
     FOR_READING,
@@ -42,7 +47,7 @@ def evaluate_command(
     A file needs the columns that the network was trained on, and the target. digits has
     test rows, which the training does not use; iris has training rows only.
     """
-    with quiet_tensorflow():
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving
     network = saving.load(model)
     if isinstance(network, saving.SavedTable):
@@ -79,7 +84,8 @@ def _evaluate_table(
 ) -> None:
     from kerasnn import tables
 
-    found = tables.evaluate(network, path, reading=reading.options())
+    with status_on_terminal(f"Scoring the rows of {path.name} ..."):
+        found = tables.evaluate(network, path, reading=reading.options())
     if as_json:
         _print_json(
             network,

@@ -1,5 +1,6 @@
 """`kerasnn predict`: predictions for the rows of a file, few or many."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.console import (
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    with_row_bar,
+)
 from kerasnn.cli.messages import as_cli_message, cli_messages
 from kerasnn.cli.options import (
     FOR_SERVER,
@@ -128,10 +134,10 @@ def predict_command(
             ca_cert=remote.ca_cert,
         )
     problems = Problems()
-    tables = (
-        kept.beside(part.rows, part.predictions) for part in problems.noting(answered)
-    )
+    parts = (kept.beside(part.rows, part.predictions) for part in problems.noting(answered))
     to_stream = output is None or is_standard_output(output)
+    on_screen = to_stream and sys.stdout.isatty()
+    tables = with_row_bar(parts, "Predicting", shown=not on_screen)
     with cli_messages(), whole_output(output) as stream:
         if to_stream and as_json:
             write_json(tables, stream, problems)

@@ -3,14 +3,20 @@
 import importlib.util
 import math
 import shlex
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from kerasnn.choices import Driver, Task
-from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.console import (
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+)
 from kerasnn.cli.messages import aligned, cli_messages
 from kerasnn.cli.options import (
     POSITIVE_NUMBER,
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
 
 _SCORE_NAMES = {"log_loss": "log loss", "rmse": "RMSE"}
 _SWEEP_OPTIONS = ("trials", "storage", "time_limit")
+_TRIAL_COLUMNS = {"number", "state", "score", "part", "seconds"}
 _ESTIMATOR_OPTIONS = ("folds", "members", "epochs", "driver")
 
 
@@ -93,14 +100,15 @@ def tune_command(
     """
     given = given_options(options)
     reject_workers(file)
-    header = table_header(file, reading, given.get("target"))
+    with status_on_terminal(f"Reading {file.name} ..."):
+        header = table_header(file, reading, given.get("target"))
     check_usage(file, header, given)
     if importlib.util.find_spec("optuna") is None:
         raise InputError(
             "kerasnn tune needs Optuna. Install it, or, in a checkout of kerasnn, run"
             ' python -m pip install ".[tune]"'
         )
-    with quiet_tensorflow(), cli_messages():
+    with cli_messages():
         tuned = _tune(file, header, given, reading, as_json=as_json)
     command = _train_command(file, given, reading, tuned.best_params)
     if as_json:
@@ -117,7 +125,8 @@ def _tune(
     *,
     as_json: bool,
 ) -> "Tuned":
-    from kerasnn import tables, tuning
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
+        from kerasnn import tables, tuning
 
     def chosen(names: tuple[str, ...]) -> dict[str, Any]:
         return {name: given[name] for name in names if name in given}
@@ -134,22 +143,58 @@ def _tune(
     for line in notice_lines(rows.notices):
         click.echo(line, err=True)
 
-    def progress(done: int, trials: int, last: Mapping[str, Any]) -> None:
-        score = "" if math.isnan(last["score"]) else f" {last['score']:.5g}"
-        result = f"{last['state']}{score}  {last['seconds']:.1f} s"
-        click.echo(f"{done:,} of {trials:,}  {result}", err=as_json)
+    with _TrialBar(as_json=as_json) as bar:
+        return tuning.tune(
+            tables.estimator_for(rows.target)(
+                **chosen(_ESTIMATOR_OPTIONS), schema=rows.schema, random_state=rows.seed
+            ),
+            rows.inputs(tested=False),
+            rows.labels(tested=False),
+            **chosen(_SWEEP_OPTIONS),
+            seed=rows.seed,
+            refit=False,
+            progress=bar,
+        )
 
-    return tuning.tune(
-        tables.estimator_for(rows.target)(
-            **chosen(_ESTIMATOR_OPTIONS), schema=rows.schema, random_state=rows.seed
-        ),
-        rows.inputs(tested=False),
-        rows.labels(tested=False),
-        **chosen(_SWEEP_OPTIONS),
-        seed=rows.seed,
-        refit=False,
-        progress=progress,
-    )
+
+class _TrialBar:
+    """A line for each trial, and a bar with the best score so far; a context manager.
+
+    Args:
+        as_json: whether the lines go to standard error.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        from kerasnn.progress import ProgressBar
+
+        self._bar = ProgressBar("Tuning", unit="trials")
+        self._as_json = as_json
+        self._best = math.inf
+
+    def __call__(self, done: int, trials: int, last: Mapping[str, Any]) -> None:
+        """Report a trial."""
+        state, score = last["state"], last["score"]
+        parts = [state if math.isnan(score) else f"{state} {score:.4g}"]
+        parts.append(f"{last['seconds']:.1f} s")
+        if state == "complete" and score < self._best:
+            self._best = score
+            parts.append("the best so far")
+        self._bar.write(
+            f"{done:,} of {trials:,}  {'  '.join(parts)}", to_stderr=self._as_json
+        )
+        settings = {k: v for k, v in last.items() if k not in _TRIAL_COLUMNS}
+        texts = "  ".join(f"{k}={_option_text(v)}" for k, v in settings.items())
+        for line in textwrap.wrap(texts, 76, break_on_hyphens=False):
+            self._bar.write(f"    {line}", to_stderr=self._as_json)
+        best = f"best {self._best:.4g}" if math.isfinite(self._best) else ""
+        self._bar.update(done, trials, best)
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._bar.__exit__(*error)
 
 
 def _train_command(
@@ -176,9 +221,9 @@ def _option_text(value: Any) -> str:
 
 def _print(tuned: "Tuned", command: str) -> None:
     first = tuned.trials[tuned.trials["state"] != "failed"].iloc[0]
-    compared = f"; {first['score']:.5g} with the settings of the first trial"
+    compared = f"; {first['score']:.4g} with the settings of the first trial"
     click.echo(
-        f"Best {_SCORE_NAMES[tuned.score_name]} on left-out rows {tuned.best_score:.5g}"
+        f"Best {_SCORE_NAMES[tuned.score_name]} on left-out rows {tuned.best_score:.4g}"
         + (compared if first["state"] == "complete" else "")
     )
     settings = [[f"  {name}", _option_text(v)] for name, v in tuned.best_params.items()]

@@ -18,6 +18,8 @@ _Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 _LEVEL = 0.95
 MAX_COUNTS = 2_000_000  # in memory at once, 16 MB
+MIN_RESAMPLES, MAX_RESAMPLES = 200, 1000
+RESAMPLED_ROWS = 4_000_000  # of all resamples together, approximately
 HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "auc", "r2"})
 
 
@@ -34,7 +36,7 @@ def score_predictions(
     truth: np.ndarray,
     predicted: np.ndarray,
     *,
-    resamples: int = 1000,
+    resamples: int | None = None,
     seed: int = 0,
 ) -> dict[str, Score]:
     """Return the scores of a task, with percentile intervals over resampled rows.
@@ -48,7 +50,7 @@ def score_predictions(
         task: "classification" or "regression".
         truth: [rows] integers in 0..n_classes-1, or [rows] float.
         predicted: [rows, n_classes] probabilities, or [rows] float.
-        resamples: number of them.
+        resamples: number of them; None for `default_resamples`.
         seed: of the resamples.
 
     Raises:
@@ -68,7 +70,7 @@ def compare_predictions(
     predicted: np.ndarray,
     other: np.ndarray,
     *,
-    resamples: int = 1000,
+    resamples: int | None = None,
     seed: int = 0,
 ) -> dict[str, Score]:
     """Return the difference of each score, `predicted` minus `other`.
@@ -81,7 +83,7 @@ def compare_predictions(
         truth: [rows] integers in 0..n_classes-1, or [rows] float.
         predicted: [rows, n_classes] probabilities, or [rows] float.
         other: like `predicted`.
-        resamples: number of them.
+        resamples: number of them; None for `default_resamples`.
         seed: of the resamples.
 
     Raises:
@@ -219,10 +221,16 @@ def _mean_of_defined(values: np.ndarray) -> np.ndarray:
     return _ratio(total, defined.sum(axis=0).astype(np.float64))
 
 
+def default_resamples(rows: int) -> int:
+    """Return a number of resamples; the narrow intervals of many rows need fewer."""
+    return max(MIN_RESAMPLES, min(MAX_RESAMPLES, RESAMPLED_ROWS // max(rows, 1)))
+
+
 def _drawn(
-    measure: _Measure, rows: int, resamples: int, seed: int
+    measure: _Measure, rows: int, resamples: int | None, seed: int
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Return the scores of all rows, and of each resample."""
+    resamples = default_resamples(rows) if resamples is None else resamples
     values = {k: v.item() for k, v in measure(np.ones((rows, 1))).items()}
     values = {k: v for k, v in values.items() if np.isfinite(v)}
     parts = [measure(counts) for counts in _resampled(rows, resamples, seed)]

@@ -33,6 +33,7 @@ from kerasnn.reports.scores import (
     HIGHER_IS_BETTER,
     Score,
     compare_predictions,
+    default_resamples,
     score_predictions,
 )
 
@@ -203,7 +204,8 @@ def _comparison(result: TableResult) -> Section:
     return Section(
         "Beside simple models",
         "Scores of simple models on the same test rows. Below each score is its 95%"
-        " interval, from 1,000 resamples of the test rows.",
+        f" interval, from {default_resamples(len(result.truth)):,} resamples of the test"
+        " rows.",
         table=Table(["", *of_models], rows, caption=_verdict(result)),
     )
 

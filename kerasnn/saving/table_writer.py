@@ -49,8 +49,8 @@ def export_table(
     manifest maps them to columns. It returns `class` [rows] text and `probabilities`
     [rows, n_classes], or `value` [rows] or [rows, n_out]. A second signature, `classify`
     or `regress`, takes the same columns as tf.Examples (`saving.examples`), except for
-    several values. The version is loaded through the Session loader, and every signature
-    compared with the network, before it is published.
+    several values and more than 1,000 columns. The version is loaded through the Session
+    loader, and every signature compared with the network, before it is published.
 
     Args:
         network: its description goes into the manifest, its Variables into the SavedModel.

@@ -28,10 +28,6 @@ from kerasnn.reports import Score
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
 
-RESAMPLES = 1000
-MIN_RESAMPLES = 100
-RESAMPLED_ROWS = 100_000_000  # of all resamples together, approximately
-
 
 class _Answers(NamedTuple):
     """Truth and predictions of the rows that can be scored, and what is to be said."""
@@ -98,9 +94,7 @@ def evaluate(
         raise InputError(
             f"no row can be scored: {'; '.join(notice.message for notice in notices)}"
         )
-    # The intervals of many rows are narrow, and need fewer resamples.
-    resamples = max(MIN_RESAMPLES, min(RESAMPLES, RESAMPLED_ROWS // len(truth)))
-    scores = reports.score_predictions(target.task, truth, predicted, resamples=resamples)
+    scores = reports.score_predictions(target.task, truth, predicted)
     return Evaluation(len(truth), scores, learned, tuple(notices))
 
 

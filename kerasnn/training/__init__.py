@@ -16,7 +16,7 @@ fit, evaluate, predict, trainer, keras_model: what users call
 """
 
 from kerasnn.training.callbacks.history import History
-from kerasnn.training.callbacks.progress import EpochLines, ProgressBar
+from kerasnn.training.callbacks.progress import EpochBar, EpochLines
 from kerasnn.training.distribution.workers import is_chief
 from kerasnn.training.evaluate import evaluate
 from kerasnn.training.feeds.plan import EpochPlan, make_plan
@@ -31,13 +31,13 @@ from kerasnn.training.trainer import Trainer
 __all__ = [
     "OPTIMIZERS",
     "CompiledEpochs",
+    "EpochBar",
     "EpochLines",
     "EpochPlan",
     "GradientDescent",
     "History",
     "Learner",
     "Model",
-    "ProgressBar",
     "Sequential",
     "Trainer",
     "evaluate",

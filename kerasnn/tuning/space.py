@@ -30,10 +30,11 @@ class Range:
     log: bool = False
 
     def suggest(self, name: str, trial: Trial) -> float:
-        """Draw a number for a trial."""
+        """Draw a number for a trial; of three digits, which are easier to read and type."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
+        drawn = trial.suggest_float(name, self.low, self.high, log=self.log)
+        return min(max(float(f"{drawn:.3g}"), self.low), self.high)
 
     def as_stored(self, value: Any) -> float | None:
         """Return a value as the study stores it; None if it is out of the range."""

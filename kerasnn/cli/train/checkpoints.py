@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnn.checkpoints import ROWS_FOLDER, CheckpointFolder
-
 if TYPE_CHECKING:
     from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 
@@ -48,6 +46,8 @@ class TrainCheckpoints:
 
     def run(self) -> str | None:
         """Return the name of the run, after its end."""
+        from kerasnn.checkpoints import CheckpointFolder
+
         if self.checkpoint is None:
             return None
         found = CheckpointFolder(self.checkpoint).newest()
@@ -55,5 +55,7 @@ class TrainCheckpoints:
 
     def remove_rows(self) -> None:
         """Remove the prepared rows of a streamed table, after the training."""
+        from kerasnn.checkpoints import ROWS_FOLDER
+
         if self.checkpoint is not None:
             shutil.rmtree(self.checkpoint / ROWS_FOLDER, ignore_errors=True)

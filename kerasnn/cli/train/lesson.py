@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import print_json, quiet_tensorflow
+from kerasnn.cli.console import print_json, quiet_tensorflow, status_on_terminal
 from kerasnn.cli.messages import cli_messages
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.workers import connect_workers, count_workers
@@ -35,16 +35,16 @@ def train_lesson(
         checkpoints: options.
         as_json: whether to print one JSON object.
     """
-    with quiet_tensorflow():
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import lessons, saving
-        from kerasnn.training import EpochLines, ProgressBar
+        from kerasnn.training import EpochBar, EpochLines
     settings = _settings(lessons.LESSONS[name].settings, given, checkpoints)
     workers = connect_workers()
     chief = workers.is_chief
     with (
         cli_messages(),
         workers.scope(),
-        ProgressBar(settings.epochs, disable=None if chief else True) as bar,
+        EpochBar(settings.epochs, shown=chief) as bar,
     ):
         if chief:
             saving.check_writable(folder)  # before the work

@@ -21,7 +21,6 @@ from kerasnn.cli.table_options import (
     table_lines,
 )
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
-from kerasnn.cli.train.progress import FitBar
 from kerasnn.cli.train.workers import connect_workers
 from kerasnn.deadline import Deadline
 
@@ -65,6 +64,7 @@ def train_file(
     check_usage(path, header, given)
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving, tables
+        from kerasnn.cli.train.progress import FitBar
     slowness = _slowness(deadline) if deadline else 1.0
     workers = connect_workers()
 
@@ -128,7 +128,7 @@ def _read(
 
     stream = given.get("stream")
     large = tables.are_large(path) if stream is None else stream
-    with status_on_terminal("Reading ..."):
+    with status_on_terminal(f"Reading {path.name} ..."):
         return (tables.stream_rows if large else tables.read_rows)(
             path,
             target=given["target"],

@@ -1,12 +1,9 @@
 """Progress of a training: a bar on a terminal, or the lesson's lines."""
 
-import sys
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
-from tqdm import tqdm
-
+from kerasnn.progress import ProgressBar
 from kerasnn.training.callbacks.hooks import DelayedCallback
 from kerasnn.training.compiled.loop import Logs
 
@@ -66,42 +63,35 @@ def _accuracy(logs: Logs) -> float | None:
     return logs.get("val_accuracy", logs.get("accuracy"))
 
 
-class ProgressBar:
-    """A tqdm bar over the epochs, with the loss and accuracy of `EpochLines`.
+class EpochBar:
+    """A progress bar over the epochs, with the loss and accuracy of `EpochLines`.
 
-    It is a context manager.
+    It is a context manager, and shows itself on a terminal only.
 
     Args:
         epochs: number of epochs.
-        file: receives the bar; standard error by default.
-        disable: True draws nothing; None draws only on a terminal.
+        shown: False shows nothing.
     """
 
-    def __init__(
-        self, epochs: int, *, file: TextIO | None = None, disable: bool | None = False
-    ) -> None:
-        self.bar = tqdm(total=epochs, unit="epoch", file=file, disable=disable)
+    def __init__(self, epochs: int, *, shown: bool = True) -> None:
+        self.epochs = epochs
+        self.bar = ProgressBar("Training", unit="epochs", total=epochs, shown=shown)
 
     def __call__(self, epoch: int, logs: Logs) -> None:
         """Advance the bar by one epoch."""
         shown = {"loss": logs["loss"], "accuracy": _accuracy(logs)}
-        self.bar.set_postfix(
-            {name: f"{value:.4f}" for name, value in shown.items() if value is not None},
-            refresh=False,
-        )
-        self.bar.update()
+        parts = [
+            f"{name} {value:.4f}" for name, value in shown.items() if value is not None
+        ]
+        self.bar.update(epoch + 1, self.epochs, ", ".join(parts))
 
     def write(self, line: str, *, to_stderr: bool = False) -> None:
         """Print a line above the bar."""
-        tqdm.write(line, file=sys.stderr if to_stderr else sys.stdout)
+        self.bar.write(line, to_stderr=to_stderr)
 
     def __enter__(self) -> Self:
+        self.bar.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.bar.close()
+    def __exit__(self, *error: Any) -> None:
+        self.bar.__exit__(*error)
