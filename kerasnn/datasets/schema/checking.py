@@ -213,11 +213,13 @@ def _as_written(series: pd.Series, column: Column, cells: CellOptions) -> Column
     return replace(column, number_format=found_format)
 
 
-def _is_clear(column: FactorizedColumn, number_format: NumberFormat, known: Column) -> bool:
-    """Return whether texts can be meant in one way only: "1,234" by the range before."""
+def _clear_format(
+    column: FactorizedColumn, number_format: NumberFormat | None, known: Column
+) -> NumberFormat | None:
+    """Return the only format that is likely: of "1,234" by the range before."""
     texts = [text for text in column.values if isinstance(text, str)]
-    if not is_ambiguous(texts, number_format):
-        return True
+    if number_format is None or not is_ambiguous(texts, number_format):
+        return number_format
     other = NumberFormat(
         "," if number_format.decimal == "." else ".",
         number_format.decimal,
