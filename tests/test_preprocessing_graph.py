@@ -343,3 +343,20 @@ def test_inputs_are_numbers_and_texts():
     assert list(specs) == list(SCHEMA.names)
     assert specs["number"] == (tf.float64, [None])
     assert specs["flag"] == specs["few"] == specs["when"] == (tf.string, [None])
+
+
+def operations(n_columns):
+    """How many operations a table of so many columns takes, beside its inputs."""
+    kinds = ["numeric", "categorical", "boolean", "datetime"]
+    days = np.datetime64("2000-01-01", "s") + np.arange(30) * 10_000_000
+    values = [np.arange(30.0), list("abc") * 10, list("ab") * 15, days]
+    columns = [Column(f"c{i}", kinds[i % 4], levels=("a", "b")) for i in range(n_columns)]
+    rows = pd.DataFrame({c.name: values[kinds.index(c.kind)] for c in columns})
+    preprocessor = Preprocessor.fit(rows, Schema(tuple(columns)))
+    compiled = tf.function(preprocessor, autograph=False)
+    traced = compiled.get_concrete_function(preprocessor.input_specs()).graph
+    return sum(op.type != "Placeholder" for op in traced.get_operations())
+
+
+def test_more_columns_need_no_more_operations():
+    assert operations(80) == operations(8)

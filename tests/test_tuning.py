@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from kerasnn import NetworkClassifier, NetworkRegressor
 from kerasnn.ensembles import compiled_learners
 from kerasnn.ensembles.compiled_learners import LearnerCache, learner_cache
 from kerasnn.errors import InputError
-from kerasnn.tuning import default_space, journal
+from kerasnn.tuning import default_space, journal, space
 from kerasnn.tuning.journal import quiet_optuna
 
 RNG = np.random.default_rng(0)
@@ -349,3 +350,10 @@ def test_the_trial_that_runs_is_given_up_when_the_time_is_up(monkeypatch):
     assert len(found.trials) == 2
     assert found.trials["state"][1] == "failed"
     assert seen == [1, 1]  # the second look came after the time
+
+
+@pytest.mark.parametrize("drawn", [0.0123456, 0.04999, 0.0100004])
+def test_drawn_numbers_have_three_digits_and_stay_in_the_range(drawn):
+    trial = SimpleNamespace(suggest_float=lambda *range_, log: drawn)
+    assert space.Range(0.01, 0.05).suggest("x", trial) == float(f"{drawn:.3g}")
+    assert 0.0100003 <= space.Range(0.0100003, 0.049994).suggest("x", trial) <= 0.049994

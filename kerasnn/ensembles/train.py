@@ -282,17 +282,15 @@ class Training:
         fitting, chunk = map(int, decided)
         if overfits:
             source.total, self._overfitted = source.done, True
-        early = source.done < MIN_STEPS
-        if (
-            deadline is None
-            or source.finished
-            or (not pace.is_known and (early or left > 0))
-        ):
+        first = min(MIN_STEPS, self._steps) - source.done
+        if deadline is None or source.finished:
+            return
+        if not pace.is_known and (first > 0 or left > 0):
             return
         # Weights that have just been evaluated may be the last ones.
         minimum = 0 if self.recipe.folds and evaluated else 1
-        if early and (MIN_STEPS - source.done) * per_step < MAX_OVERRUN:
-            minimum = MIN_STEPS - source.done
+        if 0 < first * per_step < MAX_OVERRUN:
+            minimum = first
         steps = max(minimum, min(fitting, self._steps - source.done))
         remaining = source.total - source.done
         if steps < remaining or steps > remaining * LONGER:
