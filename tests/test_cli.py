@@ -152,8 +152,8 @@ def test_an_output_that_cannot_be_written_is_told_before_training(run, tmp_path)
 # --- wrong use --------------------------------------------------------------------
 
 TRAIN_OPTIONS = (
-    "--target, --task, --test-size, --folds, --members, --time-limit, --importance, --weight-decay,"
-    " --dropout, --embedding, --ignore, --categorical, --numeric, --boolean, --datetime,"
+    "--target, --task, --test-size, --folds, --members, --time-limit, --importance,"
+    " --weight-decay, --dropout, --embedding, --ignore, --categorical, --numeric, --boolean, --datetime,"
     " --text, --stream, --sep, --encoding, --header, --names, --na, --decimal, --thousands,"
     " --date-format, --sheet, --strict,"
     " --epochs, --batch-size, --learning-rate, --optimizer, --hidden-units,"
@@ -296,7 +296,7 @@ def test_predict_gives_json(run, models):
             "X0,X1\n1,b\n",
             "rows.csv: row 1 (line 2), column 'X1': 'b' is not a number",
         ),
-        ("", "rows.csv: is empty; it needs a header line with X0, X1"),
+        ("", "rows.csv: is empty; it needs a header line with names of columns"),
     ],
 )
 def test_predict_tells_what_is_wrong_with_a_file_and_writes_none(

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from kerasnn.datasets import ReadOptions, as_table, read_table, table_chunks
 from kerasnn.datasets.cells.parsing import plain_numbers
-from kerasnn.datasets.files import csv_reader, packed, text_blocks
-from kerasnn.datasets.files.csv_reader import open_text
+from kerasnn.datasets.files import packed
 from kerasnn.datasets.files.plain_columns import column_numbers
+from kerasnn.datasets.files.text import csv_reader, text_blocks
+from kerasnn.datasets.files.text.csv_reader import open_text
 from kerasnn.errors import InputError
 
 CELLS = st.sampled_from(
@@ -155,7 +156,7 @@ def test_single_bytes_that_are_not_utf8_are_read_as_cp1252(tmp_path):
 
 
 def test_a_late_byte_that_is_not_utf8_names_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasnn.datasets.files.encodings.MAX_SCANNED_BYTES", 2**20)
+    monkeypatch.setattr("kerasnn.datasets.files.text.encodings.MAX_SCANNED_BYTES", 2**20)
     path = tmp_path / "a.csv"
     path.write_bytes(b"n,t\n" + b"1,some text here\n" * 200_000 + b"2,\xe4\n")
     assert error_of(path).startswith("line 200002 is not UTF-8 text: ")

@@ -75,7 +75,7 @@ class AnsweredRows:
 
 
 class Problems:
-    """What is to be said after the predictions."""
+    """Rows that were not answered, and notices, collected while predicting."""
 
     def __init__(self) -> None:
         self.n_rows = self.n_invalid = 0

@@ -37,13 +37,13 @@ from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
 from kerasnn.ensembles.hurry import fitting_task
-from kerasnn.ensembles.overrides import checked_driver, checked_overrides
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
+from kerasnn.estimators.overrides import checked_driver, checked_overrides
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.models import TabularNetwork

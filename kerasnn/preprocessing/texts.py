@@ -22,7 +22,7 @@ from sklearn.decomposition import TruncatedSVD
 N_BUCKETS = 4096  # of hashed n-grams
 MAX_PARTS = 16  # numbers of a text
 MAX_CHARACTERS = 2_000  # of a text that are read
-MAX_ROWS = 20_000  # to which the vectors are fitted
+MAX_FITTED_ROWS = 20_000  # to which the vectors are fitted
 _ROWS_PER_PART = 10  # at least, when they are fitted
 _ROWS_AT_ONCE = 4_096
 _WIDTHS = (3, 4, 5)  # characters of an n-gram
@@ -86,7 +86,7 @@ def fit_text_vectors(column: str, texts: pd.Series) -> TextVectors:
         column: its name.
         texts: [rows] str, None where missing.
     """
-    encoded = _utf8(texts.iloc[:MAX_ROWS])
+    encoded = _utf8(texts.iloc[:MAX_FITTED_ROWS])
     counts = _counts(encoded)
     n_parts = max(1, min(MAX_PARTS, counts.shape[0] // _ROWS_PER_PART))
     rows_with = np.bincount(counts.indices, minlength=N_BUCKETS)

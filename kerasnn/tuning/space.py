@@ -8,10 +8,10 @@ from typing import Any
 from optuna.trial import Trial
 
 from kerasnn.choices import TabularTask
-from kerasnn.ensembles.overrides import OVERRIDABLE
 from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.errors import InputError, suggestion
 from kerasnn.estimators import NetworkEstimator
+from kerasnn.estimators.overrides import OVERRIDABLE
 
 Params = dict[str, Any]
 Suggest = Callable[[Trial], Mapping[str, Any]]

@@ -25,7 +25,7 @@ from kerasnn.cli.train.workers import connect_workers
 from kerasnn.deadline import Deadline
 
 if TYPE_CHECKING:
-    from kerasnn.tables import FittedTable, Measurement
+    from kerasnn.tables import FittedTable, Measurement, TableRows
     from kerasnn.training.distribution.workers import SingleProcess
 
 _NOT_OF_ESTIMATORS = {
@@ -75,10 +75,8 @@ def train_file(
     workers.run_on_chief(check_folder)  # before the work
     with cli_messages():
         rows = _read(path, header, given, reading)
-        for line in table_lines(rows) if workers.is_chief else []:
-            click.echo(line, err=as_json)
-        for line in notice_lines(rows.notices) if workers.is_chief else []:
-            click.echo(line, err=True)
+        if workers.is_chief:
+            _announce(rows, as_json=as_json)
         settings = {k: v for k, v in given.items() if k not in _NOT_OF_ESTIMATORS}
         if deadline is not None:
             seconds = tables.seconds_of_training(rows, deadline, slowness=slowness)
@@ -136,6 +134,14 @@ def _read(
             reading=reading.options(),
             **{k: given[k] for k in READ_OPTIONS if k in given},
         )
+
+
+def _announce(rows: "TableRows", *, as_json: bool) -> None:
+    """Print what was read, before the training."""
+    for line in table_lines(rows):
+        click.echo(line, err=as_json)
+    for line in notice_lines(rows.notices):
+        click.echo(line, err=True)
 
 
 def _wait_for_chief(

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kerasnn.datasets.files.csv_reader import open_text
 from kerasnn.datasets.files.read_options import ReadOptions
+from kerasnn.datasets.files.text.csv_reader import open_text
 from kerasnn.errors import InputError, list_names, suggestion
 
 

@@ -1,4 +1,4 @@
-"""What kind of table a file holds, by its content first and its name second."""
+"""Kinds of files of tables, recognised by content first and by name second."""
 
 from pathlib import Path
 from typing import Literal

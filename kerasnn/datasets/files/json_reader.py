@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from kerasnn.datasets.files.cell_columns import frame_of_cells
-from kerasnn.datasets.files.headers import MAX_COLUMNS, numbered
 from kerasnn.datasets.files.packed import unpacked
+from kerasnn.datasets.files.text.headers import MAX_COLUMNS, numbered
 from kerasnn.errors import InputError
 
 MAX_JSON_BYTES = 100_000_000

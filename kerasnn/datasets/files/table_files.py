@@ -12,7 +12,6 @@ import pandas as pd
 
 from kerasnn.datasets.cells.parsing import plain_numbers
 from kerasnn.datasets.files.cell_columns import with_missing
-from kerasnn.datasets.files.csv_reader import TEXT_DTYPE, text_chunks, text_names
 from kerasnn.datasets.files.file_errors import UnchangedFile, check_regular, file_errors
 from kerasnn.datasets.files.formats import (
     KNOWN_FORMATS,
@@ -29,6 +28,7 @@ from kerasnn.datasets.files.parquet_reader import (
     parquet_types,
 )
 from kerasnn.datasets.files.read_options import ReadOptions
+from kerasnn.datasets.files.text.csv_reader import TEXT_DTYPE, text_chunks, text_names
 from kerasnn.datasets.files.workbook_reader import read_workbook
 from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError, check_whole_number

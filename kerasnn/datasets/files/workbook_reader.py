@@ -10,9 +10,9 @@ import pandas as pd
 
 from kerasnn.datasets.files.cell_columns import frame_of_cells
 from kerasnn.datasets.files.file_errors import file_errors
-from kerasnn.datasets.files.headers import find_header
 from kerasnn.datasets.files.packed import MAX_WHOLE_BYTES, unpacked_file
 from kerasnn.datasets.files.read_options import ReadOptions
+from kerasnn.datasets.files.text.headers import find_header
 from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError, list_names
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.profiling.leaks import (
-    MAX_ROWS,
+    MAX_JUDGED_ROWS,
     leave_one_out_mean,
     neighbours_mean,
     prediction_error,
@@ -155,7 +155,7 @@ def _time_order(name: str, column: pd.Series, truth: NDArray[np.float64]) -> Not
 
 def _neighbours_are_alike(column: pd.Series, truth: NDArray[np.float64]) -> bool:
     """Return whether the nearest rows in time tell more than the trend."""
-    order = np.argsort(column.to_numpy(), kind="stable")[: 10 * MAX_ROWS]
+    order = np.argsort(column.to_numpy(), kind="stable")[: 10 * MAX_JUDGED_ROWS]
     by_nearest, by_trend = (
         prediction_error(truth[order], neighbours_mean(truth[order], reach))
         for reach in (2, _TREND_REACH)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnn.datasets.files.headers import Header, find_header, numbered
 from kerasnn.datasets.files.read_options import ReadOptions
+from kerasnn.datasets.files.text.headers import Header, find_header, numbered
 from kerasnn.datasets.notices import Notice
 
 BLANKS = " "  # runs of blanks and tabs between cells
@@ -133,13 +133,13 @@ class _Candidate:
 
     @property
     def is_regular(self) -> bool:
-        """Whether all records have the same number of cells, several, with sound quotes."""
+        """True if all records have the same number of cells, several, with sound quotes."""
         sound = bool(self.format.quote) and not self.is_broken
         return sound and self.share == 1 and self.width > 1
 
     @property
     def is_table(self) -> bool:
-        """Whether most records have several cells, from the first such record on."""
+        """True if most records have several cells, from the first such record on."""
         wide = [len(record) >= self.width for record in self.records]
         start = wide.index(True) if any(wide) else 0
         least = _MIN_SHARE_BELOW if start else 0.5

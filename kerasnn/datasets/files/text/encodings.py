@@ -49,7 +49,7 @@ class Encoding:
 
     @property
     def is_utf8(self) -> bool:
-        """Whether the bytes can be used as UTF-8."""
+        """True if the bytes can be used as UTF-8."""
         return self.name in ("utf-8", "utf-8-sig") and self.errors == "strict"
 
 

@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from kerasnn.datasets.files.encodings import Encoding
+from kerasnn.datasets.files.text.encodings import Encoding
 from kerasnn.errors import InputError
 
 MAX_LINE_BYTES = 64_000_000

@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from kerasnn.datasets.cells.factorized import MISSING_TEXTS
-from kerasnn.datasets.files.encodings import Encoding, find_encoding
 from kerasnn.datasets.files.file_errors import UnchangedFile
 from kerasnn.datasets.files.packed import unpacked
 from kerasnn.datasets.files.read_options import ReadOptions
-from kerasnn.datasets.files.text_blocks import (
+from kerasnn.datasets.files.text.encodings import Encoding, find_encoding
+from kerasnn.datasets.files.text.text_blocks import (
     MAX_CELL_BYTES,
     MAX_LINE_BYTES,
     has_outer_blanks,
@@ -35,7 +35,7 @@ from kerasnn.datasets.files.text_blocks import (
     text_lines,
     utf8_blocks,
 )
-from kerasnn.datasets.files.text_formats import BLANKS, TextFormat, find_text_format
+from kerasnn.datasets.files.text.text_formats import BLANKS, TextFormat, find_text_format
 from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
 
@@ -99,7 +99,7 @@ class TextTable:
 
     @property
     def _is_regular(self) -> bool:
-        """Whether Arrow's reader knows the format."""
+        """True if Arrow's reader knows the format."""
         return self.format.quote == '"' and not (
             self.format.skip_blanks or self.format.sep == BLANKS
         )

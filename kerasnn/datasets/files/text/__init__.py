@@ -1,0 +1,1 @@
+"""Text tables: encoding, separator, header line, and the rows in blocks."""
