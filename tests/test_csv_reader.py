@@ -231,9 +231,7 @@ def test_a_title_with_the_separators_of_the_table_is_left_out(tmp_path):
 
 def test_a_title_of_several_cells_is_left_out(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text(
-        "Rockets,,x.html,,,,of 2019\na,b,c,d,e,f,g\n1,x,2,y,3,z,4\n2,y,1,x,4,z,3\n"
-    )
+    path.write_text("Rockets,,x.html,,,,\na,b,c,d,e,f,g\n1,x,2,y,3,z,4\n2,y,1,x,4,z,3\n")
     assert list(as_table(path).columns) == list("abcdefg")
 
 
