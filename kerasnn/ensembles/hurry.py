@@ -15,6 +15,7 @@ USEFUL_STEPS = 200  # a network with fewer steps has hardly learned
 USEFUL_EPOCHS = 2
 MIN_MEMBERS = 2
 PACES_KEPT = 9
+MIN_SECONDS = 1e-6  # of a chunk: clocks have a resolution
 SHARE_OF_CHUNK = 0.2  # of the time that is left
 GROWTH = 8  # a chunk is at most so many times the largest before it
 
@@ -81,7 +82,7 @@ class Pace:
             seconds: that they took.
             evaluation: seconds of the evaluation after it; None without one.
         """
-        self._paces.append(seconds / steps)
+        self._paces.append(max(seconds, MIN_SECONDS) / steps)
         self._largest = max(self._largest, steps)
         if evaluation is not None:
             self._evaluation = evaluation
