@@ -11,9 +11,11 @@ import pandas as pd
 from kerasnn.datasets.cells.factorized import MISSING_TEXTS, factorize
 from kerasnn.datasets.cells.parsing import category_text, numbers
 from kerasnn.datasets.cells.truths import levels_by_truth, truth_of
+from kerasnn.datasets.files.plain_columns import column_numbers
 from kerasnn.datasets.schema.schema import Column, Target
 
 MAX_TEXTS = 50_000  # distinct texts of a column that are counted
+MAX_NUMBERS = 1_000  # distinct numbers in text, in a block, that are counted
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class ColumnCounter:
         self.rows += len(values)
         if _is_numbers(values.dtype) and not self._also_numbers:
             self.texts = None
-        if self.texts is not None and _has_too_many_texts(values):
+        if self.texts is not None and self._has_too_many_texts(values):
             self.texts = None
         if self.texts is None:
             self.missing += int(_missing(values).sum())
@@ -104,16 +106,19 @@ class ColumnCounter:
         if len(self.texts) > MAX_TEXTS:
             self.texts = None
 
+    def _has_too_many_texts(self, values: pd.Series) -> bool:
+        """Return whether a block of Arrow's text has so many texts that none is counted."""
+        if len(values) <= MAX_NUMBERS or not isinstance(values.dtype, pd.StringDtype):
+            return False
+        n_texts = values.str.strip().nunique()
+        if n_texts > MAX_TEXTS:
+            return True
+        is_counted = self._also_numbers or n_texts <= MAX_NUMBERS
+        return not is_counted and column_numbers(values) is not None
+
     def counts(self) -> ColumnCounts:
         """Return the counts of all rows so far."""
         return ColumnCounts(self.rows, self.missing, self.texts)
-
-
-def _has_too_many_texts(values: pd.Series) -> bool:
-    """Return whether a block of Arrow's text alone has more than `MAX_TEXTS` texts."""
-    if len(values) <= MAX_TEXTS or not isinstance(values.dtype, pd.StringDtype):
-        return False
-    return values.str.strip().nunique() > MAX_TEXTS
 
 
 def _is_numbers(dtype: Any) -> bool:
