@@ -12,6 +12,10 @@ class InputError(ValueError):
     """An argument, file or table that cannot be used; the message names the way out."""
 
 
+class DataWarning(UserWarning):
+    """A table because of which a score or an answer may be untrue."""
+
+
 class ExportError(RuntimeError):
     """A SavedModel whose answers differ from the network's; it has been removed."""
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from kerasnn.datasets import infer_schema, read_table
+from kerasnn.datasets import ReadOptions, infer_schema, read_table
 from kerasnn.datasets.files.formats import ending_format
 from kerasnn.errors import InputError
 
@@ -33,7 +33,7 @@ def main() -> None:
             refused[path] = f"not opened: {error}"
             continue
         try:
-            schema = infer_schema(read.table)
+            schema = infer_schema(read.table, reading=ReadOptions())
             notices.update({notice.code for notice in schema.notices})
             opened += 1
         except InputError as error:

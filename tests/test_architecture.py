@@ -39,7 +39,8 @@ ORDERS = {
     ],
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
-        {"drift", "checking", "kinds"},
+        {"drift", "kinds"},
+        {"checking"},
         {"columns", "ids", "target", "free_text"},
         {"inference"},
     ],
@@ -51,9 +52,7 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.tables": [
-        {"files", "leaks", "odd_values"},
-        {"split_warnings"},
-        {"rows"},
+        {"files", "rows"},
         {"streamed", "time_limit"},
         {"fitting", "evaluation"},
         {"measurement"},

@@ -153,7 +153,8 @@ def test_an_output_that_cannot_be_written_is_told_before_training(run, tmp_path)
 
 TRAIN_OPTIONS = (
     "--target, --task, --test-size, --folds, --members, --time-limit, --importance,"
-    " --weight-decay, --dropout, --embedding, --ignore, --categorical, --numeric, --boolean, --datetime,"
+    " --weight-decay, --dropout, --embedding, --ignore, --categorical, --numeric,"
+    " --boolean, --datetime,"
     " --text, --stream, --sep, --encoding, --header, --names, --na, --decimal, --thousands,"
     " --date-format, --sheet, --strict,"
     " --epochs, --batch-size, --learning-rate, --optimizer, --hidden-units,"

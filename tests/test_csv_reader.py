@@ -228,6 +228,14 @@ def test_a_title_with_the_separators_of_the_table_is_left_out(tmp_path):
     assert codes_of(path) == ["title-lines"]
 
 
+def test_a_title_of_several_cells_is_left_out(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "Rockets,,x.html,,,,of 2019\na,b,c,d,e,f,g\n1,x,2,y,3,z,4\n2,y,1,x,4,z,3\n"
+    )
+    assert list(as_table(path).columns) == list("abcdefg")
+
+
 def test_strict_refuses_lines_of_empty_cells_and_equal_names(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,x\n,\n2,y\n")
@@ -398,6 +406,13 @@ def test_too_many_columns_are_refused(tmp_path):
     assert error_of(path) == "has 20,001 columns; the maximum is 20,000"
 
 
+def test_an_encoding_that_is_not_the_files_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,\u00e4\n")
+    assert error_of(path, encoding="ascii").startswith("line 3 is not ascii text: ")
+    assert error_of(path, encoding="utf-16").startswith("line 1 is not utf-16 text: ")
+
+
 def test_devices_and_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
@@ -432,3 +447,17 @@ def test_a_wide_table_is_read_by_blocks_of_any_size(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(as_table(tmp_path / "a.csv"), whole)
     expected = frame.astype({"text": object}).where(frame.notna(), None)
     assert cells_of(whole) == cells_of(expected)
+
+
+def test_a_note_below_the_table_is_left_out_and_said(tmp_path):
+    rows = "".join(f"{i},{i * 2},b\n" for i in range(5000))
+    file = tmp_path / "rows.csv"
+    file.write_text(f"a,b,c\n{rows}\nSource: land registry\n")
+    read = read_table(file)
+    assert len(read.table) == 5000
+    assert [notice.code for notice in read.notices] == ["notes"]
+    with pytest.raises(InputError, match="line 5003 has 1 value where the header has 3"):
+        read_table(file, ReadOptions(strict=True))
+    file.write_text(f"a,b,c\n1,2,3\nin between\n{rows}")
+    with pytest.raises(InputError, match="line 3 has 1 value"):
+        read_table(file)

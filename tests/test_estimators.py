@@ -27,6 +27,7 @@ from kerasnn import (
 )
 from kerasnn.datasets import ColumnHints, infer_schema
 from kerasnn.ensembles import train
+from kerasnn.errors import DataWarning
 
 SMALL = {
     "members": 2,
@@ -615,3 +616,16 @@ def test_bins_that_were_fitted_to_the_rows_are_kept_with_the_weights(rng):
     assert estimator.score(x, y) > 0.95
     again = pickle.loads(pickle.dumps(estimator))
     np.testing.assert_array_equal(again.predict_proba(x), estimator.predict_proba(x))
+
+
+def test_a_column_that_tells_the_target_is_one_python_warning():
+    rng = np.random.default_rng(0)
+    target = rng.choice(["open", "closed"], 60)
+    table = pd.DataFrame({"age": rng.normal(size=60), "state": np.char.upper(target)})
+    settings = {"members": 2, "epochs": 1, "hidden_units": (4,), "random_state": 0}
+    estimator = NetworkClassifier(**settings)
+    with pytest.warns(DataWarning, match="column 'state' alone tells the target") as seen:
+        estimator.fit(table, target)
+    assert len(seen) == 1
+    assert [notice.code for notice in estimator.warnings_] == ["leak"]
+    assert estimator.fit(table[["age"]], target).warnings_ == []

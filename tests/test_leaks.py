@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from kerasnn.datasets import checked_table, infer_schema
+from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.schema.target import target_values
-from kerasnn.tables.leaks import leak_notices
 
 ROWS = 300
 RANDOM = np.random.default_rng(3)

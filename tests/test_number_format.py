@@ -100,6 +100,8 @@ def test_points_before_three_digits_may_be_thousands():
 def test_decimal_commas_are_seen():
     assert has_decimal_commas(["44,2", "1.234,5", "7"])
     assert not has_decimal_commas(["1,234", "7"])
+    assert not has_decimal_commas(["20,22", *"123456789"])  # lists of numbers
+    assert find_number_format(["20,22", *"123456789"]).read("20,22") is None
     assert not has_decimal_commas(["44,2", "1.5", "a", "b"])
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kerasnn.datasets import checked_table, infer_schema
-from kerasnn.tables.odd_values import odd_value_notices
+from kerasnn.datasets.profiling.odd_values import odd_value_notices
 
 ROWS = 80
 RANDOM = np.random.default_rng(7)

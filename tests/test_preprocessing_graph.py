@@ -241,7 +241,7 @@ FORMATS = (
     *("%H:%M", "%I:%M:%S %p", "%Y%m%d", "%y%m%d%H%M", "%s", "%Q", "%d/%m/%Y %H:%M:%S%z"),
 )
 DATE_TEXTS = (
-    *("9/25/2021", "25/9/2021", "1.2.21", "31.12.69", "01-02-68", "2014-7-1", "2/30/2021"),
+    *("9/25/2021", "25/9/2021", "1.2.21", "31.12.30", "01-02-29", "2014-7-1", "2/30/2021"),
     *("September 25, 2021", "Sept. 3rd 2021", "25-Sep-21", "Sat, 25 SEP 2021 10:00 GMT"),
     *("2021 May", "may 2021", "25 Foo 2021", "2021-09", "2021-13", "2021Q3", "2021 q4"),
     *("7:30:00", "7:30 PM", "12:00 a.m.", "13:00 PM", "24:00", "07:59:60", "9/25/21 1:5"),
@@ -265,7 +265,7 @@ def test_dates_of_each_format_are_read_alike(date_format):
 
 
 @settings(deadline=None, max_examples=200)
-@given(date=st.dates(dt.date(1970, 1, 1), dt.date(2067, 12, 31)), text=st.data())
+@given(date=st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), text=st.data())
 def test_a_date_written_in_a_format_is_that_date(date, text):
     date_format = text.draw(
         st.sampled_from(

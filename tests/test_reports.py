@@ -132,9 +132,9 @@ def test_warnings_stand_in_a_box_on_top_and_notes_at_the_end():
     )
     assert Tags(page).open == []
     box = page[page.index("<aside") : page.index("</aside>")]
-    assert "<li>a &lt; b</li>" in box
+    assert "<li>A &lt; b</li>" in box
     assert "cp1252" not in box
-    assert page.index("<aside") < page.index("0.5") < page.index("<li>read as cp1252</li>")
+    assert page.index("<aside") < page.index("0.5") < page.index("<li>Read as cp1252</li>")
 
 
 FIGURE = {"loss": b"png"}

@@ -37,3 +37,16 @@ def test_a_lesson_runs(script, lines, tmp_path, monkeypatch, capsys):
         assert line in printed
     assert printed[-1] == f"Saved {tmp_path / 'net' / '1'}"
     assert kerasnn.load(tmp_path / "net").manifest["metrics"]["loss"] > 0
+
+
+def test_check_tables_prints_what_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.csv").write_text("# one\nn,t\n" + "1,x\n2,y\n" * 10)
+    (tmp_path / "b.csv").write_text("n,t\n1,x\n2\n")
+    (tmp_path / "notes.md").write_text("no table")
+    monkeypatch.setattr(sys, "argv", ["check_tables.py", str(tmp_path)])
+    runpy.run_path(str(SCRIPTS / "check_tables.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 files; 1 opened and profiled; ")
+    assert "1 refused (50.0%)" in printed
+    assert f"{tmp_path / 'b.csv'}: not opened: line 3 has 1 value where" in printed
+    assert "1  comment-lines" in printed

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets import checked_table, infer_schema
+from kerasnn.datasets.profiling.split_warnings import split_notices
 from kerasnn.datasets.schema.target import target_values
-from kerasnn.tables.split_warnings import split_notices
 
 ROWS = 400
 RANDOM = np.random.default_rng(5)

@@ -199,7 +199,7 @@ TARGETS = "`kerasnn train` prepares any target, or give classes as whole numbers
         ("a", "2020-01-31", f"'2020-01-31'; {INPUTS}"),
         ("a", "NA", f"missing; {INPUTS}"),
         ("a", "1e300", f"1e+300, which float32 cannot hold; {INPUTS}"),
-        ("a", "inf", f"inf, which float32 cannot hold; {INPUTS}"),
+        ("a", "inf", f"'inf'; {INPUTS}"),
         ("price", "high", f"'high'; {TARGETS}"),
         ("price", "?", f"missing; {TARGETS}"),
     ],

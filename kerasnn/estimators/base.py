@@ -1,6 +1,7 @@
 """The base of the two estimators: reads tables, trains an ensemble, predicts."""
 
 import dataclasses
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from kerasnn.choices import (
     WeightSharing,
 )
 from kerasnn.datasets import (
+    Notice,
     Schema,
     ShuffledShards,
     Target,
@@ -30,6 +32,8 @@ from kerasnn.datasets import (
     checked_table,
     infer_schema,
 )
+from kerasnn.datasets.profiling.leaks import leak_notices
+from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
 from kerasnn.ensembles.hurry import fitting_task
@@ -39,7 +43,7 @@ from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
-from kerasnn.errors import InputError
+from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.models import TabularNetwork
@@ -56,6 +60,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     """The base of `NetworkClassifier`, which documents it, and `NetworkRegressor`."""
 
     schema_: Schema
+    warnings_: list[Notice]
     preprocessor_: Preprocessor
     recipe_: Recipe
     history_: EvaluationHistory
@@ -256,8 +261,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         target = self._described_target(schema.target, targets, getattr(y, "name", None))
         self.schema_ = dataclasses.replace(schema, target=target)
         checked = checked_table(table, self.schema_)
+        self.warnings_ = list(self.schema_.notices)
         if self.schema is None and self.schema_.has_text:
             self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
+        if self.schema is None and hasattr(X, "columns"):
+            self._warn(table, checked, targets, target)
         self.recipe_ = memory_recipe(self._kind, len(table), overrides)
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
@@ -272,6 +280,23 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             recipe=self.recipe_,
             seed=self._drawn_seed(),
         )
+
+    def _warn(
+        self,
+        table: pd.DataFrame,
+        checked: pd.DataFrame,
+        targets: NDArray[Any],
+        target: Target,
+    ) -> None:
+        """Add to `warnings_` what may make scores untrue, and give one Python warning."""
+        values = targets.reshape(len(table), -1)
+        if values.shape[1] == 1:
+            self.warnings_ += leak_notices(checked, values[:, 0], target)
+        self.warnings_ += odd_value_notices(table, checked)
+        found = [notice.message for notice in self.warnings_ if notice.is_warning]
+        if found:
+            more = f"; {len(found) - 1} more in warnings_" if len(found) > 1 else ""
+            warnings.warn(f"{found[0]}{more}", DataWarning, stacklevel=4)
 
     def _drawn_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -70,6 +70,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     Attributes:
         classes_: the labels, in the order of the probabilities.
         schema_: the kinds of the columns, and the columns that were left out.
+        warnings_: what was guessed and repaired, and what may make scores untrue; of a
+            table with names.
         preprocessor_: fitted preprocessing.
         network_: the trained `models.TabularNetwork`.
         recipe_: every setting of the training.

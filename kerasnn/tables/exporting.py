@@ -36,6 +36,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
                 name: {score: s.value for score, s in scores.items()}
                 for name, scores in measured.baseline_scores.items()
             },
+            "warnings": [n.message for n in measured.all_notices if n.is_warning],
             "settings": fitted.settings,
             "data": {
                 "source": rows.source,

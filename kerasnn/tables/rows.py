@@ -22,13 +22,13 @@ from kerasnn.datasets import (
     infer_schema,
     read_table,
 )
+from kerasnn.datasets.profiling.leaks import leak_notices
+from kerasnn.datasets.profiling.odd_values import odd_value_notices
+from kerasnn.datasets.profiling.split_warnings import split_notices
 from kerasnn.datasets.schema.checking import check_rows
 from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
-from kerasnn.tables.leaks import leak_notices
-from kerasnn.tables.odd_values import odd_value_notices
-from kerasnn.tables.split_warnings import split_notices
 
 MAX_TEST_SIZE = 0.5  # so that every class keeps a row of training
 

@@ -63,8 +63,8 @@ _DIRECTIVES = {
     **{"b": "#[0-9]{2}#", "B": "#[0-9]{2}#", "p": r"[AaPp]\.?[Mm]\.?"},
     **{"f": "[0-9]+", "z": "(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"},
 }
-# POSIX: two digits from 69 belong to the 20th century.
-_CENTURIES = (("20", "[0-5][0-9]|6[0-8]"), ("19", "69|[7-9][0-9]"))
+# As spreadsheets read them: two digits from 30 belong to the 20th century.
+_CENTURIES = (("20", "[0-2][0-9]"), ("19", "[3-9][0-9]"))
 _EXAMPLE = "such as '%d.%m.%Y' or '%b %d, %Y %H:%M'"
 
 

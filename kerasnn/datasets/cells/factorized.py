@@ -42,7 +42,7 @@ MISSING_TEXTS = (
 # lower case. Elsewhere they are levels.
 PLACEHOLDERS = frozenset(
     (
-        *("none", "nil", "empty", "blank", "missing", "unknown", "unk", "unkn"),
+        *("none", "nil", "empty", "blank", "missing", "unknown", "unk", "null"),
         *("not available", "not applicable", "not known", "not recorded", "not reported"),
         *("not specified", "not stated", "no data", "no value", "no info", "no answer"),
         *("unspecified", "undefined", "undetermined", "unavailable", "unrecorded"),

@@ -41,6 +41,7 @@ _MAX_LENGTH = 60  # of a text that may be a number
 _SAMPLE = 200  # distinct texts that decide whether a column looks like numbers
 _MIN_SHARE = 0.5
 _UNIT_SHARE = 0.9
+_COMMA_SHARE = 0.25  # of the numbers have a decimal comma, if some do
 
 
 class _Parts(NamedTuple):
@@ -93,6 +94,11 @@ class NumberFormat:
         if self.unit != "%" and NUMBER.fullmatch(text):
             return float(text)
         return None
+
+    @property
+    def is_common_unit(self) -> bool:
+        """True for percent and currencies, which do not change what a number is."""
+        return self.unit == "%" or bool(_CURRENCY_ONLY.fullmatch(self.unit))
 
     def described(self) -> str:
         """Return the format in words, for a reason."""
@@ -155,6 +161,10 @@ def find_number_format(
     if best is None:
         return None
     one, other = best
+    commas = sum("," in text for text in digits)
+    is_known = decimal is not None or thousands is not None
+    if one == "," and not is_known and commas < _COMMA_SHARE * len(digits):
+        return NumberFormat(unit=unit)  # "20,22" among whole numbers is a list
     used = other if thousands is not None or one == "," else ""
     if any(other in _usual(text) for text in digits if other):
         used = other
@@ -214,7 +224,7 @@ def has_decimal_commas(texts: Collection[str]) -> bool:
         return False
     commas = [text for text in digits if "," in text]
     with_comma = [text for text in commas if _plain_digits(text, ".", ",") is None]
-    return bool(with_comma) and all(
+    return len(with_comma) > _COMMA_SHARE * len(texts) and all(
         _plain_digits(text, ",", ".") or _plain_digits(text, ",", " ") for text in commas
     )
 

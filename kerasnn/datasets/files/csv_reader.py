@@ -45,6 +45,7 @@ _HEAD_LINES = 50
 _HEAD_BYTES = 2**16
 _MAX_HEAD_BYTES = 2**22
 _ARROW_BLOCK = 2**20  # that a thread parses
+_MAX_NOTED = 2  # in tables of more columns a last line of one cell is a note
 _STRICT_ROWS = 20_000  # that the strict reader collects
 
 
@@ -69,6 +70,7 @@ class TextTable:
     met: Counter[str] = field(default_factory=Counter)
     _lines: int = 0  # before the block that is being read
     _record_size: int = 0  # of the row that is being read
+    _note: str = ""  # the error about a line that is a note, if no row follows it
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows as Arrow tables of text, null where missing."""
@@ -124,12 +126,13 @@ class TextTable:
         if table is None:
             yield from self._strict([data])
             return
+        self._check_no_note()
         self._lines += data.count(b"\n")
         yield table
 
     def _by_arrow(self, data: bytes) -> pa.Table | None:
         """Return the rows of whole lines; None if the strict reader must read them."""
-        if b"\0" in data or len(data) > MAX_CELL_BYTES or not data.strip():
+        if b"\0" in data or len(data) > MAX_CELL_BYTES or data.isspace():
             return None
         names = [f"{i}" for i in range(len(self.format.names))]
         try:
@@ -213,6 +216,9 @@ class TextTable:
                     raise InputError(f"{self.path}: line {line} has only empty cells")
                 self.met["empty-rows"] += 1
             return None
+        if self._is_note(record, line):
+            return None
+        self._check_no_note()
         if len(record) == n_columns:
             return record
         if comment and record[0].lstrip().startswith(comment):
@@ -222,6 +228,21 @@ class TextTable:
             self.met["empty-cells"] += 1
             return record[:n_columns]
         raise InputError(self._ragged(record, line))
+
+    def _is_note(self, record: list[str], line: int) -> bool:
+        """Return whether a line of one cell may be a note below the table: a source."""
+        if len(record) > 1 or len(self.format.names) <= _MAX_NOTED or self.options.strict:
+            return False
+        if self.format.comment and record[0].lstrip().startswith(self.format.comment):
+            return False
+        self._note = self._note or self._ragged(record, line)
+        self.met["notes"] += 1
+        return True
+
+    def _check_no_note(self) -> None:
+        """Raise if a line of one cell stands between the rows."""
+        if self._note:
+            raise InputError(self._note)
 
     def _ragged(self, record: list[str], line: int) -> str:
         names = self.format.names
@@ -348,7 +369,7 @@ def _format(
         raise InputError(f"{path}: line 1 is longer than {MAX_LINE_BYTES:,} bytes")
     text = whole.decode("utf-8", "replace")
     try:
-        found = find_text_format(text, options, needed)
+        found = find_text_format(text, options, tuple(needed))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if found is None:
@@ -386,6 +407,7 @@ def _met_notices(met: Counter[str]) -> Iterator[Notice]:
     texts = {
         "empty-rows": "with only empty cells left out",
         "comment-lines": "of comments between the rows left out",
+        "notes": "below the table left out",
         "empty-cells": "had more cells than the header, all empty: they were left out",
     }
     for code, text in texts.items():

@@ -1,6 +1,7 @@
 """The encoding of a text file: as asked, by its mark, UTF-8, or guessed from its bytes."""
 
 import codecs
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import IO
 import numpy as np
 from charset_normalizer import from_bytes
 
+from kerasnn.datasets.files.file_errors import check_regular
 from kerasnn.datasets.files.formats import looks_like_utf16
 from kerasnn.datasets.files.packed import unpacked
 from kerasnn.datasets.notices import Notice
@@ -65,6 +67,13 @@ def find_encoding(path: Path, asked: str | None, *, strict: bool) -> Encoding:
     if asked is not None:
         name = codecs.lookup(asked).name
         return Encoding("utf-8-sig" if name == "utf-8" else name)
+    check_regular(path)
+    found = path.stat()
+    return _found(path, (found.st_size, found.st_mtime_ns), strict)
+
+
+@functools.lru_cache(maxsize=256)  # a table is opened several times
+def _found(path: Path, state: tuple[int, int], strict: bool) -> Encoding:
     with unpacked(path) as stream:
         head = stream.read(_BLOCK_BYTES)
         for mark, name in _MARKS.items():
@@ -83,14 +92,16 @@ def _not_utf8(head: bytes, stream: IO[bytes]) -> bytes | None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     scanned = 0
     for block in _blocks(head, stream):
+        if scanned > MAX_SCANNED_BYTES:
+            break
+        scanned += len(block)
+        if block.isascii() and not decoder.getstate()[0]:  # the usual case, and fast
+            continue
         try:
             decoder.decode(block, final=len(block) < _BLOCK_BYTES)
         except UnicodeDecodeError:
             lines = [line for line in block.split(b"\n") if not line.isascii()]
             return b"\n".join(lines)[:_SAMPLE_BYTES]
-        scanned += len(block)
-        if scanned > MAX_SCANNED_BYTES:
-            break
     return None
 
 

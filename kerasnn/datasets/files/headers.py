@@ -134,7 +134,7 @@ def _table_start(records: Sequence[Record], width: int) -> int:
         filled = _filled(record)
         if len(record) >= width and (width < 3 or filled > 1):
             following = max(map(_filled, records[i + 1 : i + 4]))
-            if width < 3 or filled * 2 > following or filled > 2:
+            if width < 3 or filled * 2 > following:
                 return i
     wide = [i for i, record in enumerate(records) if len(record) >= width]
     return wide[0] if wide else 0

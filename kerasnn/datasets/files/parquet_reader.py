@@ -26,10 +26,14 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         InputError: the file cannot be read.
     """
     with _opened_parquet(path) as file:
-        if file.metadata.num_rows == 0:
+        left = file.metadata.num_rows
+        if left == 0:
             yield file.read().to_pandas()
         for batch in file.iter_batches(batch_size=rows):
+            left -= batch.num_rows
             yield batch.to_pandas()
+        if left:
+            raise InputError(f"{path}: its rows are not as many as its footer says")
 
 
 def parquet_types(path: Path) -> dict[str, str]:

@@ -48,7 +48,9 @@ def utf8_blocks(stream: IO[bytes], encoding: Encoding, path: Path) -> Iterator[b
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             line = lines + error.object[: error.start].count(b"\n") + 1
-            raise _wrong_encoding(path, line, encoding.name, error) from None
+            raise _wrong_encoding(path, line, encoding.name, error.reason) from None
+        except UnicodeError as error:  # UTF-16 without its mark
+            raise _wrong_encoding(path, lines + 1, encoding.name, str(error)) from None
         lines += text.count("\n")
         if text:
             yield text.removeprefix("\ufeff").encode()
@@ -121,16 +123,23 @@ def quotes_are_regular(data: bytes, sep: str) -> bool:
 
 def has_outer_blanks(data: bytes, sep: str) -> bool:
     """Return whether a cell may begin or end with a blank; True if it is hard to say."""
-    if not data.isascii() or data.translate(None, _ODD_BLANKS) != data:
+    if not data.isascii() or any(blank in data for blank in _ODD_BLANKS):
         return True
     if sep == "\t" and _QUOTE in data:  # a tab inside quotes is no separator
         return True
-    blanks = [b for b in (b" ", b"\t") if b != sep.encode()]
-    ends = (sep.encode(), b"\n", b"\r", _QUOTE)
     return any(
-        data.startswith(blank) or any(blank + e in data or e + blank in data for e in ends)
-        for blank in blanks
+        blank in data and _stands_at_an_end(data, blank, sep)
+        for blank in (b" ", b"\t")
+        if blank != sep.encode()
     )
+
+
+def _stands_at_an_end(data: bytes, blank: bytes, sep: str) -> bool:
+    cells = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    places = np.flatnonzero(cells == blank[0])
+    ends = np.zeros(256, bool)
+    ends[[*sep.encode(), *b'\n\r"']] = True
+    return bool((ends[cells[places - 1]] | ends[cells[places + 1]]).any())
 
 
 def _decoded(data: bytes, path: Path, before: int) -> str:
@@ -141,13 +150,11 @@ def _decoded(data: bytes, path: Path, before: int) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = before + data[: error.start].count(b"\n") + 1
-        raise _wrong_encoding(path, line, "UTF-8", error) from None
+        raise _wrong_encoding(path, line, "UTF-8", error.reason) from None
 
 
-def _wrong_encoding(
-    path: Path, line: int, name: str, error: UnicodeDecodeError
-) -> InputError:
+def _wrong_encoding(path: Path, line: int, name: str, reason: str) -> InputError:
     return InputError(
-        f"{path}: line {line} is not {name} text: {error.reason}; encoding= names the"
+        f"{path}: line {line} is not {name} text: {reason}; encoding= names the"
         " encoding, such as encoding='cp1252'"
     )

@@ -1,6 +1,7 @@
 """The format of a text table, found in its head: separator, quotes, header, comments."""
 
 import csv
+import functools
 import io
 import re
 from collections import Counter
@@ -63,8 +64,9 @@ class TextFormat:
         )
 
 
+@functools.lru_cache(maxsize=8)  # a table is opened several times
 def find_text_format(
-    head: str, options: ReadOptions, needed: Sequence[str] = ()
+    head: str, options: ReadOptions, needed: tuple[str, ...] = ()
 ) -> TextFormat | None:
     """Find the format of a text table.
 

@@ -1,1 +1,1 @@
-"""Statistics of a table that is read once: samples, counts, ranges."""
+"""Statistics of a table: samples, counts, ranges; warnings of what makes a score untrue."""

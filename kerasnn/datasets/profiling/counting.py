@@ -91,6 +91,8 @@ class ColumnCounter:
         self.rows += len(values)
         if _is_numbers(values.dtype) and not self._also_numbers:
             self.texts = None
+        if self.texts is not None and _has_too_many_texts(values):
+            self.texts = None
         if self.texts is None:
             self.missing += int(_missing(values).sum())
             return
@@ -107,6 +109,13 @@ class ColumnCounter:
         return ColumnCounts(self.rows, self.missing, self.texts)
 
 
+def _has_too_many_texts(values: pd.Series) -> bool:
+    """Return whether a block of Arrow's text alone has more than `MAX_TEXTS` texts."""
+    if len(values) <= MAX_TEXTS or not isinstance(values.dtype, pd.StringDtype):
+        return False
+    return values.str.strip().nunique() > MAX_TEXTS
+
+
 def _is_numbers(dtype: Any) -> bool:
     types = pd.api.types
     return types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)
@@ -115,6 +124,8 @@ def _is_numbers(dtype: Any) -> bool:
 def _missing(values: pd.Series) -> pd.Series:
     """Return which cells are missing, as `factorize` finds them, but faster."""
     missing = values.isna()
+    if isinstance(values.dtype, pd.StringDtype):
+        return missing | values.str.strip().isin(MISSING_TEXTS)
     if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
         bare = values.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
         missing |= bare.isin(MISSING_TEXTS)

@@ -23,8 +23,8 @@ from kerasnn.datasets.profiling.counting import ColumnCounter, ColumnCounts
 from kerasnn.datasets.profiling.sampling import RowSample
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.datasets.schema.hints import ColumnHints
-from kerasnn.datasets.schema.inference import cell_options, infer_schema
-from kerasnn.datasets.schema.kinds import CellOptions
+from kerasnn.datasets.schema.inference import infer_schema
+from kerasnn.datasets.schema.kinds import CellOptions, cell_options
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema, Target
 from kerasnn.datasets.schema.target import (
     SOME_IN_ONE_ROW,

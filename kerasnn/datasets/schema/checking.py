@@ -7,8 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets.cells.factorized import as_series, factorize, python_value, text_of
-from kerasnn.datasets.cells.number_format import NumberFormat
+from kerasnn.datasets.cells.date_format import other_order
+from kerasnn.datasets.cells.factorized import (
+    PLACEHOLDERS,
+    FactorizedColumn,
+    as_series,
+    factorize,
+    python_value,
+    text_of,
+)
+from kerasnn.datasets.cells.number_format import NumberFormat, is_ambiguous
 from kerasnn.datasets.cells.parsing import (
     ColumnValues,
     dates,
@@ -22,10 +30,12 @@ from kerasnn.datasets.files.frames import as_table
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import Notice
+from kerasnn.datasets.schema.kinds import CellOptions, cell_options, hinted_reading
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, Schema
 from kerasnn.errors import InputError
 
 _COMMAS = NumberFormat(",", ".")
+_MIN_IN_RANGE = 0.5  # of the numbers lie in the range of the training
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,9 @@ def check_rows(
 ) -> CheckedRows:
     """Check rows as `checked_table`, and list the cells that cannot be read.
 
+    Numbers and dates that are written in another way than in the training are read if that
+    way is clear: "1,234.5" or "44,2", "25.09.2021".
+
     Args:
         table: anything that `as_table` accepts.
         schema: from `infer_schema`.
@@ -108,7 +121,12 @@ def check_rows(
     checked, invalid, notices = {}, [], []
     for column in schema.columns:
         series = table[column.name]
-        values, wrong, unknown = _parsed(series, _with_options(column, reading))
+        column_here = _with_options(column, reading)
+        values, wrong, unknown = _parsed(series, column_here)
+        if wrong.any():
+            other = _as_written(series, column_here, cell_options(table, reading))
+            values, wrong, unknown = _parsed(series, other)
+            notices += _other_format(column_here, other)
         if wrong.any():
             cells = _invalid_cells(series, wrong, column)
             if strict:
@@ -170,6 +188,69 @@ def _with_options(column: Column, reading: ReadOptions | None) -> Column:
             thousands = {",": ".", ".": ","}[decimal]
         column = replace(column, number_format=NumberFormat(decimal, thousands, found.unit))
     return column
+
+
+def _as_written(series: pd.Series, column: Column, cells: CellOptions) -> Column:
+    """Return a column with the format of these rows, if it is clear."""
+    found = factorize(series).without(column.missing_texts)
+    if column.kind not in ("numeric", "datetime") or found.content != "text":
+        return column
+    placeholders = tuple(t for t in found.values if t.casefold() in PLACEHOLDERS)
+    column = replace(column, missing_texts=(*column.missing_texts, *placeholders))
+    texts = found.without(placeholders)
+    if not texts.values:
+        return column
+    reading = hinted_reading(column.name, texts, column.kind, cells)
+    if column.kind == "datetime":
+        is_clear = not other_order(texts.values, reading.date_format)
+        return replace(column, date_format=reading.date_format) if is_clear else column
+    usual = column.number_format or NumberFormat()
+    found_format = _clear_format(texts, reading.number_format, column)
+    if found_format is None:
+        return column
+    if found_format.unit not in ("", usual.unit) and not found_format.is_common_unit:
+        return column
+    return replace(column, number_format=found_format)
+
+
+def _clear_format(
+    column: FactorizedColumn, number_format: NumberFormat | None, known: Column
+) -> NumberFormat | None:
+    """Return the only format that is likely: of "1,234" by the range before."""
+    texts = [text for text in column.values if isinstance(text, str)]
+    if number_format is None or not is_ambiguous(texts, number_format):
+        return number_format
+    other = NumberFormat(
+        "," if number_format.decimal == "." else ".",
+        number_format.decimal,
+        number_format.unit,
+    )
+    likely = [
+        one
+        for one in (number_format, other)
+        if np.mean([_is_between(known.low, one.read(t), known.high) for t in texts])
+        >= _MIN_IN_RANGE
+    ]
+    return likely[0] if len(likely) == 1 else None
+
+
+def _is_between(low: float | None, value: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and low <= (value or 0.0) <= high
+
+
+def _other_format(column: Column, other: Column) -> list[Notice]:
+    """Return the notice about a column that is written in another way than before."""
+    if other.number_format not in (None, column.number_format):
+        how = other.number_format.described() if other.number_format else ""
+    elif other.date_format not in ("", column.date_format):
+        how = f"as {other.date_format}"
+    else:
+        return []
+    message = (
+        f"column {column.name!r} is written in another way than in the training, and was"
+        f" read so: {how or 'plain numbers'}"
+    )
+    return [Notice("other-format", message, (column.name,))]
 
 
 def _parsed(

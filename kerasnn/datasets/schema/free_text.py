@@ -6,10 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
 
 from kerasnn.choices import Task
 from kerasnn.datasets.cells.factorized import FactorizedColumn
@@ -60,6 +56,12 @@ def without_idle_texts(
 
 def _tells_target(texts: pd.Series, values: NDArray[Any], task: Task) -> bool:
     """Return whether a linear model of the texts beats the mean on left-out rows."""
+    # Imported here: the client of a server checks rows without scikit-learn.
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
     rows = np.random.default_rng(0).permutation(len(texts))[:_MAX_JUDGED_ROWS]
     known = texts.iloc[rows].to_numpy(object, na_value="")
     truth = values[rows].astype(np.float64)[:, None]

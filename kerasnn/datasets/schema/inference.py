@@ -11,7 +11,6 @@ import pandas as pd
 
 from kerasnn.choices import ColumnKind, Task
 from kerasnn.datasets.cells.factorized import factorize
-from kerasnn.datasets.cells.number_format import has_decimal_commas
 from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.files.frames import as_table
 from kerasnn.datasets.files.read_options import ReadOptions
@@ -24,6 +23,7 @@ from kerasnn.datasets.schema.ids import id_reason
 from kerasnn.datasets.schema.kinds import (
     CellOptions,
     ColumnReading,
+    cell_options,
     hinted_reading,
     infer_reading,
 )
@@ -35,8 +35,6 @@ from kerasnn.datasets.schema.target import (
     usable_rows,
 )
 from kerasnn.errors import InputError
-
-_HEAD = 1_000  # rows that show whether a table has decimal commas
 
 
 def infer_schema(
@@ -126,21 +124,6 @@ def _with_ids(
         )
         for column in used
     ]
-
-
-def cell_options(table: pd.DataFrame, reading: ReadOptions | None) -> CellOptions:
-    """Return how the cells of a table are read, by the user and by all columns."""
-    options = reading or ReadOptions()
-    commas = (
-        has_decimal_commas({text.strip() for text in table[name].head(_HEAD).dropna()})
-        for name in table.columns
-        if pd.api.types.infer_dtype(table[name].head(_HEAD), skipna=True) == "string"
-    )
-    return CellOptions(
-        options,
-        likely_decimal="," if any(commas) else None,
-        is_lenient=reading is not None and not options.strict,
-    )
 
 
 def _check_any_column(schema: Schema) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets.cells.date_format import (
@@ -16,6 +17,7 @@ from kerasnn.datasets.cells.factorized import PLACEHOLDERS, FactorizedColumn, te
 from kerasnn.datasets.cells.number_format import (
     NumberFormat,
     find_number_format,
+    has_decimal_commas,
     is_ambiguous,
     may_be_thousands,
 )
@@ -38,6 +40,7 @@ _DATE_ROWS = 0.95  # of the rows are dates: the other texts are mistakes
 _TRUTH_ROWS = 0.9  # of the rows are truths: placeholders beside them are missing values
 _HINTED_SHARE = 0.5  # of the distinct texts are what the user says
 _SHOWN = 3  # rows and texts in a notice
+_HEAD = 1_000  # rows that show whether a table has decimal commas
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,21 @@ class ColumnReading:
     date_format: str = ""
     missing_texts: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+
+def cell_options(table: pd.DataFrame, reading: ReadOptions | None) -> CellOptions:
+    """Return how the cells of a table are read, by the user and by all columns."""
+    options = reading or ReadOptions()
+    commas = (
+        has_decimal_commas({text.strip() for text in table[name].head(_HEAD).dropna()})
+        for name in table.columns
+        if pd.api.types.infer_dtype(table[name].head(_HEAD), skipna=True) == "string"
+    )
+    return CellOptions(
+        options,
+        likely_decimal="," if any(commas) else None,
+        is_lenient=reading is not None and not options.strict,
+    )
 
 
 def infer_reading(name: str, column: FactorizedColumn, cells: CellOptions) -> ColumnReading:
@@ -232,7 +250,9 @@ def _number_format(
         found = find_number_format(texts)
         if found is None:
             return None, ()
-        if cells.likely_decimal and (is_ambiguous(texts, found) or may_be_thousands(texts)):
+        if cells.likely_decimal and (
+            any("," in text for text in texts) or may_be_thousands(texts)
+        ):
             found = find_number_format(texts, decimal=cells.likely_decimal) or found
         return _unless_plain(found, texts), ambiguous_numbers(name, texts, found)
     found = find_number_format(texts, decimal=decimal, thousands=thousands)

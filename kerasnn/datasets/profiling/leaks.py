@@ -13,7 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.choices import Task
-from kerasnn.datasets import Notice, Target, category_text
+from kerasnn.datasets.cells.parsing import category_text
+from kerasnn.datasets.notices import Notice
+from kerasnn.datasets.schema.schema import Target
 
 MAX_ROWS = 5_000  # that are looked at
 _MIN_ROWS = 20

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets import Notice
+from kerasnn.datasets.notices import Notice
 
 _MIN_PLACEHOLDERS = 3  # rows
 _MIN_VALUES = 10  # other distinct values

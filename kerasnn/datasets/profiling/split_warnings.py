@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets import Notice, Target
 from kerasnn.datasets.cells.factorized import factorize
-from kerasnn.tables.leaks import (
+from kerasnn.datasets.notices import Notice
+from kerasnn.datasets.profiling.leaks import (
     MAX_ROWS,
     leave_one_out_mean,
     neighbours_mean,
     prediction_error,
     truth_matrix,
 )
+from kerasnn.datasets.schema.schema import Target
 
 _MIN_REPEATED = 5  # test rows
 _MIN_REPEATED_SHARE = 0.02
