@@ -558,7 +558,7 @@ def test_predict_answers_the_good_rows_in_place_and_lists_the_others(
     )
     assert code == 0
     assert err.splitlines() == [
-        "1 of 10 rows are not answered:",
+        "1 of 10 rows are not answered (rows are counted from 0, without the header line):",
         "  column 'age', row 4: 'young' is not a number. The column is numeric: its cells"
         " are numbers, or empty where missing",
         "  --on-error fail makes this an error",
@@ -690,7 +690,7 @@ def test_evaluate_leaves_out_rows_that_cannot_be_scored_and_says_so(run, models)
     assert codes == ["unusable-target", "invalid-cells"]
     _, out, err = run("evaluate", models / "rich", "people.csv")
     assert "37 rows" in out
-    assert "2 of 40 rows are not scored" in err
+    assert "2 of 40 rows are not scored, because their target 'rich' is not a class" in err
     assert "(missing, 'mad')" in err
     assert "row 2: 'young'" in err
 

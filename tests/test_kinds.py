@@ -404,3 +404,48 @@ def test_one_table_in_several_dresses_is_one_table(rows, dress):
     pd.testing.assert_frame_equal(
         checked_table(table, found), checked_table(plain, expected)
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ([f"{i}.5" if i % 2 else f"{i + 1} kg" for i in range(40)], "numbers"),
+        (
+            [
+                f"1{i % 9}.06.20{i + 10}" if i % 2 else f"Feb 1, 20{i + 10}"
+                for i in range(40)
+            ],
+            "dates",
+        ),
+    ],
+)
+def test_a_column_written_in_several_ways_is_a_category_with_a_warning(cells, what):
+    schema = infer(cells * 3)
+    assert schema.column("a").kind == "categorical"
+    (notice,) = schema.notices
+    assert notice.code == "mixed-formats"
+    assert notice.is_warning
+    assert what in notice.message
+
+
+def test_dates_as_text_are_no_classes():
+    table = {"a": range(40), "y": [f"2021-01-{i % 28 + 1:02}" for i in range(40)]}
+    with pytest.raises(InputError, match="holds dates"):
+        infer_schema(table, target="y")
+
+
+def test_percent_may_be_missing_later_where_the_numbers_fit():
+    schema = infer(["12%", "80%"])
+    rows = {"a": ["0.5", "0.2"], "other": [1, 2]}
+    assert checked_table(rows, schema)["a"].tolist() == [0.5, 0.2]
+    with pytest.raises(InputError, match="in percent"):
+        checked_table({"a": ["50", "20"], "other": [1, 2]}, schema)
+
+
+def test_texts_that_are_no_truths_are_said():
+    schema = infer(["yes", "no"])
+    found = check_rows({"a": ["yes", "maybe"], "other": [1, 2]}, schema, strict=True)
+    (notice,) = found.notices
+    assert notice.code == "no-truths"
+    assert "1 of 2" in notice.message
+    assert "'maybe'" in notice.message

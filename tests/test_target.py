@@ -226,7 +226,7 @@ def test_other_spellings_of_the_classes_are_the_same_truths():
     assert target_values(rows, target).tolist() == [0, 1, 0, 1, 1]
     assert target_values(pd.Series([True, False]), target).tolist() == [0, 1]
     mixed = infer_target(["True", "TRUE", "True", "false"] * 2)
-    assert (mixed.classes, mixed.counts) == (("True", "false"), (6, 2))
+    assert (mixed.classes, mixed.counts) == (("False", "True"), (2, 6))
     with pytest.raises(InputError, match="'maybe' is not one of the classes"):
         target_values(pd.Series(["maybe"]), target)
 

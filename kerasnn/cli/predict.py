@@ -1,5 +1,6 @@
 """`kerasnn predict`: predictions for the rows of a file, few or many."""
 
+import dataclasses
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
-    from kerasnn.datasets import ReadOptions
+    from kerasnn.datasets import Notice, ReadOptions
     from kerasnn.saving import SavedTable
 
 
@@ -123,7 +124,8 @@ def predict_command(
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
     if remote.server is None:
         reject_options(ctx, FOR_SERVER, "for --server")
-        answered = _predictions(model, file, reading.options(), fail=on_error == "fail")
+        fail = on_error == "fail" or reading.strict
+        answered = _predictions(model, file, reading.options(), fail=fail)
     else:
         answered = remote_answers(
             remote.server,
@@ -176,7 +178,11 @@ def _table_predictions(
     target = network.schema.target
     classes = target.classes if target is not None else ()
     start = 0
-    for chunk in bounded_chunks(file, options=reading, needed=network.schema.names):
+    notices: list[Notice] = []
+    options = dataclasses.replace(reading, empty_rows=True)
+    for chunk in bounded_chunks(
+        file, options=options, needed=network.schema.names, notices=notices
+    ):
         try:
             answers = network.answer_rows(chunk, reading=reading)
             if fail and answers.invalid:
@@ -191,3 +197,7 @@ def _table_predictions(
             tuple(notice.message for notice in answers.notices),
         )
         start += len(chunk)
+    if notices:
+        nothing = chunk.iloc[:0]
+        said = tuple(notice.message for notice in notices)
+        yield AnsweredRows(nothing, prediction_table({}, None), notices=said)

@@ -1,5 +1,6 @@
 """`kerasnn predict --server`: predictions of a model on a server."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,8 +50,9 @@ def _answered(
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     start = 0
+    options = dataclasses.replace(reading, empty_rows=True)
     chunks = bounded_chunks(
-        file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS, options=reading
+        file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS, options=options
     )
     for chunk in chunks:
         try:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 10  # invalid cells that are listed
 
-# A spreadsheet runs a text cell that begins so as a formula, unless it is a number.
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?")
+# A spreadsheet runs such a text cell as a formula. Of "+49 170" and "-3 °C" it makes a
+# number at most.
+_FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,10 @@ class Problems:
         """Return lines for the user."""
         if not self.n_invalid:
             return self.notices
-        rows = f"{self.n_invalid:,} of {self.n_rows:,} rows are not answered:"
+        rows = (
+            f"{self.n_invalid:,} of {self.n_rows:,} rows are not answered (rows are counted"
+            " from 0, without the header line):"
+        )
         shown = [f"  {message}" for message in self.invalid]
         more = ["  ..."] if self.n_invalid > len(shown) else []
         hint = "  --on-error fail makes this an error"
@@ -180,6 +183,6 @@ def write_json(
 
 
 def _without_formula(cell: Any) -> Any:
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+    if isinstance(cell, str) and _FORMULA.match(cell):
         return f"'{cell}"
     return cell

@@ -1,6 +1,7 @@
 """Options about a table and its columns, and lines about a table that was read."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -225,7 +226,11 @@ def notice_lines(notices: "Iterable[Notice]") -> list[str]:
         for notice in ordered[:_MAX_NOTICES]
     ]
     more = len(ordered) - len(lines)
-    return [*lines, *([f"and {more:,} more notices; --json lists them"] if more else [])]
+    if more:
+        lines.append(f"and {more:,} more notices; --json lists them")
+    if any(re.search(r"\brows? \d", line) for line in lines):
+        lines.append("Rows are counted from 0, without the header line")
+    return lines
 
 
 def notice_objects(notices: "Iterable[Notice]") -> list[dict[str, Any]]:

@@ -26,11 +26,14 @@ def check_names(
     if not absent:
         return
     asked = f" that {by} names" if by else ""
+    is_one = len(present) == 1 and any(sep in present[0] for sep in ",;|\t")
+    hint = ". All of it is one column: is the separator right?" if is_one else ""
     more = len(absent) - MAX_NAMED
     raise InputError(
         f"the table has no column{'s' if len(absent) > 1 else ''}"
         f" {', '.join(_with_hint(name, present) for name in absent[:MAX_NAMED])}"
         f"{f' and {more} more' if more > 0 else ''}{asked}; it has {list_names(present)}"
+        f"{hint}"
     )
 
 

@@ -1,7 +1,7 @@
 """Exported networks loaded from their folders: predictions and the manifest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from kerasnn.datasets import (
     raw_columns,
     read_table,
 )
+from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import InputError
@@ -125,7 +126,7 @@ class SavedTable:
         Raises:
             InputError: the table does not fit the schema.
         """
-        read = read_table(table, reading, self.schema.names)
+        read = self._read(table, reading)
         checked = check_rows(read.table, self.schema, strict=True, reading=reading)
         return self._outputs(checked.rows)
 
@@ -139,7 +140,7 @@ class SavedTable:
         Raises:
             InputError: a column is missing.
         """
-        read = read_table(table, reading, self.schema.names)
+        read = self._read(table, reading)
         checked = check_rows(read.table, self.schema, strict=False, reading=reading)
         is_answered = np.ones(len(checked.rows), np.bool_)
         is_answered[[cell.row for cell in checked.invalid]] = False
@@ -154,6 +155,10 @@ class SavedTable:
             invalid=checked.invalid,
             notices=(*checked.notices, *(n for n in drift if not unseen & {*n.columns})),
         )
+
+    def _read(self, table: Any, reading: ReadOptions | None) -> TableRead:
+        options = replace(reading or ReadOptions(), empty_rows=True)
+        return read_table(table, options, self.schema.names)
 
     def _outputs(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
         starts = range(0, max(len(rows), 1), _ROWS_PER_CALL)

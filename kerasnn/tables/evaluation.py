@@ -112,8 +112,8 @@ def _answer(
     else:
         found = saved.answer_rows(table, reading=reading)
         usable = usable_rows(column, target) & found.is_answered
-        answers, notices = found.outputs, list(found.notices)
-        notices += _left_out(target, column, found)
+        answers = found.outputs
+        notices = [*_left_out(target, column, found), *found.notices]
     predicted = answers["value" if target.task == "regression" else "probabilities"]
     return _Answers(target_values(column[usable], target), predicted[usable], notices)
 
@@ -127,10 +127,11 @@ def _left_out(
         cells = category_text(column[unknown].reset_index(drop=True))
         texts = list(dict.fromkeys("missing" if c is None else repr(c) for c in cells))
         shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
+        known = "a number" if target.task == "regression" else "a class that it knows"
         yield Notice(
             "unusable-target",
-            f"{int(unknown.sum()):,} of {len(column):,} rows are not scored: their target"
-            f" {target.name!r} is not one that the network knows ({shown})",
+            f"{int(unknown.sum()):,} of {len(column):,} rows are not scored, because their"
+            f" target {target.name!r} is not {known} ({shown})",
             (target.name,),
             int(unknown.sum()),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kerasnn.datasets.cells.date_format import date_rules
 from kerasnn.errors import InputError
 
 
@@ -21,6 +22,8 @@ class ReadOptions:
         date_format: of dates in text, as for `strftime`: "%d.%m.%Y".
         sheet: name or number (from 0) of the sheet of a workbook.
         strict: whether a cell, row or column that would be repaired is an error.
+        empty_rows: whether rows of a text file with only empty cells are kept, so that
+            answers stay beside their rows.
 
     Raises:
         InputError: a setting is not one of these.
@@ -36,6 +39,7 @@ class ReadOptions:
     date_format: str | None = None
     sheet: str | int | None = None
     strict: bool = False
+    empty_rows: bool = False
 
     def __post_init__(self) -> None:
         for field in ("names", "na"):
@@ -55,6 +59,8 @@ class ReadOptions:
             )
         if self.encoding is not None:
             _check_encoding(self.encoding)
+        if self.date_format is not None:
+            date_rules(self.date_format)
 
     @property
     def column_names(self) -> tuple[str, ...]:

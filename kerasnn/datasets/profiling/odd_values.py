@@ -11,6 +11,8 @@ from kerasnn.datasets.notices import Notice
 _MIN_PLACEHOLDERS = 3  # rows
 _MIN_VALUES = 10  # other distinct values
 _MIN_SUMS = 2  # columns
+_USUAL = frozenset(["-99", "-999", "-9999", "-99999"])
+_NEAR = 0.1  # from the other values, in their range, of the usual ones
 _FAR = 1.0  # from the other values, in their range
 _TOTAL = re.compile(r"(grand )?(total|totals|sum|all|overall|average|mean)", re.IGNORECASE)
 
@@ -36,8 +38,10 @@ def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
         if rows < _MIN_PLACEHOLDERS or len(np.unique(others)) < _MIN_VALUES:
             continue
         gap = float(np.abs(others - end).min())
-        if gap >= _FAR * np.ptp(others) and end[0] == np.floor(end[0]):
-            text = f"{end[0]:.0f}"
+        text = f"{end[0]:.0f}"
+        is_usual = text in _USUAL and (others[0] >= 0 or gap >= _NEAR * np.ptp(others))
+        is_far = gap >= _FAR * np.ptp(others) and end[0] == np.floor(end[0])
+        if is_usual or is_far:
             return Notice(
                 "placeholder",
                 f"column {name!r}: {text} stands in {rows:,} rows, and all others are from"

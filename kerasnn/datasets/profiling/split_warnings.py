@@ -21,6 +21,7 @@ from kerasnn.datasets.profiling.leaks import (
 )
 from kerasnn.datasets.schema.schema import Target
 
+_MIN_TESTED = 10
 _MIN_REPEATED = 5  # test rows
 _MIN_REPEATED_SHARE = 0.02
 _MIN_RARE = 2  # values of a repeated row that are rare
@@ -62,7 +63,7 @@ def split_notices(
     if not tested.any():
         return []
     truth = truth_matrix(values, target)
-    found = [_repeated_rows(checked, values, tested)]
+    found = [_few_test_rows(int(tested.sum())), _repeated_rows(checked, values, tested)]
     for name, column in raw.items():
         if name != target.name and _words(str(name)) & _ENTITIES:
             found.append(_group(str(name), column, truth, tested))
@@ -72,6 +73,14 @@ def split_notices(
         ):
             found.append(_time_order(str(name), column, truth))
     return [notice for notice in found if notice is not None]
+
+
+def _few_test_rows(n_tested: int) -> Notice | None:
+    if n_tested >= _MIN_TESTED:
+        return None
+    rows = "1 test row" if n_tested == 1 else f"{n_tested} test rows"
+    message = f"the scores of {rows} say little: cross_validate uses all rows"
+    return Notice("few-test-rows", message, rows=n_tested, is_warning=True)
 
 
 def _repeated_rows(

@@ -25,7 +25,7 @@ from kerasnn.datasets.cells.parsing import (
     missing_numbers,
     numbers,
 )
-from kerasnn.datasets.cells.truths import levels_by_truth, truth_of
+from kerasnn.datasets.cells.truths import TRUTH_LEVELS, levels_by_truth, truth_of
 from kerasnn.datasets.files.frames import as_table
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
@@ -133,7 +133,9 @@ def check_rows(
                 raise InputError(cells[0].message)
             invalid += cells
         checked[column.name] = values
-        notices += _unseen(len(series), column, unknown)
+        if not wrong.any():
+            notices += _unseen(len(series), column, unknown)
+            notices += _no_truths(series, column)
     return CheckedRows(
         pd.DataFrame(checked, index=table.index),
         tuple(sorted(invalid, key=lambda cell: cell.row)),
@@ -204,6 +206,8 @@ def _as_written(series: pd.Series, column: Column, cells: CellOptions) -> Column
     if column.kind == "datetime":
         is_clear = not other_order(texts.values, reading.date_format)
         return replace(column, date_format=reading.date_format) if is_clear else column
+    if reading.number_format is None and _are_in_range(texts, column):
+        return replace(column, number_format=None)
     usual = column.number_format or NumberFormat()
     found_format = _clear_format(texts, reading.number_format, column)
     if found_format is None:
@@ -234,8 +238,33 @@ def _clear_format(
     return likely[0] if len(likely) == 1 else None
 
 
+def _are_in_range(column: FactorizedColumn, known: Column) -> bool:
+    """Return whether plain numbers are mostly in the range of the training."""
+    values = numbers(column)[0]
+    low, high = known.low, known.high
+    inside = [_is_between(low, value, high) for value in values.tolist()]
+    return float(np.mean(inside)) >= _MIN_IN_RANGE
+
+
 def _is_between(low: float | None, value: float | None, high: float | None) -> bool:
     return low is not None and high is not None and low <= (value or 0.0) <= high
+
+
+def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
+    """Return the notice about texts that are neither true nor false."""
+    if column.kind != "boolean" or column.levels != TRUTH_LEVELS:
+        return []
+    found = factorize(series).without(column.missing_texts)
+    is_other = [truth_of(text_of(value)) is None for value in found.values]
+    rows = int(found.counts[is_other].sum())
+    if not rows or all(is_other):  # or else the column is unseen
+        return []
+    example = found.values[is_other.index(True)]
+    message = (
+        f"column {column.name!r}: {rows:,} of {len(series):,} cells are neither true nor"
+        f" false, such as {example!r}, and count as missing"
+    )
+    return [Notice("no-truths", message, (column.name,), rows, is_warning=True)]
 
 
 def _other_format(column: Column, other: Column) -> list[Notice]:
@@ -333,6 +362,11 @@ def _invalid_cells(
 
 def _not_a_number(name: str, row: int, value: Any) -> str:
     number, wrong = numbers([value])
+    if not wrong[0] and np.isfinite(number[0]):
+        return (
+            f"column {name!r}, row {row}: {value!r} is not written as in the training, in"
+            " percent. Write it with its % sign, or as a number in the training's range"
+        )
     if not wrong[0]:
         return (
             f"column {name!r}, row {row}: {number[0]} is not finite. Give a finite number,"

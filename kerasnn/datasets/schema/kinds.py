@@ -39,6 +39,7 @@ _READ_SHARE = 0.9  # of the distinct texts are numbers or dates: the others are 
 _DATE_ROWS = 0.95  # of the rows are dates: the other texts are mistakes
 _TRUTH_ROWS = 0.9  # of the rows are truths: placeholders beside them are missing values
 _HINTED_SHARE = 0.5  # of the distinct texts are what the user says
+_JUDGED = 200  # texts that show what a category looks like
 _SHOWN = 3  # rows and texts in a notice
 _HEAD = 1_000  # rows that show whether a table has decimal commas
 
@@ -115,7 +116,8 @@ def infer_reading(name: str, column: FactorizedColumn, cells: CellOptions) -> Co
         return found
     if column.content == "mixed":
         raise two_types(name, column, 0, column.other_type())
-    return ColumnReading("categorical", f"text, {len(column.values):,} different")
+    reason = f"text, {len(column.values):,} different"
+    return ColumnReading("categorical", reason, notices=_mixed_formats(name, column.values))
 
 
 def hinted_reading(
@@ -394,6 +396,26 @@ def _date_proposal(name: str, column: FactorizedColumn) -> tuple[Notice, ...]:
         f" ({str(read_date(texts[0], found))[:10]}); datetime=[{name!r}] reads them so"
     )
     return (Notice("number-dates", message, (name,)),)
+
+
+def _mixed_formats(name: str, texts: Sequence[str]) -> tuple[Notice, ...]:
+    """Return the warning about a category whose texts look like numbers, or dates."""
+    if len(texts) <= _MIN_READ or any(map(is_code, texts)):
+        return ()
+    sample = texts[:: max(len(texts) // _JUDGED, 1)]
+    for what, hint, finds in (
+        ("numbers", "decimal= and thousands=", find_number_format),
+        ("dates", "date_format=", find_date_format),
+    ):
+        found = sum(finds([text]) is not None for text in sample)
+        if found >= _READ_SHARE * len(sample):
+            message = (
+                f"column {name!r} is a category, although its cells look like {what}, such"
+                f" as {sample[0]!r}: they are written in several ways. Write them in one,"
+                f" or see {hint}"
+            )
+            return (Notice("mixed-formats", message, (name,), is_warning=True),)
+    return ()
 
 
 def _texts(texts: Sequence[str]) -> str:

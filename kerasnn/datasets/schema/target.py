@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from kerasnn.choices import Task
+from kerasnn.datasets.cells.date_format import find_date_format
 from kerasnn.datasets.cells.factorized import FactorizedColumn, factorize, text_of
 from kerasnn.datasets.cells.parsing import are_plain_numbers, category_text, numbers
 from kerasnn.datasets.cells.truths import are_truths, levels_by_truth, truth_of
@@ -232,13 +233,13 @@ def _read(
     if column.content == "booleans":
         return Target(name, "classification", "true or false")
     if column.content == "dates":
-        raise InputError(
-            f"the target {name!r} holds dates; give numbers, such as days, or say"
-            " task='classification'"
-        )
+        raise _dates_error(name)
     is_numeric = are_plain_numbers(column)
     if not is_numeric and column.content in ("text", "mixed"):
         is_numeric = _is_numeric(name, column, cells)
+    is_text = not is_numeric and column.content == "text"
+    if is_text and find_date_format(column.values) is not None:
+        raise _dates_error(name)
     if not is_numeric and column.content == "mixed":
         raise InputError(
             f"the target {name!r} has {column.mixture(0, column.other_type())}. Put the"
@@ -252,6 +253,13 @@ def _read(
     if task == "classification":
         return Target(name, task, reason)
     return replace(found, reason=reason)
+
+
+def _dates_error(name: str) -> InputError:
+    return InputError(
+        f"the target {name!r} holds dates; give numbers, such as days, or say"
+        " task='classification'"
+    )
 
 
 def _is_numeric(name: str, column: FactorizedColumn, cells: CellOptions) -> bool:
@@ -330,11 +338,11 @@ def _with_classes(target: Target, column: FactorizedColumn, *, is_lenient: bool)
 
 
 def _merged_truths(rows_of: dict[str, int]) -> dict[str, int]:
-    """Return the rows of each class; of more spellings of a truth the most frequent."""
+    """Return the rows of each class; several spellings become False and True."""
     if len(rows_of) < 3 or not are_truths(rows_of):
         return rows_of
     merged = {}
     for truth in (False, True):
         texts = [text for text in rows_of if truth_of(text) is truth]
-        merged[max(texts, key=lambda t: rows_of[t])] = sum(rows_of[t] for t in texts)
+        merged[str(truth)] = sum(rows_of[text] for text in texts)
     return merged

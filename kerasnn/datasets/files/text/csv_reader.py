@@ -212,6 +212,8 @@ class TextTable:
         n_columns, comment = len(self.format.names), self.format.comment
         if not any(map(str.strip, record)):
             if len(record) > 1:
+                if self.options.empty_rows:
+                    return [""] * n_columns
                 if self.options.strict:
                     raise InputError(f"{self.path}: line {line} has only empty cells")
                 self.met["empty-rows"] += 1
