@@ -277,5 +277,5 @@ def test_columns_that_say_nothing_are_refused():
         fitted(columns, "categorical")
     assert str(caught.value) == (
         "no column says anything in these 4 rows: no level of 'a', 'b' is in 3 of them;"
-        " give more rows, or min_count=1"
+        " give more rows, or columns whose values repeat"
     )

@@ -87,7 +87,7 @@ class Preprocessor(Features):
             raise InputError(
                 f"no column says anything in these {len(table)} rows: no level of"
                 f" {', '.join(map(repr, fitted.names))} is in {options.min_count} of them;"
-                " give more rows, or min_count=1"
+                " give more rows, or columns whose values repeat"
             )
         return fitted
 
