@@ -10,9 +10,9 @@ import pytest
 from kerasnn import NetworkClassifier, deadline, tables
 from kerasnn.deadline import Deadline
 from kerasnn.ensembles.chunk_sources import MemoryChunks
-from kerasnn.ensembles.hurry import Pace, fitting_task, seconds_per_step
 from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.ensembles.task import EnsembleTask, NetworkShape
+from kerasnn.ensembles.time_limit import Pace, fitting_task, seconds_per_step
 from kerasnn.reports import Score
 from kerasnn.tables.measurement import _better_baseline
 from kerasnn.tables.time_limit import before_saving, seconds_of_training

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.ensembles.hurry import seconds_per_step
 from kerasnn.ensembles.plan import RowNumbers, member_plan
 from kerasnn.ensembles.task import DiskTask, EnsembleTask
+from kerasnn.ensembles.time_limit import seconds_per_step
 from kerasnn.models.tabular import INITIAL_ROWS
 from kerasnn.training.compiled.chunks import Chunk
 from kerasnn.training.distribution.workers import SingleProcess

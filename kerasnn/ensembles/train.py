@@ -19,11 +19,11 @@ from kerasnn.deadline import Deadline
 from kerasnn.ensembles.checkpoints import EnsembleSaver, settings_of
 from kerasnn.ensembles.chunk_sources import ChunkSource, DiskChunks, MemoryChunks
 from kerasnn.ensembles.compiled_learners import learner_cache
-from kerasnn.ensembles.hurry import Pace
 from kerasnn.ensembles.learner import MemberLearner, member_weights
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask
+from kerasnn.ensembles.time_limit import Pace
 from kerasnn.ensembles.validation import (
     mean_predictions,
     stacked_outputs,

@@ -36,11 +36,11 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
-from kerasnn.ensembles.hurry import fitting_task
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
+from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.overrides import checked_driver, checked_overrides
@@ -139,11 +139,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             WorkerLostError: another worker has gone.
         """
         options = self._run_options(strategy)
-        task = self._hurried(self._task_for(X, y, sample_weight), options)
+        task = self._within_limit(self._task_for(X, y, sample_weight), options)
         (trained,) = train_ensembles([task], options)
         return self._adopt(trained)
 
-    def _hurried(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
+    def _within_limit(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
         """Return a smaller task before a short deadline, if the user left its size open."""
         overrides = checked_overrides(self.get_params(deep=False))
         fixed = {"members", "folds"} & overrides.keys() or options.checkpoints

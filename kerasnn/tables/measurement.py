@@ -77,10 +77,10 @@ def measure(
         deadline: of the ranking, which takes at most `MAX_SECONDS` anyway.
     """
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
-    hurried = _shortened(fitted)
+    shortened = _shortened(fitted)
     if not rows.n_tested:
         none, scores = np.empty(0), _left_out_scores(fitted)
-        return Measurement(fitted, none, none, {}, scores, {}, [], hurried)
+        return Measurement(fitted, none, none, {}, scores, {}, [], shortened)
     estimator, truth = fitted.estimator, rows.targets(tested=True)
     prepared = estimator.prepare(rows.inputs(tested=True))
     predicted = estimator.predict_prepared(*prepared)
@@ -100,7 +100,7 @@ def measure(
         scores=scores,
         baseline_scores=baseline_scores,
         importance=_importance(fitted, prepared, truth, seconds) if ranked else [],
-        notices=(*hurried, *_better_baseline(scores, baseline_scores)),
+        notices=(*shortened, *_better_baseline(scores, baseline_scores)),
     )
 
 
