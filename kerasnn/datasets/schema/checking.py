@@ -125,8 +125,10 @@ def check_rows(
         values, wrong, unknown = _parsed(series, column_here)
         if wrong.any():
             other = _as_written(series, column_here, cell_options(table, reading))
-            values, wrong, unknown = _parsed(series, other)
-            notices += _other_format(column_here, other)
+            read = _parsed(series, other)
+            if _reads_more(read, values, wrong):
+                values, wrong, unknown = read
+                notices += _other_format(column_here, other)
         if wrong.any():
             cells = _invalid_cells(series, wrong, column)
             if strict:
@@ -190,6 +192,17 @@ def _with_options(column: Column, reading: ReadOptions | None) -> Column:
             thousands = {",": ".", ".": ","}[decimal]
         column = replace(column, number_format=NumberFormat(decimal, thousands, found.unit))
     return column
+
+
+def _reads_more(
+    other: tuple[NDArray[Any] | pd.Series, NDArray[np.bool_], Any],
+    values: NDArray[Any] | pd.Series,
+    wrong: NDArray[np.bool_],
+) -> bool:
+    """Return whether fewer cells are invalid, and all others are read as before."""
+    now, still_wrong, _ = other
+    before = pd.Series(values)[~wrong]
+    return still_wrong.sum() < wrong.sum() and before.equals(pd.Series(now)[~wrong])
 
 
 def _as_written(series: pd.Series, column: Column, cells: CellOptions) -> Column:
