@@ -33,7 +33,7 @@ def fit(kind, y, **saving):
     ("kind", "y", "folds"),
     [
         (NetworkClassifier, LABELS, 2),
-        (NetworkRegressor, TABLE["a"].to_numpy() * 2, 2),
+        (NetworkRegressor, (2 * TABLE["a"] + (TABLE["b"] == "x")).to_numpy(), 2),
         (NetworkClassifier, LABELS, 0),
     ],
 )
