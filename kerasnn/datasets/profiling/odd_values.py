@@ -58,9 +58,12 @@ def _total_row(raw: pd.DataFrame, numeric: pd.DataFrame) -> Notice | None:
     """Return a warning if the last row is called a total, or is the sum of the others."""
     if len(raw) < _MIN_VALUES:
         return None
+    last = raw.iloc[-1]
     sums = numeric.iloc[:-1].sum()
     added = np.isclose(numeric.iloc[-1], sums, rtol=1e-9) & (sums != 0)
-    if added.sum() < _MIN_SUMS and not any(_ends_in_total(c) for _, c in raw.items()):
+    if added.sum() < _MIN_SUMS and not any(
+        _ends_in_total(raw[name]) for name, cell in last.items() if isinstance(cell, str)
+    ):
         return None
     return Notice(
         "total-row",

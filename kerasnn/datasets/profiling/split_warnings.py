@@ -64,14 +64,16 @@ def split_notices(
         return []
     truth = truth_matrix(values, target)
     found = [_few_test_rows(int(tested.sum())), _repeated_rows(checked, values, tested)]
-    for name, column in raw.items():
-        if name != target.name and _words(str(name)) & _ENTITIES:
-            found.append(_group(str(name), column, truth, tested))
-    for name, column in checked.items():
-        if column.dtype.kind == "M" or (
-            column.dtype.kind == "f" and _words(str(name)) & _TIMES
-        ):
-            found.append(_time_order(str(name), column, truth))
+    found += [
+        _group(name, raw[name], truth, tested)
+        for name in raw.columns
+        if name != target.name and _words(name) & _ENTITIES
+    ]
+    found += [
+        _time_order(name, checked[name], truth)
+        for name, dtype in zip(checked.columns, checked.dtypes, strict=True)
+        if dtype.kind == "M" or (dtype.kind == "f" and _words(name) & _TIMES)
+    ]
     return [notice for notice in found if notice is not None]
 
 
@@ -88,9 +90,12 @@ def _repeated_rows(
 ) -> Notice | None:
     table = checked.assign(**{"": values})
     hashes = pd.util.hash_pandas_object(table, index=False).to_numpy()
-    repeated = np.isin(hashes[tested], hashes[~tested]) & _are_rare(checked)[tested]
-    count, share = int(repeated.sum()), float(repeated.mean())
-    if count < _MIN_REPEATED or share < _MIN_REPEATED_SHARE:
+    repeated = np.isin(hashes[tested], hashes[~tested])
+    least = max(_MIN_REPEATED, _MIN_REPEATED_SHARE * len(repeated))
+    if repeated.sum() < least:
+        return None
+    count = int((repeated & _are_rare(checked)[tested]).sum())
+    if count < least:
         return None
     return Notice(
         "repeated-rows",
