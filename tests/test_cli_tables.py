@@ -276,11 +276,9 @@ DATES = [*P.since[:117], "soon", "2020-13-01", "2020-01-01"]
             id="text target of a regression",
         ),
         pytest.param(
-            P[["person_id", "country", "rich"]],
+            P[["country", "rich"]],
             "--target rich",
             "the table has no column that can be used beside the target 'rich':\n"
-            "  'person_id': an id by its name, and 120 different whole numbers;"
-            " --numeric person_id keeps it\n"
             "  'country': constant: always 'NL'",
             id="no usable column",
         ),
@@ -840,6 +838,7 @@ def test_the_endings_of_tables_are_left_out_of_the_name_of_a_model():
 
 def test_the_options_about_files_are_those_of_the_library():
     names = [field.name for field in dataclasses.fields(ReadOptions)]
+    names.remove("empty_rows")  # what `predict` needs, whatever the user says
     assert [field.name for field in dataclasses.fields(ReadingArguments)] == names
     given = ReadingArguments(
         sep="tab", header=False, names=("a,b", "c"), na=("-9",), sheet="2", strict=True

@@ -210,7 +210,11 @@ def _as_written(series: pd.Series, column: Column, cells: CellOptions) -> Column
     found = factorize(series).without(column.missing_texts)
     if column.kind not in ("numeric", "datetime") or found.content != "text":
         return column
-    placeholders = tuple(t for t in found.values if t.casefold() in PLACEHOLDERS)
+    placeholders = tuple(
+        text
+        for text in found.values
+        if text.casefold() in PLACEHOLDERS and not is_infinite(text)
+    )
     column = replace(column, missing_texts=(*column.missing_texts, *placeholders))
     texts = found.without(placeholders)
     if not texts.values:
@@ -282,6 +286,13 @@ def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
 
 def _other_format(column: Column, other: Column) -> list[Notice]:
     """Return the notice about a column that is written in another way than before."""
+    texts = other.missing_texts[len(column.missing_texts) :]
+    if texts:
+        shown = ", ".join(map(repr, texts[:3]))
+        message = f"column {column.name!r}: cells such as {shown} count as missing"
+        rest = replace(other, missing_texts=column.missing_texts)
+        notice = Notice("placeholder-cells", message, (column.name,))
+        return [notice, *_other_format(column, rest)]
     if other.number_format not in (None, column.number_format):
         how = other.number_format.described() if other.number_format else ""
     elif other.date_format not in ("", column.date_format):
