@@ -62,7 +62,8 @@ def saved_models(tmp_path_factory):
     labels = np.array(["low", "so-so", 'a, "high" one'])[np.arange(len(odd)) % 3]
     classifier.fit(odd, labels).export(folder / "odd")
     regressor = NetworkRegressor(random_state=0, **SHORT)
-    regressor.fit(table, table.age.fillna(40) + 1).export(folder / "price")
+    prices = table.age.fillna(40) + 20 * (table.city == "Lyon")
+    regressor.fit(table, prices).export(folder / "price")
     for lesson in lessons.LESSONS.values():
         settings = replace(lesson.settings, epochs=3, driver="graph")
         lessons.save(lessons.train(lesson, settings), folder / lesson.name)

@@ -23,7 +23,7 @@ from kerasnn.tuning.journal import quiet_optuna
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame({"a": RNG.normal(size=80), "b": RNG.choice(["x", "y", "z"], 80)})
 LABELS = np.where(TABLE["a"] + (TABLE["b"] == "x") > 0.3, "yes", "no")
-NUMBERS = 100 * TABLE["a"].to_numpy() + RNG.normal(size=80)
+NUMBERS = 100 * TABLE["a"].to_numpy() + 30 * RNG.normal(size=80)
 SHORT = {"members": 2, "folds": 2, "epochs": 4, "batch_size": 16, "driver": "graph"}
 RATES = {"learning_rate": (0.01, 0.1, "log"), "dropout": (0.0, 0.5)}
 
