@@ -140,3 +140,14 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers(request):
+    """Let each test of a module with a generator `RANDOM` draw the same, in any order."""
+    random = getattr(request.module, "RANDOM", None)
+    if random is None:
+        return
+    if not hasattr(request.module, "_random_state"):
+        request.module._random_state = random.bit_generator.state
+    random.bit_generator.state = request.module._random_state

@@ -40,6 +40,7 @@ ORDERS = {
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
         {"drift", "kinds"},
+        {"other_formats"},
         {"checking"},
         {"columns", "ids", "target", "free_text"},
         {"inference"},

@@ -878,3 +878,39 @@ def test_notices_are_lines_with_warnings_first():
         "rows": 3,
         "is_warning": True,
     }
+
+
+def test_predict_says_what_was_guessed_once_and_keeps_empty_rows(run, models, monkeypatch):
+    monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 12)
+    table = people(36, seed=5).assign(smoker="perhaps")
+    text = "# exported\n" + table.to_csv(index=False)
+    lines = text.splitlines()
+    lines.insert(3, "," * (len(table.columns) - 1))
+    Path("people.csv").write_text("\n".join(lines) + "\n")
+    code, out, err = run("predict", models / "rich", "people.csv")
+    assert code == 0
+    assert len(out.splitlines()) == 1 + 37
+    assert err.count("comment line") == 1
+    assert err.count("'smoker'") == 1
+    assert "Warning: column 'smoker'" in err
+    code, out, _ = run("predict", models / "rich", "people.csv", "--json")
+    codes = [notice["code"] for notice in json.loads(out)["notices"]]
+    assert sorted(codes) == ["comment-lines", "unseen-column"]
+
+
+def test_evaluate_counts_in_parts_as_in_memory(run, models, monkeypatch):
+    monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 7)
+    table = people(40, seed=9).assign(age="30")
+    table.loc[[0, 11, 30], "rich"] = [None, "mad", None]
+    table.loc[[22, 23], "age"] = "young"
+    write(table)
+    found = []
+    for size in (0, 10**9):
+        monkeypatch.setattr(tables.files, "STREAMED_FROM_BYTES", size)
+        found.append(tables.evaluate(saving.load(models / "rich"), "people.csv"))
+    in_parts, whole = found
+    assert in_parts.rows == whole.rows == 35
+    messages = [notice.message for notice in whole.notices]
+    assert [notice.message for notice in in_parts.notices][:2] == messages[:2]
+    assert "3 of 40 rows are not scored" in messages[0]
+    assert "2 of 40 rows are not scored: first, column 'age', row 22" in messages[1]

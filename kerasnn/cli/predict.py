@@ -15,7 +15,7 @@ from kerasnn.cli.console import (
     quiet_tensorflow,
     with_row_bar,
 )
-from kerasnn.cli.messages import as_cli_message, cli_messages
+from kerasnn.cli.messages import cli_messages
 from kerasnn.cli.options import (
     FOR_SERVER,
     PATH,
@@ -94,7 +94,7 @@ class RemoteOptions:
     "--on-error",
     click.Choice(["skip", "fail"]),
     "A row with a cell that cannot be read: skip leaves its predictions empty and lists it,"
-    " fail is an error.",
+    " fail is an error, as it always is with --server.",
     default="skip",
     show_default=True,
 )
@@ -122,10 +122,13 @@ def predict_command(
     """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
+    problems = Problems()
     if remote.server is None:
         reject_options(ctx, FOR_SERVER, "for --server")
         fail = on_error == "fail" or reading.strict
-        answered = _predictions(model, file, reading.options(), fail=fail)
+        answered = _predictions(
+            model, file, reading.options(), fail=fail, notices=problems.notices
+        )
     else:
         answered = remote_answers(
             remote.server,
@@ -135,8 +138,9 @@ def predict_command(
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
         )
-    problems = Problems()
-    parts = (kept.beside(part.rows, part.predictions) for part in problems.noting(answered))
+    parts = (
+        kept.beside(part.rows, part.predictions) for part in problems.collected(answered)
+    )
     to_stream = output is None or is_standard_output(output)
     on_screen = to_stream and sys.stdout.isatty()
     tables = with_row_bar(parts, "Predicting", shown=not on_screen)
@@ -146,7 +150,7 @@ def predict_command(
         else:
             write_csv(tables, stream)
     for line in [] if as_json else problems.lines():
-        click.echo(as_cli_message(line), err=True)
+        click.echo(line, err=True)
     if to_stream:
         return
     if as_json:
@@ -156,13 +160,19 @@ def predict_command(
 
 
 def _predictions(
-    model: Path, file: Path, reading: "ReadOptions", *, fail: bool
+    model: Path,
+    file: Path,
+    reading: "ReadOptions",
+    *,
+    fail: bool,
+    notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
+    """Yield the predictions; append what was guessed of the file to `notices`."""
     with quiet_tensorflow():
         from kerasnn import datasets, saving
     network = saving.load(model)
     if isinstance(network, saving.SavedTable):
-        yield from _table_predictions(network, file, reading, fail=fail)
+        yield from _table_predictions(network, file, reading, fail=fail, notices=notices)
         return
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
@@ -171,14 +181,18 @@ def _predictions(
 
 
 def _table_predictions(
-    network: "SavedTable", file: Path, reading: "ReadOptions", *, fail: bool
+    network: "SavedTable",
+    file: Path,
+    reading: "ReadOptions",
+    *,
+    fail: bool,
+    notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     target = network.schema.target
     classes = target.classes if target is not None else ()
     start = 0
-    notices: list[Notice] = []
     options = dataclasses.replace(reading, empty_rows=True)
     for chunk in bounded_chunks(
         file, options=options, needed=network.schema.names, notices=notices
@@ -194,10 +208,6 @@ def _table_predictions(
             prediction_table(answers.outputs, classes),
             tuple(cell.moved(start).message for cell in answers.invalid[:MAX_LISTED]),
             int((~answers.is_answered).sum()),
-            tuple(notice.message for notice in answers.notices),
+            answers.notices,
         )
         start += len(chunk)
-    if notices:
-        nothing = chunk.iloc[:0]
-        said = tuple(notice.message for notice in notices)
-        yield AnsweredRows(nothing, prediction_table({}, None), notices=said)

@@ -6,16 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from kerasnn.cli.messages import as_cli_message
+from kerasnn.cli.table_options import notice_lines, notice_objects
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kerasnn.datasets import Notice
+
 MAX_LISTED = 10  # invalid cells that are listed
 
 # A spreadsheet runs such a text cell as a formula. Of "+49 170" and "-3 °C" it makes a
 # number at most.
-_FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]", re.DOTALL)
+_FORMULA = re.compile(r"[=@\t\r\n]|[+-].*[(|!]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -62,28 +66,35 @@ class AnsweredRows:
     Attributes:
         rows: [rows, columns] raw.
         predictions: [rows, outputs], empty cells in rows that cannot be answered.
-        invalid: messages about the cells because of which; one for each.
+        invalid: messages about the cells because of which, the first ones.
         n_invalid: number of such rows.
-        notices: messages about columns.
+        notices: columns that are unlike those of the training.
     """
 
     rows: "pd.DataFrame"
     predictions: "pd.DataFrame"
     invalid: tuple[str, ...] = ()
     n_invalid: int = 0
-    notices: tuple[str, ...] = ()
+    notices: "tuple[Notice, ...]" = ()
 
 
 class Problems:
-    """Rows that were not answered, and notices, collected while predicting."""
+    """Rows that were not answered, and notices, collected while predicting.
+
+    Attributes:
+        n_rows: number of rows so far.
+        n_invalid: number of those that were not answered.
+        invalid: messages about the first invalid cells.
+        notices: about files and columns.
+    """
 
     def __init__(self) -> None:
         self.n_rows = self.n_invalid = 0
         self.invalid: list[str] = []
-        self.notices: list[str] = []
+        self.notices: list[Notice] = []
 
-    def noting(self, answered: Iterable[AnsweredRows]) -> Iterator[AnsweredRows]:
-        """Yield the same, and collect what is to be said.
+    def collected(self, answered: Iterable[AnsweredRows]) -> Iterator[AnsweredRows]:
+        """Yield the same, and collect their problems.
 
         Raises:
             InputError: no row at all can be answered.
@@ -92,32 +103,37 @@ class Problems:
             self.n_rows += len(part.rows)
             self.n_invalid += part.n_invalid
             self.invalid += part.invalid[: MAX_LISTED - len(self.invalid)]
-            self.notices += [n for n in part.notices if n not in self.notices]
+            self.notices += part.notices
             yield part
         if self.n_invalid and self.n_invalid == self.n_rows:
             raise InputError(f"no row can be answered: {self.invalid[0]}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, without those that say nothing."""
+        from kerasnn.datasets.notices import first_of_each
+
         found = {
             "not_answered": self.n_invalid,
             "invalid": self.invalid,
-            "notices": self.notices,
+            "notices": notice_objects(first_of_each(self.notices)),
         }
         return {name: value for name, value in found.items() if value}
 
     def lines(self) -> list[str]:
         """Return lines for the user."""
+        from kerasnn.datasets.notices import first_of_each
+
+        notices = notice_lines(first_of_each(self.notices))
         if not self.n_invalid:
-            return self.notices
+            return notices
         rows = (
             f"{self.n_invalid:,} of {self.n_rows:,} rows are not answered (rows are counted"
             " from 0, without the header line):"
         )
-        shown = [f"  {message}" for message in self.invalid]
+        shown = [f"  {as_cli_message(message)}" for message in self.invalid]
         more = ["  ..."] if self.n_invalid > len(shown) else []
         hint = "  --on-error fail makes this an error"
-        return [rows, *shown, *more, hint, *self.notices]
+        return [rows, *shown, *more, hint, *notices]
 
 
 def prediction_table(

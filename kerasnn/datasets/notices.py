@@ -28,3 +28,11 @@ class Notice:
 def warnings_first(notices: Iterable[Notice]) -> list[Notice]:
     """Return the notices, warnings before the others, otherwise in their order."""
     return sorted(notices, key=lambda notice: not notice.is_warning)
+
+
+def first_of_each(notices: Iterable[Notice]) -> list[Notice]:
+    """Return the first notice of each code and columns, of a table read in parts."""
+    found: dict[tuple[str, tuple[str, ...]], Notice] = {}
+    for notice in notices:
+        found.setdefault((notice.code, notice.columns), notice)
+    return list(found.values())

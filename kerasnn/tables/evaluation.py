@@ -1,6 +1,6 @@
 """Scores of a saved network on the rows of a table, in memory or on disk."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,6 +22,8 @@ from kerasnn.datasets.files.table_files import (
     table_files,
 )
 from kerasnn.datasets.names import check_names
+from kerasnn.datasets.notices import first_of_each
+from kerasnn.datasets.schema.checking import InvalidCell
 from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.errors import InputError
 from kerasnn.reports import Score
@@ -29,12 +31,25 @@ from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
 
 
-class _Answers(NamedTuple):
-    """Truth and predictions of the rows that can be scored, and what is to be said."""
+class _Part(NamedTuple):
+    """The answers for some rows of a table.
+
+    Attributes:
+        truth, predicted: of the rows that can be scored.
+        n_rows: number of all rows.
+        unknown: texts of the targets that are not known, one for each such row.
+        n_invalid: rows with a cell that cannot be read.
+        invalid: the first such cell.
+        notices: columns unlike those of the training.
+    """
 
     truth: NDArray[Any]
     predicted: NDArray[Any]
-    notices: list[Notice]
+    n_rows: int
+    unknown: list[str | None]
+    n_invalid: int
+    invalid: InvalidCell | None
+    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True)
@@ -73,9 +88,10 @@ def evaluate(
     target = saved.schema.target
     assert target is not None  # `export_table` needs it
     known = saved.manifest.get("data", {}).get("fingerprint")
+    notices: list[Notice] = []
     if isinstance(source, str | Path) and are_large(Path(source)):
         path = Path(source)
-        answers = _answer_in_parts(saved, target, path, reading)
+        parts = list(_answered_parts(saved, target, path, reading, notices))
         learned = known == files_fingerprint(path)
     else:
         needed = [target.name, *saved.schema.names]
@@ -83,91 +99,102 @@ def evaluate(
         table = read.table
         if not len(table):
             raise InputError("the table has no rows; scores need at least one")
-        answers = _answer(saved, target, table, reading)
-        answers.notices.extend(read.notices)
+        parts = [_answered(saved, target, table, reading)]
+        notices += read.notices
         trained = table[usable_rows(table[target.name], target)]  # others are left out
         learned = known == table_fingerprint(trained, [*saved.schema.names, target.name])
         if not learned and isinstance(source, str | Path):
             learned = known == files_fingerprint(Path(source))
-    truth, predicted, notices = answers
+    notices = [*_left_out(target, parts), *_of_parts(parts), *notices]
+    truth = np.concatenate([part.truth for part in parts])
     if not len(truth):
         raise InputError(
             f"no row can be scored: {'; '.join(notice.message for notice in notices)}"
         )
+    predicted = np.concatenate([part.predicted for part in parts])
     scores = reports.score_predictions(target.task, truth, predicted)
     return Evaluation(len(truth), scores, learned, tuple(notices))
 
 
-def _answer(
+def _answered(
     saved: saving.SavedTable,
     target: Target,
     table: pd.DataFrame,
     reading: ReadOptions | None,
-) -> _Answers:
+    start: int = 0,
+) -> _Part:
+    """Answer the rows of a table, the first of which is row `start` of the source."""
     check_names([target.name], table.columns, by="the network's target")
     column = table[target.name]
+    name = "value" if target.task == "regression" else "probabilities"
     if reading is not None and reading.strict:
-        usable, answers = np.ones(len(table), np.bool_), saved.predict(table)
-        notices: list[Notice] = []
-    else:
-        found = saved.answer_rows(table, reading=reading)
-        usable = usable_rows(column, target) & found.is_answered
-        answers = found.outputs
-        notices = [*_left_out(target, column, found), *found.notices]
-    predicted = answers["value" if target.task == "regression" else "probabilities"]
-    return _Answers(target_values(column[usable], target), predicted[usable], notices)
-
-
-def _left_out(
-    target: Target, column: pd.Series, answers: saving.RowAnswers
-) -> Iterator[Notice]:
-    """Yield notices about rows that are not scored."""
-    unknown = ~usable_rows(column, target)
-    if unknown.any():
-        cells = category_text(column[unknown].reset_index(drop=True))
-        texts = list(dict.fromkeys("missing" if c is None else repr(c) for c in cells))
-        shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
-        known = "a number" if target.task == "regression" else "a class that it knows"
-        yield Notice(
-            "unusable-target",
-            f"{int(unknown.sum()):,} of {len(column):,} rows are not scored, because their"
-            f" target {target.name!r} is not {known} ({shown})",
-            (target.name,),
-            int(unknown.sum()),
-        )
-    if answers.invalid:
-        rows = int((~answers.is_answered).sum())
-        message = f"{rows:,} of {len(column):,} rows are not scored: first, "
-        yield Notice("invalid-cells", message + answers.invalid[0].message, rows=rows)
-
-
-def _answer_in_parts(
-    saved: saving.SavedTable, target: Target, path: Path, reading: ReadOptions | None
-) -> _Answers:
-    """Answer files whose rows are larger than memory; the answers must fit in it."""
-    parts: list[_Answers] = []
-    start = 0
-    numeric = _numeric_texts(saved.schema) if holds_text(table_files(path)[0]) else []
-    needed = [target.name, *saved.schema.names]
-    for chunk in bounded_chunks(path, options=reading, needed=needed):
-        try:
-            rows = parse_numbers(chunk, numeric)
-            parts.append(_answer(saved, target, rows, reading))
-        except InputError as error:
-            raise InputError(f"{path}: {in_rows_from(start)}{error}") from None
-        start += len(chunk)
-    truth, predicted, notices = zip(*parts, strict=True)
-    return _Answers(
-        np.concatenate(truth), np.concatenate(predicted), _first_of_each(chain(*notices))
+        truth = target_values(column, target)
+        predicted = saved.predict(table, reading=reading)[name]
+        return _Part(truth, predicted, len(table), [], 0, None, ())
+    found = saved.answer_rows(table, reading=reading)
+    known = usable_rows(column, target)
+    scored = known & found.is_answered
+    return _Part(
+        truth=target_values(column[scored], target),
+        predicted=found.outputs[name][scored],
+        n_rows=len(table),
+        unknown=category_text(column[~known].reset_index(drop=True)).tolist(),
+        n_invalid=int((~found.is_answered).sum()),
+        invalid=found.invalid[0].moved(start) if found.invalid else None,
+        notices=found.notices,
     )
 
 
-def _first_of_each(notices: Iterable[Notice]) -> list[Notice]:
-    """Return the first notice of each kind and column."""
-    found: dict[Any, Notice] = {}
-    for notice in notices:
-        found.setdefault((notice.code, notice.columns), notice)
-    return list(found.values())
+def _left_out(target: Target, parts: Sequence[_Part]) -> Iterator[Notice]:
+    """Yield notices about rows that are not scored."""
+    n_rows = sum(part.n_rows for part in parts)
+    unknown = [text for part in parts for text in part.unknown]
+    if unknown:
+        texts = dict.fromkeys("missing" if t is None else repr(t) for t in unknown)
+        shown = ", ".join([*texts][:3]) + (", ..." if len(texts) > 3 else "")
+        known = "a number" if target.task == "regression" else "a class that it knows"
+        yield Notice(
+            "unusable-target",
+            f"{_rows(len(unknown), n_rows)} not scored, because their target"
+            f" {target.name!r} is not {known} ({shown})",
+            (target.name,),
+            len(unknown),
+        )
+    n_invalid = sum(part.n_invalid for part in parts)
+    first = next((part.invalid for part in parts if part.invalid), None)
+    if first:
+        message = f"{_rows(n_invalid, n_rows)} not scored: first, {first.message}"
+        yield Notice("invalid-cells", message, rows=n_invalid)
+
+
+def _rows(count: int, of: int) -> str:
+    return f"{count:,} of {of:,} rows {'is' if count == 1 else 'are'}"
+
+
+def _of_parts(parts: Sequence[_Part]) -> list[Notice]:
+    return first_of_each(chain.from_iterable(part.notices for part in parts))
+
+
+def _answered_parts(
+    saved: saving.SavedTable,
+    target: Target,
+    path: Path,
+    reading: ReadOptions | None,
+    notices: list[Notice],
+) -> Iterator[_Part]:
+    """Answer files whose rows are larger than memory; the answers must fit in it."""
+    start = 0
+    numeric = _numeric_texts(saved.schema) if holds_text(table_files(path)[0]) else []
+    needed = [target.name, *saved.schema.names]
+    chunks = bounded_chunks(path, options=reading, needed=needed, notices=notices)
+    for chunk in chunks:
+        try:
+            rows = parse_numbers(chunk, numeric)
+            part = _answered(saved, target, rows, reading, start)
+        except InputError as error:
+            raise InputError(f"{path}: {in_rows_from(start)}{error}") from None
+        yield part
+        start += len(chunk)
 
 
 def _numeric_texts(schema: Schema) -> list[str]:
