@@ -28,7 +28,8 @@ class Limits:
     Attributes:
         body_bytes: of a REST request, also after decompression.
         message_bytes: of a gRPC request or response; TensorFlow Serving's limit.
-        rows: of a request: items of a list, examples, or the first dimension of a tensor.
+        rows: of a request: items of a list, examples, or the first dimension of a tensor;
+            not the numbers of an only input of rank 1, which may be one signal.
         nesting: of lists and objects in JSON.
         waiting: number of requests that run or wait, over all models.
         timeout_seconds: for a request without a deadline.

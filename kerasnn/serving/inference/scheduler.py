@@ -156,7 +156,7 @@ class Scheduler:
         key = (version, signature.key, outputs, request.kind)
         queue = self._queues.get(key)
         if queue is None:
-            latency = self._latency(version, key, request)
+            latency = self._latency(version, signature, key, request)
             queue = BatchQueue(
                 version, run, max_rows=batching.rows, key=key, latency=latency
             )
@@ -164,14 +164,15 @@ class Scheduler:
         return queue
 
     def _latency(
-        self, version: ModelVersion, key: Hashable, request: Request
+        self, version: ModelVersion, signature: Signature, key: Hashable, request: Request
     ) -> CallLatency | None:
         """Return the latency of such calls; None if it depends on the values.
 
         Loops may run longer with other numbers, operations on text with longer texts.
         """
         numeric = all(array.dtype != object for array in request.inputs.values())
-        return self._latencies.of(key) if numeric and version.graph.is_steady else None
+        steady = signature.key in version.graph.steady
+        return self._latencies.of(key) if numeric and steady else None
 
     async def _answer(self, request: Request, queue: BatchQueue, deadline: float) -> Any:
         self._count += 1

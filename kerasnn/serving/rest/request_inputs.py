@@ -59,10 +59,12 @@ def read_inputs(
     if not signature.inputs:
         name = document.get("signature_name") or "DEFAULT"
         raise invalid(f"Failed to get input map for signature: {name}")
-    read = _of_rows if is_row_form(document) else _of_columns
-    inputs = read(document, signature, limits)
+    if is_row_form(document):
+        return _of_rows(document, signature, limits)
+    inputs = _of_columns(document, signature, limits)
     for array in inputs.values():
-        check_rows(len(array) if array.ndim else 1, limits)
+        if signature.counts_rows(array.ndim):
+            check_rows(len(array) if array.ndim else 1, limits)
     return inputs
 
 

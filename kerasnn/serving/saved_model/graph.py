@@ -27,7 +27,10 @@ from kerasnn.serving.errors import (
     invalid,
     name_set,
 )
-from kerasnn.serving.saved_model.graph_program import is_steady
+from kerasnn.serving.saved_model.op_costs import (
+    elementwise_signatures,
+    steady_signatures,
+)
 from kerasnn.serving.saved_model.op_policy import find_unsafe_ops
 from kerasnn.serving.saved_model.signatures import Signature, read_signatures
 
@@ -47,7 +50,7 @@ class Graph:
     Attributes:
         signatures: by key.
         signature_defs: the same as protobufs.
-        is_steady: whether its run time depends only on the sizes of its inputs.
+        steady: keys of the signatures whose time depends only on the sizes of their inputs.
 
     Raises:
         ServingError: it cannot be loaded, with TensorFlow's code; PERMISSION_DENIED, it
@@ -60,7 +63,8 @@ class Graph:
             _check_ops(meta_graph)
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
-        self.is_steady = is_steady(meta_graph)
+        self.steady = steady_signatures(meta_graph)
+        self._elementwise = elementwise_signatures(meta_graph)
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], GraphCall] = {}
@@ -87,8 +91,9 @@ class Graph:
 
         Raises:
             ServingError: an operation failed, with its code; INVALID_ARGUMENT, an alias is
-                not the signature's.
+                not the signature's, or an input has another rank or size.
         """
+        self.check_shapes(signature, inputs)
         # In the signature's order: otherwise each order of a client would make a new call.
         feeds = {
             info.tensor: inputs[alias]
@@ -100,6 +105,21 @@ class Graph:
             _check_aliases(signature, inputs, outputs)
         values = self.run_tensors(feeds, [signature.outputs[name].tensor for name in names])
         return dict(zip(names, values, strict=True))
+
+    def check_shapes(
+        self, signature: Signature, inputs: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Raise INVALID_ARGUMENT if an input has not the rank and sizes of its signature.
+
+        TensorFlow does not compare them, and some operations end the process on others.
+        Graphs that only combine elements take any shape, as in TensorFlow Serving, whose
+        first example sends [3] for [-1, 1].
+        """
+        if signature.key in self._elementwise:
+            return
+        for alias, info in signature.inputs.items():
+            if alias in inputs and not info.admits(inputs[alias].shape):
+                raise info.shape_error(inputs[alias].shape)
 
     def run_tensors(
         self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]
