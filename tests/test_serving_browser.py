@@ -85,18 +85,6 @@ SCHEMA = Schema(
 )
 
 
-class RandomLayer(tf.Module):
-    """A layer of fixed random weights."""
-
-    def __init__(self, n_in, n_out):
-        super().__init__()
-        rng = np.random.default_rng(0)
-        self.kernel = tf.Variable(rng.normal(size=(n_in, n_out)), dtype=tf.float32)
-
-    def __call__(self, x, codes):
-        return {"probabilities": tf.nn.softmax(x @ self.kernel)}
-
-
 def export_table(folder):
     n = 60
     rng = np.random.default_rng(0)
@@ -108,7 +96,7 @@ def export_table(folder):
         "since": np.datetime64("2001-05-03", "s") + rng.integers(5 * 10**8, size=n),
     }
     preprocessor = Preprocessor.fit(checked_table(rows, SCHEMA), SCHEMA)
-    network = RandomLayer(preprocessor.n_in, 3)
+    network = serving_models.RandomLayer(preprocessor.n_in, 3)
     metrics = {"accuracy": 0.75, "error": 0.25, "log_loss": 0.5}
     saving.export_table(
         network,
