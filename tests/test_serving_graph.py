@@ -227,7 +227,7 @@ def calls(monkeypatch):
     """The calls that are made, by what they fetch."""
     made = []
 
-    def make(session, feeds, fetches):
+    def make(session, feeds, fetches, **limit):
         made.append(fetches)
         return make_call(session, feeds, fetches)
 

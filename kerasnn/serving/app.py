@@ -69,8 +69,17 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
         return PlainTextResponse("alive\n")
 
     def readyz(request: Request) -> Response:
-        if ready():
+        stuck = service.inference.stuck()
+        words = [f"{model.name} (for {model.seconds:.0f} s)" for model in stuck]
+        if ready() and not stuck:
             return PlainTextResponse("ready\n")
+        if ready():
+            # One stuck model of several must not take the others away from their clients.
+            alone = len(stuck) == len(service.models.names())
+            text = f"models that are stuck: {', '.join(words)}\n"
+            return PlainTextResponse(
+                f"not ready; {text}" if alone else f"ready; {text}", 503 if alone else 200
+            )
         waiting = service.models.not_ready()
         why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
         return PlainTextResponse(f"not ready; {why}\n", 503)

@@ -232,12 +232,18 @@ def _service(options: ServerOptions) -> Service:
         threads=options.threads,
         batching=_batching(options),
         waiting=options.limits.waiting,
+        timeout_seconds=options.limits.timeout_seconds,
         metrics=metrics,
     )
     metrics.add_gauge(
         "kerasnn_requests_waiting",
         "Requests that are computed or wait for it.",
         lambda: inference.waiting,
+    )
+    metrics.add_gauge_by_model(
+        "kerasnn_calls_overdue",
+        "Calls of a model that run on after their deadlines.",
+        inference.overdue,
     )
     return Service(models, inference, metrics, options.limits)
 

@@ -19,11 +19,15 @@ class Request:
     Attributes:
         inputs: by alias.
         future: takes the answer.
+        deadline: on the event loop's clock, in seconds.
     """
 
-    def __init__(self, inputs: NamedArrays, future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, inputs: NamedArrays, future: asyncio.Future[Any], deadline: float
+    ) -> None:
         self.inputs = inputs
         self.future = future
+        self.deadline = deadline
 
     @cached_property
     def rows(self) -> int:
@@ -46,6 +50,11 @@ class Batch:
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = requests
         self.rows = sum(request.rows for request in requests)
+
+    @property
+    def deadline(self) -> float:
+        """The time after which nobody waits for the answers."""
+        return max(request.deadline for request in self.requests)
 
     def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
         """Return the answer or the error of each request.
@@ -86,7 +95,7 @@ class BatchQueue:
 
     Attributes:
         version: whose graph answers.
-        run: the call, from the inputs to the outputs.
+        run: the call, from the inputs and the seconds that it may take to the outputs.
         max_rows: of one call.
         key: what the requests have in common; None: a queue for a single request.
         latency: of such calls; None if it cannot be predicted.
@@ -99,7 +108,7 @@ class BatchQueue:
     def __init__(
         self,
         version: ModelVersion,
-        run: Callable[[NamedArrays], Any],
+        run: Callable[[NamedArrays, float], Any],
         *,
         max_rows: int,
         key: object = None,

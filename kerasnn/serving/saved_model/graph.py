@@ -27,6 +27,7 @@ from kerasnn.serving.errors import (
     invalid,
     name_set,
 )
+from kerasnn.serving.saved_model.loops import may_never_end
 from kerasnn.serving.saved_model.op_costs import (
     elementwise_signatures,
     steady_signatures,
@@ -66,8 +67,11 @@ class Graph:
         self.steady = steady_signatures(meta_graph)
         self._elementwise = elementwise_signatures(meta_graph)
         self._graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=self._graph)
-        self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], GraphCall] = {}
+        self._may_never_end = may_never_end(meta_graph)
+        # Threads of its own: its endless calls must not hold those of other models.
+        config = tf.compat.v1.ConfigProto(use_per_session_threads=self._may_never_end)
+        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+        self._calls: dict[tuple[tuple[str, ...], tuple[str, ...], int], GraphCall] = {}
         self._lock = threading.Lock()
         try:
             with _quiet(), self._graph.as_default():
@@ -81,6 +85,8 @@ class Graph:
         signature: Signature,
         inputs: Mapping[str, NDArray[Any]],
         outputs: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
     ) -> dict[str, NDArray[Any]]:
         """Return the outputs of a signature; thread-safe.
 
@@ -88,6 +94,7 @@ class Graph:
             signature: of this graph.
             inputs: its inputs by alias, in any order.
             outputs: aliases; the result has the signature's order.
+            timeout_seconds: after about this time a loop without a bound is cancelled.
 
         Raises:
             ServingError: an operation failed, with its code; INVALID_ARGUMENT, an alias is
@@ -103,7 +110,11 @@ class Graph:
         names = [alias for alias in signature.outputs if alias in outputs]
         if len(feeds) < len(inputs) or len(names) < len(outputs):
             _check_aliases(signature, inputs, outputs)
-        values = self.run_tensors(feeds, [signature.outputs[name].tensor for name in names])
+        values = self.run_tensors(
+            feeds,
+            [signature.outputs[name].tensor for name in names],
+            timeout_seconds=timeout_seconds,
+        )
         return dict(zip(names, values, strict=True))
 
     def check_shapes(
@@ -122,15 +133,24 @@ class Graph:
                 raise info.shape_error(inputs[alias].shape)
 
     def run_tensors(
-        self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        fetches: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
     ) -> list[NDArray[Any]]:
         """Return the values of tensors of the graph, by their names there, in one call.
+
+        Args:
+            feeds: by name.
+            fetches: names.
+            timeout_seconds: as in `run`.
 
         Raises:
             ServingError: an operation failed, with its code.
         """
         try:
-            call = self._call(tuple(feeds), tuple(fetches))
+            call = self._call(tuple(feeds), tuple(fetches), timeout_seconds)
             return [_array(value) for value in call(*feeds.values())]
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from None
@@ -165,19 +185,43 @@ class Graph:
         self._calls.clear()
         self._session.close()
 
-    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> GraphCall:
-        key = feeds, fetches
+    def _call(
+        self,
+        feeds: tuple[str, ...],
+        fetches: tuple[str, ...],
+        timeout_seconds: float | None = None,
+    ) -> GraphCall:
+        limit = 0
+        if self._may_never_end and timeout_seconds is not None:
+            limit = _rounded_up(timeout_seconds)
+        key = feeds, fetches, limit
         call = self._calls.get(key)
         if call is None:
             with self._lock:
-                call = self._calls.get(key) or make_call(self._session, feeds, fetches)
+                call = self._calls.get(key) or make_call(
+                    self._session, feeds, fetches, limit_seconds=limit
+                )
                 if len(self._calls) >= _MAX_CALLS:
                     self._calls.pop(next(iter(self._calls)))
                 self._calls[key] = call
         return call
 
 
-def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> GraphCall:
+def _rounded_up(seconds: float) -> int:
+    """Return the next power of two, so that there are few limits to make calls for."""
+    limit = 1
+    while limit < seconds:
+        limit *= 2
+    return limit
+
+
+def make_call(
+    session: Any,
+    feeds: Sequence[str],
+    fetches: Sequence[str],
+    *,
+    limit_seconds: int = 0,
+) -> GraphCall:
     """Return a function from values in the order of the feeds to those of the fetches.
 
     `Session.run` parses the names at each call, 0.8 ms; a callable does it once. Its maker
@@ -187,8 +231,14 @@ def make_call(session: Any, feeds: Sequence[str], fetches: Sequence[str]) -> Gra
     network takes 5 us instead of 28, and a tenth of the CPU time. Only heavy branches of
     one call are slower, by a fifth on two cores, since they do not run in parallel. A
     single operation still uses all cores.
+
+    With a limit of time they run in the session's pool, from which TensorFlow cancels what
+    runs longer; in the calling thread it cannot.
     """
-    options = config_pb2.RunOptions(inter_op_thread_pool=-1)
+    options = config_pb2.RunOptions(
+        inter_op_thread_pool=0 if limit_seconds else -1,
+        timeout_in_ms=limit_seconds * 1000,
+    )
     make = getattr(session, "_make_callable_from_options", None)
     if make is None:
         names = list(fetches)

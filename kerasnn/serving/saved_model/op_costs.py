@@ -118,7 +118,7 @@ def elementwise_signatures(meta_graph: Any) -> frozenset[str]:
 
 
 def _signatures_of(meta_graph: Any, holds: Any) -> frozenset[str]:
-    values = _Values(GraphProgram(meta_graph))
+    values = Values(meta_graph)
     return frozenset(
         key
         for key, signature in meta_graph.signature_def.items()
@@ -127,11 +127,11 @@ def _signatures_of(meta_graph: Any, holds: Any) -> frozenset[str]:
     )
 
 
-def _is_elementwise(values: "_Values", function: str | None, node: Any) -> bool:
+def _is_elementwise(values: "Values", function: str | None, node: Any) -> bool:
     return node.op in _ELEMENTWISE or node.op in _STRUCTURE
 
 
-def _is_steady(values: "_Values", function: str | None, node: Any) -> bool:
+def _is_steady(values: "Values", function: str | None, node: Any) -> bool:
     if node.op in _KNOWN or node.op in values.program.functions:
         return True
     if node.op in _SIZE_INPUTS:
@@ -143,16 +143,22 @@ def _is_steady(values: "_Values", function: str | None, node: Any) -> bool:
     return not any(values.may_be_sent(function, tensor) for tensor in deciding)
 
 
-class _Values:
-    """Which tensors of a program have values that a request can change.
+class Values:
+    """Which tensors of a graph have values that a request can change.
 
     Values that follow from constants and from the sizes of tensors are the same for all
     requests of a shape.
+
+    Args:
+        meta_graph: the MetaGraphDef.
+
+    Attributes:
+        program: its nodes and functions.
     """
 
-    def __init__(self, program: GraphProgram) -> None:
-        self.program = program
-        self._named: dict[str | None, dict[str, Any]] = {None: program.nodes}
+    def __init__(self, meta_graph: Any) -> None:
+        self.program = GraphProgram(meta_graph)
+        self._named: dict[str | None, dict[str, Any]] = {None: self.program.nodes}
         self._fixed: set[tuple[str | None, str]] = set()
 
     def places(self, signature: Any) -> Iterator[tuple[str | None, Any]]:
@@ -180,7 +186,7 @@ class _Values:
         """Return what the values of a node or argument follow from; None: not known."""
         if function is not None and name in self.program.arguments(function):
             return list(self.program.callers(function, name))
-        node = self._nodes(function).get(name)
+        node = self.nodes(function).get(name)
         if node is None:
             return None
         if node.op == "Const" or node.op in _SHAPES:
@@ -190,7 +196,8 @@ class _Values:
             return None
         return [(function, node_name(i)) for i in node.input if not i.startswith("^")]
 
-    def _nodes(self, function: str | None) -> dict[str, Any]:
+    def nodes(self, function: str | None) -> dict[str, Any]:
+        """Return the nodes of a function by name; None: the graph's."""
         nodes = self._named.get(function)
         if nodes is None:
             inner = self.program.functions[str(function)].node_def
