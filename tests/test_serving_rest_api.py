@@ -865,3 +865,25 @@ def test_a_large_body_is_not_read_leniently(models):
         in (given.json["error"])
     )
     assert client("POST", HALF, body.replace(b"NaN", b"0")).status == 200
+
+
+def test_beyond_the_bytes_in_flight_a_large_body_is_unavailable(models):
+    client = Client(models, limits=Limits(bytes_in_flight=80_000))
+    given = client("POST", HALF, {"instances": [1.5] * 30_000})
+    assert given.status == 503
+    assert "(--max-bytes-in-flight)" in given.json["error"]
+    assert (given.headers[b"retry-after"], given.headers[b"connection"]) == (b"1", b"close")
+    assert client("POST", HALF, {"instances": [1.0]}).json == {"predictions": [2.5]}
+
+
+@pytest.mark.parametrize("form", ["instances", "inputs"])
+def test_a_large_body_is_answered_as_a_small_one_is(models, form):
+    client = Client(models, limits=Limits())
+    given = client("POST", HALF, {form: list(range(100_000)), "more": "text"})
+    key = {"instances": "predictions", "inputs": "outputs"}[form]
+    assert given.json == {key: [n / 2 + 2 for n in range(100_000)]}
+    wrong = client("POST", HALF, {form: [[1.0, "a"]] * 50_000})
+    assert wrong.status == 400
+    assert (
+        'JSON Value: "a" Type: String is not of expected type: float' in wrong.json["error"]
+    )

@@ -245,7 +245,13 @@ def _service(options: ServerOptions) -> Service:
         "Calls of a model that run on after their deadlines.",
         inference.overdue,
     )
-    return Service(models, inference, metrics, options.limits)
+    service = Service(models, inference, metrics, options.limits)
+    metrics.add_gauge(
+        "kerasnn_bytes_in_flight",
+        "Bytes of the requests that are being received or answered.",
+        lambda: service.in_flight.bytes,
+    )
+    return service
 
 
 def _sources(options: ServerOptions) -> Callable[[], Sources]:
