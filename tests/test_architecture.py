@@ -75,7 +75,7 @@ ORDERS = {
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},
-        {"metrics", "access_log", "ports", "tls"},
+        {"metrics", "access_log", "in_flight", "ports", "tls"},
         {"saved_model"},
         {"models"},
         {"inference"},

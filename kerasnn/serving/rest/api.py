@@ -110,6 +110,7 @@ class RestApp:
             failure = self._failure(error)
             code, status = failure.code, HTTP_STATUS[failure.code]
             content = response.error_json(failure.message) if failure.message else b""
+            failure.__traceback__ = None  # this frame is in it, and so would be the body
             if failure.retry_after_seconds is not None:
                 seconds = str(failure.retry_after_seconds).encode()
                 headers.append((b"retry-after", seconds))
@@ -218,7 +219,9 @@ class RestApp:
             if table is None or signature.key != DEFAULT_SIGNATURE:
                 raise
             loop = asyncio.get_running_loop()
-            inputs = await loop.run_in_executor(None, table.read, as_lists(document))
+            inputs = await loop.run_in_executor(
+                None, lambda: table.read(as_lists(document))
+            )
             if inputs is None:
                 raise
             check_rows(max(map(len, inputs.values())), limits)
