@@ -129,12 +129,12 @@ def _answered(
     column = table[target.name]
     name = "value" if target.task == "regression" else "probabilities"
     truth, known, notices = _truth(column, target, reading)
+    found = saved.answer_rows(table, reading=reading)
     if reading is not None and reading.strict:
         if not known.all():
             target_values(column, target)  # raises
-        predicted = saved.predict(table, reading=reading)[name]
-        return _Part(truth, predicted, len(table), [], 0, None, notices)
-    found = saved.answer_rows(table, reading=reading)
+        if found.invalid:
+            raise InputError(found.invalid[0].message)
     scored = known & found.is_answered
     return _Part(
         truth=truth[scored],
