@@ -143,7 +143,7 @@ def serve(as_json: bool, **given: Any) -> None:
             )
         # Otherwise gRPC writes a line for each client that does not speak TLS.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        with quiet_tensorflow(), without_keras():
+        with quiet_tensorflow(status=0), without_keras():
             from kerasnn.serving.server import run_server
 
         def announce(started: "Started") -> None:

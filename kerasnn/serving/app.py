@@ -3,7 +3,7 @@
 - `/v1/...`: the models (`rest`); such requests skip the router.
 - `/`, `/page/...`: the page to try them on (`page`).
 - `/metrics`, and TensorFlow Serving's path for the same: for Prometheus.
-- `/healthz`: the process lives. `/readyz`: it takes requests.
+- `/healthz`: the process lives. `/readyz`: its models are loaded, and it takes requests.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from kerasnn.serving.access_log import AccessLog, App, logged_app
+from kerasnn.serving.models.versions import RETRY_SECONDS
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.service import Service
@@ -29,7 +30,7 @@ def make_app(
     service: Service,
     *,
     cors: bool = False,
-    ready: Callable[[], bool],
+    stopping: Callable[[], bool],
     access_log: AccessLog | None = None,
 ) -> App:
     """Return the ASGI application of a server.
@@ -37,11 +38,11 @@ def make_app(
     Args:
         service: whose models answer.
         cors: whether pages of other origins may ask them.
-        ready: returns whether the server takes requests; False again while it stops.
+        stopping: returns whether the server stops, and takes no more requests.
         access_log: logs every request, if given.
     """
     api = RestApp(service, cors=cors)
-    others = _others(service, ready)
+    others = _others(service, stopping)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         # As it was sent: decoded, the path of a model may hold anything.
@@ -51,7 +52,7 @@ def make_app(
     return app if access_log is None else logged_app(app, access_log)
 
 
-def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
+def _others(service: Service, stopping: Callable[[], bool]) -> Starlette:
     def metrics(request: Request) -> Response:
         return PlainTextResponse(service.metrics.text(), media_type=METRICS_TYPE)
 
@@ -59,11 +60,11 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
         return PlainTextResponse("alive\n")
 
     def readyz(request: Request) -> Response:
-        if ready():
+        why = "stopping" if stopping() else service.models.why_not_ready()
+        if why is None:
             return PlainTextResponse("ready\n")
-        waiting = service.models.not_ready()
-        why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
-        return PlainTextResponse(f"not ready; {why}\n", 503)
+        headers = {"retry-after": str(RETRY_SECONDS)}
+        return PlainTextResponse(f"not ready; {why}\n", 503, headers)
 
     return Starlette(
         routes=[
