@@ -96,6 +96,21 @@ def test_a_file_of_models_takes_the_place_of_the_folder():
     assert told == ServerOptions(None, model_config_file=Path("models.config"))
 
 
+def test_a_file_of_batching_takes_the_place_of_options(folder):
+    (folder / "b.config").write_text(
+        "max_batch_size { value: 8 } max_enqueued_batches { value: 2 }"
+        " batch_timeout_micros { value: 500 } allowed_batch_sizes: [4, 8]"
+    )
+    assert options("models", "--batching-parameters-file", "b.config") == ServerOptions(
+        Path("models"),
+        max_batch_rows=8,
+        max_request_rows=8,
+        batch_sizes=(4, 8),
+        batch_wait_microseconds=500,
+        limits=Limits(waiting=16),
+    )
+
+
 def test_a_folder_may_be_one_model(folder):
     assert options("models/half").folder == Path("models/half")
 
@@ -143,6 +158,11 @@ def test_a_folder_may_be_one_model(folder):
         (
             "models --drain-seconds inf",
             "Invalid value for '--drain-seconds': 'inf' is not a number of seconds",
+        ),
+        (
+            "models --batching-parameters-file x --max-batch-rows 8",
+            "--batching-parameters-file takes the place of --no-batching,"
+            " --max-batch-rows, --batch-wait-us and --threads; give one or the other",
         ),
         ("models --tls-cert x", "--tls-cert and --tls-key go together"),
         ("models --tls-client-ca x", "--tls-client-ca needs --tls-cert and --tls-key"),

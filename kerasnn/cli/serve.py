@@ -90,6 +90,9 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     default=0,
 )
 @speed_option(
+    "--batching-parameters-file", PATH, "TensorFlow Serving's file, instead of the others."
+)
+@speed_option(
     "--threads", at_least(1), "Graph calls at the same time.  [default: the cores]"
 )
 @limits_option(

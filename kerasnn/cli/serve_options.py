@@ -11,6 +11,7 @@ import click
 from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
+    from kerasnn.serving.batching_file import BatchingParameters
     from kerasnn.serving.options import ServerOptions, TlsFiles
 
 
@@ -86,6 +87,7 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
     if given["model_config_file"] is not None and given["versions"] != ("latest",):
         raise click.UsageError("--versions is for FOLDER; the file of models names its own")
     _check_source(given["folder"], given["model_config_file"])
+    batching = _batching(given)
     return ServerOptions(
         folder=given["folder"],
         model_config_file=given["model_config_file"],
@@ -98,14 +100,16 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         trusted=given["trust"],
         warm_up=not given["no_warm_up"],
         batching=not given["no_batching"],
-        max_batch_rows=given["max_batch_rows"],
-        batch_wait_microseconds=given["batch_wait_us"],
-        threads=given["threads"],
+        max_batch_rows=batching.batch_rows,
+        max_request_rows=batching.request_rows,
+        batch_sizes=batching.batch_sizes,
+        batch_wait_microseconds=batching.wait_microseconds or 0,
+        threads=batching.threads,
         limits=Limits(
             body_bytes=given["max_body_bytes"],
             rows=given["max_rows"],
             nesting=given["max_nesting"],
-            waiting=given["max_waiting"],
+            waiting=batching.waiting or given["max_waiting"],
             timeout_seconds=given["timeout_seconds"],
         ),
         cors=given["cors"],
@@ -127,6 +131,33 @@ def _versions(given: tuple[str | int, ...]) -> tuple[int | None, tuple[int, ...]
         "--versions is latest, or all, or numbers (--versions 3 --versions 5); got"
         f" {', '.join(map(str, given))}"
     )
+
+
+def _batching(given: Mapping[str, Any]) -> "BatchingParameters":
+    """Return the parameters of the file of batching, or of the other options.
+
+    Raises:
+        UsageError: both are given.
+    """
+    from kerasnn.serving.batching_file import BatchingParameters, read_batching_file
+
+    file = given["batching_parameters_file"]
+    others = BatchingParameters(
+        batch_rows=given["max_batch_rows"],
+        request_rows=None,
+        wait_microseconds=given["batch_wait_us"],
+        threads=given["threads"],
+    )
+    if file is None:
+        return others
+    if given["no_batching"] or others != BatchingParameters(
+        request_rows=None, wait_microseconds=0
+    ):
+        raise click.UsageError(
+            "--batching-parameters-file takes the place of --no-batching, --max-batch-rows,"
+            " --batch-wait-us and --threads; give one or the other"
+        )
+    return read_batching_file(file)
 
 
 def _tls(cert: Path | None, key: Path | None, authority: Path | None) -> "TlsFiles | None":

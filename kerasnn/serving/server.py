@@ -258,7 +258,12 @@ def _sources(options: ServerOptions) -> Callable[[], Sources]:
 def _batching(options: ServerOptions) -> BatchingOptions | None:
     if not options.batching:
         return None
-    return BatchingOptions(options.max_batch_rows, options.batch_wait_microseconds)
+    return BatchingOptions(
+        rows=options.max_batch_rows,
+        request_rows=options.max_request_rows,
+        sizes=options.batch_sizes,
+        wait_microseconds=options.batch_wait_microseconds,
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
