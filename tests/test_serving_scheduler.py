@@ -27,6 +27,7 @@ class FakeGraph:
     """y = 2 x; counts its calls, and can be held up."""
 
     is_steady = False
+    changing = frozenset()
 
     def __init__(self):
         self.calls = []
@@ -181,6 +182,13 @@ def test_a_signature_without_declared_rows_is_never_joined(shape):
     found = answers(graph, [[1, 1, 1], [2, 2, 2]], shape=shape, batching=BatchingOptions())
     assert found == [[2, 2, 2], [4, 4, 4]]
     assert graph.calls == [(3,), (3,)]
+
+
+def test_a_signature_that_changes_state_is_never_joined():
+    graph = FakeGraph()
+    graph.changing = {"serving_default"}
+    assert answers(graph, [[1], [2]], batching=BatchingOptions()) == [[2], [4]]
+    assert graph.calls == [(1,), (1,)]
 
 
 def test_the_fault_of_one_request_is_not_that_of_its_neighbours():

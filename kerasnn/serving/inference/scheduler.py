@@ -158,7 +158,8 @@ class Scheduler:
             return version.graph.run(signature, inputs, outputs)
 
         batching = self._batching
-        if batching is None or not signature.row_wise or not request.rows:
+        joins = signature.row_wise and signature.key not in version.graph.changing
+        if batching is None or not joins or not request.rows:
             return BatchQueue(version, run, max_rows=1)
         if batching.request_rows is not None and request.rows > batching.request_rows:
             raise invalid(

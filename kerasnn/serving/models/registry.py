@@ -30,7 +30,7 @@ from kerasnn.serving.models.versions import (
     no_versions_error,
     not_found_error,
 )
-from kerasnn.serving.models.warm_up import prepare, warm_up
+from kerasnn.serving.models.warm_up import prepare, try_signatures, warm_up
 from kerasnn.serving.saved_model.graph import Graph
 
 _log = logging.getLogger("kerasnn.serving")
@@ -275,7 +275,9 @@ class ModelRegistry:
                 start = time.perf_counter()
                 played = warm_up(graph, version.folder)
                 seconds = time.perf_counter() - start
-                if played and self._metrics is not None:
+                if not played:
+                    try_signatures(graph)
+                elif self._metrics is not None:
                     self._metrics.observe_warm_up(model=version.name, seconds=seconds)
         except BaseException:
             graph.close()
