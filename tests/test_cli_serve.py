@@ -53,7 +53,7 @@ def test_without_options_the_server_is_told_its_own_defaults(folder):
 def test_each_option_arrives(folder):
     told = options(
         "models",
-        *("--rest-port", 1, "--grpc-port", "off", "--host", "::1", "--cors"),
+        *("--rest-port", 1, "--grpc-port", "off", "--host", "::1", "--allow-origin", "*"),
         *("--drain-seconds", 2, "--versions", 3, "--versions", 5, "--versions", 3),
         *("--poll-seconds", 4, "--trust", "a", "--trust", "b", "--no-warm-up"),
         *("--no-batching", "--max-batch-rows", 6, "--batch-wait-us", 7, "--threads", 8),
@@ -76,7 +76,7 @@ def test_each_option_arrives(folder):
         batch_wait_microseconds=7,
         threads=8,
         limits=Limits(body_bytes=9, rows=10, nesting=11, waiting=12, timeout_seconds=13),
-        cors=True,
+        allowed_origins=("*",),
         tls=TlsFiles(Path("c"), Path("k"), Path("a")),
         access_log="log",
         drain_seconds=2,

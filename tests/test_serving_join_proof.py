@@ -141,6 +141,25 @@ def test_a_model_that_differs_later_is_found_then(caplog):
     assert client.proof.given_up
 
 
+def test_a_joined_call_that_fails_without_a_bad_request_is_the_last(caplog):
+    most = [64]
+
+    def model(x):
+        if len(x) > most[0]:
+            raise MemoryError(f"{len(x)} rows are too many")
+        return 2 * x
+
+    client = Client(model)
+    for seed in range(12):
+        client.ask(*rows_of(32, seed=seed))
+    assert client.proof.rows == 32
+    most[0] = 16
+    requests = rows_of(32)
+    assert client.ask(*requests) == [(2 * x).tolist() for x in requests]
+    assert client.proof.given_up
+    assert "(it fails: 32 rows are too many)" in caplog.text
+
+
 def test_a_bad_request_does_not_end_the_proof():
     def model(x):
         if x.min() < 0:

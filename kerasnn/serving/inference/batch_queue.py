@@ -113,23 +113,29 @@ class Batch:
     def _together(
         self, run: Callable[[NamedArrays], Any], requests: Sequence[Request]
     ) -> list[Any]:
-        joined = self._joined(run, requests) if len(requests) > 1 else None
-        if joined is None:
-            return [_result(run, request) for request in requests]
-        return joined
+        if len(requests) == 1:
+            return [_result(run, requests[0])]
+        joined = self._joined(run, requests)
+        if not isinstance(joined, str):
+            return joined
+        results = [_result(run, request) for request in requests]
+        if not any(isinstance(result, Exception) for result in results):
+            self._proof.give_up(joined)
+        return results
 
     def _joined(
         self, run: Callable[[NamedArrays], Any], requests: Sequence[Request]
-    ) -> list[dict[str, NDArray[Any]]] | None:
-        """Return the answers of one call; None if it fails, or does not give rows."""
+    ) -> list[dict[str, NDArray[Any]]] | str:
+        """Return the answers of one call, or why there are none."""
         rows = sum(request.rows for request in requests)
         size = next((size for size in self._sizes if size >= rows), rows)
         try:
             outputs = run(_inputs(requests, size - rows))
-        except Exception:
-            return None
-        if any(not array.ndim or len(array) != size for array in outputs.values()):
-            return None
+        except Exception as error:
+            return f"it fails: {error!s:.200}"
+        for name, array in outputs.items():
+            if not array.ndim or len(array) != size:
+                return f"{name}: {list(array.shape)} for {size} rows"
         return _cut(outputs, requests)
 
 
@@ -163,8 +169,8 @@ def _cut(outputs: NamedArrays, requests: Sequence[Request]) -> list[dict[str, An
     return results
 
 
-def _reversed(answers: list[Any] | None) -> list[Any] | None:
-    return None if answers is None else answers[::-1]
+def _reversed(answers: list[Any] | str) -> list[Any] | str:
+    return answers if isinstance(answers, str) else answers[::-1]
 
 
 class BatchQueue:

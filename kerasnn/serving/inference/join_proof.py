@@ -93,7 +93,7 @@ class JoinProof:
         requests: Sequence[Joinable],
         rows: int,
         alone: Sequence[NamedArrays],
-        joined: Sequence[Sequence[NamedArrays] | None],
+        joined: Sequence[Sequence[NamedArrays] | str],
     ) -> None:
         """Compare answers of requests with those of joined calls.
 
@@ -101,10 +101,13 @@ class JoinProof:
             requests: at least two.
             rows: of all of them.
             alone: their answers.
-            joined: the same of each joined call; None: it failed.
+            joined: the same of each joined call, or why there are none.
         """
         for answers in joined:
-            why = "it failed" if answers is None else find_difference(alone, answers)
+            if isinstance(answers, str):
+                why: str | None = answers
+            else:
+                why = find_difference(alone, answers)
             if why is not None:
                 self.give_up(why)
                 return

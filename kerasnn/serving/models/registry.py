@@ -103,6 +103,15 @@ class ModelRegistry:
                 raise no_versions_error(name)
             return versions.statuses(version)
 
+    def all_statuses(self) -> dict[str, list[VersionStatus]]:
+        """Return the statuses of the versions of each model, by sorted name."""
+        with self._lock:
+            return {
+                name: model.statuses(None) if model.known else []
+                for name, model in sorted(self._models.items())
+                if model.source is not None
+            }
+
     def names(self) -> list[str]:
         """Return the names of the configured or found models, sorted."""
         with self._lock:
@@ -250,15 +259,15 @@ class ModelRegistry:
             versions.known[number] = version
         try:
             graph = self._loaded(version)
-        except Exception as error:
-            failure = as_serving_error(error)
-            version.fail(failure)
+        except ServingError as error:
+            version.fail(error)
             _log.warning(
-                "model %s version %d does not load: %s",
-                version.name,
-                number,
-                failure.message,
+                "model %s version %d does not load: %s", version.name, number, error.message
             )
+            return True
+        except Exception as error:  # a fault of the server; other models go on
+            version.fail(as_serving_error(error))
+            _log.exception("model %s version %d does not load", version.name, number)
             return True
         with self._lock:
             version.publish(graph)
@@ -270,6 +279,7 @@ class ModelRegistry:
         """Load and warm up the graph of a version."""
         graph = Graph(version.folder, trusted=version.name in self._trusted)
         try:
+            version.read_table_inputs(graph)
             prepare(graph)
             if self._warms_up:
                 start = time.perf_counter()
