@@ -203,6 +203,30 @@ def test_a_version_is_told_to_be_one(run, folder):
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("s3://bucket/models", "aws s3 cp --recursive s3://bucket/models models"),
+        ("models/net.keras", "keras.models.load_model('models/net.keras').export("),
+        ("models/half/1/saved_model.pb", "give its folder, models/half/1"),
+    ],
+)
+def test_what_is_no_folder_of_models_is_told_with_the_way_out(run, path, words):
+    code, told = run(path)
+    assert code == 1
+    assert words in told
+
+
+def test_a_saved_model_without_a_version_is_told_how_to_get_one(run, folder):
+    (folder / "shop").mkdir()
+    (folder / "shop/saved_model.pb").touch()
+    assert run("shop") == (
+        1,
+        "Error: shop: is a SavedModel without a version, whose folder must be a number:"
+        f" mkdir -p models/shop; cp -r {folder}/shop models/shop/1; kerasnn serve models",
+    )
+
+
 def test_a_taken_port_is_told_before_anything_is_loaded(run):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -398,10 +398,13 @@ def test_what_takes_too_long_to_end_is_cut_off_and_the_line_is_for_people(models
         port = int(served.told.split(":")[3].split()[0])
         body = json.dumps({"inputs": {"steps": [25 * SLOW_STEPS], "x": [1.0]}}).encode()
         with socket.create_connection(("127.0.0.1", port)) as client:
-            head = "POST /v1/models/slow:predict HTTP/1.1\r\nhost: x\r\ncontent-length: "
+            head = "POST /v1/models/slow:predict HTTP/1.1\r\nhost: localhost\r\n"
+            head += "content-length: "
             client.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
             url = f"http://127.0.0.1:{port}/metrics"
+            until = time.monotonic() + 60
             while b"kerasnn_requests_waiting 1" not in urllib.request.urlopen(url).read():
+                assert time.monotonic() < until
                 time.sleep(0.05)
             status, errors = served.end(signal.SIGINT)
             assert client.recv(1000) == b""

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.errors import InputError
+from kerasnn.model_paths import describe_other
 
 if TYPE_CHECKING:
     from kerasnn.serving.batching_file import BatchingParameters
@@ -179,18 +181,32 @@ def _check_source(folder: Path | None, config: Path | None) -> None:
         raise click.UsageError("Give FOLDER or --model-config-file, one of both")
     if folder is None:
         return
+    other = describe_other(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
+        raise InputError(
+            f"{folder}: {other or f'there is no such folder{_did_you_mean(folder)}'}"
+        )
     if _has_versions(folder) or any(_has_versions(path) for path in folder.iterdir()):
         return
     if (folder / "saved_model.pb").exists():
-        raise InputError(
-            f"{folder}: is one version of a model; give its model's folder,"
-            f" {folder.absolute().parent}, and --versions {folder.absolute().name}"
-        )
+        raise InputError(f"{folder}: {_describe_version(folder.absolute())}")
     raise InputError(
-        f"{folder}: holds no model; expected {folder}/NAME/1/saved_model.pb or"
-        f" {folder}/1/saved_model.pb"
+        f"{folder}: holds no model; "
+        + (other or f"expected {folder}/NAME/1/saved_model.pb or {folder}/1/saved_model.pb")
+    )
+
+
+def _describe_version(folder: Path) -> str:
+    """Return what to do with a folder that is a SavedModel itself."""
+    if folder.name.isdecimal():
+        return (
+            f"is one version of a model; give its model's folder, {folder.parent}, and"
+            f" --versions {folder.name}"
+        )
+    name, source = shlex.quote(folder.name), shlex.quote(str(folder))
+    return (
+        "is a SavedModel without a version, whose folder must be a number:"
+        f" mkdir -p models/{name}; cp -r {source} models/{name}/1; kerasnn serve models"
     )
 
 
