@@ -35,6 +35,7 @@ def make_app(
     browsers: BrowserPolicy | None = None,
     stopping: Callable[[], bool],
     access_log: AccessLog | None = None,
+    grpc: str | None = None,
 ) -> App:
     """Return the ASGI application of a server.
 
@@ -44,10 +45,11 @@ def make_app(
             machine.
         stopping: returns whether the server stops, and takes no more requests.
         access_log: logs every request, if given.
+        grpc: host and port of gRPC, if there is one.
     """
     browsers = browsers or BrowserPolicy()
     api = RestApp(service, browsers)
-    others = _others(service, stopping)
+    others = _others(service, stopping, grpc)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         refused = browsers.refusal(scope["method"], scope["headers"])
@@ -62,7 +64,7 @@ def make_app(
     return app if access_log is None else logged_app(app, access_log)
 
 
-def _others(service: Service, stopping: Callable[[], bool]) -> Starlette:
+def _others(service: Service, stopping: Callable[[], bool], grpc: str | None) -> Starlette:
     def metrics(request: Request) -> Response:
         return PlainTextResponse(service.metrics.text(), media_type=METRICS_TYPE)
 
@@ -81,7 +83,7 @@ def _others(service: Service, stopping: Callable[[], bool]) -> Starlette:
             *(Route(path, metrics) for path in METRICS_PATHS),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            *page_routes(service),
+            *page_routes(service, grpc=grpc),
         ],
         exception_handlers={404: _not_found},
     )
