@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress"},
+        {"choices", "errors", "deadline", "progress", "termination", "model_paths"},
         {"reference", "manifest", "checkpoints", "partial_folders"},
         {"datasets"},
         {"losses", "metrics", "layers"},

@@ -27,7 +27,11 @@ from kerasnn.serving.errors import (
     invalid,
     name_set,
 )
-from kerasnn.serving.saved_model.graph_program import is_steady
+from kerasnn.serving.saved_model.graph_program import (
+    GraphProgram,
+    changes_state,
+    is_steady,
+)
 from kerasnn.serving.saved_model.op_policy import find_unsafe_ops
 from kerasnn.serving.saved_model.signatures import Signature, read_signatures
 
@@ -48,6 +52,7 @@ class Graph:
         signatures: by key.
         signature_defs: the same as protobufs.
         is_steady: whether its run time depends only on the sizes of its inputs.
+        changing: keys of the signatures that change what later requests read.
 
     Raises:
         ServingError: it cannot be loaded, with TensorFlow's code; PERMISSION_DENIED, it
@@ -61,6 +66,7 @@ class Graph:
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
         self.is_steady = is_steady(meta_graph)
+        self.changing, self._variables = _states(meta_graph)
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], GraphCall] = {}
@@ -132,6 +138,20 @@ class Graph:
             self._call(inputs, outputs)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from None
+
+    def unset_variables(self, signature: Signature) -> list[str]:
+        """Return the variables that a signature reads and loading has not set.
+
+        Their handles are in the graph, so that nothing of the model need be run.
+        """
+        names = self._variables[signature.key]
+        if not names:
+            return []
+        with self._lock, self._graph.as_default():
+            handles = [self._graph.get_tensor_by_name(f"{name}:0") for name in names]
+            are_set = [tf.raw_ops.VarIsInitializedOp(resource=each) for each in handles]
+            given = self._session.run(are_set)
+        return [name for name, is_set in zip(names, given, strict=True) if not is_set]
 
     def signature_def_map(self) -> Any:
         """Return the signatures as a SignatureDefMap, the form of GetModelMetadata."""
@@ -237,6 +257,23 @@ def _saved_model(folder: Path) -> tuple[Path, Any]:
         "Could not find SavedModel .pb or .pbtxt at supplied export directory path:"
         f" {folder}",
     )
+
+
+def _states(meta_graph: Any) -> tuple[frozenset[str], dict[str, list[str]]]:
+    """Return which signatures change state, and the handles of variables of each."""
+    program = GraphProgram(meta_graph)
+    changing, variables = set(), {}
+    for key, definition in meta_graph.signature_def.items():
+        ends = [info.name for info in definition.outputs.values()]
+        reached = list(program.reached(ends))
+        if changes_state(node for _, node in reached):
+            changing.add(key)
+        variables[key] = [
+            node.name
+            for function, node in reached
+            if function is None and node.op == "VarHandleOp"
+        ]
+    return frozenset(changing), variables
 
 
 def _check_ops(meta_graph: Any) -> None:

@@ -23,6 +23,11 @@ _UNSTEADY = (
     *("While", "NextIteration", "Scan", "Sleep", "Send", "Recv", "Collective", "Rpc"),
     *("Queue", "Barrier", "Stage", "Mutex", "Accumulator", "Iterator", "Dataset", "Py"),
 )
+# Parts of the names of operations that change variables, tables or queues.
+_CHANGING = (
+    *("Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "CountUpTo"),
+    *("TableInsert", "TableRemove", "TableImport", "Enqueue", "Dequeue", "StackP"),
+)
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
@@ -201,6 +206,15 @@ def is_steady(meta_graph: Any) -> bool:
         part in node.op
         for _, node in GraphProgram(meta_graph).places()
         for part in _UNSTEADY
+    )
+
+
+def changes_state(nodes: Iterable[Any]) -> bool:
+    """Return whether one of these nodes changes what later requests read."""
+    return any(
+        any(part in node.op for part in _CHANGING)
+        or (node.op.startswith("Scatter") and node.op != "ScatterNd")
+        for node in nodes
     )
 
 
