@@ -75,11 +75,11 @@ ORDERS = {
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},
-        {"metrics", "access_log", "ports", "tls"},
+        {"metrics", "access_log", "ports", "tls", "in_flight"},
         {"saved_model"},
         {"models"},
         {"inference"},
-        {"service"},
+        {"service", "batching_file"},
         {"examples"},
         {"rest", "grpc", "page"},
         {"app"},

@@ -5,6 +5,7 @@ import pytest
 import serving_models
 
 from kerasnn.serving.app import METRICS_TYPE, make_app
+from kerasnn.serving.inference.model_calls import StuckModel
 from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.registry import ModelRegistry
@@ -104,6 +105,22 @@ def test_names_that_clients_make_up_do_not_get_into_the_metrics(ask):
     count = ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 1'
     assert count in text.splitlines()
     assert "made-up" not in text
+
+
+@pytest.mark.parametrize(
+    ("names", "status", "word"),
+    [(("half",), 503, "not ready"), (("half", "broken"), 200, "ready")],
+)
+def test_a_stuck_model_is_named_and_takes_no_other_away(
+    ask, monkeypatch, names, status, word
+):
+    stuck = [StuckModel("half", 41.4)]
+    monkeypatch.setattr(Scheduler, "stuck", lambda inference: stuck)
+    response = ask("GET", "/readyz", names=names)
+    assert (response.status_code, response.text) == (
+        status,
+        f"{word}; models that are stuck: half (for 41 s)\n",
+    )
 
 
 def test_the_process_is_alive_while_it_is_not_ready(ask):

@@ -255,10 +255,17 @@ def test_lists_have_a_bound_in_depth():
 
 def test_rows_have_a_bound_in_number():
     told = "a request may have at most 5000 rows (--max-rows); got 5001"
-    for form in ("instances", "inputs"):
-        assert len(read({form: [1] * 5000}, x=tf.int32)["x"]) == 5000
-        assert refusal({form: [1] * 5001}, x=tf.int32) == told
+    assert len(read({"instances": [1] * 5000}, x=tf.int32)["x"]) == 5000
+    assert refusal({"instances": [1] * 5001}, x=tf.int32) == told
+    assert refusal({"inputs": [[1]] * 5001}, x=tf.int32) == told
+    assert refusal({"inputs": ["a"] * 5001}, x=tf.string) == told
+    columns = {"x": [1] * 5001, "y": [1] * 5001}
+    assert refusal({"inputs": columns}, x=tf.int32, y=tf.int32) == told
     assert refusal({"instances": [{"x": 1}] * 5001}, x=tf.int32) == told
+
+
+def test_the_numbers_of_a_signal_are_no_rows():
+    assert len(read({"inputs": [1] * 5001}, x=tf.int32)["x"]) == 5001
 
 
 def test_a_signature_without_inputs_is_not_for_rest():

@@ -212,3 +212,22 @@ def test_what_is_written_reads_back_as_the_same_floats(values, in_rows):
 def test_any_bytes_are_written_as_json(values):
     (read,) = orjson.loads(response.columns_json({"y": texts(*values)})).values()
     assert read == [value.decode("utf-8", "replace") for value in values]
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 3), (1, 9), (4, 2, 3)])
+def test_a_large_answer_is_written_as_a_small_one_is(monkeypatch, shape):
+    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    array.flat[3] = np.nan
+    array.flat[5] = np.inf
+    several = {"a": array, "b": array}
+    small = [
+        response.predictions_json({"y": array}),
+        response.columns_json({"y": array}),
+        response.predictions_json(several),
+    ]
+    monkeypatch.setattr(response, "LARGE_SIZE", 2)
+    assert small == [
+        response.predictions_json({"y": array}),
+        response.columns_json({"y": array}),
+        response.predictions_json(several),
+    ]

@@ -26,7 +26,7 @@ def signature(shape=(-1,)):
 class FakeGraph:
     """y = 2 x; counts its calls, and can be held up."""
 
-    is_steady = False
+    steady = frozenset()
     changing = frozenset()
 
     def __init__(self):
@@ -35,7 +35,7 @@ class FakeGraph:
         self.open.set()
         self.entered = threading.Event()
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, *, timeout_seconds=None):
         self.entered.set()
         assert self.open.wait(60)
         x = inputs["x"]
@@ -48,14 +48,14 @@ class FakeGraph:
 class OneForAll(FakeGraph):
     """Declared to give a row for each row, it gives one for all of them."""
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, **limit):
         return {"y": super().run(signature, inputs, outputs)["y"].sum(keepdims=True)}
 
 
 class OverSum(FakeGraph):
     """y = x / sum(x): every answer depends on the neighbours."""
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, **limit):
         super().run(signature, inputs, outputs)
         return {"y": inputs["x"] / inputs["x"].sum()}
 
@@ -289,17 +289,103 @@ def test_a_call_of_its_own_runs_in_a_thread():
         inference.start()
         deadline = asyncio.get_running_loop().time() + 10
         name = await inference.run_blocking(
-            version, lambda: threading.current_thread().name, deadline=deadline
+            version, lambda seconds: threading.current_thread().name, deadline=deadline
         )
         with pytest.raises(ServingError, match="ValueError: no") as raised:
             await inference.run_blocking(version, fail, deadline=deadline)
         await inference.stop()
         return name, raised.value.code
 
-    def fail():
+    def fail(seconds):
         raise ValueError("no")
 
     assert asyncio.run(main()) == ("kerasnn-graph-0", Code.INTERNAL)
+
+
+# ---------------------------------------------------------------------- stuck models
+
+
+class Clock:
+    """The time of the event loop, moved on by the test."""
+
+    def __init__(self, monkeypatch):
+        self.ahead = 0.0
+        time = asyncio.BaseEventLoop.time
+        monkeypatch.setattr(
+            asyncio.BaseEventLoop, "time", lambda loop: time(loop) + self.ahead
+        )
+
+
+def test_a_model_whose_calls_hang_neither_holds_up_nor_takes_requests(monkeypatch):
+    clock = Clock(monkeypatch)
+    hanging, good = FakeVersion(FakeGraph()), FakeVersion(FakeGraph())
+    hanging.name = "hanging"
+    hanging.graph.open.clear()
+
+    async def main():
+        inference = Scheduler(threads=2, timeout_seconds=30.0)
+        inference.start()
+
+        async def ask(version, seconds=10.0):
+            deadline = asyncio.get_running_loop().time() + seconds
+            x = np.ones(1, np.float32)
+            return await inference.run(version, signature(), {"x": x}, deadline=deadline)
+
+        calls = [asyncio.create_task(ask(hanging)) for _ in range(4)]
+        while len(hanging.graph.calls) + hanging.held < 2:
+            await asyncio.sleep(0.001)
+        assert (await ask(good))["y"].tolist() == [2]
+        clock.ahead = 11.0
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [error.code for error in found] == [Code.DEADLINE_EXCEEDED] * 4
+        # A call that has not run long may only have had an impatient client.
+        assert inference.stuck() == []
+        clock.ahead = 40.0
+        assert inference.overdue() == {"hanging": 2}
+        with pytest.raises(ServingError, match="model hanging is stuck: 2 calls") as error:
+            await ask(hanging)
+        assert (error.value.code, error.value.retry_after_seconds) == (
+            Code.UNAVAILABLE,
+            10,
+        )
+        assert [(m.name, round(m.seconds)) for m in inference.stuck()] == [("hanging", 40)]
+        assert (await ask(good))["y"].tolist() == [2]
+        hanging.graph.open.set()
+        while inference.overdue():
+            await asyncio.sleep(0.001)
+        assert (await ask(hanging))["y"].tolist() == [2]
+        assert inference.stuck() == []
+        await inference.stop()
+
+    asyncio.run(main())
+
+
+def test_the_requests_of_one_model_do_not_use_up_the_room_of_another():
+    busy, good = FakeVersion(FakeGraph()), FakeVersion(FakeGraph())
+    busy.name = "busy"
+    busy.graph.open.clear()
+
+    async def main():
+        inference = Scheduler(threads=1, waiting=2)
+        inference.start()
+
+        async def ask(version):
+            deadline = asyncio.get_running_loop().time() + 10
+            x = np.ones(1, np.float32)
+            return await inference.run(version, signature(), {"x": x}, deadline=deadline)
+
+        calls = [asyncio.create_task(ask(busy)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert inference.waiting == 2
+        assert (await ask(good))["y"].tolist() == [2]
+        busy.graph.open.set()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [getattr(each, "code", None) for each in found] == [
+            *(None, None, Code.RESOURCE_EXHAUSTED)
+        ]
+        await inference.stop()
+
+    asyncio.run(main())
 
 
 # ---------------------------------------------------------------------- where calls run
@@ -308,13 +394,13 @@ def test_a_call_of_its_own_runs_in_a_thread():
 class Steady(FakeGraph):
     """Tells in which thread it ran."""
 
-    is_steady = True
+    steady = frozenset(("serving_default",))
 
     def __init__(self):
         super().__init__()
         self.threads = []
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, **limit):
         self.threads.append(threading.current_thread() is threading.main_thread())
         return super().run(signature, inputs, outputs)
 
@@ -356,7 +442,7 @@ def test_what_may_loop_or_wait_never_runs_in_the_event_loop(monkeypatch):
     monkeypatch.setattr("kerasnn.serving.inference.latency.FAST_SECONDS", 60.0)
     monkeypatch.setattr("kerasnn.serving.inference.latency.MIN_SINGLE_CALLS", 0)
     graph = Steady()
-    graph.is_steady = False
+    graph.steady = frozenset()
     assert one_by_one(graph, [[1], [2], [3]]) == [False] * 3
 
 

@@ -109,6 +109,8 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         threads=batching.threads,
         limits=Limits(
             body_bytes=given["max_body_bytes"],
+            message_bytes=given["max_message_bytes"],
+            bytes_in_flight=given["max_bytes_in_flight"],
             rows=given["max_rows"],
             nesting=given["max_nesting"],
             waiting=batching.waiting or given["max_waiting"],

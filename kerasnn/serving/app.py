@@ -73,8 +73,14 @@ def _others(service: Service, stopping: Callable[[], bool], grpc: str | None) ->
 
     def readyz(request: Request) -> Response:
         why = "stopping" if stopping() else service.models.why_not_ready()
-        if why is None:
-            return PlainTextResponse("ready\n")
+        stuck = service.inference.stuck()
+        words = ", ".join(f"{model.name} (for {model.seconds:.0f} s)" for model in stuck)
+        if why is None and len(stuck) < max(len(service.models.names()), 1):
+            # One stuck model of several must not take the others away from their clients.
+            return PlainTextResponse(
+                f"ready; models that are stuck: {words}\n" if stuck else "ready\n"
+            )
+        why = why or f"models that are stuck: {words}"
         headers = {"retry-after": str(RETRY_SECONDS)}
         return PlainTextResponse(f"not ready; {why}\n", 503, headers)
 

@@ -243,6 +243,7 @@ def _service(options: ServerOptions) -> Service:
         threads=options.threads,
         batching=_batching(options),
         waiting=options.limits.waiting,
+        timeout_seconds=options.limits.timeout_seconds,
         metrics=metrics,
     )
     metrics.add_gauge(
@@ -250,7 +251,18 @@ def _service(options: ServerOptions) -> Service:
         "Requests that are computed or wait for it.",
         lambda: inference.waiting,
     )
-    return Service(models, inference, metrics, options.limits)
+    metrics.add_gauge_by_model(
+        "kerasnn_calls_overdue",
+        "Calls of a model that run on after their deadlines.",
+        inference.overdue,
+    )
+    service = Service(models, inference, metrics, options.limits)
+    metrics.add_gauge(
+        "kerasnn_bytes_in_flight",
+        "Bytes of the requests that are being received or answered.",
+        lambda: service.in_flight.bytes,
+    )
+    return service
 
 
 def _sources(options: ServerOptions) -> Callable[[], Sources]:

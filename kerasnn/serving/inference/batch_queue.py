@@ -22,11 +22,15 @@ class Request:
     Attributes:
         inputs: by alias.
         future: takes the answer.
+        deadline: on the event loop's clock, in seconds.
     """
 
-    def __init__(self, inputs: NamedArrays, future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, inputs: NamedArrays, future: asyncio.Future[Any], deadline: float
+    ) -> None:
         self.inputs = inputs
         self.future = future
+        self.deadline = deadline
 
     @cached_property
     def rows(self) -> int:
@@ -67,6 +71,11 @@ class Batch:
         self.rows = sum(request.rows for request in requests)
         self._proof = proof
         self._sizes = sizes
+
+    @property
+    def deadline(self) -> float:
+        """The time after which nobody waits for the answers."""
+        return max(request.deadline for request in self.requests)
 
     def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
         """Return the answer or the error of each request.
@@ -178,7 +187,7 @@ class BatchQueue:
 
     Attributes:
         version: whose graph answers.
-        run: the call, from the inputs to the outputs.
+        run: the call, from the inputs and the seconds that it may take to the outputs.
         max_rows: of one call.
         sizes: see `Batch`.
         proof: whether requests may be joined.
@@ -193,7 +202,7 @@ class BatchQueue:
     def __init__(
         self,
         version: ModelVersion,
-        run: Callable[[NamedArrays], Any],
+        run: Callable[[NamedArrays, float], Any],
         *,
         max_rows: int,
         sizes: Sequence[int] = (),

@@ -97,7 +97,7 @@ def try_signatures(graph: Graph) -> None:
 def _failure(graph: Graph, signature: Signature) -> str:
     """Return why a signature would fail at every request; "" if it may answer."""
     inputs = _made_up(signature)
-    if inputs is None or signature.key in graph.changing or not graph.is_steady:
+    if inputs is None or signature.key in graph.changing or graph.may_never_end:
         names = graph.unset_variables(signature)
         return f"Could not find variable {names[0]}{_WAY_OUT}" if names else ""
     try:

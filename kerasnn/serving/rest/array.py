@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.excerpt import excerpt, type_name
+from kerasnn.serving.rest.number_list import NumberList
 from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS, TensorInfo
 from kerasnn.serving.saved_model.tensors import dtype_name
 
@@ -50,6 +51,8 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
     """
     if type(value) is list and value and type(value[0]) is not list:
         return _flat(value, info.dtype)  # most often: a column
+    if type(value) is NumberList:
+        return value.as_type(info.dtype, _RANGES)
     shape = list_shape(value, limits)
     leaves: _Leaves = [value]
     for size in shape:
