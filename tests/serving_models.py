@@ -223,19 +223,35 @@ class RandomLayer(tf.Module):
         return {"probabilities": tf.nn.softmax(x @ self.kernel)}
 
 
-def make_table(folder: Path) -> Path:
+def make_picture(folder: Path, version: int = 1) -> Path:
+    """`serving_default`: pictures [n, 32, 32, 3] to the sum of their mean colours [n]."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], name="picture")])
+    def serve(picture):
+        return {"sum": tf.reduce_sum(tf.reduce_mean(picture, [1, 2]), 1)}
+
+    module.serve = serve
+    return save(module, folder, version, serving_default=serve)
+
+
+def make_table(folder: Path, *, cities: int = 2) -> Path:
     """A table's network without training; `serving_default`: age, city, member."""
+    names = ("Lyon", "Oslo") if cities == 2 else tuple(f"city {i}" for i in range(cities))
+    counts = [30] * cities
+    if cities > 7:
+        counts[7] = 31
     schema = Schema(
         (
             Column("age", "numeric", low=17.0, high=91.0),
-            Column("city", "categorical", levels=("Lyon", "Oslo"), counts=(30, 30)),
+            Column("city", "categorical", levels=names, counts=tuple(counts)),
             Column("member", "boolean", levels=("False", "True"), counts=(30, 30)),
         ),
         target=Target("bought", "classification", classes=("no", "yes")),
     )
     rows = {
         "age": np.linspace(17, 91, 60),
-        "city": ["Lyon", "Oslo"] * 30,
+        "city": list(itertools.islice(itertools.cycle(names), 60)),
         "member": [False, True, True] * 20,
     }
     preprocessor = Preprocessor.fit(checked_table(rows, schema), schema)

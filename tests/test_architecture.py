@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress"},
+        {"choices", "errors", "deadline", "progress", "termination", "model_paths"},
         {"reference", "manifest", "checkpoints", "partial_folders"},
         {"datasets"},
         {"losses", "metrics", "layers"},
@@ -75,11 +75,11 @@ ORDERS = {
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},
-        {"metrics", "access_log", "in_flight", "ports", "tls"},
+        {"metrics", "access_log", "ports", "tls", "in_flight"},
         {"saved_model"},
         {"models"},
         {"inference"},
-        {"service"},
+        {"service", "batching_file"},
         {"examples"},
         {"rest", "grpc", "page"},
         {"app"},

@@ -15,6 +15,8 @@ import kerasnn
 from kerasnn import models
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.errors import InputError, InterruptedFitError
+from kerasnn.termination import TerminatedError
+from kerasnn.training.checkpoints.interrupts import Interrupts
 from tests.deaths import Killed
 
 ROWS = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
@@ -301,12 +303,22 @@ def test_signal_handlers_are_restored_after_a_fit(tmp_path):
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_a_second_signal_ends_at_once():
-    from kerasnn.training.checkpoints.interrupts import Interrupts
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError)],
+)
+def test_a_second_signal_ends_at_once(number, error):
+    def interrupt_twice():
+        with Interrupts() as interrupts:
+            signal.raise_signal(number)
+            assert interrupts.received == number
+            signal.raise_signal(number)
 
-    with Interrupts() as interrupts:
-        signal.raise_signal(signal.SIGINT)
-        assert interrupts.received == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(error):
+        interrupt_twice()
     assert issubclass(InterruptedFitError, KeyboardInterrupt)
+
+
+def test_a_signal_that_comes_after_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        signal.raise_signal(signal.SIGINT)

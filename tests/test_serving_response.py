@@ -138,13 +138,20 @@ def test_rows_that_are_none_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "name"),
-    [
-        (np.complex64, "complex64"),
-        (np.float16, "half"),
-        (ml_dtypes.bfloat16, "bfloat16"),
-        (np.uint16, "uint16"),
-    ],
+    ("dtype", "tenth"),
+    [(np.float16, b"0.099975586"), (ml_dtypes.bfloat16, b"0.100097656")],
+)
+def test_half_floats_are_written_as_numbers(dtype, tenth):
+    values = np.array([0.1, 2, np.inf, np.nan], dtype)
+    assert float(np.float32(float(tenth))) == float(values[0])
+    assert response.predictions_json({"y": values}) == (
+        b'{"predictions":[' + tenth + b",2.0,Infinity,NaN]}"
+    )
+    assert response.columns_json({"y": values[1]}) == b'{"outputs":2.0}'
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(np.complex64, "complex64"), (np.uint16, "uint16")]
 )
 def test_types_without_a_form_in_json_are_refused(dtype, name):
     for write in (response.predictions_json, response.columns_json):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnn.serving.errors import Code, ServingError, invalid
+from kerasnn.serving.inference.join_proof import JoinProof
 from kerasnn.serving.inference.latency import CallLatencies, CallLatency
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
@@ -26,6 +27,7 @@ class FakeGraph:
     """y = 2 x; counts its calls, and can be held up."""
 
     steady = frozenset()
+    changing = frozenset()
 
     def __init__(self):
         self.calls = []
@@ -50,8 +52,16 @@ class OneForAll(FakeGraph):
         return {"y": super().run(signature, inputs, outputs)["y"].sum(keepdims=True)}
 
 
+class OverSum(FakeGraph):
+    """y = x / sum(x): every answer depends on the neighbours."""
+
+    def run(self, signature, inputs, outputs, **limit):
+        super().run(signature, inputs, outputs)
+        return {"y": inputs["x"] / inputs["x"].sum()}
+
+
 class FakeVersion:
-    name = "m"
+    name, number = "m", 1
 
     def __init__(self, graph):
         self.graph = graph
@@ -62,6 +72,12 @@ class FakeVersion:
 
     def release(self):
         self.held -= 1
+
+
+@pytest.fixture(autouse=True)
+def proved(monkeypatch):
+    """Joining is proved; test_serving_join_proof shows what is before that."""
+    monkeypatch.setattr(JoinProof, "rows", 1_000_000)
 
 
 def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **options):
@@ -115,6 +131,42 @@ def test_a_batch_has_no_more_rows_than_allowed_unless_it_is_one_request():
     assert graph.calls == [(2,), (3,), (5,)]
 
 
+def test_a_request_may_have_no_more_rows_than_the_file_of_batching_says():
+    batching = BatchingOptions(rows=8, request_rows=8)
+    found = answers(FakeGraph(), [[1] * 8, [1] * 9], batching=batching)
+    assert found[0] == [2] * 8
+    assert (found[1].code, found[1].message) == (
+        Code.INVALID_ARGUMENT,
+        "Task size 9 is larger than maximum input batch size 8",
+    )
+
+
+def test_joined_calls_are_filled_up_to_sizes_of_the_file_of_batching():
+    graph = FakeGraph()
+    batching = BatchingOptions(rows=8, sizes=(4, 8))
+    found = answers(graph, [[1], [2, 3]], batching=batching)
+    assert found == [[2], [4, 6]]
+    assert graph.calls == [(4,)]
+
+
+def test_after_joined_answers_differed_requests_are_not_joined(monkeypatch):
+    monkeypatch.setattr(JoinProof, "rows", 1)
+    graph = OverSum()
+    found = answers(graph, [[1], [2], [3]], batching=BatchingOptions())
+    assert found == [[1], [1], [1]]
+    assert (3,) in graph.calls
+    graph.calls.clear()
+
+    async def ask_again(inference, tasks, ask):
+        await asyncio.gather(*tasks)
+        graph.calls.clear()
+        tasks += [asyncio.create_task(ask(inference, [x])) for x in (4, 5, 6)]
+
+    found = answers(graph, [[1], [2]], before=ask_again, batching=BatchingOptions())
+    assert found == [[1]] * 5
+    assert graph.calls == [(1,)] * 3
+
+
 def test_rows_of_another_shape_are_computed_apart():
     graph = FakeGraph()
     found = answers(
@@ -130,6 +182,13 @@ def test_a_signature_without_declared_rows_is_never_joined(shape):
     found = answers(graph, [[1, 1, 1], [2, 2, 2]], shape=shape, batching=BatchingOptions())
     assert found == [[2, 2, 2], [4, 4, 4]]
     assert graph.calls == [(3,), (3,)]
+
+
+def test_a_signature_that_changes_state_is_never_joined():
+    graph = FakeGraph()
+    graph.changing = {"serving_default"}
+    assert answers(graph, [[1], [2]], batching=BatchingOptions()) == [[2], [4]]
+    assert graph.calls == [(1,), (1,)]
 
 
 def test_the_fault_of_one_request_is_not_that_of_its_neighbours():

@@ -101,6 +101,9 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     default=0,
 )
 @speed_option(
+    "--batching-parameters-file", PATH, "TensorFlow Serving's file, instead of the others."
+)
+@speed_option(
     "--threads", at_least(1), "Calls of a model at the same time.  [default: the cores]"
 )
 @limits_option(
@@ -161,7 +164,7 @@ def serve(as_json: bool, **given: Any) -> None:
             )
         # Otherwise gRPC writes a line for each client that does not speak TLS.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        with quiet_tensorflow(), without_keras():
+        with quiet_tensorflow(status=0), without_keras():
             from kerasnn.serving.server import run_server
 
         def announce(started: "Started") -> None:

@@ -3,7 +3,7 @@
 - `/v1/...`: the models (`rest`); such requests skip the router.
 - `/`, `/page/...`: the page to try them on (`page`).
 - `/metrics`, and TensorFlow Serving's path for the same: for Prometheus.
-- `/healthz`: the process lives. `/readyz`: it takes requests.
+- `/healthz`: the process lives. `/readyz`: its models are loaded, and it takes requests.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from kerasnn.serving.access_log import FACTS, AccessLog, App, logged_app
 from kerasnn.serving.errors import Code
+from kerasnn.serving.models.versions import RETRY_SECONDS
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.rest.browsers import BrowserPolicy
@@ -32,8 +33,9 @@ def make_app(
     service: Service,
     *,
     browsers: BrowserPolicy | None = None,
-    ready: Callable[[], bool],
+    stopping: Callable[[], bool],
     access_log: AccessLog | None = None,
+    grpc: str | None = None,
 ) -> App:
     """Return the ASGI application of a server.
 
@@ -41,12 +43,13 @@ def make_app(
         service: whose models answer.
         browsers: which pages may send requests; by default the server's own, on this
             machine.
-        ready: returns whether the server takes requests; False again while it stops.
+        stopping: returns whether the server stops, and takes no more requests.
         access_log: logs every request, if given.
+        grpc: host and port of gRPC, if there is one.
     """
     browsers = browsers or BrowserPolicy()
     api = RestApp(service, browsers)
-    others = _others(service, ready)
+    others = _others(service, stopping, grpc)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         refused = browsers.refusal(scope["method"], scope["headers"])
@@ -61,7 +64,7 @@ def make_app(
     return app if access_log is None else logged_app(app, access_log)
 
 
-def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
+def _others(service: Service, stopping: Callable[[], bool], grpc: str | None) -> Starlette:
     def metrics(request: Request) -> Response:
         return PlainTextResponse(service.metrics.text(), media_type=METRICS_TYPE)
 
@@ -69,27 +72,24 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
         return PlainTextResponse("alive\n")
 
     def readyz(request: Request) -> Response:
+        why = "stopping" if stopping() else service.models.why_not_ready()
         stuck = service.inference.stuck()
-        words = [f"{model.name} (for {model.seconds:.0f} s)" for model in stuck]
-        if ready() and not stuck:
-            return PlainTextResponse("ready\n")
-        if ready():
+        words = ", ".join(f"{model.name} (for {model.seconds:.0f} s)" for model in stuck)
+        if why is None and len(stuck) < max(len(service.models.names()), 1):
             # One stuck model of several must not take the others away from their clients.
-            alone = len(stuck) == len(service.models.names())
-            text = f"models that are stuck: {', '.join(words)}\n"
             return PlainTextResponse(
-                f"not ready; {text}" if alone else f"ready; {text}", 503 if alone else 200
+                f"ready; models that are stuck: {words}\n" if stuck else "ready\n"
             )
-        waiting = service.models.not_ready()
-        why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
-        return PlainTextResponse(f"not ready; {why}\n", 503)
+        why = why or f"models that are stuck: {words}"
+        headers = {"retry-after": str(RETRY_SECONDS)}
+        return PlainTextResponse(f"not ready; {why}\n", 503, headers)
 
     return Starlette(
         routes=[
             *(Route(path, metrics) for path in METRICS_PATHS),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            *page_routes(service),
+            *page_routes(service, grpc=grpc),
         ],
         exception_handlers={404: _not_found},
     )

@@ -62,6 +62,8 @@ class ServerOptions:
         warm_up: whether warm-up requests are replayed.
         batching: whether requests are joined.
         max_batch_rows: of one joined call.
+        max_request_rows: of a request that could be joined; None: any.
+        batch_sizes: numbers of rows that joined calls are filled up to; any, if empty.
         batch_wait_microseconds: how long a request waits for others.
         threads: number of parallel calls of a model; None: one for each core.
         limits: of a request.
@@ -84,6 +86,8 @@ class ServerOptions:
     warm_up: bool = True
     batching: bool = True
     max_batch_rows: int = 1000
+    max_request_rows: int | None = None
+    batch_sizes: tuple[int, ...] = ()
     batch_wait_microseconds: int = 0
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)

@@ -1,7 +1,8 @@
 """Graph calls for the requests of an event loop: in threads, and joined.
 
 Waiting requests for the same outputs of the same signature, with rows of the same shapes,
-are joined into one call. By default a request does not wait for others: a single request
+are joined into one call, once it is proved that this does not change their answers
+(`join_proof`). By default a request does not wait for others: a single request
 is computed at once. If requests come one at a time, fast calls are made in the event loop
 (`latency`).
 
@@ -20,8 +21,9 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from kerasnn.serving.errors import Code, ServingError, as_serving_error
+from kerasnn.serving.errors import Code, ServingError, as_serving_error, invalid
 from kerasnn.serving.inference.batch_queue import Batch, BatchQueue, Request
+from kerasnn.serving.inference.join_proof import JoinProofs
 from kerasnn.serving.inference.latency import CallLatencies, CallLatency
 from kerasnn.serving.inference.model_calls import CallsByModel, StuckModel
 from kerasnn.serving.inference.workers import WorkerThreads
@@ -38,11 +40,15 @@ class BatchingOptions:
 
     Attributes:
         rows: maximum of one joined call; a single request may have more.
+        request_rows: maximum of a single request; None: any.
+        sizes: numbers of rows that joined calls are filled up to; any, if empty.
         wait_microseconds: how long a request waits for others; 0: it is joined only with
             requests of the same turn of the event loop, or while the graph was busy.
     """
 
     rows: int = 1000
+    request_rows: int | None = None
+    sizes: tuple[int, ...] = ()
     wait_microseconds: int = 0
 
 
@@ -79,6 +85,7 @@ class Scheduler:
         self._queues: dict[object, BatchQueue] = {}
         self._ready: deque[BatchQueue] = deque()
         self._latencies = CallLatencies()
+        self._proofs = JoinProofs()
 
     @property
     def waiting(self) -> int:
@@ -164,14 +171,32 @@ class Scheduler:
             return version.graph.run(signature, inputs, outputs, timeout_seconds=seconds)
 
         batching = self._batching
-        if batching is None or not signature.row_wise or not request.rows:
+        joins = signature.row_wise and signature.key not in version.graph.changing
+        if batching is None or not joins or not request.rows:
+            return BatchQueue(version, run, max_rows=1)
+        if batching.request_rows is not None and request.rows > batching.request_rows:
+            raise invalid(
+                f"Task size {request.rows} is larger than maximum input batch size"
+                f" {batching.request_rows}"
+            )
+        proof = self._proofs.of(
+            (version, signature.key, frozenset(outputs)),
+            f"model {version.name} version {version.number}, {signature.key}",
+        )
+        if proof.given_up:
             return BatchQueue(version, run, max_rows=1)
         key = (version, signature.key, outputs, request.kind)
         queue = self._queues.get(key)
         if queue is None:
             latency = self._latency(version, signature, key, request)
             queue = BatchQueue(
-                version, run, max_rows=batching.rows, key=key, latency=latency
+                version,
+                run,
+                max_rows=batching.rows,
+                sizes=batching.sizes,
+                proof=proof,
+                key=key,
+                latency=latency,
             )
             self._queues[key] = queue
         return queue

@@ -229,6 +229,13 @@ def _float32s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.frombuffer(array("f", leaves), np.float32)
 
 
+def _halves(dtype: tf.DType, leaves: _Leaves, kinds: set[type]) -> _Array | None:
+    if not kinds <= _NUMBERS:
+        return None
+    with np.errstate(over="ignore"):  # too large numbers become infinite
+        return np.array(leaves, np.float64).astype(dtype.as_numpy_dtype)
+
+
 def _float64s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.array(leaves, np.float64) if kinds <= _NUMBERS else None
 
@@ -260,6 +267,8 @@ def _strings(leaves: _Leaves, kinds: set[type]) -> _Array | None:
 _READERS: dict[tf.DType, Callable[[_Leaves, set[type]], _Array | None]] = {
     tf.float32: _float32s,
     tf.float64: _float64s,
+    tf.float16: partial(_halves, tf.float16),
+    tf.bfloat16: partial(_halves, tf.bfloat16),
     tf.bool: _bools,
     tf.string: _strings,
     **{dtype: partial(_integers, dtype) for dtype in _RANGES},

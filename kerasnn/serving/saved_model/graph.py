@@ -28,7 +28,11 @@ from kerasnn.serving.errors import (
     invalid,
     name_set,
 )
-from kerasnn.serving.saved_model.graph_program import node_name
+from kerasnn.serving.saved_model.graph_program import (
+    GraphProgram,
+    changes_state,
+    node_name,
+)
 from kerasnn.serving.saved_model.loops import may_never_end
 from kerasnn.serving.saved_model.op_costs import (
     elementwise_signatures,
@@ -55,6 +59,8 @@ class Graph:
         signatures: by key.
         signature_defs: the same as protobufs.
         steady: keys of the signatures whose time depends only on the sizes of their inputs.
+        may_never_end: whether it may loop or wait without an end.
+        changing: keys of the signatures that change what later requests read.
 
     Raises:
         ServingError: it cannot be loaded, with TensorFlow's code; PERMISSION_DENIED, it
@@ -68,12 +74,13 @@ class Graph:
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
         self.steady = steady_signatures(meta_graph)
+        self.changing, self._variables = _states(meta_graph)
         self._elementwise = elementwise_signatures(meta_graph)
         self._graph = tf.Graph()
         self._ranks = needed_ranks(meta_graph)
-        self._may_never_end = may_never_end(meta_graph)
+        self.may_never_end = may_never_end(meta_graph)
         # Threads of its own: its endless calls must not hold those of other models.
-        config = tf.compat.v1.ConfigProto(use_per_session_threads=self._may_never_end)
+        config = tf.compat.v1.ConfigProto(use_per_session_threads=self.may_never_end)
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...], int], GraphCall] = {}
         self._lock = threading.Lock()
@@ -182,6 +189,20 @@ class Graph:
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from None
 
+    def unset_variables(self, signature: Signature) -> list[str]:
+        """Return the variables that a signature reads and loading has not set.
+
+        Their handles are in the graph, so that nothing of the model need be run.
+        """
+        names = self._variables[signature.key]
+        if not names:
+            return []
+        with self._lock, self._graph.as_default():
+            handles = [self._graph.get_tensor_by_name(f"{name}:0") for name in names]
+            are_set = [tf.raw_ops.VarIsInitializedOp(resource=each) for each in handles]
+            given = self._session.run(are_set)
+        return [name for name, is_set in zip(names, given, strict=True) if not is_set]
+
     def signature_def_map(self) -> Any:
         """Return the signatures as a SignatureDefMap, the form of GetModelMetadata."""
         signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -201,7 +222,7 @@ class Graph:
         timeout_seconds: float | None = None,
     ) -> GraphCall:
         limit = 0
-        if self._may_never_end and timeout_seconds is not None:
+        if self.may_never_end and timeout_seconds is not None:
             limit = _rounded_up(timeout_seconds)
         key = feeds, fetches, limit
         call = self._calls.get(key)
@@ -316,6 +337,23 @@ def _saved_model(folder: Path) -> tuple[Path, Any]:
         "Could not find SavedModel .pb or .pbtxt at supplied export directory path:"
         f" {folder}",
     )
+
+
+def _states(meta_graph: Any) -> tuple[frozenset[str], dict[str, list[str]]]:
+    """Return which signatures change state, and the handles of variables of each."""
+    program = GraphProgram(meta_graph)
+    changing, variables = set(), {}
+    for key, definition in meta_graph.signature_def.items():
+        ends = [info.name for info in definition.outputs.values()]
+        reached = list(program.reached(ends))
+        if changes_state(node for _, node in reached):
+            changing.add(key)
+        variables[key] = [
+            node.name
+            for function, node in reached
+            if function is None and node.op == "VarHandleOp"
+        ]
+    return frozenset(changing), variables
 
 
 def _check_ops(meta_graph: Any) -> None:

@@ -18,6 +18,11 @@ _OWN_INPUTS = {
     "Case": 1,
     "StatelessCase": 1,
 }
+# Parts of the names of operations that change variables, tables or queues.
+_CHANGING = (
+    *("Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "CountUpTo"),
+    *("TableInsert", "TableRemove", "TableImport", "Enqueue", "Dequeue", "StackP"),
+)
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
@@ -192,6 +197,15 @@ class GraphProgram:
                 if name in self.functions:
                     calls.setdefault(name, []).append((where, node))
         return calls
+
+
+def changes_state(nodes: Iterable[Any]) -> bool:
+    """Return whether one of these nodes changes what later requests read."""
+    return any(
+        any(part in node.op for part in _CHANGING)
+        or (node.op.startswith("Scatter") and node.op != "ScatterNd")
+        for node in nodes
+    )
 
 
 def functions_of(node: Any) -> list[str]:
