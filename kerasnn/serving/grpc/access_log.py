@@ -8,6 +8,7 @@ import grpc.aio
 
 from kerasnn.serving.access_log import AccessLog, milliseconds_since
 from kerasnn.serving.errors import Code
+from kerasnn.serving.grpc.decoding import message_of
 
 _CODES = {code.value: code.name for code in Code}
 
@@ -40,9 +41,9 @@ class AccessLogInterceptor(grpc.aio.ServerInterceptor):
                         "protocol": "gRPC",
                         "client": context.peer(),
                         "path": details.method,
-                        **_facts(request, response),
+                        **_facts(message_of(request), response),
                         "code": _code(context, response),
-                        "bytes_in": _size(request),
+                        "bytes_in": _size(message_of(request)),
                         "bytes_out": _size(response),
                         "milliseconds": milliseconds_since(start),
                     }

@@ -29,6 +29,11 @@ class _Received:
     problem: str = ""
 
 
+def message_of(request: Any) -> Any:
+    """Return the message of a request as interceptors see it; None: it is unreadable."""
+    return request.message if isinstance(request, _Received) else request
+
+
 class DecodingServer:
     """A stand-in for a server, on which generated code registers its handlers.
 
