@@ -459,3 +459,23 @@ def test_a_closed_graph_leaves_no_memory(tmp_path):
     del graph
     gc.collect()
     assert [one() for one in left] == [None, None]
+
+
+def test_a_convolution_says_the_rank_that_the_signature_does_not(tmp_path):
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="image")])
+        def serve(self, image):
+            kernel = tf.ones([2, 2, 3, 1])
+            return {
+                "y": tf.nn.conv2d(tf.cast(image, tf.float32) / 255.0, kernel, 1, "SAME")
+            }
+
+    module = Module()
+    graph = Graph(serving_models.save(module, tmp_path, 1, serving_default=module.serve))
+    assert run(graph, image=np.ones((1, 4, 4, 3), np.float32))["y"].shape == (1, 4, 4, 1)
+    for shape, given in (((), "[]"), ((1, 0), "[1, 0]"), ((1,) * 5, "[1, 1, 1, 1, 1]")):
+        assert error_of(run, graph, image=np.ones(shape, np.float32)) == (
+            Code.INVALID_ARGUMENT,
+            f"input image must be [rows, any, any, any]; got {given}",
+        )
+    graph.close()

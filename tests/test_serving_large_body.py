@@ -80,6 +80,7 @@ def outcome(read, body):
         '{"instances":[{"x":[1,2,3,4,5,6,7,8]},{"x":[1,2,3,4,5,6,7,8]}]}',
         '{"a":{"b":{"c":[1,2,3,4,5,6,7,8,9]}},"inputs":1}',
         "[1,2,3,4,5,6,7,8,9]",
+        '{"inputs":["a","b","c","d","e","f","g","h","i"],"inputs":["j","k"]}',
         "[[[[[[[[[[[[[[[[[[[[",
         "]]]]]]]]]]]]]]]]]]]]",
         '{"inputs":[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]}',
@@ -88,6 +89,31 @@ def outcome(read, body):
 def test_all_else_is_read_as_in_small_bodies(text):
     body = text.encode()
     assert outcome(read_large_object, body) == outcome(read_object, body)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["a", 'b","c', "],[", "},{", "\\", ","] * 5,
+        [{"x": "},{", "y": [1, 2]}, {"x": "],", "y": []}] * 5,
+        [[1, "a"], [None, True], []] * 5,
+        [1, "a", 2.5, {"b64": "YQ=="}, [[]]] * 5,
+        ["a text without an end, as it is longer than a piece, " * 5] * 3,
+    ],
+)
+def test_lists_of_texts_and_objects_are_read_in_pieces(items):
+    for key in ("instances", "inputs", "examples"):
+        body = orjson.dumps({key: items, "signature_name": "s"})
+        assert outcome(read_large_object, body) == outcome(read_object, body)
+
+
+def test_texts_are_joined_from_pieces_and_freed(monkeypatch):
+    monkeypatch.setattr(large_body, "read_object", None)
+    body = orjson.dumps({"instances": ["ab", "c,d", "e"] * 9, "more": 1})
+    document = read_large_object(body)
+    assert document == {"instances": ["ab", "c,d", "e"] * 9, "more": 1}
+    large_body.release(document)
+    assert document["instances"] == []
 
 
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, width=32)

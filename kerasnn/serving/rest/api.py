@@ -27,6 +27,7 @@ from kerasnn.serving.errors import (
 from kerasnn.serving.examples import classify, regress
 from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
+from kerasnn.serving.options import Limits
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
 from kerasnn.serving.rest.browsers import BrowserPolicy
@@ -34,6 +35,7 @@ from kerasnn.serving.rest.large_body import (
     LARGE_BYTES,
     LargeDocument,
     read_large_object,
+    release,
 )
 from kerasnn.serving.rest.parser import read_object, signature_name
 from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
@@ -64,6 +66,15 @@ _THREADS = 2  # for large bodies; more would only wait for each other
 
 Headers = list[tuple[bytes, bytes]]
 _Result = TypeVar("_Result")
+
+
+def _read_large(
+    document: LargeDocument, signature: Signature, limits: Limits
+) -> NamedArrays:
+    """Return the inputs of a large request, whose lists are freed unless this fails."""
+    inputs = read_inputs(document, signature, limits)
+    release(document)
+    return inputs
 
 
 class RestApp:
@@ -110,6 +121,7 @@ class RestApp:
             failure = self._failure(error)
             code, status = failure.code, HTTP_STATUS[failure.code]
             content = response.error_json(failure.message) if failure.message else b""
+            failure.__traceback__ = None  # this frame is in it, and so would be the body
             if failure.retry_after_seconds is not None:
                 seconds = str(failure.retry_after_seconds).encode()
                 headers.append((b"retry-after", seconds))
@@ -211,14 +223,16 @@ class RestApp:
         limits = self._service.limits
         try:
             if isinstance(document, LargeDocument):
-                return await self._in_thread(read_inputs, document, signature, limits)
+                return await self._in_thread(_read_large, document, signature, limits)
             return read_inputs(document, signature, limits)
         except ServingError:
             table = version.table_inputs
             if table is None or signature.key != DEFAULT_SIGNATURE:
                 raise
             loop = asyncio.get_running_loop()
-            inputs = await loop.run_in_executor(None, table.read, as_lists(document))
+            inputs = await loop.run_in_executor(
+                None, lambda: table.read(as_lists(document))
+            )
             if inputs is None:
                 raise
             check_rows(max(map(len, inputs.values())), limits)

@@ -25,6 +25,7 @@ from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS, TensorInfo
 from kerasnn.serving.saved_model.tensors import dtype_name
 
 B64 = "b64"
+_STEP = 100_000  # values of a long list that are converted at once
 BLOCK = 1000  # values of a list that are checked together in the search for an error
 _INT32 = (-(2**31), 2**31 - 1)
 _RANGES = {
@@ -49,6 +50,8 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
     Raises:
         ServingError: INVALID_ARGUMENT, lists are nested too deep.
     """
+    if type(value) is list and len(value) > _STEP:
+        return _in_steps(value, info, limits)
     if type(value) is list and value and type(value[0]) is not list:
         return _flat(value, info.dtype)  # most often: a column
     if type(value) is NumberList:
@@ -61,6 +64,17 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
         leaves = leaves[0] if len(leaves) == 1 else list(chain.from_iterable(leaves))
     flat = _flat(leaves, info.dtype)
     return None if flat is None else flat.reshape(shape)
+
+
+def _in_steps(value: list[Any], info: TensorInfo, limits: Limits) -> _Array | None:
+    """Convert a long list in parts, between which other threads run."""
+    parts: list[_Array] = []
+    for start in range(0, len(value), _STEP):
+        part = to_array(value[start : start + _STEP], info, limits)
+        if part is None or (parts and part.shape[1:] != parts[0].shape[1:]):
+            return None
+        parts.append(part)
+    return np.concatenate(parts)
 
 
 def list_shape(value: Any, limits: Limits) -> tuple[int, ...]:

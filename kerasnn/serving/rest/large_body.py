@@ -5,8 +5,8 @@ The fast parser reads a body in one call, in which no other thread runs: half a 
 pieces of 256 kB, each a few milliseconds, and never as a whole in Python's objects. Called
 in a thread, it leaves the event loop its turns.
 
-Only rectangular lists of numbers are read like this. Everything else is left to `parser`,
-with the same answers and errors.
+Other lists, of texts and objects, are read in pieces as well, into one list. What cannot be
+read like this is left to `parser`; the answers and errors are the same.
 """
 
 import re
@@ -25,6 +25,8 @@ from kerasnn.serving.rest.request_inputs import INPUTS, INSTANCES
 LARGE_BYTES = 2**18  # a body above this is read in a thread
 _STEP = 2**18
 _MAX_LISTS = 1000
+_FREED = 10_000  # items of a list at once
+_HEAD = re.compile(rb'\s*\{\s*"(instances|inputs|examples)"\s*:\s*\[')
 _END = re.compile(rb'["{}]')  # what no list of numbers holds
 _TO_ZERO = bytes(48 if chr(c) in "0123456789.+-eE" else c for c in range(256))
 _NO_BRACKETS = bytes(32 if chr(c) in "[]" else c for c in range(256))
@@ -51,8 +53,55 @@ def read_large_object(body: bytes) -> LargeDocument:
             rest += [body[at:start], b'"%s%d"' % (_MARK.encode(), len(lists))]
             lists.append(numbers)
             at = end
-    document = _filled(b"".join([*rest, body[at:]]), lists) if lists else None
+    document = _filled(b"".join([*rest, body[at:]]), lists) if lists else _joined(body)
     return LargeDocument(read_object(body) if document is None else document)
+
+
+def release(document: LargeDocument) -> None:
+    """Free the lists of a document, in steps: as a whole they take long."""
+    for value in document.values():
+        while type(value) is list and value:
+            del value[-_FREED:]
+
+
+def _joined(body: bytes) -> dict[str, Any] | None:
+    """Return the document of a body that begins with a long list; None if it does not."""
+    head = _HEAD.match(body)
+    if head is None:
+        return None
+    items: list[Any] = []
+    start = head.end()
+    while len(body) - start > 2 * _STEP:
+        for cut in _cuts(body, start):
+            piece = _loads(b"[%s]" % body[start:cut])
+            if piece is not None:
+                items += piece
+                start = cut + 1
+                break
+        else:
+            return None
+    rest = body[start:]
+    # A key that comes twice counts once: the last one.
+    document = None if b'"%s"' % head[1] in rest else _loads(head[0] + rest)
+    if type(document) is not dict or type(document.get(head[1].decode())) is not list:
+        return None
+    document[head[1].decode()] = items + document[head[1].decode()]
+    return document
+
+
+def _cuts(body: bytes, start: int) -> Iterator[int]:
+    """Yield the commas at which an item of a list may end, in a piece of a body."""
+    for end in (b"},", b"],", b'",', b","):
+        cut = body.rfind(end, start, start + _STEP)
+        if cut > 0:
+            yield cut + len(end) - 1
+
+
+def _loads(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _spans(body: bytes) -> Iterator[tuple[int, int]]:
@@ -78,10 +127,7 @@ def _end(body: bytes, start: int) -> int:
 
 def _filled(text: bytes, lists: list[NumberList]) -> dict[str, Any] | None:
     """Return the document with its lists; None if they are not where inputs are."""
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
+    document = _loads(text)
     marks = {f"{_MARK}{i}": numbers for i, numbers in enumerate(lists)}
     if type(document) is not dict:
         return None
@@ -128,9 +174,8 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 
 def _flat(piece: bytes) -> NDArray[Any] | None:
     """Return the numbers of a piece: int64 if all are integers, else float64."""
-    try:
-        values = orjson.loads(b"[%s]" % piece.translate(_NO_BRACKETS))
-    except orjson.JSONDecodeError:
+    values = _loads(b"[%s]" % piece.translate(_NO_BRACKETS))
+    if values is None:
         return None
     kinds = set(map(type, values))
     try:

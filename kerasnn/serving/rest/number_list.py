@@ -41,6 +41,9 @@ class NumberList:
             return None
         return self.values.astype(dtype.as_numpy_dtype)
 
-    def as_list(self) -> list[Any]:
-        """Return the nested lists."""
-        return self.values.tolist()
+    def as_list(self, maximum: int | None = None) -> list[Any]:
+        """Return the nested lists; of a maximum of numbers, but at least one row."""
+        rows = None
+        if maximum is not None:
+            rows = max(1, maximum * len(self.values) // self.values.size)
+        return self.values[:rows].tolist()

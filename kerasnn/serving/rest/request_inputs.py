@@ -24,6 +24,8 @@ from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
 
 INSTANCES, INPUTS = "instances", "inputs"
 
+_SHOWN_NUMBERS = 10_000  # of a long list, in which an error is looked for
+
 Shape = tuple[int, ...]
 
 
@@ -62,23 +64,30 @@ def read_inputs(
         raise invalid(f"Failed to get input map for signature: {name}")
     try:
         return _checked_inputs(document, signature, limits)
-    except ServingError:
-        lists = as_lists(document)
-        if lists is document:
-            raise
-        return _checked_inputs(lists, signature, limits)  # for an error that shows values
+    except _UnfitListError:
+        # The first values show what is wrong, in the words for lists.
+        _checked_inputs(as_lists(document, _SHOWN_NUMBERS), signature, limits)
+    raise invalid(
+        f"the numbers of '{INSTANCES if INSTANCES in document else INPUTS}' are not of the"
+        f" types of the signature {signature.key}"
+    )
 
 
-def as_lists(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a request with lists for its `NumberList`s; itself if it has none."""
-    value = document.get(INSTANCES, document.get(INPUTS))
-    if type(value) is NumberList:
-        listed: Any = value.as_list()
-    elif type(value) is dict and any(type(v) is NumberList for v in value.values()):
-        listed = {k: v.as_list() if type(v) is NumberList else v for k, v in value.items()}
-    else:
-        return document
-    return {**document, INSTANCES if INSTANCES in document else INPUTS: listed}
+class _UnfitListError(Exception):
+    """A `NumberList` does not fit its input."""
+
+
+def as_lists(document: Mapping[str, Any], maximum: int | None = None) -> Mapping[str, Any]:
+    """Return a request with lists for its `NumberList`s, of about a maximum of numbers."""
+
+    def listed(value: Any) -> Any:
+        return value.as_list(maximum) if type(value) is NumberList else value
+
+    key = INSTANCES if INSTANCES in document else INPUTS
+    value = document.get(key)
+    if type(value) is dict:
+        value = {name: listed(each) for name, each in value.items()}
+    return {**document, key: listed(value)} if key in document else document
 
 
 def _checked_inputs(
@@ -130,9 +139,10 @@ def _of_columns(
 
 def _whole(value: Any, info: TensorInfo, limits: Limits) -> NDArray[Any]:
     array = to_array(value, info, limits)
-    if array is None and type(value) is not NumberList:
-        check_value(value, info, limits, list_shape(value, limits))
+    if array is None and type(value) is NumberList:
+        raise _UnfitListError
     if array is None:
+        check_value(value, info, limits, list_shape(value, limits))
         raise invalid(f"JSON Value: {excerpt(value)} cannot be read as {info.alias}")
     return array
 
@@ -144,8 +154,10 @@ def _of_rows(
     document: Mapping[str, Any], signature: Signature, limits: Limits
 ) -> dict[str, NDArray[Any]]:
     items = document[INSTANCES]
-    if type(items) is NumberList and len(signature.inputs) == 1:
+    if type(items) is NumberList:
         check_rows(len(items), limits)
+        if len(signature.inputs) > 1:
+            raise _UnfitListError
         (info,) = signature.inputs.values()
         return {info.alias: _whole(items, info, limits)}
     if type(items) is not list:

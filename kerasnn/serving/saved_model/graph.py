@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,18 @@ from kerasnn.serving.errors import (
     invalid,
     name_set,
 )
-from kerasnn.serving.saved_model.graph_program import GraphProgram, changes_state
+from kerasnn.serving.saved_model.graph_program import (
+    GraphProgram,
+    changes_state,
+    node_name,
+)
 from kerasnn.serving.saved_model.loops import may_never_end
 from kerasnn.serving.saved_model.op_costs import (
     elementwise_signatures,
     steady_signatures,
 )
 from kerasnn.serving.saved_model.op_policy import find_unsafe_ops
+from kerasnn.serving.saved_model.ranks import needed_ranks
 from kerasnn.serving.saved_model.signatures import Signature, read_signatures
 
 _TAG = "serve"
@@ -71,6 +77,7 @@ class Graph:
         self.changing, self._variables = _states(meta_graph)
         self._elementwise = elementwise_signatures(meta_graph)
         self._graph = tf.Graph()
+        self._ranks = needed_ranks(meta_graph)
         self.may_never_end = may_never_end(meta_graph)
         # Threads of its own: its endless calls must not hold those of other models.
         config = tf.compat.v1.ConfigProto(use_per_session_threads=self.may_never_end)
@@ -133,7 +140,12 @@ class Graph:
         if signature.key in self._elementwise:
             return
         for alias, info in signature.inputs.items():
-            if alias in inputs and not info.admits(inputs[alias].shape):
+            if alias not in inputs:
+                continue
+            if info.shape is None and node_name(info.tensor) in self._ranks:
+                shape = (-1,) * self._ranks[node_name(info.tensor)]
+                info = replace(info, shape=shape)
+            if not info.admits(inputs[alias].shape):
                 raise info.shape_error(inputs[alias].shape)
 
     def run_tensors(

@@ -16,7 +16,7 @@ def _ops(names: str) -> frozenset[str]:
 
 
 # The value of each element depends on one element of each input; shapes are broadcast.
-_ELEMENTWISE = _ops(
+ELEMENTWISE = _ops(
     """
     Abs Acos Acosh Add AddN AddV2 Asin Asinh Atan Atan2 Atanh Cast Ceil Complex ComplexAbs
     Conj Cos Cosh Div DivNoNan Elu Equal Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod
@@ -104,7 +104,7 @@ _TEXT = _ops(
     StringStrip StringToNumber StringUpper
     """
 )
-_KNOWN = _ELEMENTWISE | _SIZED | _STRUCTURE | _SHAPES
+_KNOWN = ELEMENTWISE | _SIZED | _STRUCTURE | _SHAPES
 
 
 def steady_signatures(meta_graph: Any) -> frozenset[str]:
@@ -128,7 +128,7 @@ def _signatures_of(meta_graph: Any, holds: Any) -> frozenset[str]:
 
 
 def _is_elementwise(values: "Values", function: str | None, node: Any) -> bool:
-    return node.op in _ELEMENTWISE or node.op in _STRUCTURE
+    return node.op in ELEMENTWISE or node.op in _STRUCTURE
 
 
 def _is_steady(values: "Values", function: str | None, node: Any) -> bool:
@@ -191,7 +191,7 @@ class Values:
             return None
         if node.op == "Const" or node.op in _SHAPES:
             return []
-        known = node.op in _ELEMENTWISE | _SIZED or node.op in _SIZE_INPUTS
+        known = node.op in ELEMENTWISE | _SIZED or node.op in _SIZE_INPUTS
         if not (known or node.op in _TEXT) or node.op.startswith(("Random", "Stateless")):
             return None
         return [(function, node_name(i)) for i in node.input if not i.startswith("^")]
