@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 ORDERS = {
     "kerasnn": [
         {"choices", "errors", "deadline", "progress"},
-        {"reference", "manifest", "checkpoints", "partial_folders"},
+        {"reference", "manifest", "checkpoints", "partial_folders", "graphs"},
         {"datasets"},
         {"losses", "metrics", "layers"},
         {"preprocessing"},
@@ -95,6 +95,7 @@ FORBIDDEN = {
     "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "graphs": {"keras", "pandas", "sklearn"},
     "layers": {"pandas", "kerasnn.datasets"},
     "losses": {"pandas", "kerasnn.datasets"},
     "metrics": {"pandas", "kerasnn.datasets"},

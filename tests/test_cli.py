@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import serving_models
 
 from kerasnn import datasets, lessons, saving
 from kerasnn.choices import OptimizerName
@@ -354,6 +356,29 @@ def test_an_unknown_model_is_told(run, models):
             f"Error: {models / 'digit'}: there is no such folder; did you mean"
             f" {models / 'digits'}?\n"
         )
+
+
+@pytest.mark.parametrize("command", ["inspect", "predict", "evaluate"])
+def test_a_graph_that_is_not_safe_is_not_run(run, models, tmp_path, command):
+    folder = tmp_path / "evil" / "1"
+    shutil.copytree(models / "iris" / "1", folder)
+    target = tmp_path / "written"
+    writing = serving_models.make_writing(tmp_path / "w", target=str(target))
+    shutil.copy(writing / "saved_model.pb", folder)
+    rows = write_rows("rows.csv", datasets.IRIS_COLUMNS[:2], [[5.1, 3.5]])
+    more = {"inspect": [], "predict": [rows], "evaluate": ["iris"]}[command]
+    code, _, err = run(command, folder.parent, *more)
+    assert code == 1
+    assert err.startswith(
+        f"Error: {folder}: the graph holds operations that are not run: WriteFile ("
+    )
+    assert err.endswith(
+        "/WriteFile) writes files; if you trust the model, --allow WriteFile allows them\n"
+    )
+    assert not target.exists()
+    code, _, err = run(command, folder.parent, *more, "--allow", "WriteFile")
+    assert "WriteFile" not in err
+    assert code == (0 if command == "inspect" else 1)  # its signature is another
 
 
 def test_evaluate_gives_the_metrics_that_the_manifest_keeps(run, models):

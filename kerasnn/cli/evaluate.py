@@ -11,13 +11,14 @@ from kerasnn.cli.console import (
     quiet_tensorflow,
     status_on_terminal,
 )
-from kerasnn.cli.messages import score_lines
+from kerasnn.cli.messages import cli_messages, score_lines
 from kerasnn.cli.options import (
     FOR_READING,
     LESSON_NAMES,
     PATH,
     Command,
     SourceType,
+    allow_option,
     reject_options,
 )
 from kerasnn.cli.table_options import (
@@ -38,18 +39,28 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="SOURCE", type=SourceType())
 @reading_options
 @json_option
+@allow_option
 @click.pass_context
 def evaluate_command(
-    ctx: click.Context, model: Path, source: str, reading: ReadingArguments, as_json: bool
+    ctx: click.Context,
+    model: Path,
+    source: str,
+    reading: ReadingArguments,
+    as_json: bool,
+    allow: tuple[str, ...],
 ) -> None:
     """Score MODEL on the rows of SOURCE: a file, or a lesson (iris or digits).
 
     A file needs the columns that the network was trained on, and the target. digits has
     test rows, which the training does not use; iris has training rows only.
+
+    A SavedModel is a program. It is not run if its graph has operations that can reach
+    files, other machines or Python, or that are unknown.
     """
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving
-    network = saving.load(model)
+    with cli_messages():
+        network = saving.load(model, allow=allow)
     if isinstance(network, saving.SavedTable):
         if source in LESSON_NAMES:
             raise click.UsageError(

@@ -6,9 +6,15 @@ from typing import Any
 
 import click
 
-from kerasnn.cli.console import json_option, print_json
-from kerasnn.cli.messages import aligned, as_cli_message
-from kerasnn.cli.options import PATH, Command
+from kerasnn.cli.console import (
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+    without_keras,
+)
+from kerasnn.cli.messages import aligned, as_cli_message, cli_messages
+from kerasnn.cli.options import PATH, Command, allow_option
 from kerasnn.errors import list_names
 
 _MAX_LEVELS = 4
@@ -20,15 +26,28 @@ _HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
 )
 @click.argument("model", type=PATH)
 @json_option
-def inspect_command(model: Path, as_json: bool) -> None:
-    """Show inputs, outputs, scores and settings of MODEL, a folder that train wrote."""
+@allow_option
+def inspect_command(model: Path, as_json: bool, allow: tuple[str, ...]) -> None:
+    """Show inputs, outputs, scores and settings of MODEL, a folder that train wrote.
+
+    A SavedModel is a program. Its graph is not run, and it is an error if it has operations
+    that can reach files, other machines or Python, or that are unknown.
+    """
     from kerasnn.manifest import find_version, read_manifest
 
     folder = find_version(model)
     manifest = read_manifest(folder)
     if as_json:
         print_json({"folder": str(folder), **manifest})
-        return
+    else:
+        _print_manifest(folder, manifest)
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow(), without_keras():
+        from kerasnn.graphs.loading import read_checked
+    with cli_messages():
+        read_checked(folder, allow)
+
+
+def _print_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     network = manifest["network"]
     click.echo(f"{folder}")
     click.echo(f"  {network['class']}, {manifest['task']}, {network['weights']:,} weights")

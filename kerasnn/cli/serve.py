@@ -4,14 +4,16 @@ import functools
 import importlib.util
 import logging
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.console import (
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    without_keras,
+)
 from kerasnn.cli.options import PATH, Command, at_least, option
 from kerasnn.cli.serve_options import (
     PortType,
@@ -72,11 +74,19 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     "--poll-seconds", SecondsType(0.01), "Between two looks for new versions.", default=1.0
 )
 @models_option(
-    "--trust",
+    "--allow",
     str,
-    "Serve it even if its graph reads or writes files, or runs Python. Several times.",
+    "An operation such as ReadFile that the graphs of --model, as they are now, may have"
+    " although it is not safe. Several times.",
     multiple=True,
-    metavar="MODEL",
+    metavar="OP",
+)
+@models_option(
+    "--model",
+    str,
+    "A model to which --allow applies. Several times.",
+    multiple=True,
+    metavar="NAME",
 )
 @models_option("--no-warm-up", None, "Do not play warm-up requests.", is_flag=True)
 @speed_option("--no-batching", None, "Compute each request by itself.", is_flag=True)
@@ -126,6 +136,9 @@ def serve(as_json: bool, **given: Any) -> None:
     FOLDER holds models, each a folder of numbered versions; or it is one model. Any
     SavedModel is served. New versions are taken up by themselves. Open the REST port in a
     browser to try the models.
+
+    A SavedModel is a program. One whose graph has operations that can reach files, other
+    machines or Python, or that are unknown, is refused.
     """
     check_extra()
     options = server_options(given)
@@ -153,24 +166,6 @@ def serve(as_json: bool, **given: Any) -> None:
 
         status = run_server(options, ports, tls=tls, announce=announce)
     raise SystemExit(status)
-
-
-@contextmanager
-def without_keras() -> Iterator[None]:
-    """Context manager in which TensorFlow is imported without Keras, unused by a server.
-
-    At the end of its import TensorFlow 2.21 loads Keras, and with it pandas, scikit-learn
-    and matplotlib: 2.3 s and 700 MB instead of 1.3 s and 530 MB. If Keras cannot be
-    imported, TensorFlow continues; it imports `tf.keras` when that is first used.
-    """
-    if "keras" in sys.modules:
-        yield
-        return
-    sys.modules["keras"] = None  # type: ignore[assignment]  # cannot be imported
-    try:
-        yield
-    finally:
-        del sys.modules["keras"]
 
 
 def check_extra() -> None:

@@ -1,6 +1,6 @@
 """Exported networks loaded from their folders: predictions and the manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import InputError
 from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
+from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
 
 _ROWS_PER_CALL = 8192  # the activations of an ensemble for more rows may not fit in memory
@@ -37,12 +38,14 @@ class SavedNetwork:
         dtype: of the input.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], *, allow: Collection[str] = ()
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.columns: list[str] = manifest["inputs"]["x"]["columns"]
         self.dtype: str = manifest["inputs"]["x"]["dtype"]
-        self._loaded, self._serve = _load_signature(folder)
+        self._model = _loaded(folder, allow)
 
     def predict(self, x: ArrayLike | Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the named answers for raw rows.
@@ -59,8 +62,7 @@ class SavedNetwork:
         """
         table: Any = pd.DataFrame(x) if isinstance(x, Mapping) else x
         rows = checked_rows(self._in_order(table), len(self.columns), self.dtype)
-        answers = self._serve(x=tf.constant(rows))
-        return {name: value.numpy() for name, value in answers.items()}
+        return _answers(self.folder, self._model, {"x": rows})
 
     def _in_order(self, table: Any) -> Any:
         """Return the network's columns of a DataFrame; arrays as they are."""
@@ -102,12 +104,14 @@ class SavedTable:
         schema: of its tables.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], *, allow: Collection[str] = ()
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.schema = Schema.from_dict(manifest["schema"])
         self._input_names = {i["column"]: name for name, i in manifest["inputs"].items()}
-        self._loaded, self._serve = _load_signature(folder)
+        self._model = _loaded(folder, allow)
 
     def predict(
         self, table: Any, *, reading: ReadOptions | None = None
@@ -167,9 +171,9 @@ class SavedTable:
 
     def _answers(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
         columns = raw_columns(rows)
-        inputs = {self._input_names[c]: tf.constant(v) for c, v in columns.items()}
-        given = self._serve(**inputs)
-        answers = {name: given[name].numpy() for name in self.manifest["outputs"]}
+        inputs = {self._input_names[column]: v for column, v in columns.items()}
+        given = _answers(self.folder, self._model, inputs)
+        answers = {name: given[name] for name in self.manifest["outputs"]}
         return {n: _as_text(v) if v.dtype == object else v for n, v in answers.items()}
 
 
@@ -182,35 +186,61 @@ def _blanked(values: NDArray[Any], blank: NDArray[np.bool_]) -> NDArray[Any]:
     return values
 
 
-def load(folder: str | Path) -> SavedNetwork | SavedTable:
+def load(folder: str | Path, *, allow: Collection[str] = ()) -> SavedNetwork | SavedTable:
     """Load a network that `kerasnn.export`, or an estimator's `export`, has written.
+
+    A SavedModel is a program. Before it runs, its graph is checked for operations that can
+    reach files, other machines or Python.
 
     Args:
         folder: a version folder, or the folder above it; then the newest version is loaded.
+        allow: types of such operations that the graph may have all the same, for instance
+            ("ReadFile",).
 
     Returns:
         A `SavedTable` if the network takes the columns of a table, else a `SavedNetwork`.
 
     Raises:
-        InputError: the folder does not exist, or is not a kerasnn export.
+        InputError: the folder does not exist, is not a kerasnn export, or its graph holds
+            operations that are not allowed.
     """
     version_folder = find_version(Path(folder))
     manifest = read_manifest(version_folder)
     kind = SavedTable if "schema" in manifest else SavedNetwork
-    return kind(version_folder, manifest)
+    return kind(version_folder, manifest, allow=allow)
 
 
-def _load_signature(folder: Path) -> tuple[Any, Any]:
-    """Load a SavedModel; the caller must keep the loaded object alive.
+def _loaded(folder: Path, allow: Collection[str]) -> SessionModel:
+    """Check and load a SavedModel.
 
-    Returns:
-        The loaded object and its `serving_default`.
+    Raises:
+        InputError: it is damaged, or holds unsafe operations.
     """
     try:
-        loaded = tf.saved_model.load(folder)
-        return loaded, loaded.signatures[DEFAULT_SIGNATURE]
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        model = SessionModel(folder, allow=allow)
+    except InputError:
+        raise
+    except Exception as error:  # TensorFlow raises all kinds for a damaged SavedModel
         raise InputError(f"{folder}: the SavedModel is damaged: {error}") from None
+    if DEFAULT_SIGNATURE not in model.signatures:
+        raise InputError(f"{folder}: the SavedModel has no signature {DEFAULT_SIGNATURE}")
+    return model
+
+
+def _answers(
+    folder: Path, model: SessionModel, inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Return the answers of a SavedModel, which need not be what its manifest says.
+
+    Raises:
+        InputError: it has no such inputs, or fails.
+    """
+    try:
+        return model.answers(inputs)
+    except KeyError as error:
+        raise InputError(f"{folder}: the SavedModel has no input {error}") from None
+    except (tf.errors.OpError, ValueError, TypeError) as error:
+        raise InputError(f"{folder}: the SavedModel does not answer: {error}") from None
 
 
 def _as_text(values: NDArray[Any]) -> NDArray[np.object_]:

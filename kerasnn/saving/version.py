@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import kerasnn
 from kerasnn.errors import ExportError, InputError
+from kerasnn.graphs.loading import quiet_logger
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import (
     DEFAULT_SIGNATURE,
@@ -29,7 +30,7 @@ from kerasnn.saving.examples import (
     serialize_examples,
 )
 from kerasnn.saving.folders import new_version, publish
-from kerasnn.saving.session import Arrays, quiet_logger, session_model
+from kerasnn.saving.session import Arrays, session_model
 from kerasnn.saving.warm_up import read_warm_up, write_warm_up
 
 _Tensors = dict[str, tf.Tensor]

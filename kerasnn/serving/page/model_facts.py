@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kerasnn.errors import InputError
+from kerasnn.graphs.program import INIT_SIGNATURE
 from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, read_manifest
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.saved_model.signatures import (
-    INIT_SIGNATURE,
     Signature,
     TensorInfo,
 )
