@@ -60,7 +60,7 @@ def test_allow_says_for_which_model(folder, given):
 def test_each_option_arrives(folder):
     told = options(
         "models",
-        *("--rest-port", 1, "--grpc-port", "off", "--host", "::1", "--cors"),
+        *("--rest-port", 1, "--grpc-port", "off", "--host", "::1", "--allow-origin", "*"),
         *("--drain-seconds", 2, "--versions", 3, "--versions", 5, "--versions", 3),
         *("--poll-seconds", 4, "--no-warm-up", "--allow", "ReadFile"),
         *("--allow", "WriteFile", "--model", "a", "--model", "b"),
@@ -85,7 +85,7 @@ def test_each_option_arrives(folder):
         batch_wait_microseconds=7,
         threads=8,
         limits=Limits(body_bytes=9, rows=10, nesting=11, waiting=12, timeout_seconds=13),
-        cors=True,
+        allowed_origins=("*",),
         tls=TlsFiles(Path("c"), Path("k"), Path("a")),
         access_log="log",
         drain_seconds=2,

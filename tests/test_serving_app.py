@@ -52,7 +52,9 @@ def ask(sources):
         service = Service(models, inference, ask.metrics, Limits())
         app = make_app(service, ready=lambda: ask.ready, access_log=ask.log)
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://s") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost"
+        ) as client:
             response = await client.request(method, path, **request)
         await inference.stop()
         models.stop()

@@ -48,6 +48,9 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
+    # The server itself must refuse pages of other sites.
+    "--disable-features=LocalNetworkAccessChecks",
 ]
 PATIENCE = 20_000  # milliseconds; a test run uses all cores
 ROOT = Path(__file__).parents[1]
@@ -145,7 +148,7 @@ def server(models):
     """The address of a running server, on a port of its own."""
     inference = Scheduler()
     service = Service(models, inference, Metrics(), Limits())
-    app = make_app(service, cors=False, ready=lambda: True, access_log=None)
+    app = make_app(service, ready=lambda: True, access_log=None)
     config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="off")
     running = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -243,6 +246,37 @@ def wait_for_probabilities(page: Page, expected):
         }""",
         arg=[float(one) for one in np.ravel(expected)],
     )
+
+
+# --- pages of others --------------------------------------------------------------------
+
+ASK = """async url => {
+    const request = {method: "POST", mode: "no-cors", body: '{"instances": [[1, 1]]}'};
+    const answer = await fetch(url, request);
+    return [answer.type, answer.status];
+}"""
+
+
+def test_a_page_of_another_site_gets_nothing_computed(browser, server):
+    page = browser.new_page()
+    answered = []
+    page.on("response", lambda r: answered.append(r.status) if server in r.url else None)
+    page.route("http://evil.example/", lambda route: route.fulfill(body="<p>Hello"))
+    page.goto("http://evil.example/")
+    answer = page.evaluate(ASK, f"{server}/v1/models/iris:predict")
+    assert answer == ["opaque", 0]
+    assert answered == [403]
+    page.close()
+
+
+def test_a_site_that_points_its_name_at_this_machine_gets_nothing(browser, server):
+    site = server.replace("127.0.0.1", "evil.example")
+    page = browser.new_page()
+    answer = page.goto(f"{site}/page/models")
+    assert answer.status == 403
+    assert "--allow-host evil.example" in answer.text()
+    assert page.evaluate(ASK, "/v1/models/iris:predict")[1] == 403
+    page.close()
 
 
 # --- the list ---------------------------------------------------------------------------

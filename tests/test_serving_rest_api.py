@@ -17,6 +17,7 @@ from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.api import RestApp
+from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.paths import Route, parse_route
 from kerasnn.serving.service import Service
 from tests import serving_models
@@ -41,8 +42,9 @@ class Answer:
 class Client:
     """Asks the ASGI application; each request in a loop of its own."""
 
-    def __init__(self, models, *, cors=False, limits=LIMITS, waiting=10, inference=None):
-        self.models, self.cors, self.limits = models, cors, limits
+    def __init__(self, models, *, browsers=None, limits=LIMITS, waiting=10, inference=None):
+        self.models, self.limits = models, limits
+        self.browsers = browsers or BrowserPolicy()
         self.waiting, self.inference = waiting, inference
         self.metrics = Metrics()
 
@@ -69,7 +71,7 @@ class Client:
         running.start()
         inference = self.inference or running
         app = RestApp(
-            Service(self.models, inference, self.metrics, self.limits), cors=self.cors
+            Service(self.models, inference, self.metrics, self.limits), self.browsers
         )
         waiting, sent = list(chunks), []
 
@@ -757,7 +759,7 @@ def test_the_metadata_are_those_of_the_signatures(ask):
 
 def test_a_browser_may_ask_where_that_is_allowed(ask, models):
     origin = [(b"origin", b"http://page")]
-    allowed = Client(models, cors=True)
+    allowed = Client(models, browsers=BrowserPolicy(origins=frozenset("*")))
     given = allowed("OPTIONS", HALF, headers=origin)
     assert (given.status, given.body) == (200, b"")
     assert given.headers[b"access-control-allow-origin"] == b"*"

@@ -51,7 +51,18 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     default="127.0.0.1",
 )
 @listening_option(
-    "--cors", None, "Let pages of other origins ask from browsers.", is_flag=True
+    "--allow-origin",
+    str,
+    "Let pages of this origin ask from browsers; * for all. Several times.",
+    multiple=True,
+    metavar="ORIGIN",
+)
+@listening_option(
+    "--allow-host",
+    str,
+    "A name under which browsers reach the server. Several times.",
+    multiple=True,
+    metavar="NAME",
 )
 @listening_option(
     "--drain-seconds",

@@ -15,9 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from kerasnn.serving.access_log import AccessLog, App, logged_app
+from kerasnn.serving.access_log import FACTS, AccessLog, App, logged_app
+from kerasnn.serving.errors import Code
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
+from kerasnn.serving.rest.browsers import BrowserPolicy
+from kerasnn.serving.rest.response import error_json
 from kerasnn.serving.service import Service
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,7 +31,7 @@ _API = b"/v1/"
 def make_app(
     service: Service,
     *,
-    cors: bool = False,
+    browsers: BrowserPolicy | None = None,
     ready: Callable[[], bool],
     access_log: AccessLog | None = None,
 ) -> App:
@@ -36,14 +39,21 @@ def make_app(
 
     Args:
         service: whose models answer.
-        cors: whether pages of other origins may ask them.
+        browsers: which pages may send requests; by default the server's own, on this
+            machine.
         ready: returns whether the server takes requests; False again while it stops.
         access_log: logs every request, if given.
     """
-    api = RestApp(service, cors=cors)
+    browsers = browsers or BrowserPolicy()
+    api = RestApp(service, browsers)
     others = _others(service, ready)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        refused = browsers.refusal(scope["method"], scope["headers"])
+        if refused is not None:
+            scope.get(FACTS, {})["code"] = Code.PERMISSION_DENIED.name
+            await _refuse(refused, send)
+            return
         # As it was sent: decoded, the path of a model may hold anything.
         inside = scope["raw_path"][:4].lower() == _API
         await (api if inside else others)(scope, receive, send)
@@ -74,6 +84,17 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
         ],
         exception_handlers={404: _not_found},
     )
+
+
+async def _refuse(message: str, send: Any) -> None:
+    content = error_json(message)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(content)),
+        (b"connection", b"close"),  # the body is not read
+    ]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -63,7 +63,8 @@ class ServerOptions:
         batch_wait_microseconds: how long a request waits for others.
         threads: number of parallel graph calls; None: one for each core.
         limits: of a request.
-        cors: whether pages of other origins may send requests.
+        allowed_hosts: names of the server for browsers, beside the usual ones.
+        allowed_origins: whose pages may send requests; "*" for all.
         tls: None: no TLS.
         access_log: a file, or `STANDARD_ERROR`; None: no log.
         drain_seconds: time for running requests when the server is stopped.
@@ -85,7 +86,8 @@ class ServerOptions:
     batch_wait_microseconds: int = 0
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)
-    cors: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     tls: TlsFiles | None = None
     access_log: str | None = None
     drain_seconds: float = 30.0

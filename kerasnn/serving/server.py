@@ -30,6 +30,7 @@ from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import Sources, folder_sources
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import Ports, address
+from kerasnn.serving.rest.browsers import browser_policy
 from kerasnn.serving.rest.server import RestServer
 from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
@@ -92,6 +93,9 @@ class Server:
         self._options, self._ports, self._tls = options, ports, tls
         self._announce = announce
         self._access_log = AccessLog(options.access_log) if options.access_log else None
+        self._browsers = browser_policy(
+            options.host, hosts=options.allowed_hosts, origins=options.allowed_origins
+        )
         self._service = _service(options)
         self._rest: RestServer | None = None
         self._grpc: GrpcServer | None = None
@@ -165,7 +169,7 @@ class Server:
     async def _listen_to_rest(self, bound: socket.socket) -> None:
         app = make_app(
             self._service,
-            cors=self._options.cors,
+            browsers=self._browsers,
             ready=lambda: self._ready and self._service.models.ready,
             access_log=self._access_log,
         )

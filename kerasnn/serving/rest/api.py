@@ -26,6 +26,7 @@ from kerasnn.serving.examples import classify, regress
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
+from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.parser import read_object, signature_name
 from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
 from kerasnn.serving.rest.request_examples import read_examples
@@ -44,11 +45,6 @@ _APIS = {
     STATUS: "GetModelStatus",
 }
 _TYPE = (b"content-type", b"application/json")
-_CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, GET"),
-    (b"access-control-allow-headers", b"Content-Type"),
-)
 _ORIGIN = re.compile(rb"https?://", re.IGNORECASE)
 
 Headers = list[tuple[bytes, bytes]]
@@ -59,12 +55,12 @@ class RestApp:
 
     Args:
         service: whose models answer.
-        cors: whether pages of other origins may send requests.
+        browsers: which pages of other origins may read answers.
     """
 
-    def __init__(self, service: Service, *, cors: bool = False) -> None:
+    def __init__(self, service: Service, browsers: BrowserPolicy) -> None:
         self._service = service
-        self._extra: Headers = list(_CORS) if cors else []
+        self._browsers = browsers
         self._answers: dict[str, Callable[..., Awaitable[bytes]]] = {
             "predict": self._predict,
             "classify": self._of_examples,
@@ -77,7 +73,7 @@ class RestApp:
         facts = scope.get(_FACTS)
         facts = {} if facts is None else facts
         route: Route | None = None
-        headers: Headers = [_TYPE, *self._extra]
+        headers: Headers = [_TYPE, *self._browsers.answer_headers(scope["headers"])]
         code = Code.OK
         try:
             route = self._route(scope)
