@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 ORDERS = {
     "kerasnn": [
         {"choices", "errors", "deadline", "progress"},
+        {"json_forms"},
         {"reference", "manifest", "checkpoints", "partial_folders", "graphs"},
         {"datasets"},
         {"losses", "metrics", "layers"},
@@ -94,6 +95,7 @@ FORBIDDEN = {
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
     "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "json_forms": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "graphs": {"keras", "pandas", "sklearn"},
     "layers": {"pandas", "kerasnn.datasets"},

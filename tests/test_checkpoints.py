@@ -105,7 +105,7 @@ def test_another_format_is_refused(tmp_path):
     path = folder.save(1, ARRAYS, {"format": 99})
     with pytest.raises(InputError) as raised:
         folder.load(1)
-    assert str(raised.value) == f"{path}: is not a checkpoint of format 1"
+    assert str(raised.value) == f"{path}: format must be 1; got 99"
 
 
 def test_what_was_half_written_is_gone_when_the_next_one_appears(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerasnn.errors import UNSAFE_CHARACTERS, printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,7 +25,13 @@ json_option = click.option(
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one object on standard output."""
-    click.echo(json.dumps(content, ensure_ascii=False))
+    text = json.dumps(content, ensure_ascii=False)
+    click.echo(UNSAFE_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def echo_line(text: str, *, err: bool = False) -> None:
+    """Print one line; control characters in names and messages are escaped."""
+    click.echo(printable(text), err=err)
 
 
 @contextmanager

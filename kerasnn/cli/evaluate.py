@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import (
+    echo_line,
     json_option,
     print_json,
     quiet_tensorflow,
@@ -87,7 +88,7 @@ def _evaluate_lesson(network: "SavedNetwork", source: str, as_json: bool) -> Non
         _print_json(network, source, rows=rows, metrics=metrics)
         return
     numbers = ", ".join(f"{k} {v:.4f}" for k, v in sorted(metrics.items()))
-    click.echo(f"{network.folder}: {numbers} on the {rows} rows of {source}")
+    echo_line(f"{network.folder}: {numbers} on the {rows} rows of {source}")
 
 
 def _evaluate_table(
@@ -108,13 +109,13 @@ def _evaluate_table(
             notices=notice_objects(found.notices),
         )
         return
-    click.echo(f"{network.folder}: {found.rows:,} rows of {path} (95% intervals)")
+    echo_line(f"{network.folder}: {found.rows:,} rows of {path} (95% intervals)")
     for line in score_lines(found.scores):
-        click.echo(line)
+        echo_line(line)
     for line in notice_lines(found.notices):
-        click.echo(line, err=True)
+        echo_line(line, err=True)
     if found.learned:
-        click.echo(
+        echo_line(
             "The network was trained on this table: on new rows its scores are lower."
             " kerasnn inspect shows the scores on its test rows."
         )

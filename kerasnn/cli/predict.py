@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kerasnn.cli.console import (
+    echo_line,
     json_option,
     print_json,
     quiet_tensorflow,
@@ -165,13 +166,13 @@ def predict_command(
         else:
             write_csv(tables, stream)
     for line in [] if as_json else problems.lines():
-        click.echo(line, err=True)
+        echo_line(line, err=True)
     if to_stream:
         return
     if as_json:
         print_json({"rows": problems.n_rows, "output": str(output), **problems.to_dict()})
     else:
-        click.echo(f"{problems.n_rows:,} rows written to {output}")
+        echo_line(f"{problems.n_rows:,} rows written to {output}")
 
 
 def _load(model: Path, allow: tuple[str, ...]) -> "SavedNetwork | SavedTable":

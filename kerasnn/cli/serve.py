@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import (
+    echo_line,
     json_option,
     print_json,
     quiet_tensorflow,
@@ -21,7 +22,7 @@ from kerasnn.cli.serve_options import (
     VersionsType,
     server_options,
 )
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, printable
 
 if TYPE_CHECKING:
     from kerasnn.serving.options import ServerOptions
@@ -160,7 +161,7 @@ def serve(as_json: bool, **given: Any) -> None:
     with bound_ports(options) as ports:
         log_to_standard_error()
         if not is_loopback(options.host):
-            click.echo(
+            echo_line(
                 f"Note: whoever reaches {options.host} may ask the models; there are no"
                 f" passwords{'' if tls else ', and no TLS'}",
                 err=True,
@@ -188,10 +189,18 @@ def check_extra() -> None:
         )
 
 
+class _LineFormatter(logging.Formatter):
+    """Escapes control characters, which requests and models may bring into a message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """See `logging.Formatter`; a traceback is added after this."""
+        return printable(super().formatMessage(record))
+
+
 def log_to_standard_error() -> None:
     """Log warnings and errors to standard error, with the time."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(_LineFormatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for name in LOGGERS:
         logging.getLogger(name).addHandler(handler)
 
@@ -213,7 +222,7 @@ def tell(started: "Started", options: "ServerOptions", *, as_json: bool) -> None
     available = sum(bool(versions) for versions in started.models.values())
     count = len(started.models)
     models = f"{available} of {count}" if available < count else f"{count}"
-    click.echo(
+    echo_line(
         f"Serving {models} model{'' if count == 1 else 's'}: {', '.join(places)}"
         " (Ctrl-C stops)"
     )

@@ -21,7 +21,7 @@ from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import InputError
-from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
+from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, find_version, read_manifest
 from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
 
@@ -43,8 +43,7 @@ class SavedNetwork:
     ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.columns: list[str] = manifest["inputs"]["x"]["columns"]
-        self.dtype: str = manifest["inputs"]["x"]["dtype"]
+        self.columns, self.dtype = _network_input(folder / MANIFEST, manifest)
         self._model = _loaded(folder, allow)
 
     def predict(self, x: ArrayLike | Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -62,7 +61,8 @@ class SavedNetwork:
         """
         table: Any = pd.DataFrame(x) if isinstance(x, Mapping) else x
         rows = checked_rows(self._in_order(table), len(self.columns), self.dtype)
-        return _answers(self.folder, self._model, {"x": rows})
+        outputs = self.manifest["outputs"]
+        return _answers(self.folder, self._model, {"x": rows}, outputs)
 
     def _in_order(self, table: Any) -> Any:
         """Return the network's columns of a DataFrame; arrays as they are."""
@@ -109,7 +109,7 @@ class SavedTable:
     ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.schema = Schema.from_dict(manifest["schema"])
+        self.schema = _table_schema(folder / MANIFEST, manifest)
         self._input_names = {i["column"]: name for name, i in manifest["inputs"].items()}
         self._model = _loaded(folder, allow)
 
@@ -172,8 +172,7 @@ class SavedTable:
     def _answers(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
         columns = raw_columns(rows)
         inputs = {self._input_names[column]: v for column, v in columns.items()}
-        given = _answers(self.folder, self._model, inputs)
-        answers = {name: given[name] for name in self.manifest["outputs"]}
+        answers = _answers(self.folder, self._model, inputs, self.manifest["outputs"])
         return {n: _as_text(v) if v.dtype == object else v for n, v in answers.items()}
 
 
@@ -228,19 +227,88 @@ def _loaded(folder: Path, allow: Collection[str]) -> SessionModel:
 
 
 def _answers(
-    folder: Path, model: SessionModel, inputs: Mapping[str, NDArray[Any]]
+    folder: Path,
+    model: SessionModel,
+    inputs: Mapping[str, NDArray[Any]],
+    outputs: Mapping[str, Any],
 ) -> dict[str, NDArray[Any]]:
     """Return the answers of a SavedModel, which need not be what its manifest says.
 
+    Args:
+        folder: of the version.
+        model: in it.
+        inputs: by name, [rows, ...].
+        outputs: of the manifest, by name.
+
     Raises:
-        InputError: it has no such inputs, or fails.
+        InputError: it has no such inputs or outputs, or fails.
     """
     try:
-        return model.answers(inputs)
+        given = model.answers(inputs)
     except KeyError as error:
         raise InputError(f"{folder}: the SavedModel has no input {error}") from None
     except (tf.errors.OpError, ValueError, TypeError) as error:
         raise InputError(f"{folder}: the SavedModel does not answer: {error}") from None
+    rows = len(next(iter(inputs.values())))
+    for name, described in outputs.items():
+        shape = [rows, *described["shape"][1:]]
+        found = given.get(name)
+        dtype = None if found is None else _dtype_name(found)
+        if found is None or list(found.shape) != shape or dtype != described["dtype"]:
+            got = "it is missing" if found is None else f"got {list(found.shape)} {dtype}"
+            raise InputError(
+                f"{folder}: the output {name} must be {shape} {described['dtype']}, as in"
+                f" {MANIFEST}; {got}"
+            )
+    return {name: given[name] for name in outputs}
+
+
+def _dtype_name(values: NDArray[Any]) -> str:
+    return "string" if values.dtype == object else str(values.dtype)
+
+
+def _network_input(path: Path, manifest: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return columns and type of the input of a network of numbers.
+
+    Raises:
+        InputError: the manifest says nothing, or something else, of them.
+    """
+    described = manifest["inputs"].get("x", {})
+    columns, shape = described.get("columns"), described.get("shape")
+    if list(manifest["inputs"]) != ["x"] or not columns or shape != [None, len(columns)]:
+        raise InputError(f"{path}: inputs must be x with a name for each of its columns")
+    if described["dtype"] not in ("float32", "float64"):
+        raise InputError(
+            f"{path}: inputs.x.dtype must be float32 or float64; got {described['dtype']!r}"
+        )
+    return columns, described["dtype"]
+
+
+def _table_schema(path: Path, manifest: Mapping[str, Any]) -> Schema:
+    """Return the schema of a network of a table, after a look at inputs and outputs.
+
+    Raises:
+        InputError: they do not fit each other.
+    """
+    schema = Schema.from_dict(manifest["schema"])
+    columns = [described.get("column") for described in manifest["inputs"].values()]
+    unique = len(set(schema.names)) == len(schema.names)
+    if not columns or not unique or sorted(map(str, columns)) != sorted(schema.names):
+        raise InputError(f"{path}: inputs and schema must have the same columns, each once")
+    if schema.target is None:
+        raise InputError(f"{path}: schema has no target")
+    classes = schema.target.classes
+    wanted = {"probabilities": [None, len(classes)], "class": [None]}
+    if schema.target.task == "regression":
+        wanted = {"value": [None]}
+    for name, shape in wanted.items():
+        found = manifest["outputs"].get(name, {}).get("shape")
+        if found != shape and not (name == "value" and found):
+            raise InputError(
+                f"{path}: outputs.{name}.shape must be {shape} for the {len(classes)}"
+                f" classes of the target; got {found}"
+            )
+    return schema
 
 
 def _as_text(values: NDArray[Any]) -> NDArray[np.object_]:
