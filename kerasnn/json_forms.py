@@ -19,6 +19,7 @@ MAX_NAME = 10_000
 MAX_COUNT = 1_000_000  # members of a list or object
 MAX_WHOLE = 2**63 - 1
 _MAX_SHOWN = 60
+_MAX_REASON = 200
 
 Form = Callable[[Any, str], None]  # of a value at a place, such as "inputs.x.shape[0]"
 
@@ -46,7 +47,7 @@ def parse_json(content: bytes | str, *, source: object) -> Any:
         value = json.loads(content)
         _check_depth_and_texts(value)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{source}: cannot be read: {_short(str(error))}") from None
+        raise InputError(f"{source}: cannot be read: {str(error)[:_MAX_REASON]}") from None
     return value
 
 

@@ -226,12 +226,12 @@ def preprocessing(folder: Path) -> Iterator[Shape]:
         *(layers.RandomFlip(), layers.RandomRotation(0.1), layers.RandomZoom(0.1)),
         *(layers.RandomContrast(0.1), layers.RandomBrightness(0.1)),
         *(layers.RandomTranslation(0.1, 0.1), layers.AutoContrast(), layers.Solarization()),
-        *(layers.RandomGrayscale(), layers.RandomHue(0.1), layers.Equalization()),
+        *(layers.RandomGrayscale(), layers.RandomHue(0.1), layers.RandomSharpness(0.1)),
     ):
         yield from of_layers(f"image {layer.name}", image, layer)
     spectrogram = layers.MelSpectrogram(fft_length=64, sequence_stride=32)
     yield from of_layers("mel spectrogram", (512,), spectrogram)
-    yield from of_layers("stft", (256,), layers.STFTSpectrogram(frame_length=32))
+    yield from of_layers("stft", (256, 1), layers.STFTSpectrogram(frame_length=32))
 
 
 class InverseLookup(layers.Layer):
@@ -298,7 +298,9 @@ def of_function(
         module = tf.Module()
         for key, value in members.items():
             setattr(module, key, value)
-        module.serve = tf.function(function, input_signature=specs)
+        module.serve = tf.function(
+            lambda *tensors: function(*tensors), input_signature=specs
+        )
         with quiet_logger():
             tf.saved_model.save(module, folder, {"serving_default": module.serve})
 
@@ -470,7 +472,7 @@ def control_flow() -> Iterator[Shape]:
         yield of_function(f"flow {name}", lambda x, c=change: {"y": c(x)}, MATRIX)
     for name, change in {
         "xla": tf.function(lambda x: tf.nn.relu(x) * 2, jit_compile=True),
-        "loop": autograph_loop,
+        "loop": tf.function(autograph_loop),
     }.items():
         yield of_function(f"flow {name}", lambda x, c=change: {"y": c(x)}, MATRIX)
     array = lambda x: tensor_array(x)  # noqa: E731
@@ -627,8 +629,8 @@ def tensorflow_1(folder: Path) -> Iterator[Shape]:
         {
             "half plus two": lambda x: v1.get_variable("a", initializer=0.5) * x + 2.0,
             "loop": lambda x: tf.while_loop(
-                lambda v: tf.reduce_sum(v) < 9, lambda v: v + 1.0, [x]
-            ),
+                lambda v: tf.reduce_sum(v) < 9, lambda v: (v + 1.0,), (x,)
+            )[0],
             "condition": lambda x: tf.cond(tf.size(x) > 2, lambda: x, lambda: -x),
             "table": with_table,
             "queue": with_queue,

@@ -1,5 +1,6 @@
 """`kerasnn serve`: its options, and what is refused before TensorFlow is loaded."""
 
+import logging
 import socket
 import sys
 from pathlib import Path
@@ -49,6 +50,12 @@ def options(*arguments):
 
 def test_without_options_the_server_is_told_its_own_defaults(folder):
     assert options("models") == ServerOptions(Path("models"))
+
+
+def test_control_characters_are_escaped_in_the_log():
+    formatter = serve._LineFormatter("%(message)s")
+    record = logging.LogRecord("a", 30, "", 1, "model %s", ("\x1b[31m\nb",), None)
+    assert formatter.format(record) == r"model \x1b[31m\nb"
 
 
 @pytest.mark.parametrize("given", [("--allow", "ReadFile"), ("--model", "a")])

@@ -168,6 +168,8 @@ class StreamedRows(TableRows):
         if folder.exists():
             shards = open_shards(folder)
             check_form(shards.notes, _NOTES, source=f"{folder}: notes")
+            if sorted(shards.arrays) != ["codes", "x", "y"]:
+                raise InputError(f"{folder}: must hold x, codes and y of prepared rows")
             different = [k for k in known if shards.notes.get(k) != known[k]]
             if different:
                 raise InputError(

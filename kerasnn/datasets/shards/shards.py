@@ -123,12 +123,12 @@ class Shards:
         path = self.folder / file_name(number, name)
         spec = self.arrays[name]
         try:
-            array = np.load(path, mmap_mode=mmap_mode)
+            array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
         except FileNotFoundError:
             raise InputError(
                 f"{path}: the shard is not there, which {self.folder / DESCRIPTION} lists"
             ) from None
-        except (OSError, ValueError, EOFError, MemoryError) as error:
+        except Exception as error:  # NumPy raises all kinds for a damaged file
             raise InputError(f"{path}: the shard is damaged: {error}") from None
         expected = (self.sizes[number], *spec.shape)
         if array.shape != expected or array.dtype != np.dtype(spec.dtype):

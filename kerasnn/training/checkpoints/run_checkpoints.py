@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
-from kerasnn.json_forms import anything, list_of, mapping_of, record, text
+from kerasnn.json_forms import list_of, record, text, whole
 from kerasnn.training.checkpoints.interrupts import Interrupts
 
 SECONDS_BETWEEN = 60.0
 _FORM = record(
-    {"run": text(100), "settings": mapping_of(anything), "variables": list_of(text())},
+    {
+        "run": text(100),
+        "settings": record({}, {"replicas": whole(1)}, others=True),
+        "variables": list_of(text()),
+    },
     {},
     others=True,
 )
