@@ -170,6 +170,14 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
     return cast(dict[str, Any], manifest)
 
 
+def predicted_column(folder: Path) -> str | None:
+    """Return the target of the newest version in a model's folder; None if not known."""
+    try:
+        return str(read_manifest(find_version(folder))["schema"]["target"]["name"])
+    except (InputError, KeyError, TypeError):
+        return None
+
+
 def manifest_text(manifest: Mapping[str, Any]) -> str:
     """Return the manifest as JSON with its format number.
 

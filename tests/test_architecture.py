@@ -110,8 +110,12 @@ FORBIDDEN = {
     # It asks from a machine without TensorFlow, with the rows of a table.
     "serving/client": {"tensorflow", "keras", "sklearn", "starlette", "uvicorn", "grpc"},
 }
-# The one door between the sides: where a fit is given the path of a table.
-DOORS = {"training/paths/table_source.py": {"kerasnn.datasets"}}
+# The doors between the sides: where a fit is given the path of a table, and where a request
+# for a table's network is read as a table's rows.
+DOORS = {
+    "training/paths/table_source.py": {"kerasnn.datasets"},
+    "serving/saved_model/table_inputs.py": {"pandas", "kerasnn.datasets"},
+}
 
 
 def room_of(path):

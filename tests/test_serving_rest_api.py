@@ -101,6 +101,7 @@ def models(tmp_path_factory):
     for name in ("classifier", "columns", "counter", "dense", "types"):
         getattr(serving_models, f"make_{name}")(folder / name)
     serving_models.make_half_plus_two(folder / "a%b c", 1)
+    serving_models.make_table(folder / "shop")
     sources = {path.name: ModelSource(path, latest=None) for path in folder.iterdir()}
     served = ModelRegistry(lambda: sources)
     served.refresh()
@@ -677,7 +678,6 @@ NO_MODEL = "Servable not found for request: Latest(no)"
         ),
         ("GET", "/v1/models/no", 404, "Could not find any versions of model no"),
         ("GET", "/v1/models/two/versions/9", 404, "Could not find version 9 of model two"),
-        ("GET", "/v1/models", 400, "Missing model name in request."),
         (
             "GET",
             "/v1/models/no/metadata",
@@ -743,6 +743,34 @@ def test_the_status_tells_of_every_version_and_what_failed(ask):
     assert failed["state"] == "END"
     assert failed["status"]["error_code"] != "OK"
     assert failed["status"]["error_message"]
+
+
+def test_all_models_are_listed(ask):
+    listed = {
+        m["name"]: m["model_version_status"]
+        for m in ask("GET", "/v1/models").json["models"]
+    }
+    assert list(listed) == sorted(listed)
+    assert listed["two"] == ask("GET", "/v1/models/two").json["model_version_status"]
+    assert listed["broken"][0]["state"] == "END"
+
+
+def test_a_tables_network_takes_rows_as_people_write_them(ask):
+    def predicted(**row):
+        answer = ask("POST", "/v1/models/shop:predict", {"instances": [row]})
+        return answer.json.get("predictions", answer.json)
+
+    usual = {"age": 30.0, "city": "Lyon", "member": "True"}
+    as_it_is = predicted(**usual)
+    assert as_it_is[0].keys() == {"class", "probabilities"}
+    assert predicted(age="30", city="Lyon", member=True) == as_it_is
+    assert predicted(age=None, city="Lyon", member="1") != as_it_is
+    assert (
+        "column 'age', row 0: 'old' is not a number"
+        in predicted(**usual | {"age": "old"})["error"]
+    )
+    many = {"instances": [usual | {"age": "1"}] * 51}
+    assert "--max-rows" in ask("POST", "/v1/models/shop:predict", many).json["error"]
 
 
 def test_the_metadata_are_those_of_the_signatures(ask):

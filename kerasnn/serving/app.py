@@ -34,6 +34,7 @@ def make_app(
     browsers: BrowserPolicy | None = None,
     ready: Callable[[], bool],
     access_log: AccessLog | None = None,
+    grpc: str | None = None,
 ) -> App:
     """Return the ASGI application of a server.
 
@@ -43,10 +44,11 @@ def make_app(
             machine.
         ready: returns whether the server takes requests; False again while it stops.
         access_log: logs every request, if given.
+        grpc: host and port of gRPC, if there is one.
     """
     browsers = browsers or BrowserPolicy()
     api = RestApp(service, browsers)
-    others = _others(service, ready)
+    others = _others(service, ready, grpc)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         refused = browsers.refusal(scope["method"], scope["headers"])
@@ -61,7 +63,7 @@ def make_app(
     return app if access_log is None else logged_app(app, access_log)
 
 
-def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
+def _others(service: Service, ready: Callable[[], bool], grpc: str | None) -> Starlette:
     def metrics(request: Request) -> Response:
         return PlainTextResponse(service.metrics.text(), media_type=METRICS_TYPE)
 
@@ -80,7 +82,7 @@ def _others(service: Service, ready: Callable[[], bool]) -> Starlette:
             *(Route(path, metrics) for path in METRICS_PATHS),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            *page_routes(service),
+            *page_routes(service, grpc=grpc),
         ],
         exception_handlers={404: _not_found},
     )

@@ -167,11 +167,13 @@ class Server:
         bound.close()
 
     async def _listen_to_rest(self, bound: socket.socket) -> None:
+        host, port = self._options.host, self._ports.grpc_port
         app = make_app(
             self._service,
             browsers=self._browsers,
             ready=lambda: self._ready and self._service.models.ready,
             access_log=self._access_log,
+            grpc=address(host, port) if port else None,
         )
         self._rest = RestServer(
             app,

@@ -102,6 +102,15 @@ class ModelRegistry:
                 raise no_versions_error(name)
             return versions.statuses(version)
 
+    def all_statuses(self) -> dict[str, list[VersionStatus]]:
+        """Return the statuses of the versions of each model, by sorted name."""
+        with self._lock:
+            return {
+                name: model.statuses(None) if model.known else []
+                for name, model in sorted(self._models.items())
+                if model.source is not None
+            }
+
     def names(self) -> list[str]:
         """Return the names of the configured or found models, sorted."""
         with self._lock:

@@ -7,7 +7,7 @@ network most of a request's time is spent outside its graph.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from google.protobuf import json_format
 
+from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import (
     HTTP_STATUS,
     Code,
@@ -23,16 +24,16 @@ from kerasnn.serving.errors import (
     invalid,
 )
 from kerasnn.serving.examples import classify, regress
-from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
 from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.parser import read_object, signature_name
 from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
 from kerasnn.serving.rest.request_examples import read_examples
-from kerasnn.serving.rest.request_inputs import is_row_form, read_inputs
+from kerasnn.serving.rest.request_inputs import check_rows, is_row_form, read_inputs
 from kerasnn.serving.saved_model.examples import find_examples_signature
-from kerasnn.serving.saved_model.signatures import find_signature
+from kerasnn.serving.saved_model.signatures import NamedArrays, Signature, find_signature
 from kerasnn.serving.service import Service
 
 _log = logging.getLogger("kerasnn.serving")
@@ -142,7 +143,7 @@ class RestApp:
             answer = self._answers[route.what]
             return await answer(route, document, name, deadline, facts)
         if not route.model:
-            raise invalid("Missing model name in request.")
+            return self._models()
         return (
             self._metadata(route, facts) if route.what == METADATA else self._status(route)
         )
@@ -158,7 +159,7 @@ class RestApp:
         service = self._service
         with self._used(route, facts) as version:
             signature = find_signature(version.graph.signatures, name)
-            inputs = read_inputs(document, signature, service.limits)
+            inputs = await self._inputs(document, signature, version)
             outputs = await service.inference.run(
                 version, signature, inputs, deadline=deadline
             )
@@ -167,6 +168,24 @@ class RestApp:
         )
         facts["rows"] = max((len(a) for a in inputs.values() if a.ndim), default=1)
         return write(outputs)
+
+    async def _inputs(
+        self, document: dict[str, Any], signature: Signature, version: ModelVersion
+    ) -> NamedArrays:
+        """Return the inputs of a request, which may be written as a table's rows."""
+        limits = self._service.limits
+        try:
+            return read_inputs(document, signature, limits)
+        except ServingError:
+            table = version.table_inputs
+            if table is None or signature.key != DEFAULT_SIGNATURE:
+                raise
+            loop = asyncio.get_running_loop()
+            inputs = await loop.run_in_executor(None, table.read, document)
+            if inputs is None:
+                raise
+            check_rows(max(map(len, inputs.values())), limits)
+            return inputs
 
     async def _of_examples(
         self,
@@ -202,25 +221,17 @@ class RestApp:
             facts["version"] = version.number
             yield version
 
+    def _models(self) -> bytes:
+        """Return the models; TensorFlow Serving has no such list."""
+        statuses = self._service.models.all_statuses()
+        return _json_lines(
+            {"models": [{"name": n, **_status_dict(s)} for n, s in statuses.items()]}
+        )
+
     def _status(self, route: Route) -> bytes:
         """Return the statuses of the versions; like TensorFlow Serving, ignores a label."""
         statuses = self._service.models.statuses(route.model, route.version)
-        return orjson.dumps(
-            {
-                "model_version_status": [
-                    {
-                        "version": str(status.version),
-                        "state": status.state,
-                        "status": {
-                            "error_code": status.code.name,
-                            "error_message": status.message,
-                        },
-                    }
-                    for status in statuses
-                ]
-            },
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-        )
+        return _json_lines(_status_dict(statuses))
 
     def _metadata(self, route: Route, facts: dict[str, Any]) -> bytes:
         with self._used(route, facts) as version:
@@ -231,7 +242,7 @@ class RestApp:
             preserving_proto_field_name=True,
             always_print_fields_with_no_presence=True,
         )
-        return orjson.dumps(
+        return _json_lines(
             {
                 "model_spec": {
                     "name": route.model,
@@ -239,8 +250,7 @@ class RestApp:
                     "version": str(number),
                 },
                 "metadata": {"signature_def": listed},
-            },
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+            }
         )
 
     # ------------------------------------------------------------------ ends
@@ -260,3 +270,23 @@ class RestApp:
         facts["model"] = route.model
         facts["code"] = code.name
         self._service.observe_request(route.model, _APIS[route.what], "REST", code, seconds)
+
+
+def _status_dict(statuses: Iterable[VersionStatus]) -> dict[str, Any]:
+    return {
+        "model_version_status": [
+            {
+                "version": str(status.version),
+                "state": status.state,
+                "status": {
+                    "error_code": status.code.name,
+                    "error_message": status.message,
+                },
+            }
+            for status in statuses
+        ]
+    }
+
+
+def _json_lines(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
