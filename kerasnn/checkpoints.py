@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,12 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
+from kerasnn.json_forms import Form, check_form, one_of, parse_json, record
 
 ROWS_FOLDER = "rows"  # beside the checkpoints: rows that were prepared on disk
 _FORMAT = 1
 _NAME = re.compile(r"checkpoint-(\d{10})\.npz")
 _DIGEST_BYTES = 32  # SHA-256 of all bytes before it, at the end of the file
 _DESCRIPTION = "checkpoint.json"  # the name of an array in the file, its bytes the JSON
+
+
+_FORM = record({"format": one_of(_FORMAT)}, {}, others=True)
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -50,6 +55,24 @@ class Checkpoint:
     arrays: dict[str, NDArray[Any]]
     description: dict[str, Any]
     path: Path
+
+    def check(self, form: Form) -> None:
+        """Check the description.
+
+        Raises:
+            InputError: it does not have the form.
+        """
+        check_form(self.description, form, source=self.path)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return an array.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if name not in self.arrays:
+            raise InputError(f"{self.path}: the checkpoint has no array {name}")
+        return self.arrays[name]
 
 
 class CheckpointFolder:
@@ -140,11 +163,9 @@ class CheckpointFolder:
         # The checksums of the npz file do not cover all of it.
         if hashlib.sha256(whole).digest() != digest:
             raise InputError(f"{path}: the checkpoint is damaged")
-        with np.load(io.BytesIO(whole), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
-        if description.get("format") != _FORMAT:
-            raise InputError(f"{path}: is not a checkpoint of format {_FORMAT}")
+        arrays = _arrays(path, whole)
+        description = parse_json(arrays.pop(_DESCRIPTION).tobytes(), source=path)
+        check_form(description, _FORM, source=path)
         return Checkpoint(number, arrays, description, path)
 
     def _write(self, path: Path, content: Mapping[str, NDArray[Any]]) -> None:
@@ -169,6 +190,28 @@ class CheckpointFolder:
         for partial in self.folder.glob(".partial-*"):
             if not partial.is_dir():  # folders are not of checkpoints
                 partial.unlink(missing_ok=True)
+
+
+def _arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file; a right checksum does not make them right.
+
+    Raises:
+        InputError: it is no archive of plain arrays, or holds no description.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # They are stored as they are: nothing unpacks to more than the file has.
+            if any(member.file_size != member.compress_size for member in archive.filelist):
+                raise ValueError("its arrays are packed")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if any(not isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("it holds something else than arrays")
+        if _DESCRIPTION not in arrays:
+            raise ValueError(f"it has no {_DESCRIPTION}")
+    except Exception as error:  # NumPy and zipfile raise all kinds for such content
+        raise InputError(f"{path}: the checkpoint is damaged: {error}") from None
+    return arrays
 
 
 def _sync(folder: Path) -> None:

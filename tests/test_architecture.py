@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 ORDERS = {
     "kerasnn": [
         {"choices", "errors", "deadline", "progress", "termination", "model_paths"},
-        {"reference", "manifest", "checkpoints", "partial_folders"},
+        {"json_forms"},
+        {"reference", "manifest", "checkpoints", "partial_folders", "graphs"},
         {"datasets"},
         {"losses", "metrics", "layers"},
         {"preprocessing"},
@@ -94,7 +95,9 @@ FORBIDDEN = {
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
     "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "json_forms": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "graphs": {"keras", "pandas", "sklearn"},
     "layers": {"pandas", "kerasnn.datasets"},
     "losses": {"pandas", "kerasnn.datasets"},
     "metrics": {"pandas", "kerasnn.datasets"},

@@ -47,6 +47,15 @@ from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
 from kerasnn.estimators.table_on_disk import TableOnDisk
+from kerasnn.json_forms import (
+    check_form,
+    either,
+    list_of,
+    mapping_of,
+    number,
+    record,
+    text,
+)
 from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
@@ -61,6 +70,13 @@ MAX_HELD_OUT_ROWS = 20_000
 HELD_OUT_SHARE = 0.1
 MIN_ROWS = 100
 SHARD_ROWS = ROWS_PER_SHARD
+
+_ENDS = either(list_of(number, 2, minimum=2), list_of(text(100), 2, minimum=2))
+_MOMENTS = record(
+    dict.fromkeys(("mean", "deviation", "low", "high"), number), {}, others=False
+)
+# What `_shards` stores beside the rows: extremes of columns, and of numeric targets.
+_NOTES = record({"ranges": mapping_of(_ENDS)}, {"moments": _MOMENTS}, others=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +167,9 @@ class StreamedRows(TableRows):
         }
         if folder.exists():
             shards = open_shards(folder)
+            check_form(shards.notes, _NOTES, source=f"{folder}: notes")
+            if sorted(shards.arrays) != ["codes", "x", "y"]:
+                raise InputError(f"{folder}: must hold x, codes and y of prepared rows")
             different = [k for k in known if shards.notes.get(k) != known[k]]
             if different:
                 raise InputError(

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import print_json, quiet_tensorflow, status_on_terminal
+from kerasnn.cli.console import (
+    echo_line,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+)
 from kerasnn.cli.messages import cli_messages
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.workers import connect_workers, count_workers
@@ -113,7 +118,7 @@ def _print(trained: "TrainedLesson", version: Path) -> None:
     per_step = history.microseconds_per_step()
     speed = f", {per_step:.0f} us a step once compiled" if per_step else ""
     rows, kind = len(trained.rows.x_test), "test" if lesson.held_out else "training"
-    click.echo(f"{lesson.name}: {metrics} on {rows} {kind} rows")
-    click.echo(f"Trained in {sum(history.seconds):.1f} s{speed}")
-    click.echo(f"Saved    {version}")
-    click.echo(f"Report   {version / 'assets.extra' / 'report.html'}")
+    echo_line(f"{lesson.name}: {metrics} on {rows} {kind} rows")
+    echo_line(f"Trained in {sum(history.seconds):.1f} s{speed}")
+    echo_line(f"Saved    {version}")
+    echo_line(f"Report   {version / 'assets.extra' / 'report.html'}")

@@ -17,9 +17,19 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
+from kerasnn.json_forms import list_of, record, text, whole
 from kerasnn.training.checkpoints.interrupts import Interrupts
 
 SECONDS_BETWEEN = 60.0
+_FORM = record(
+    {
+        "run": text(100),
+        "settings": record({}, {"replicas": whole(1)}, others=True),
+        "variables": list_of(text()),
+    },
+    {},
+    others=True,
+)
 
 
 class RunCheckpoints:
@@ -61,6 +71,8 @@ class RunCheckpoints:
             )
         if numbers:
             self.found = self.folder.newest()
+        if self.found is not None:
+            self.found.check(_FORM)
         self.replicas = replicas
         self._check_replicas()
         self.run: str = self.found.description["run"] if self.found else uuid4().hex
@@ -151,7 +163,7 @@ def assign_saved(
             f"{found.path}: is of another network: it holds {len(names)} Variables,"
             f" this one has {len(variables)}"
         )
-    arrays = [found.arrays[f"{prefix}{i}"] for i in range(len(names))]
+    arrays = [found.array(f"{prefix}{i}") for i in range(len(names))]
     for variable, array, name in zip(variables, arrays, names, strict=True):
         wanted = _storable(np.empty(0, _dtype_of(variable))).dtype
         if (array.shape, array.dtype) != (tuple(variable.shape), wanted):

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnn.errors import InputError
 from kerasnn.training.compiled.chunks import Budget, Chunk
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.feeds.keras_iterator import RAN_OUT
@@ -81,6 +82,11 @@ class ArrayFeed:
         """Seek to a position that `position` returned."""
         if position:
             self._pass, self._step = position
+            if not 0 <= self._step <= self.plan.steps:
+                raise InputError(
+                    f"a position must be within the {self.plan.steps} steps of a pass; got"
+                    f" {self._step}"
+                )
 
     def chunks(
         self, epoch: int, budget: Budget, *, by_batch: bool = False, done: int = 0
