@@ -27,7 +27,6 @@ from kerasnn.serving.errors import (
 from kerasnn.serving.examples import classify, regress
 from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
-from kerasnn.serving.options import Limits
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
 from kerasnn.serving.rest.browsers import BrowserPolicy
@@ -66,15 +65,6 @@ _THREADS = 2  # for large bodies; more would only wait for each other
 
 Headers = list[tuple[bytes, bytes]]
 _Result = TypeVar("_Result")
-
-
-def _read_large(
-    document: LargeDocument, signature: Signature, limits: Limits
-) -> NamedArrays:
-    """Return the inputs of a large request, whose lists are freed unless this fails."""
-    inputs = read_inputs(document, signature, limits)
-    release(document)
-    return inputs
 
 
 class RestApp:
@@ -181,7 +171,11 @@ class RestApp:
                 asyncio.get_running_loop().time() + self._service.limits.timeout_seconds
             )
             answer = self._answers[route.what]
-            return await answer(route, document, name, deadline, facts)
+            try:
+                return await answer(route, document, name, deadline, facts)
+            finally:
+                if isinstance(document, LargeDocument):
+                    await self._in_thread(release, document)
         if not route.model:
             return self._models()
         return (
@@ -223,7 +217,7 @@ class RestApp:
         limits = self._service.limits
         try:
             if isinstance(document, LargeDocument):
-                return await self._in_thread(_read_large, document, signature, limits)
+                return await self._in_thread(read_inputs, document, signature, limits)
             return read_inputs(document, signature, limits)
         except ServingError:
             table = version.table_inputs

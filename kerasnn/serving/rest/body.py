@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from io import BytesIO
 from typing import Any
 
 from kerasnn.serving.errors import invalid
@@ -54,20 +55,28 @@ async def read_body(scope: Any, receive: Any, max_bytes: int, held: Held) -> byt
 
 
 async def _received(receive: Any, max_bytes: int, held: Held) -> bytes:
-    chunks: list[bytes] = []
+    first = b""
+    body: BytesIO | None = None  # joining 100 MB of chunks would take long
     size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnectedError
-        chunks.append(message.get("body", b""))
-        held.grow(len(chunks[-1]))
-        size += len(chunks[-1])
+        chunk = message.get("body", b"")
+        held.grow(len(chunk))
+        size += len(chunk)
         if size > max_bytes:
             raise BodyTooLargeError
         more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if size == len(chunk):
+            first = chunk
+        elif body is None:
+            body = BytesIO()
+            body.write(first)
+        if body is not None:
+            body.write(chunk)
+    return first if body is None else body.getvalue()
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

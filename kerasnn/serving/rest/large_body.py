@@ -48,7 +48,7 @@ def read_large_object(body: bytes) -> LargeDocument:
     rest: list[bytes] = []
     at = 0
     for start, end in _spans(body):
-        numbers = _numbers(body[start:end])
+        numbers = _numbers(body, start, end)
         if numbers is not None:
             rest += [body[at:start], b'"%s%d"' % (_MARK.encode(), len(lists))]
             lists.append(numbers)
@@ -142,11 +142,11 @@ def _filled(text: bytes, lists: list[NumberList]) -> dict[str, Any] | None:
     return None if marks else document
 
 
-def _numbers(text: bytes) -> NumberList | None:
-    """Return a rectangular list of numbers; None if it is none."""
+def _numbers(body: bytes, start: int, end: int) -> NumberList | None:
+    """Return a rectangular list of numbers in a body; None if it is none."""
     arrays: list[NDArray[Any]] = []
     skeleton: list[bytes] = []
-    for piece in _pieces(text):
+    for piece in _pieces(body, start, end):
         # 0 for the characters of numbers: only the structure is left.
         marked = piece.translate(_TO_ZERO, _WHITESPACE)
         array = _flat(piece)
@@ -160,16 +160,15 @@ def _numbers(text: bytes) -> NumberList | None:
     return NumberList(np.concatenate(arrays).reshape(shape))
 
 
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """Yield a text in pieces, cut at commas, which are left out."""
-    start = 0
-    while len(text) - start > _STEP:
-        cut = text.rfind(b",", start, start + _STEP)
+def _pieces(body: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Yield a part of a body in pieces, cut at commas, which are left out."""
+    while end - start > _STEP:
+        cut = body.rfind(b",", start, start + _STEP)
         if cut < 0:
             break
-        yield text[start:cut]
+        yield body[start:cut]
         start = cut + 1
-    yield text[start:]
+    yield body[start:end]
 
 
 def _flat(piece: bytes) -> NDArray[Any] | None:
@@ -198,7 +197,7 @@ def _shape(skeleton: bytes) -> tuple[int, ...] | None:
         if size is None:
             return None
         sizes.append(size)
-        unit = b"[" + b",".join([unit] * size) + b"]"
+        unit = b"[" + (unit + b",") * (size - 1) + unit + b"]"
     return tuple(reversed(sizes)) if unit == skeleton else None
 
 
