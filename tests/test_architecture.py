@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress"},
-        {"reference", "manifest", "checkpoints", "partial_folders"},
+        {"choices", "errors", "deadline", "progress", "processes"},
+        {"reference", "manifest", "folder_lock", "partial_folders"},
+        {"checkpoints"},
         {"datasets"},
         {"losses", "metrics", "layers"},
         {"preprocessing"},
@@ -92,6 +93,8 @@ FORBIDDEN = {
     "datasets": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
+    "folder_lock": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "processes": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},

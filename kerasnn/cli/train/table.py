@@ -73,7 +73,7 @@ def train_file(
         return ""
 
     workers.run_on_chief(check_folder)  # before the work
-    with cli_messages():
+    with cli_messages(), checkpoints.locked(workers):
         rows = _read(path, header, given, reading)
         if workers.is_chief:
             _announce(rows, as_json=as_json)
@@ -88,7 +88,6 @@ def train_file(
             fitted = tables.fit(rows, estimator, strategy=workers.strategy)
         if not workers.is_chief:
             _wait_for_chief(workers, fitted, as_json=as_json)
-            checkpoints.remove_rows()
             return
         with status_on_terminal("Testing, and measuring the importance of columns ..."):
             measured = tables.measure(
