@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
+from kerasnn.model_paths import describe_other
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
 # TensorFlow Serving's names, shared by the export and the server.
@@ -41,11 +42,17 @@ def find_version(folder: Path) -> Path:
         InputError: the folder does not exist, or has no version in it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
+        other = describe_other(folder)
+        raise InputError(
+            f"{folder}: {other or f'there is no such folder{_did_you_mean(folder)}'}"
+        )
     if (folder / "saved_model.pb").exists():
         return folder
     numbers = versions(folder)
     if not numbers:
+        other = describe_other(folder)
+        if other is not None:
+            raise InputError(f"{folder}: holds no SavedModel; {other}")
         raise InputError(
             f"{folder}: is not a kerasnn export: it has neither saved_model.pb nor a"
             f" version folder{_models_below(folder)}"
@@ -74,6 +81,14 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path}: is damaged: it has no {', '.join(missing)}")
     return manifest
+
+
+def predicted_column(folder: Path) -> str | None:
+    """Return the target of the newest version in a model's folder; None if not known."""
+    try:
+        return str(read_manifest(find_version(folder))["schema"]["target"]["name"])
+    except (InputError, KeyError, TypeError):
+        return None
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -305,7 +305,7 @@ def text(report: dict[str, Any]) -> str:
         [
             f"{report['requests']} requests in {report['seconds']:.0f} s",
             *(f"{number:>8} {outcome}" for outcome, number in report["outcomes"].items()),
-            "memory, medians of the thirds: "
+            "memory, lowest of each third: "
             + ", ".join(f"{megabytes:.0f} MB" for megabytes in report["megabytes"]),
             f"exit status after SIGTERM: {report['exit_status']}",
             f"{len(report['violations'])} kinds of violations",

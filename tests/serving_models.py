@@ -14,6 +14,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn import saving
+from kerasnn.datasets import Column, Schema, Target, checked_table
+from kerasnn.preprocessing import Preprocessor
 from kerasnn.serving.saved_model.signatures import CLASSIFY, PREDICT, REGRESS
 
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -206,6 +209,54 @@ def make_columns(folder: Path, version: int = 1) -> Path:
     return save(
         module, folder, version, serving_default=tf.function(serve, input_signature=specs)
     )
+
+
+class RandomLayer(tf.Module):
+    """A layer of fixed random weights."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        rng = np.random.default_rng(0)
+        self.kernel = tf.Variable(rng.normal(size=(n_in, n_out)), dtype=tf.float32)
+
+    def __call__(self, x: Any, codes: Any) -> dict[str, Any]:
+        return {"probabilities": tf.nn.softmax(x @ self.kernel)}
+
+
+def make_picture(folder: Path, version: int = 1) -> Path:
+    """`serving_default`: pictures [n, 32, 32, 3] to the sum of their mean colours [n]."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], name="picture")])
+    def serve(picture):
+        return {"sum": tf.reduce_sum(tf.reduce_mean(picture, [1, 2]), 1)}
+
+    module.serve = serve
+    return save(module, folder, version, serving_default=serve)
+
+
+def make_table(folder: Path, *, cities: int = 2) -> Path:
+    """A table's network without training; `serving_default`: age, city, member."""
+    names = ("Lyon", "Oslo") if cities == 2 else tuple(f"city {i}" for i in range(cities))
+    counts = [30] * cities
+    if cities > 7:
+        counts[7] = 31
+    schema = Schema(
+        (
+            Column("age", "numeric", low=17.0, high=91.0),
+            Column("city", "categorical", levels=names, counts=tuple(counts)),
+            Column("member", "boolean", levels=("False", "True"), counts=(30, 30)),
+        ),
+        target=Target("bought", "classification", classes=("no", "yes")),
+    )
+    rows = {
+        "age": np.linspace(17, 91, 60),
+        "city": list(itertools.islice(itertools.cycle(names), 60)),
+        "member": [False, True, True] * 20,
+    }
+    preprocessor = Preprocessor.fit(checked_table(rows, schema), schema)
+    network = RandomLayer(preprocessor.n_in, 2)
+    return saving.export_table(network, preprocessor, schema, folder, answers=network)
 
 
 def make_types(folder: Path, version: int = 1) -> Path:

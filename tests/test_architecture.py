@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress", "processes"},
+        {"choices", "errors", "deadline", "progress", "termination", "model_paths"}
+        | {"processes"},
         {"reference", "manifest", "folder_lock", "partial_folders"},
         {"checkpoints"},
         {"datasets"},
@@ -76,11 +77,11 @@ ORDERS = {
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},
-        {"metrics", "access_log", "ports", "tls"},
+        {"metrics", "access_log", "ports", "tls", "in_flight"},
         {"saved_model"},
         {"models"},
         {"inference"},
-        {"service"},
+        {"service", "batching_file"},
         {"examples"},
         {"rest", "grpc", "page"},
         {"app"},
@@ -110,8 +111,12 @@ FORBIDDEN = {
     # It asks from a machine without TensorFlow, with the rows of a table.
     "serving/client": {"tensorflow", "keras", "sklearn", "starlette", "uvicorn", "grpc"},
 }
-# The one door between the sides: where a fit is given the path of a table.
-DOORS = {"training/paths/table_source.py": {"kerasnn.datasets"}}
+# The doors between the sides: where a fit is given the path of a table, and where a request
+# for a table's network is read as a table's rows.
+DOORS = {
+    "training/paths/table_source.py": {"kerasnn.datasets"},
+    "serving/saved_model/table_inputs.py": {"pandas", "kerasnn.datasets"},
+}
 
 
 def room_of(path):

@@ -23,6 +23,7 @@ from kerasnn.cli.train.command import _stem
 from kerasnn.cli.train.progress import FitBar
 from kerasnn.datasets import ColumnHints, Notice, ReadOptions
 from kerasnn.datasets.files import formats, table_files
+from kerasnn.errors import InputError
 
 SHORT = [
     *("--members", "2", "--folds", "2", "--epochs", "2", "--hidden-units", "8"),
@@ -639,6 +640,20 @@ def test_evaluate_measures_on_a_file_with_the_target(run, models):
     assert low < right < high
     assert (result["rows"], result["source"]) == (80, "people.csv")
     assert result["trained_on"] is False
+
+
+def test_training_another_target_into_a_models_folder_is_said(run, models, monkeypatch):
+    def stop(*arguments, **settings):
+        raise InputError("enough")
+
+    monkeypatch.setattr(tables, "fit", stop)
+    people().to_csv("people.csv", index=False)
+    into = ("--output", models, "--name", "income")
+    code, _, err = run("train", "people.csv", "--target", "rich", *into)
+    assert code == 1
+    assert "predicts 'income'; this one is its next version" in err
+    _, _, err = run("train", "people.csv", "--target", "income", *into)
+    assert "next version" not in err
 
 
 def test_evaluate_says_so_where_the_rows_are_those_of_the_training(run, models):

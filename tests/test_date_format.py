@@ -12,6 +12,33 @@ from kerasnn.datasets.cells.date_format import (
     read_date,
 )
 
+MONTHS = {
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November"
+    " Dezember",
+    "en": "January February March April May June July August September October November"
+    " December",
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre"
+    " diciembre",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre"
+    " décembre",
+    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre"
+    " novembre dicembre",
+    "nl": "januari februari maart april mei juni juli augustus september oktober november"
+    " december",
+    "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro"
+    " dezembro",
+}
+
+
+@pytest.mark.parametrize("language", MONTHS)
+def test_months_are_read_in_several_languages_and_shortened(language):
+    names = MONTHS[language].split()
+    for i, name in enumerate(names, start=1):
+        day = np.datetime64(f"2021-{i:02}-05", "s")
+        short = name[:4] if sum(n.startswith(name[:3]) for n in names) > 1 else name[:3]
+        for written in (name, name.upper(), f"{short}."):
+            assert read_date(f"5 {written} 2021", "%d %b %Y") == day, written
+
 
 @pytest.mark.parametrize(
     ("texts", "found", "dates"),
@@ -34,6 +61,13 @@ from kerasnn.datasets.cells.date_format import (
         (["9/25/21 1:05 PM"], "%m/%d/%y", ["2021-09-25T13:05"]),
         (["7:30:15", "12:00 am"], "%H:%M", ["1970-01-01T07:30:15", "1970-01-01"]),
         (["2021-09-25T10:00:00+02:00"], "", ["2021-09-25T08:00"]),
+        (["3. März 2021", "12. Dezember 2020"], "%d %b %Y", ["2021-03-03", "2020-12-12"]),
+        (["1er AOÛT 2021", "12 févr. 2020"], "%d %b %Y", ["2021-08-01", "2020-02-12"]),
+        (["mardi 2 mars 2021"], "%d %b %Y", ["2021-03-02"]),
+        (["3 de enero de 2021", "04-set-2020"], "%d %b %Y", ["2021-01-03", "2020-09-04"]),
+        (["15 okt 2021", "2 mei 2021"], "%d %b %Y", ["2021-10-15", "2021-05-02"]),
+        (["giugno 2021", "ott 2020"], "%b %Y", ["2021-06-01", "2020-10-01"]),
+        (["27 de março de 2021"], "%d %b %Y", ["2021-03-27"]),
     ],
 )
 def test_the_format_of_a_column_is_found(texts, found, dates):

@@ -16,6 +16,8 @@ import kerasnn
 from kerasnn import models
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.errors import InputError, InterruptedFitError
+from kerasnn.termination import TerminatedError
+from kerasnn.training.checkpoints.interrupts import Interrupts
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from tests.deaths import Killed
 
@@ -303,14 +305,19 @@ def test_signal_handlers_are_restored_after_a_fit(tmp_path):
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_a_second_signal_ends_at_once():
-    from kerasnn.training.checkpoints.interrupts import Interrupts
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError)],
+)
+def test_a_second_signal_ends_at_once(number, error):
+    def interrupt_twice():
+        with Interrupts() as interrupts:
+            signal.raise_signal(number)
+            assert interrupts.received == number
+            signal.raise_signal(number)
 
-    with Interrupts() as interrupts:
-        signal.raise_signal(signal.SIGINT)
-        assert interrupts.received == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(error):
+        interrupt_twice()
     assert issubclass(InterruptedFitError, KeyboardInterrupt)
 
 
@@ -344,3 +351,8 @@ def test_a_run_does_not_write_among_checkpoints_that_were_written_since_it_began
     with refused, other.watching():
         pass
     assert os.listdir(tmp_path) == ["checkpoint-0000000001.npz"]
+
+
+def test_a_signal_that_comes_after_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        signal.raise_signal(signal.SIGINT)

@@ -15,6 +15,7 @@ import tensorflow as tf
 import kerasnn
 from kerasnn import ExportError, InputError, saving
 from kerasnn.datasets import Column, Schema, Target, checked_table, input_names
+from kerasnn.errors import DataWarning
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving.session import SessionModel
 from kerasnn.saving.version import check_answers
@@ -271,6 +272,15 @@ def test_a_table_that_does_not_fit_the_schema_is_told(exported):
         "column 'age', row 0: 'old' is not a number. The column is numeric: its cells are"
         " numbers, or empty where missing"
     )
+
+
+def test_a_column_without_any_known_level_is_warned_of(exported):
+    loaded = kerasnn.load(exported[0])
+    rows = pd.concat([pd.DataFrame(RAW_ROWS)] * 2, ignore_index=True)
+    with pytest.warns(
+        DataWarning, match="column 'class' has no level that the network knows"
+    ):
+        loaded.predict(rows.assign(**{"class": "never seen"}))
 
 
 def test_text_that_no_file_holds_is_an_unknown_level(exported):

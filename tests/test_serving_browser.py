@@ -3,7 +3,9 @@
 Needs a Chromium; skipped where there is none.
 """
 
+import ast
 import asyncio
+import json
 import re
 import shlex
 import shutil
@@ -48,6 +50,9 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
+    # The server itself must refuse pages of other sites.
+    "--disable-features=LocalNetworkAccessChecks",
 ]
 PATIENCE = 20_000  # milliseconds; a test run uses all cores
 ROOT = Path(__file__).parents[1]
@@ -82,18 +87,6 @@ SCHEMA = Schema(
 )
 
 
-class RandomLayer(tf.Module):
-    """A layer of fixed random weights."""
-
-    def __init__(self, n_in, n_out):
-        super().__init__()
-        rng = np.random.default_rng(0)
-        self.kernel = tf.Variable(rng.normal(size=(n_in, n_out)), dtype=tf.float32)
-
-    def __call__(self, x, codes):
-        return {"probabilities": tf.nn.softmax(x @ self.kernel)}
-
-
 def export_table(folder):
     n = 60
     rng = np.random.default_rng(0)
@@ -105,7 +98,7 @@ def export_table(folder):
         "since": np.datetime64("2001-05-03", "s") + rng.integers(5 * 10**8, size=n),
     }
     preprocessor = Preprocessor.fit(checked_table(rows, SCHEMA), SCHEMA)
-    network = RandomLayer(preprocessor.n_in, 3)
+    network = serving_models.RandomLayer(preprocessor.n_in, 3)
     metrics = {"accuracy": 0.75, "error": 0.25, "log_loss": 0.5}
     saving.export_table(
         network,
@@ -126,6 +119,8 @@ def folder(tmp_path_factory):
     for name in ("digits", "iris"):
         shutil.copytree(ROOT / "saved_models" / name, folder / name)
     export_table(folder / "shop")
+    serving_models.make_picture(folder / "photo")
+    serving_models.make_table(folder / "many", cities=20)
     serving_models.make_columns(folder / "columns & <b>")
     serving_models.make_classifier(folder / "classifier")
     serving_models.make_broken(folder / "broken")
@@ -145,7 +140,7 @@ def server(models):
     """The address of a running server, on a port of its own."""
     inference = Scheduler()
     service = Service(models, inference, Metrics(), Limits())
-    app = make_app(service, cors=False, ready=lambda: True, access_log=None)
+    app = make_app(service, stopping=lambda: False, access_log=None, grpc="127.0.0.1:8500")
     config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="off")
     running = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -245,6 +240,40 @@ def wait_for_probabilities(page: Page, expected):
     )
 
 
+# --- pages of others --------------------------------------------------------------------
+
+BAD_REQUEST = (
+    "Failed to load resource: the server responded with a status of 400 (Bad Request)"
+)
+ASK = """async url => {
+    const request = {method: "POST", mode: "no-cors", body: '{"instances": [[1, 1]]}'};
+    const answer = await fetch(url, request);
+    return [answer.type, answer.status];
+}"""
+
+
+def test_a_page_of_another_site_gets_nothing_computed(browser, server):
+    page = browser.new_page()
+    answered = []
+    page.on("response", lambda r: answered.append(r.status) if server in r.url else None)
+    page.route("http://evil.example/", lambda route: route.fulfill(body="<p>Hello"))
+    page.goto("http://evil.example/")
+    answer = page.evaluate(ASK, f"{server}/v1/models/iris:predict")
+    assert answer == ["opaque", 0]
+    assert answered == [403]
+    page.close()
+
+
+def test_a_site_that_points_its_name_at_this_machine_gets_nothing(browser, server):
+    site = server.replace("127.0.0.1", "evil.example")
+    page = browser.new_page()
+    answer = page.goto(f"{site}/page/models")
+    assert answer.status == 403
+    assert "--allow-host evil.example" in answer.text()
+    assert page.evaluate(ASK, "/v1/models/iris:predict")[1] == 403
+    page.close()
+
+
 # --- the list ---------------------------------------------------------------------------
 
 
@@ -252,7 +281,16 @@ def test_the_models_are_listed_and_why_one_failed(open_page, folder):
     with open_page() as page:
         links = page.get_by_role("navigation", name="Models").get_by_role("link")
         expect(links).to_have_text(
-            ["broken", "classifier", "columns & <b>", "digits", "iris", "shop"]
+            [
+                "broken",
+                "classifier",
+                "columns & <b>",
+                "digits",
+                "iris",
+                "many",
+                "photo",
+                "shop",
+            ]
         )
         broken = page.get_by_role("listitem").filter(has=page.get_by_text("broken"))
         expect(broken).to_contain_text(
@@ -397,9 +435,9 @@ def test_the_form_of_a_table_gives_the_network_s_answers(open_page, folder):
         wait_for_probabilities(page, first["probabilities"])
         expect(page.locator(".headline")).to_contain_text(f"bought{first['class'][0]}")
         expect(page.locator(".bars .label")).to_have_text(["no", "yes", "<i>perhaps"])
-        page.get_by_label("age").fill("20.5")
+        page.get_by_label("age", exact=True).fill("20.5")
         wait_for_probabilities(page, answer(age=20.5)["probabilities"])
-        page.get_by_label("age").fill("")
+        page.get_by_label("age", exact=True).fill("")
         page.get_by_label("city", exact=True).select_option(label="<b>Oslo")
         page.get_by_label("since").fill("2003-04-05")
         expected = answer(age=np.nan, city="<b>Oslo", since="2003-04-05")
@@ -419,10 +457,121 @@ def test_a_slider_moves_within_the_range_that_was_seen(open_page, folder):
     with open_page("#shop") as page:
         slider = page.locator("input[type=range]").first
         slider.fill("91")
-        expect(page.get_by_label("age")).to_have_value("91")
-        page.get_by_label("age").fill("300")  # may be sent all the same
+        expect(page.get_by_label("age", exact=True)).to_have_value("91")
+        page.get_by_label("age", exact=True).fill("300")  # may be sent all the same
         expect(page.locator(".curl")).to_contain_text('"age": 300,')
         expect(slider).to_have_value("91")
+
+
+def test_a_missing_number_has_a_box_and_no_slider(open_page):
+    with open_page("#shop") as page:
+        slider = page.locator('.field:has(label:text-is("age")) input[type="range"]')
+        box = page.get_by_label("age is missing")
+        page.get_by_label("age", exact=True).fill("20")
+        box.check()
+        expect(page.get_by_label("age", exact=True)).to_have_value("")
+        expect(slider).to_be_hidden()
+        expect(page.locator(".curl")).to_contain_text('"age": NaN')
+        box.uncheck()
+        expect(page.get_by_label("age", exact=True)).to_have_value("20")
+        expect(slider).to_be_visible()
+
+
+def test_values_outside_the_training_are_marked_beside_the_field_and_in_the_answer(
+    open_page,
+):
+    with open_page("#shop") as page:
+        answer = page.get_by_role("region", name="Answer")
+        expect(answer).not_to_contain_text("Believe this less")
+        page.get_by_label("age", exact=True).fill("300")
+        expect(
+            page.get_by_text("outside 17 to 91, the range of the training").first
+        ).to_be_visible()
+        expect(answer).to_contain_text("Believe this less. age: outside 17 to 91")
+        page.get_by_label("city", exact=True).select_option(label="another value…")
+        page.get_by_label("city: another value").fill("Rome")
+        expect(answer).to_contain_text("city: no training row had this")
+        page.get_by_role("button", name="Back to the first values").click()
+        expect(answer).not_to_contain_text("Believe this less")
+
+
+def test_a_level_among_many_is_found_by_typing(open_page, folder):
+    with open_page("#many") as page:
+        city = page.get_by_label("city", exact=True)
+        expect(city).to_have_value("city 7")  # the most frequent
+        options = page.locator("datalist option").evaluate_all(
+            "all => all.map(o => o.value)"
+        )
+        assert options == [f"city {i}" for i in range(20)]
+        city.fill("city 11")
+        expect(page.locator(".curl")).to_contain_text("city 11")
+
+
+def test_a_pasted_table_is_answered_row_by_row(open_page, folder):
+    rows = {"age": [30, 41], "price of ticket": [0.5, 0.25], "city": ["Lyon", None]}
+    rows |= {"member": ["yes", "no"], "since": ["2005-01-02", "2010-04-03"]}
+    expected = kerasnn.load(folder / "shop").predict(rows)
+    pasted = (
+        "id;city;age;member;since;price of ticket\n"
+        '1;"Lyon";30;True;2005-01-02;0,5\r\n2;;41;0;2010-04-03;0,25\n'
+    )
+    with open_page("#shop", errors=[BAD_REQUEST]) as page:
+        page.get_by_text("Ask for several rows").click()
+        area = page.get_by_label("Rows with their header")
+        ask = page.get_by_role("button", name="Ask for these rows")
+        area.fill(pasted)
+        ask.click()
+        cells = page.get_by_role("group", name="Answers").get_by_role("cell")
+        expect(cells).to_have_count(6)
+        assert [cells.nth(i).text_content() for i in (1, 4)] == [*expected["class"]]
+        area.fill(pasted.replace("41", "old"))
+        ask.click()
+        answer = page.get_by_role("region", name="Answer")
+        expect(answer.get_by_role("alert")).to_contain_text("'old' is not a number")
+        area.fill("age;city\n3")
+        ask.click()
+        expect(page.get_by_text("Row 1 has 1 cells, and the header has 2.")).to_be_visible()
+
+
+def test_a_picture_is_drawn_to_the_size_that_the_model_takes(open_page, folder, tmp_path):
+    png = tf.io.encode_png(tf.fill([40, 20, 3], tf.constant(128, tf.uint8)))
+    (tmp_path / "grey.png").write_bytes(png.numpy())
+    with open_page("#photo") as page:
+        page.get_by_text("Write the request yourself").click()
+        expect(page.get_by_text("is too long to show here")).to_be_visible()
+        page.get_by_label("A picture").set_input_files(tmp_path / "grey.png")
+        answer = page.get_by_role("region", name="Answer")
+        expect(answer).to_contain_text("384")  # three channels of 128
+        page.get_by_label("Its values").select_option("0 to 1")
+        expect(answer).to_contain_text("1.5")
+        expect(page.locator(".curl")).to_contain_text("@request.json")
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save request.json").click()
+        (row,) = json.loads(saved.value.path().read_text())["instances"]
+        assert np.shape(row) == (32, 32, 3)
+
+
+def test_the_python_program_gets_the_same_answer(open_page, capsys):
+    with open_page("#shop") as page:
+        page.get_by_label("city", exact=True).select_option(label="another value…")
+        page.get_by_label("city: another value").fill('"quoted" \\ \'é')
+        page.get_by_label("Python", exact=True).check()
+        expect(page.locator(".curl")).to_contain_text("quoted")
+        exec(page.locator(".curl").text_content(), {})
+        share = ast.literal_eval(capsys.readouterr().out)["predictions"][0]["probabilities"]
+        wait_for_probabilities(page, share)
+
+
+def test_the_start_shows_where_and_how_the_server_is_asked(open_page, server):
+    with open_page() as page:
+        addresses = page.get_by_role("region", name="Addresses")
+        expect(addresses).to_contain_text(f"{server}/v1/models/NAME:predict")
+        expect(addresses).to_contain_text("127.0.0.1:8500")
+        page.get_by_text("POST /v1/models/shop:predict").click()
+        example = page.get_by_label("Example").filter(visible=True)
+        request = json.loads(example.text_content())
+        answer = httpx.post(f"{server}/v1/models/shop:predict", json=request)
+        assert answer.status_code == 200, answer.text
 
 
 def test_what_is_no_number_is_told_beside_it_and_not_sent(open_page, folder):

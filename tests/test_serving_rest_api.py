@@ -17,6 +17,7 @@ from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.api import RestApp
+from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.paths import Route, parse_route
 from kerasnn.serving.service import Service
 from tests import serving_models
@@ -41,8 +42,9 @@ class Answer:
 class Client:
     """Asks the ASGI application; each request in a loop of its own."""
 
-    def __init__(self, models, *, cors=False, limits=LIMITS, waiting=10, inference=None):
-        self.models, self.cors, self.limits = models, cors, limits
+    def __init__(self, models, *, browsers=None, limits=LIMITS, waiting=10, inference=None):
+        self.models, self.limits = models, limits
+        self.browsers = browsers or BrowserPolicy()
         self.waiting, self.inference = waiting, inference
         self.metrics = Metrics()
 
@@ -69,7 +71,7 @@ class Client:
         running.start()
         inference = self.inference or running
         app = RestApp(
-            Service(self.models, inference, self.metrics, self.limits), cors=self.cors
+            Service(self.models, inference, self.metrics, self.limits), self.browsers
         )
         waiting, sent = list(chunks), []
 
@@ -99,6 +101,7 @@ def models(tmp_path_factory):
     for name in ("classifier", "columns", "counter", "dense", "types"):
         getattr(serving_models, f"make_{name}")(folder / name)
     serving_models.make_half_plus_two(folder / "a%b c", 1)
+    serving_models.make_table(folder / "shop")
     sources = {path.name: ModelSource(path, latest=None) for path in folder.iterdir()}
     served = ModelRegistry(lambda: sources)
     served.refresh()
@@ -387,10 +390,13 @@ def test_a_scalar_has_no_row_form(ask):
     }
 
 
-def test_the_operations_own_error_comes_back(ask):
-    given = ask("POST", "/v1/models/dense:predict", {"instances": [[1.0, 2.0]]})
-    assert given.status == 400
-    assert "Matrix size-incompatible: In[0]: [1,2], In[1]: [64,30]" in given.json["error"]
+@pytest.mark.parametrize(
+    ("value", "given"), [([[1.0, 2.0]], "[1, 2]"), ([[]], "[1, 0]"), ([1.0], "[1]")]
+)
+def test_another_rank_or_size_than_the_signatures_is_told(ask, value, given):
+    answer = ask("POST", "/v1/models/dense:predict", {"instances": value})
+    assert answer.status == 400
+    assert answer.json == {"error": f"input x must be [rows, 64]; got {given}"}
 
 
 def test_a_parse_error_comes_before_an_unknown_model(ask):
@@ -429,8 +435,8 @@ def test_deep_nesting_is_a_clean_refusal(ask, depth):
 
 def test_too_many_rows_are_refused(ask):
     assert ask("POST", HALF, {"instances": [1] * 50}).status == 200
-    for form in ("instances", "inputs"):
-        given = ask("POST", HALF, {form: [1] * 51})
+    for body in ({"instances": [1] * 51}, {"inputs": [[1]] * 51}):
+        given = ask("POST", HALF, body)
         assert (given.status, given.json) == (
             400,
             {"error": "a request may have at most 50 rows (--max-rows); got 51"},
@@ -675,7 +681,6 @@ NO_MODEL = "Servable not found for request: Latest(no)"
         ),
         ("GET", "/v1/models/no", 404, "Could not find any versions of model no"),
         ("GET", "/v1/models/two/versions/9", 404, "Could not find version 9 of model two"),
-        ("GET", "/v1/models", 400, "Missing model name in request."),
         (
             "GET",
             "/v1/models/no/metadata",
@@ -743,6 +748,34 @@ def test_the_status_tells_of_every_version_and_what_failed(ask):
     assert failed["status"]["error_message"]
 
 
+def test_all_models_are_listed(ask):
+    listed = {
+        m["name"]: m["model_version_status"]
+        for m in ask("GET", "/v1/models").json["models"]
+    }
+    assert list(listed) == sorted(listed)
+    assert listed["two"] == ask("GET", "/v1/models/two").json["model_version_status"]
+    assert listed["broken"][0]["state"] == "END"
+
+
+def test_a_tables_network_takes_rows_as_people_write_them(ask):
+    def predicted(**row):
+        answer = ask("POST", "/v1/models/shop:predict", {"instances": [row]})
+        return answer.json.get("predictions", answer.json)
+
+    usual = {"age": 30.0, "city": "Lyon", "member": "True"}
+    as_it_is = predicted(**usual)
+    assert as_it_is[0].keys() == {"class", "probabilities"}
+    assert predicted(age="30", city="Lyon", member=True) == as_it_is
+    assert predicted(age=None, city="Lyon", member="1") != as_it_is
+    assert (
+        "column 'age', row 0: 'old' is not a number"
+        in predicted(**usual | {"age": "old"})["error"]
+    )
+    many = {"instances": [usual | {"age": "1"}] * 51}
+    assert "--max-rows" in ask("POST", "/v1/models/shop:predict", many).json["error"]
+
+
 def test_the_metadata_are_those_of_the_signatures(ask):
     given = ask("GET", "/v1/models/half/metadata").json
     assert given["model_spec"] == {"name": "half", "signature_name": "", "version": "123"}
@@ -757,7 +790,7 @@ def test_the_metadata_are_those_of_the_signatures(ask):
 
 def test_a_browser_may_ask_where_that_is_allowed(ask, models):
     origin = [(b"origin", b"http://page")]
-    allowed = Client(models, cors=True)
+    allowed = Client(models, browsers=BrowserPolicy(origins=frozenset("*")))
     given = allowed("OPTIONS", HALF, headers=origin)
     assert (given.status, given.body) == (200, b"")
     assert given.headers[b"access-control-allow-origin"] == b"*"
@@ -832,3 +865,25 @@ def test_a_large_body_is_not_read_leniently(models):
         in (given.json["error"])
     )
     assert client("POST", HALF, body.replace(b"NaN", b"0")).status == 200
+
+
+def test_beyond_the_bytes_in_flight_a_large_body_is_unavailable(models):
+    client = Client(models, limits=Limits(bytes_in_flight=80_000))
+    given = client("POST", HALF, {"instances": [1.5] * 30_000})
+    assert given.status == 503
+    assert "(--max-bytes-in-flight)" in given.json["error"]
+    assert (given.headers[b"retry-after"], given.headers[b"connection"]) == (b"1", b"close")
+    assert client("POST", HALF, {"instances": [1.0]}).json == {"predictions": [2.5]}
+
+
+@pytest.mark.parametrize("form", ["instances", "inputs"])
+def test_a_large_body_is_answered_as_a_small_one_is(models, form):
+    client = Client(models, limits=Limits())
+    given = client("POST", HALF, {form: list(range(100_000)), "more": "text"})
+    key = {"instances": "predictions", "inputs": "outputs"}[form]
+    assert given.json == {key: [n / 2 + 2 for n in range(100_000)]}
+    wrong = client("POST", HALF, {form: [[1.0, "a"]] * 50_000})
+    assert wrong.status == 400
+    assert (
+        'JSON Value: "a" Type: String is not of expected type: float' in wrong.json["error"]
+    )

@@ -207,15 +207,36 @@ def test_memory_is_told_by_thirds(modules):
 
     memory = modules["serving_process"].Memory(Server())
     memory.ending.set()
-    memory.megabytes = [100.0, 1.0, 1.0, 2.0, 2.0, 50.0, 3.0, 3.0, 3.0]
+    memory.megabytes = [100.0, 1.0, 9.0, 50.0, 50.0, 2.0, 3.0, 3.0, 9.0, 9.0]
     assert memory.thirds() == [1.0, 2.0, 3.0]
+
+
+def memory_samples(leak_every):
+    """Half a minute with a version every 1.5 seconds; four seconds in five hold two."""
+    for second in range(30):
+        versions = int(second / 1.5)
+        leaked = versions // leak_every if leak_every else 0
+        yield 600.0 + 16.0 * (leaked + (second % 5 != 0))
+
+
+def test_a_leak_of_one_version_in_five_is_growth_and_swaps_are_none(modules):
+    memory = modules["serving_process"].Memory(None)
+    memory.ending.set()
+    growth = {}
+    for leak_every in (None, 5, 3, 1):
+        memory.megabytes = list(memory_samples(leak_every))
+        _, second, third = memory.thirds()
+        growth[leak_every] = third - second
+    limit = modules["soak_serving"].GROWTH_MEGABYTES
+    assert growth[None] == 0.0
+    assert limit < growth[5] < growth[3] < growth[1]
 
 
 @pytest.mark.parametrize(
     ("megabytes", "exit_status", "said", "violations"),
     [
-        ([600.0, 600.0, 620.0], 0, "stopped", []),
-        ([600.0, 600.0, 621.0], 0, "stopped", ["memory grew: 600 MB, then 621 MB"]),
+        ([600.0, 600.0, 612.0], 0, "stopped", []),
+        ([600.0, 600.0, 613.0], 0, "stopped", ["memory grew: 600 MB, then 613 MB"]),
         ([1.0, 1.0, 1.0], 1, "no", ["SIGTERM must end it with 0; got 1: no"]),
         ([1.0, 1.0, 1.0], 0, "Traceback", ["an error that nobody handled: Traceback"]),
     ],

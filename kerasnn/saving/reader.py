@@ -1,5 +1,6 @@
 """Exported networks loaded from their folders: predictions and the manifest."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +21,12 @@ from kerasnn.datasets import (
 from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
-from kerasnn.errors import InputError
+from kerasnn.errors import DataWarning, InputError
 from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
 from kerasnn.training.checks import checked_rows
 
 _ROWS_PER_CALL = 8192  # the activations of an ensemble for more rows may not fit in memory
+_MIN_WARNED_ROWS = 10  # in fewer rows a column may well be missing
 
 
 class SavedNetwork:
@@ -125,9 +127,16 @@ class SavedTable:
 
         Raises:
             InputError: the table does not fit the schema.
+
+        Warns:
+            DataWarning: a column has no value that the network knows, in 10 rows or more.
         """
         read = self._read(table, reading)
         checked = check_rows(read.table, self.schema, strict=True, reading=reading)
+        if len(checked.rows) >= _MIN_WARNED_ROWS:
+            for notice in checked.notices:
+                if notice.is_warning:
+                    warnings.warn(notice.message, DataWarning, stacklevel=2)
         return self._outputs(checked.rows)
 
     def answer_rows(self, table: Any, *, reading: ReadOptions | None = None) -> RowAnswers:

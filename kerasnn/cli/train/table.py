@@ -23,6 +23,7 @@ from kerasnn.cli.table_options import (
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.workers import connect_workers
 from kerasnn.deadline import Deadline
+from kerasnn.manifest import predicted_column
 
 if TYPE_CHECKING:
     from kerasnn.tables import FittedTable, Measurement, TableRows
@@ -75,18 +76,19 @@ def train_file(
     workers.run_on_chief(check_folder)  # before the work
     with cli_messages(), checkpoints.locked(workers):
         rows = _read(path, header, given, reading)
-        if workers.is_chief:
-            _announce(rows, as_json=as_json)
+        is_chief = workers.is_chief
+        if is_chief:
+            _announce(rows, folder, as_json=as_json)
         settings = {k: v for k, v in given.items() if k not in _NOT_OF_ESTIMATORS}
         if deadline is not None:
             seconds = tables.seconds_of_training(rows, deadline, slowness=slowness)
             (settings["time_limit"],) = workers.chief_values([seconds])
-        with FitBar(shown=workers.is_chief) as bar:
+        with FitBar(shown=is_chief) as bar:
             estimator = tables.estimator_for(rows.target)(
                 progress=bar, **settings, **checkpoints.arguments()
             )
             fitted = tables.fit(rows, estimator, strategy=workers.strategy)
-        if not workers.is_chief:
+        if not is_chief:
             _wait_for_chief(workers, fitted, as_json=as_json)
             return
         with status_on_terminal("Testing, and measuring the importance of columns ..."):
@@ -135,12 +137,19 @@ def _read(
         )
 
 
-def _announce(rows: "TableRows", *, as_json: bool) -> None:
+def _announce(rows: "TableRows", folder: Path, *, as_json: bool) -> None:
     """Print what was read, before the training."""
     for line in table_lines(rows):
         click.echo(line, err=as_json)
     for line in notice_lines(rows.notices):
         click.echo(line, err=True)
+    other = predicted_column(folder)
+    if other not in (None, rows.target.name):
+        click.echo(
+            f"Note: the network in {folder} predicts {other!r}; this one is its next"
+            " version, and servers will take it. --name gives it a folder of its own",
+            err=True,
+        )
 
 
 def _wait_for_chief(

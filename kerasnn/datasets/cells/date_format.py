@@ -36,7 +36,7 @@ _TRIED = (
     *("%d %b %Y", "%b %d, %Y", "%d %b %y", "%Y %b %d", "%b %Y"),
     *("%Y-%m", "%m/%Y", "%YQ%q", "Q%q %Y", "%H:%M"),
 )
-_LIKELY = re.compile(r"(?=.*[0-9])[0-9A-Za-z,./: \u00a0'+-]{4,40}")
+_LIKELY = re.compile(r"(?=.*[0-9])[0-9A-Za-z\u00aa\u00ba\u00c0-\u024f,./: \u00a0'+-]{4,40}")
 # Whole numbers that are dates only if the user says so.
 _COUNTED = ("%Y%m%d", "%s", "%Q", "%Y")
 _SWAPPED = {
@@ -46,17 +46,33 @@ _SWAPPED = {
 _SAMPLE = 100
 _MIN_SHARE = 0.5
 
+# English, German, French, Spanish, Italian, Portuguese, Dutch; no name means two months.
 _MONTHS = (
-    *("jan(?:uary)?", "feb(?:ruary)?", "mar(?:ch)?", "apr(?:il)?", "may", "june?"),
-    *("july?", "aug(?:ust)?", "sept?(?:ember)?", "oct(?:ober)?", "nov(?:ember)?"),
-    "dec(?:ember)?",
+    "jan(?:uary|uar|uari|eiro)?|jän(?:ner)?|janv(?:ier)?|ene(?:ro)?|gen(?:naio)?",
+    "feb(?:ruary|ruar|rero|braio|ruari)?|f[ée]vr?(?:ier)?|fevereiro",
+    "mar(?:ch|s|zo|ço)?|märz?|maa(?:rt)?|mrt|mrz",
+    "apr(?:il|ile)?|avr(?:il)?|abr(?:il)?",
+    "may(?:o)?|mai(?:o)?|mag(?:gio)?|mei",
+    "june?|juni|juin|junio|junho|giu(?:gno)?",
+    "july?|juli|juil(?:let)?|julio|julho|lug(?:lio)?",
+    "aug(?:ust|ustus)?|ao[uû]t?|ago(?:sto)?",
+    "sept?(?:ember|embre|iembre)?|set(?:tembre|embro|iembre)?",
+    "o[ck]t(?:ober|obre|ubre)?|ott(?:obre)?|out(?:ubro)?",
+    "nov(?:ember|embre|iembre|embro)?",
+    "de[cz](?:ember|embro|embre)?|d[ée]c(?:embre)?|dic(?:iembre|embre)?",
 )
 _NAMED = tuple(
-    (rf"(?i)(^|[^a-z]){name}\.?([^a-z]|$)", rf"\1#{i:02}#\2")
+    (rf"(?i)(^|[^a-z])(?:{name})\.?([^a-z]|$)", rf"\1#{i:02}#\2")
     for i, name in enumerate(_MONTHS, start=1)
 )
 _MONTH = re.compile(rf"(?i)(?<![a-z])(?:{'|'.join(_MONTHS)})(?![a-z])")
-_WEEKDAY = (r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +", "")
+_WEEKDAY = (
+    r"(?i)^(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*|(?:lun|mar|mercre|jeu|vendre|same)di"
+    r"|dimanche|(?:diens|donners|frei|sams|sonn)tag|mittwoch|lunes|martes"
+    r"|mi[ée]rcoles|jueves|viernes|s[áa]bado|domingo)\.?,? +",
+    "",
+)
+_OF = (r"(?i) +(?:de|of|del) +", " ")  # 12 de marzo de 2021
 _DIRECTIVES = {
     **{"Y": "[0-9]{4}", "m": "[0-9]{1,2}", "d": "[0-9]{1,2}", "H": "[0-9]{1,2}"},
     **{"M": "[0-9]{2}", "S": "[0-9]{2}", "I": "[0-9]{1,2}", "q": "[1-4]"},
@@ -87,7 +103,7 @@ def date_rules(date_format: str) -> tuple[Rule, ...]:
     _check_directives(date_format, names)
     has_names = bool({"b", "B"} & set(names))
     with_time = bool({"H", "I"} & set(names))
-    rules = list((_WEEKDAY, *_NAMED) if has_names else ())
+    rules = list((_WEEKDAY, _OF, *_NAMED) if has_names else ())
     for century, years in _CENTURIES if "y" in names else (("", ""),):
         pattern = _pattern(literals, names, years, has_names=has_names)
         quarters = (1, 2, 3, 4) if "q" in names else (0,)
@@ -240,7 +256,7 @@ def _pattern(
             field = field.replace("{1,2}", "{2}")
         if last and name == "M":  # seconds, AM and PM may follow
             field += _AFTER_MINUTES
-        ordinal = "(?:st|nd|rd|th)?" if has_names and name == "d" else ""
+        ordinal = "(?:st|nd|rd|th|er|º)?" if has_names and name == "d" else ""
         pattern += f"({field}){ordinal}{_literal(after, has_names=has_names)}"
     return pattern
 

@@ -4,10 +4,14 @@ import gc
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from kerasnn.manifest import MANIFEST
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.saved_model.graph import Graph
+
+if TYPE_CHECKING:
+    from kerasnn.serving.saved_model.table_inputs import TableInputs
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
 Fingerprint = tuple[tuple[str, int, int], ...]
@@ -43,6 +47,7 @@ class ModelVersion:
     Attributes:
         fingerprint: of the folder before loading; None once the folder is gone.
         status: of its life cycle.
+        table_inputs: how to read requests as rows of a table; None for other networks.
     """
 
     def __init__(self, name: str, number: int, folder: Path) -> None:
@@ -51,6 +56,7 @@ class ModelVersion:
         self.folder = folder
         self.fingerprint: Fingerprint | None = folder_fingerprint(folder)
         self.status = VersionStatus(number, "LOADING", Code.OK, "")
+        self.table_inputs: TableInputs | None = None
         self._users = 0
         self._retired = False
         self._graph: Graph | None = None
@@ -71,6 +77,10 @@ class ModelVersion:
     def retired(self) -> bool:
         """True if it no longer takes requests."""
         return self._retired
+
+    def read_table_inputs(self, graph: Graph) -> None:
+        """Set `table_inputs`; may import pandas, which takes seconds."""
+        self.table_inputs = _table_inputs(self.folder, graph)
 
     def publish(self, graph: Graph) -> None:
         """Make the version available with its graph."""
@@ -119,6 +129,15 @@ class ModelVersion:
 
     def _become(self, state: State, code: Code = Code.OK, message: str = "") -> None:
         self.status = VersionStatus(self.number, state, code, message)
+
+
+def _table_inputs(folder: Path, graph: Graph) -> "TableInputs | None":
+    if not (folder / MANIFEST).exists():
+        return None
+    # pandas, which no other network needs.
+    from kerasnn.serving.saved_model.table_inputs import read_table_inputs
+
+    return read_table_inputs(folder, graph.signatures)
 
 
 def collect_graphs() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, read_manifest
-from kerasnn.serving.errors import Code, ServingError
-from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.saved_model.signatures import (
     INIT_SIGNATURE,
@@ -23,8 +22,8 @@ def all_models(models: ModelRegistry) -> dict[str, Any]:
     """Return the models with the statuses of their versions, the newest first."""
     return {
         "models": [
-            {"name": name, "versions": _statuses(models, name)}
-            for name in sorted(models.names())
+            {"name": name, "versions": [_status(status) for status in statuses]}
+            for name, statuses in models.all_statuses().items()
         ]
     }
 
@@ -78,22 +77,13 @@ def json_text(content: Any) -> bytes:
     return json.dumps(_finite(content), allow_nan=False).encode()
 
 
-def _statuses(models: ModelRegistry, name: str) -> list[dict[str, str]]:
-    try:
-        statuses = models.statuses(name)
-    except ServingError as error:
-        if error.code is not Code.NOT_FOUND:
-            raise
-        return []  # it has no version yet, or was taken away meanwhile
-    return [
-        {
-            "version": str(status.version),
-            "state": status.state,
-            "code": status.code.name,
-            "message": status.message,
-        }
-        for status in statuses
-    ]
+def _status(status: VersionStatus) -> dict[str, str]:
+    return {
+        "version": str(status.version),
+        "state": status.state,
+        "code": status.code.name,
+        "message": status.message,
+    }
 
 
 def _signatures(version: ModelVersion) -> list[dict[str, Any]]:

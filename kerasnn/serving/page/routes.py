@@ -22,6 +22,7 @@ from kerasnn.serving.page.model_facts import (
     one_version,
     shown_files,
 )
+from kerasnn.serving.page.openapi import openapi
 from kerasnn.serving.service import Service
 
 STATIC = Path(__file__).parent / "static"
@@ -52,10 +53,12 @@ _MODELS = b"/page/models/"
 _VERSION = re.compile("[0-9]{1,19}")
 
 
-def page_routes(service: Service) -> list[BaseRoute]:
+def page_routes(service: Service, *, grpc: str | None = None) -> list[BaseRoute]:
     """Return the routes of the page.
 
     - `/`: the page; `/page/NAME`: the files it consists of.
+    - `/openapi.json`: the REST interface of the models, as OpenAPI describes it.
+    - `/page/server`: where gRPC is.
     - `/page/models`: the models, with the states of their versions.
     - `/page/models/NAME[/VERSION]`: what a version takes and gives, and its manifest; the
       newest that answers, unless one is named. NAME is percent-encoded.
@@ -63,11 +66,18 @@ def page_routes(service: Service) -> list[BaseRoute]:
 
     Args:
         service: has the models.
+        grpc: host and port of gRPC; None: there is none.
     """
     files = sorted(path for path in STATIC.iterdir() if path.suffix in TYPES)
 
     def models(request: Request) -> Response:
         return _json(all_models(service.models))
+
+    def described(request: Request) -> Response:
+        return _json(openapi(service.models))
+
+    def server(request: Request) -> Response:
+        return _json({"grpc": grpc})
 
     def model(request: Request) -> Response:
         try:
@@ -78,6 +88,8 @@ def page_routes(service: Service) -> list[BaseRoute]:
     return [
         Route("/", _file(STATIC / "index.html")),
         *(Route(f"/page/{path.name}", _file(path)) for path in files),
+        Route("/openapi.json", described),
+        Route("/page/server", server),
         Route("/page/models", models),
         # Starlette has decoded the path: NAME may hold a slash.
         Route("/page/models/{rest:path}", model),

@@ -7,14 +7,16 @@ network most of a request's time is spent outside its graph.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from google.protobuf import json_format
 
+from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import (
     HTTP_STATUS,
     Code,
@@ -23,15 +25,27 @@ from kerasnn.serving.errors import (
     invalid,
 )
 from kerasnn.serving.examples import classify, regress
-from kerasnn.serving.models.model_version import ModelVersion
+from kerasnn.serving.in_flight import Held
+from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
+from kerasnn.serving.rest.browsers import BrowserPolicy
+from kerasnn.serving.rest.large_body import (
+    LARGE_BYTES,
+    LargeDocument,
+    read_large_object,
+)
 from kerasnn.serving.rest.parser import read_object, signature_name
 from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
 from kerasnn.serving.rest.request_examples import read_examples
-from kerasnn.serving.rest.request_inputs import is_row_form, read_inputs
+from kerasnn.serving.rest.request_inputs import (
+    as_lists,
+    check_rows,
+    is_row_form,
+    read_inputs,
+)
 from kerasnn.serving.saved_model.examples import find_examples_signature
-from kerasnn.serving.saved_model.signatures import find_signature
+from kerasnn.serving.saved_model.signatures import NamedArrays, Signature, find_signature
 from kerasnn.serving.service import Service
 
 _log = logging.getLogger("kerasnn.serving")
@@ -44,14 +58,12 @@ _APIS = {
     STATUS: "GetModelStatus",
 }
 _TYPE = (b"content-type", b"application/json")
-_CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, GET"),
-    (b"access-control-allow-headers", b"Content-Type"),
-)
 _ORIGIN = re.compile(rb"https?://", re.IGNORECASE)
 
+_THREADS = 2  # for large bodies; more would only wait for each other
+
 Headers = list[tuple[bytes, bytes]]
+_Result = TypeVar("_Result")
 
 
 class RestApp:
@@ -59,12 +71,13 @@ class RestApp:
 
     Args:
         service: whose models answer.
-        cors: whether pages of other origins may send requests.
+        browsers: which pages of other origins may read answers.
     """
 
-    def __init__(self, service: Service, *, cors: bool = False) -> None:
+    def __init__(self, service: Service, browsers: BrowserPolicy) -> None:
         self._service = service
-        self._extra: Headers = list(_CORS) if cors else []
+        self._threads = ThreadPoolExecutor(_THREADS, "kerasnn-json")
+        self._browsers = browsers
         self._answers: dict[str, Callable[..., Awaitable[bytes]]] = {
             "predict": self._predict,
             "classify": self._of_examples,
@@ -77,11 +90,12 @@ class RestApp:
         facts = scope.get(_FACTS)
         facts = {} if facts is None else facts
         route: Route | None = None
-        headers: Headers = [_TYPE, *self._extra]
+        headers: Headers = [_TYPE, *self._browsers.answer_headers(scope["headers"])]
         code = Code.OK
         try:
             route = self._route(scope)
-            content = await self._answer(route, scope, receive, facts)
+            with self._service.in_flight.request() as held:
+                content = await self._answer(route, scope, receive, held, facts)
             status = 200
         except ClientDisconnectedError:
             return
@@ -99,6 +113,8 @@ class RestApp:
             if failure.retry_after_seconds is not None:
                 seconds = str(failure.retry_after_seconds).encode()
                 headers.append((b"retry-after", seconds))
+            if failure.code is Code.UNAVAILABLE:
+                headers.append((b"connection", b"close"))  # the rest may not be read
         self._record(route, code, perf_counter() - start, facts)
         headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -132,13 +148,22 @@ class RestApp:
         return route
 
     async def _answer(
-        self, route: Route | None, scope: Any, receive: Any, facts: dict[str, Any]
+        self,
+        route: Route | None,
+        scope: Any,
+        receive: Any,
+        held: Held,
+        facts: dict[str, Any],
     ) -> bytes:
         if route is None:
             return b""
         if route.what in self._answers:
-            body = await read_body(scope, receive, self._service.limits.body_bytes)
-            document = read_object(body)
+            body = await read_body(scope, receive, self._service.limits.body_bytes, held)
+            if len(body) > LARGE_BYTES:
+                document: dict[str, Any] = await self._in_thread(read_large_object, body)
+            else:
+                document = read_object(body)
+            del body
             name = signature_name(document)
             deadline = (
                 asyncio.get_running_loop().time() + self._service.limits.timeout_seconds
@@ -146,7 +171,7 @@ class RestApp:
             answer = self._answers[route.what]
             return await answer(route, document, name, deadline, facts)
         if not route.model:
-            raise invalid("Missing model name in request.")
+            return self._models()
         return (
             self._metadata(route, facts) if route.what == METADATA else self._status(route)
         )
@@ -162,7 +187,7 @@ class RestApp:
         service = self._service
         with self._used(route, facts) as version:
             signature = find_signature(version.graph.signatures, name)
-            inputs = read_inputs(document, signature, service.limits)
+            inputs = await self._inputs(document, signature, version)
             outputs = await service.inference.run(
                 version, signature, inputs, deadline=deadline
             )
@@ -170,7 +195,34 @@ class RestApp:
             response.predictions_json if is_row_form(document) else response.columns_json
         )
         facts["rows"] = max((len(a) for a in inputs.values() if a.ndim), default=1)
+        if sum(array.size for array in outputs.values()) > response.LARGE_SIZE:
+            return await self._in_thread(write, outputs)
         return write(outputs)
+
+    async def _in_thread(self, function: Callable[..., _Result], *given: Any) -> _Result:
+        """Return a function's result from a thread of its own: large ones take long."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *given)
+
+    async def _inputs(
+        self, document: dict[str, Any], signature: Signature, version: ModelVersion
+    ) -> NamedArrays:
+        """Return the inputs of a request, which may be written as a table's rows."""
+        limits = self._service.limits
+        try:
+            if isinstance(document, LargeDocument):
+                return await self._in_thread(read_inputs, document, signature, limits)
+            return read_inputs(document, signature, limits)
+        except ServingError:
+            table = version.table_inputs
+            if table is None or signature.key != DEFAULT_SIGNATURE:
+                raise
+            loop = asyncio.get_running_loop()
+            inputs = await loop.run_in_executor(None, table.read, as_lists(document))
+            if inputs is None:
+                raise
+            check_rows(max(map(len, inputs.values())), limits)
+            return inputs
 
     async def _of_examples(
         self,
@@ -182,7 +234,10 @@ class RestApp:
     ) -> bytes:
         """Classify and Regress."""
         service = self._service
-        examples = read_examples(document, service.limits)
+        if isinstance(document, LargeDocument):
+            examples = await self._in_thread(read_examples, document, service.limits)
+        else:
+            examples = read_examples(document, service.limits)
         facts["rows"] = len(examples)
         with self._used(route, facts) as version:
             signature = find_examples_signature(version.graph, name)
@@ -206,25 +261,17 @@ class RestApp:
             facts["version"] = version.number
             yield version
 
+    def _models(self) -> bytes:
+        """Return the models; TensorFlow Serving has no such list."""
+        statuses = self._service.models.all_statuses()
+        return _json_lines(
+            {"models": [{"name": n, **_status_dict(s)} for n, s in statuses.items()]}
+        )
+
     def _status(self, route: Route) -> bytes:
         """Return the statuses of the versions; like TensorFlow Serving, ignores a label."""
         statuses = self._service.models.statuses(route.model, route.version)
-        return orjson.dumps(
-            {
-                "model_version_status": [
-                    {
-                        "version": str(status.version),
-                        "state": status.state,
-                        "status": {
-                            "error_code": status.code.name,
-                            "error_message": status.message,
-                        },
-                    }
-                    for status in statuses
-                ]
-            },
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-        )
+        return _json_lines(_status_dict(statuses))
 
     def _metadata(self, route: Route, facts: dict[str, Any]) -> bytes:
         with self._used(route, facts) as version:
@@ -235,7 +282,7 @@ class RestApp:
             preserving_proto_field_name=True,
             always_print_fields_with_no_presence=True,
         )
-        return orjson.dumps(
+        return _json_lines(
             {
                 "model_spec": {
                     "name": route.model,
@@ -243,8 +290,7 @@ class RestApp:
                     "version": str(number),
                 },
                 "metadata": {"signature_def": listed},
-            },
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+            }
         )
 
     # ------------------------------------------------------------------ ends
@@ -264,3 +310,23 @@ class RestApp:
         facts["model"] = route.model
         facts["code"] = code.name
         self._service.observe_request(route.model, _APIS[route.what], "REST", code, seconds)
+
+
+def _status_dict(statuses: Iterable[VersionStatus]) -> dict[str, Any]:
+    return {
+        "model_version_status": [
+            {
+                "version": str(status.version),
+                "state": status.state,
+                "status": {
+                    "error_code": status.code.name,
+                    "error_message": status.message,
+                },
+            }
+            for status in statuses
+        ]
+    }
+
+
+def _json_lines(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

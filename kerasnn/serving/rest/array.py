@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.excerpt import excerpt, type_name
+from kerasnn.serving.rest.number_list import NumberList
 from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS, TensorInfo
 from kerasnn.serving.saved_model.tensors import dtype_name
 
@@ -50,6 +51,8 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
     """
     if type(value) is list and value and type(value[0]) is not list:
         return _flat(value, info.dtype)  # most often: a column
+    if type(value) is NumberList:
+        return value.as_type(info.dtype, _RANGES)
     shape = list_shape(value, limits)
     leaves: _Leaves = [value]
     for size in shape:
@@ -212,6 +215,13 @@ def _float32s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.frombuffer(array("f", leaves), np.float32)
 
 
+def _halves(dtype: tf.DType, leaves: _Leaves, kinds: set[type]) -> _Array | None:
+    if not kinds <= _NUMBERS:
+        return None
+    with np.errstate(over="ignore"):  # too large numbers become infinite
+        return np.array(leaves, np.float64).astype(dtype.as_numpy_dtype)
+
+
 def _float64s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.array(leaves, np.float64) if kinds <= _NUMBERS else None
 
@@ -243,6 +253,8 @@ def _strings(leaves: _Leaves, kinds: set[type]) -> _Array | None:
 _READERS: dict[tf.DType, Callable[[_Leaves, set[type]], _Array | None]] = {
     tf.float32: _float32s,
     tf.float64: _float64s,
+    tf.float16: partial(_halves, tf.float16),
+    tf.bfloat16: partial(_halves, tf.bfloat16),
     tf.bool: _bools,
     tf.string: _strings,
     **{dtype: partial(_integers, dtype) for dtype in _RANGES},

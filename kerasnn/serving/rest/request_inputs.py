@@ -19,6 +19,7 @@ from kerasnn.serving.rest.array import (
     to_array,
 )
 from kerasnn.serving.rest.excerpt import excerpt
+from kerasnn.serving.rest.number_list import NumberList
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
 
 INSTANCES, INPUTS = "instances", "inputs"
@@ -59,10 +60,36 @@ def read_inputs(
     if not signature.inputs:
         name = document.get("signature_name") or "DEFAULT"
         raise invalid(f"Failed to get input map for signature: {name}")
-    read = _of_rows if is_row_form(document) else _of_columns
-    inputs = read(document, signature, limits)
+    try:
+        return _checked_inputs(document, signature, limits)
+    except ServingError:
+        lists = as_lists(document)
+        if lists is document:
+            raise
+        return _checked_inputs(lists, signature, limits)  # for an error that shows values
+
+
+def as_lists(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a request with lists for its `NumberList`s; itself if it has none."""
+    value = document.get(INSTANCES, document.get(INPUTS))
+    if type(value) is NumberList:
+        listed: Any = value.as_list()
+    elif type(value) is dict and any(type(v) is NumberList for v in value.values()):
+        listed = {k: v.as_list() if type(v) is NumberList else v for k, v in value.items()}
+    else:
+        return document
+    return {**document, INSTANCES if INSTANCES in document else INPUTS: listed}
+
+
+def _checked_inputs(
+    document: Mapping[str, Any], signature: Signature, limits: Limits
+) -> dict[str, NDArray[Any]]:
+    if is_row_form(document):
+        return _of_rows(document, signature, limits)
+    inputs = _of_columns(document, signature, limits)
     for array in inputs.values():
-        check_rows(len(array) if array.ndim else 1, limits)
+        if signature.counts_rows(array.ndim):
+            check_rows(len(array) if array.ndim else 1, limits)
     return inputs
 
 
@@ -103,8 +130,9 @@ def _of_columns(
 
 def _whole(value: Any, info: TensorInfo, limits: Limits) -> NDArray[Any]:
     array = to_array(value, info, limits)
-    if array is None:
+    if array is None and type(value) is not NumberList:
         check_value(value, info, limits, list_shape(value, limits))
+    if array is None:
         raise invalid(f"JSON Value: {excerpt(value)} cannot be read as {info.alias}")
     return array
 
@@ -116,6 +144,10 @@ def _of_rows(
     document: Mapping[str, Any], signature: Signature, limits: Limits
 ) -> dict[str, NDArray[Any]]:
     items = document[INSTANCES]
+    if type(items) is NumberList and len(signature.inputs) == 1:
+        check_rows(len(items), limits)
+        (info,) = signature.inputs.values()
+        return {info.alias: _whole(items, info, limits)}
     if type(items) is not list:
         raise invalid(
             f"JSON Value: {excerpt(document)} Expecting '{INSTANCES}' to be an list/array"

@@ -18,10 +18,10 @@ _OWN_INPUTS = {
     "Case": 1,
     "StatelessCase": 1,
 }
-# Parts of the names of operations that loop, or wait.
-_UNSTEADY = (
-    *("While", "NextIteration", "Scan", "Sleep", "Send", "Recv", "Collective", "Rpc"),
-    *("Queue", "Barrier", "Stage", "Mutex", "Accumulator", "Iterator", "Dataset", "Py"),
+# Parts of the names of operations that change variables, tables or queues.
+_CHANGING = (
+    *("Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "CountUpTo"),
+    *("TableInsert", "TableRemove", "TableImport", "Enqueue", "Dequeue", "StackP"),
 )
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
@@ -135,8 +135,8 @@ class GraphProgram:
         self, function: str | None, name: str
     ) -> list[tuple[str | None, str]] | None:
         """Return the sources of a node or argument; None: it makes its own value."""
-        if function is not None and name in _arguments(self.functions[function]):
-            return list(self._callers(function, name))
+        if function is not None and name in self.arguments(function):
+            return list(self.callers(function, name))
         node = self._named(function, name)
         if node is not None and node.op == "Identity":
             return [(function, node_name(node.input[0]))]
@@ -171,9 +171,16 @@ class GraphProgram:
         inner = self.functions[function].node_def
         return next((node for node in inner if node.name == name), None)
 
-    def _callers(self, function: str, argument: str) -> Iterator[tuple[str | None, str]]:
-        """Yield the source of an argument in each call of a function."""
-        place = _arguments(self.functions[function]).index(argument)
+    def arguments(self, function: str) -> list[str]:
+        """Return the names of a function's arguments."""
+        return [arg.name for arg in self.functions[function].signature.input_arg]
+
+    def callers(self, function: str, argument: str) -> Iterator[tuple[str | None, str]]:
+        """Yield the source of an argument in each call of a function.
+
+        A name that is no node's, such as "", stands for an unknown source.
+        """
+        place = self.arguments(function).index(argument)
         for where, node in self._calls.get(function, ()):
             own = 0 if node.op == function else _OWN_INPUTS.get(node.op)
             if own is None or own + place >= len(node.input):
@@ -192,15 +199,12 @@ class GraphProgram:
         return calls
 
 
-def is_steady(meta_graph: Any) -> bool:
-    """Return whether a graph's run time depends only on the sizes of its inputs.
-
-    It does not if the graph or one of its functions may loop or wait.
-    """
-    return not any(
-        part in node.op
-        for _, node in GraphProgram(meta_graph).places()
-        for part in _UNSTEADY
+def changes_state(nodes: Iterable[Any]) -> bool:
+    """Return whether one of these nodes changes what later requests read."""
+    return any(
+        any(part in node.op for part in _CHANGING)
+        or (node.op.startswith("Scatter") and node.op != "ScatterNd")
+        for node in nodes
     )
 
 
@@ -219,10 +223,6 @@ def functions_of(node: Any) -> list[str]:
 
 def _is_text(node: Any) -> bool:
     return bool(node.attr["dtype"].type == types_pb2.DT_STRING)
-
-
-def _arguments(function: Any) -> list[str]:
-    return [argument.name for argument in function.signature.input_arg]
 
 
 def node_name(tensor: str) -> str:

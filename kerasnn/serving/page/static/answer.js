@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { writeJson } from "./json.js";
 import { number, percent } from "./words.js";
 
+const MAX_TABLE_ROWS = 500;
 const MAX_BARS = 20; // of more classes, the most probable ones are shown
 const QUIET_MILLISECONDS = 700;
 
@@ -16,14 +17,24 @@ export class Answer {
     this.body = element("div.answer");
     this.note = element("p.soft.note");
     this.problem = element("p.problem", { role: "alert" });
+    this.caution = element("p.caution", { hidden: true });
     // What is drawn changes often: it is told when it rests.
     this.spoken = element("p.hidden", { role: "status" });
-    this.element = element("div", {}, this.problem, this.body, this.note, this.spoken);
+    this.element = element(
+      "div",
+      {},
+      this.problem,
+      this.caution,
+      this.body,
+      this.note,
+      this.spoken,
+    );
   }
 
   /** There is nothing to answer yet. */
   showNothing(text) {
     this.start("");
+    this.caution.hidden = true;
     this.isAnswered = false;
     this.bars.clear();
     this.body.replaceChildren(element("p.soft", {}, text));
@@ -38,6 +49,7 @@ export class Answer {
 
   showProblem(text) {
     this.start(text);
+    this.caution.hidden = true;
     if (!this.isAnswered) {
       this.body.replaceChildren();
     }
@@ -47,13 +59,15 @@ export class Answer {
   /**
    * @param {object} content what the server answered.
    * @param {number} milliseconds that it took.
-   * @param {string} verb that was asked.
+   * @param {object} request that was sent; its cautions tell what no training row was like.
    */
-  show(content, milliseconds, verb) {
+  show(content, milliseconds, { verb, cautions = [], isTable = false }) {
     this.start("");
+    this.caution.hidden = !cautions.length;
+    const told = [...cautions.slice(0, 3), ...(cautions.length > 3 ? ["…"] : [])].join("; ");
+    this.caution.textContent = told && `Believe this less. ${told}.`;
     this.isAnswered = true;
-    const told = this.told(content, verb);
-    this.say(told);
+    this.say(isTable ? this.showTable(content) : this.told(content, verb));
     const time = milliseconds < 1 ? "less than 1" : milliseconds.toFixed(0);
     this.note.textContent = `Answered in ${time} ms.`;
   }
@@ -159,6 +173,31 @@ export class Answer {
     return `${name}: ${shown}`;
   }
 
+  /** An answer for each row. */
+  showTable({ predictions }) {
+    const shown = predictions.slice(0, MAX_TABLE_ROWS).map(entriesOf);
+    const rows = shown.map((one, i) => [i + 1, ...one.map(([, value]) => short(value))]);
+    const head = ["row", ...shown[0].map(([name]) => name)];
+    this.body.replaceChildren(
+      element(
+        "div.scrolled",
+        { tabindex: "0", role: "group", "aria-label": "Answers" },
+        element(
+          "table",
+          {},
+          element("thead", {}, tableRow(head, "th")),
+          element("tbody", {}, ...rows.map((cells) => tableRow(cells, "td"))),
+        ),
+      ),
+    );
+    const left = predictions.length - rows.length;
+    if (left) {
+      this.body.append(element("p.soft", {}, `and ${number(left)} more rows`));
+    }
+    this.bars.clear();
+    return `${predictions.length} rows answered`;
+  }
+
   showJson(content) {
     const text = writeLines(content);
     const attributes = { tabindex: "0", "aria-label": "Answer as JSON" };
@@ -175,6 +214,24 @@ function headline(name, text, beside) {
     element("strong", {}, text),
     beside ? element("span.beside", {}, beside) : null,
   );
+}
+
+/** Names and values of an answer, lists of numbers last. */
+function entriesOf(answer) {
+  const isObject = answer !== null && typeof answer === "object" && !Array.isArray(answer);
+  const entries = isObject ? Object.entries(answer) : [["answer", answer]];
+  return entries.sort(([, one], [, other]) => Array.isArray(one) - Array.isArray(other));
+}
+
+function short(value) {
+  if (Array.isArray(value) && value.every(isNumber)) {
+    return value.map((one) => number(one, 3)).join(", ");
+  }
+  return isNumber(value) ? number(value, 5) : writeJson(value).replace(/^"|"$/g, "");
+}
+
+function tableRow(cells, tag) {
+  return element("tr", {}, ...cells.map((cell) => element(tag, {}, String(cell))));
 }
 
 function isNumber(value) {

@@ -77,7 +77,9 @@ export class Editor {
     const { inputs } = this.signatures.get(this.choice.value);
     const listed = inputs.slice(0, 12).map((one) => `${one.name} ${tensorType(one)}`);
     const more = inputs.length > listed.length ? ` and ${inputs.length - listed.length} more` : "";
-    this.takes.textContent = `It takes ${listed.join(", ") || "nothing"}${more}.`;
+    const isLong = !this.area.value;
+    const long = isLong ? " An example of so many numbers is too long to show here." : "";
+    this.takes.textContent = `It takes ${listed.join(", ") || "nothing"}${more}.${long}`;
   }
 }
 
@@ -95,9 +97,12 @@ function isText({ dtype }) {
   return dtype === "string";
 }
 
-/** A request that the signature takes, of zeros and empty texts. */
+/** A request that the signature takes, of zeros and empty texts; "" where it is too long. */
 export function exampleRequest(signature, manifest) {
   const { key } = signature;
+  if (verbOf(signature) === "predict" && signature.inputs.some(isTooLong)) {
+    return "";
+  }
   const parts = key === "serving_default" ? [] : [`"signature_name": ${JSON.stringify(key)}`];
   if (verbOf(signature) !== "predict") {
     parts.push(`"examples": [${exampleFeatures(manifest)}]`);
@@ -110,6 +115,14 @@ export function exampleRequest(signature, manifest) {
     parts.push(`"inputs": {\n  ${pairs.join(",\n  ")}\n}`);
   }
   return `{${parts.join(", ")}}`;
+}
+
+function isTooLong({ shape }) {
+  return sizesOf(shape).reduce((all, size) => all * size, 1) > MAX_VALUES;
+}
+
+function sizesOf(shape) {
+  return (shape ?? []).map((size) => size ?? 1);
 }
 
 function hasRows({ shape }) {
@@ -135,10 +148,7 @@ function exampleFeatures(manifest) {
 }
 
 function zeros({ dtype }, shape) {
-  const sizes = (shape ?? []).map((size) => size ?? 1);
-  if (sizes.reduce((all, size) => all * size, 1) > MAX_VALUES) {
-    return "[]";
-  }
+  const sizes = sizesOf(shape);
   const zero = ZEROS[dtype] ?? (/^(float|double)/.test(dtype) ? "0.0" : "0");
   return sizes.reduceRight((inner, size) => `[${Array(size).fill(inner).join(", ")}]`, zero);
 }

@@ -1,5 +1,6 @@
 // Fields of a form, one for each column of a table. A field has `element`, `value()`, which
-// throws a FieldError where what stands there cannot be sent, and `reset()`.
+// throws a FieldError where what stands there cannot be sent, `caution()`, a short text where
+// the training rows had nothing like it, and `reset()`.
 
 import { element, newId } from "./dom.js";
 import { number } from "./words.js";
@@ -7,6 +8,8 @@ import { number } from "./words.js";
 const MISSING = "missing:";
 const OTHER = "other:";
 const LEVEL = "level:";
+const UNSEEN = "no training row had this";
+const MAX_CHOICES = 15; // more levels are searched by typing
 
 /** What stands in a field cannot be sent. */
 export class FieldError extends Error {}
@@ -20,7 +23,8 @@ export function fieldFor(column, changed) {
     return dateField(column, changed);
   }
   if (column.levels?.length) {
-    return choiceField(column, changed);
+    const isLong = column.levels.length > MAX_CHOICES;
+    return isLong ? searchField(column, changed) : choiceField(column, changed);
   }
   return textField(column, changed);
 }
@@ -46,6 +50,7 @@ export function numberField({ name, low, high, required = false }, changed) {
   const hint = ranged ? `${number(low, 6)} to ${number(high, 6)}` : "";
   const field = labelled(name, input, hint);
   const slider = ranged ? makeSlider(low, high, start) : null;
+  const missing = required ? null : makeMissing(name, input, start);
   if (slider !== null) {
     slider.addEventListener("input", () => {
       input.value = onStep(Number(slider.value), step);
@@ -53,23 +58,57 @@ export function numberField({ name, low, high, required = false }, changed) {
     });
     input.after(slider);
   }
-  input.addEventListener("input", () => {
+  if (missing !== null) {
+    field.element.append(missing.element);
+  }
+  const follow = () => {
     const typed = parseFloat(input.value);
     if (slider !== null && document.activeElement !== slider && Number.isFinite(typed)) {
       slider.value = typed;
     }
+    const isMissing = !required && input.value.trim() === "";
+    missing?.show(isMissing);
+    slider?.toggleAttribute("hidden", isMissing);
+  };
+  input.addEventListener("input", () => {
+    follow();
     changed();
   });
   return {
     element: field.element,
     value: () => field.checked(() => readNumber(input.value, required)),
+    caution: () => field.warned(ranged ? outside(parseFloat(input.value), low, high) : ""),
     reset: () => {
       input.value = start;
-      if (slider !== null) {
-        slider.value = start;
-      }
+      follow();
     },
   };
+}
+
+/** A box that empties the input, and brings back what stood there. */
+function makeMissing(name, input, start) {
+  let before = start;
+  const box = element("input", { type: "checkbox", "aria-label": `${name} is missing` });
+  box.addEventListener("change", () => {
+    if (box.checked) {
+      before = input.value;
+    }
+    input.value = box.checked ? "" : before;
+    input.dispatchEvent(new Event("input"));
+  });
+  return {
+    element: element("label.missing", {}, box, "missing"),
+    show: (isMissing) => {
+      box.checked = isMissing;
+    },
+  };
+}
+
+/** In words, where a value lies outside the range of the training rows; else "". */
+function outside(value, low, high, shown = (end) => number(end, 6)) {
+  return value < low || value > high
+    ? `outside ${shown(low)} to ${shown(high)}, the range of the training`
+    : "";
 }
 
 function readNumber(typed, required) {
@@ -108,21 +147,59 @@ function onStep(value, step) {
   return digits > 15 || rounded >= 1e15 ? String(value) : String(Number(rounded.toFixed(digits)));
 }
 
+function inOrder(levels) {
+  return [...levels].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+}
+
+/** The level that most training rows had. */
+function mostFrequent(levels, counts) {
+  return levels[counts.length ? Math.max(0, counts.indexOf(Math.max(...counts))) : 0];
+}
+
+/** One of many levels, found by typing a part of it; empty means missing. */
+function searchField({ name, levels, counts = [], n_levels: known = levels.length }, changed) {
+  const list = element(
+    "datalist",
+    { id: newId("levels") },
+    ...inOrder(levels).map((level) => element("option", { value: level })),
+  );
+  const start = mostFrequent(levels, counts);
+  const input = element("input", {
+    type: "text",
+    autocomplete: "off",
+    value: start,
+    placeholder: "missing",
+    list: list.id,
+  });
+  const field = labelled(name, input, `${number(known)} values; type to search`);
+  field.element.append(list);
+  const all = new Set(levels);
+  input.addEventListener("input", changed);
+  return {
+    element: field.element,
+    value: () => input.value,
+    caution: () => field.warned(
+      input.value === "" || all.has(input.value) || known > levels.length ? "" : UNSEEN,
+    ),
+    reset: () => {
+      input.value = start;
+    },
+  };
+}
+
 /** One of the levels that the training rows had, or another text, or missing. */
-function choiceField({ name, levels, counts = [], n_levels: known = levels.length }, changed) {
+function choiceField({ name, levels, counts = [] }, changed) {
   const options = [
-    ...levels.map((level) => element("option", { value: LEVEL + level }, level)),
+    ...inOrder(levels).map((level) => element("option", { value: LEVEL + level }, level)),
     element("option", { value: OTHER }, "another value…"),
     element("option", { value: MISSING }, "missing"),
   ];
   const select = element("select", {}, ...options);
-  const most = counts.length ? counts.indexOf(Math.max(...counts)) : 0;
-  const start = LEVEL + levels[Math.max(0, most)];
+  const start = LEVEL + mostFrequent(levels, counts);
   select.value = start;
   const other = element("input", { type: "text", autocomplete: "off", hidden: true });
   other.setAttribute("aria-label", `${name}: another value`);
-  const hint = known > levels.length ? `${levels.length} of ${number(known)} values` : "";
-  const field = labelled(name, select, hint);
+  const field = labelled(name, select, "");
   select.after(other);
   select.addEventListener("change", () => {
     other.hidden = select.value !== OTHER;
@@ -140,6 +217,9 @@ function choiceField({ name, levels, counts = [], n_levels: known = levels.lengt
       }
       return select.value === MISSING ? "" : select.value.slice(LEVEL.length);
     },
+    caution: () => field.warned(
+      select.value === OTHER && other.value !== "" && !levels.includes(other.value) ? UNSEEN : "",
+    ),
     reset: () => {
       select.value = start;
       other.hidden = true;
@@ -154,8 +234,9 @@ function dateField({ name, first, last }, changed) {
   const start = (last ?? first).slice(0, width);
   const type = days ? "date" : "datetime-local";
   const input = element("input", { type, value: start, step: days ? null : "1" });
-  const shown = [first, last ?? first].map((text) => text.slice(0, width).replace("T", " "));
-  const field = labelled(name, input, shown.join(" to "));
+  const ends = [first, last ?? first].map((text) => text.slice(0, width));
+  const shown = ends.map((text) => text.replace("T", " "));
+  const field = labelled(name, input, `${shown.join(" to ")}; empty: missing`);
   input.addEventListener("input", changed);
   return {
     element: field.element,
@@ -166,6 +247,9 @@ function dateField({ name, first, last }, changed) {
         }
         return input.value;
       }),
+    caution: () => field.warned(
+      input.value ? outside(input.value, ...ends, (end) => end.replace("T", " ")) : "",
+    ),
     reset: () => {
       input.value = start;
     },
@@ -179,6 +263,7 @@ function textField({ name }, changed) {
   return {
     element: field.element,
     value: () => input.value,
+    caution: () => "",
     reset: () => {
       input.value = "";
     },
@@ -190,8 +275,9 @@ function labelled(name, control, hint) {
   const id = newId("field");
   control.id = id;
   const problem = element("span.problem", { id: `${id}-problem` });
+  const caution = element("span.caution", { id: `${id}-caution` });
   const parts = [element("label", { for: id }, name), control];
-  const described = [problem.id];
+  const described = [problem.id, caution.id];
   if (hint) {
     parts.push(element("span.hint", { id: `${id}-hint` }, hint));
     described.unshift(`${id}-hint`);
@@ -206,7 +292,11 @@ function labelled(name, control, hint) {
     }
   };
   return {
-    element: element("div.field", {}, ...parts, problem),
+    element: element("div.field", {}, ...parts, caution, problem),
+    warned: (text) => {
+      caution.textContent = text;
+      return text && `${name}: ${text}`;
+    },
     checked: (read) => {
       try {
         const value = read();

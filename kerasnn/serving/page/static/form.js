@@ -69,9 +69,10 @@ export class Form {
     if (read.some(([, value]) => [value].flat().some((one) => one instanceof FieldError))) {
       return null;
     }
+    const cautions = this.fields.map((field) => field.caution()).filter(Boolean);
     const lone = this.inputs.length === 1 && this.inputs[0].isList;
     const row = lone ? read[0][1] : Object.fromEntries(read);
-    return { verb: "predict", text: writeJson({ instances: [row] }) };
+    return { verb: "predict", text: writeJson({ instances: [row] }), cautions };
   }
 }
 

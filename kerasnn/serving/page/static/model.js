@@ -1,14 +1,16 @@
 // The view of one model: asked by form, pad or JSON, answered, and described.
 
 import { Answer } from "./answer.js";
-import { Curl } from "./curl.js";
 import { element, section } from "./dom.js";
 import { Editor } from "./editor.js";
 import { metricsSection, reportSection, signaturesSection } from "./facts.js";
 import { Form, columnsOf } from "./form.js";
+import { ImageQuestion, pictureSizes } from "./image.js";
 import { Latest } from "./latest.js";
 import { Pad, pixelNames } from "./pad.js";
+import { Paste } from "./paste.js";
 import { postRequest, restUrl } from "./server.js";
+import { Snippets } from "./snippets.js";
 import { day, number } from "./words.js";
 
 /** A short sentence of what a model is. */
@@ -43,19 +45,19 @@ export function modelParts(facts) {
 /** Question, answer and request. The question that was changed last is the one that counts. */
 function askingParts(facts) {
   const answer = new Answer(facts);
-  const curl = new Curl("What you ask is shown here, as a command to copy.");
+  const snippets = new Snippets("What you ask is shown here, as a program to copy.");
   const send = ({ url, text }) => postRequest(url, text);
   const latest = new Latest(
     send,
-    ({ content, milliseconds }, { verb }) => answer.show(content, milliseconds, verb),
+    ({ content, milliseconds }, request) => answer.show(content, milliseconds, request),
     (error) => answer.showProblem(error.message),
   );
   const ask = (request) => {
     const url = restUrl(facts.name, facts.version, request.verb);
-    curl.show(url, request.text);
+    snippets.show(url, request.text);
     latest.ask({ ...request, url });
   };
-  const { heading, question, empty } = questionFor(facts, () => follow());
+  const { heading, question, empty, inputs } = questionFor(facts, () => follow());
   const editor = new Editor(facts.signatures, facts.manifest, () => ask(editor.request()));
   // A form and a pad are asked as they change; JSON when it is sent.
   const follow = () => {
@@ -73,22 +75,28 @@ function askingParts(facts) {
   };
   if (question === null) {
     const request = editor.request();
-    curl.show(restUrl(facts.name, facts.version, request.verb), request.text);
+    snippets.show(restUrl(facts.name, facts.version, request.verb), request.text);
     answer.showNothing("Nothing was asked yet.");
   } else {
     follow();
   }
   const isDrawn = question instanceof Pad;
+  const paste = inputs === undefined || isDrawn ? null : element(
+    "details",
+    {},
+    element("summary", {}, "Ask for several rows"),
+    new Paste(inputs, ask).element,
+  );
   return [
     element(
       isDrawn ? "div.try.drawn" : "div.try",
       {},
-      section(heading, question === null ? editor.element : question.element),
+      section(heading, question === null ? editor.element : question.element, paste),
       element("div.answers", {}, section("Answer", answer.element)),
     ),
     section(
       "Request",
-      curl.element,
+      snippets.element,
       question === null ? null : element(
         "details",
         {},
@@ -101,7 +109,13 @@ function askingParts(facts) {
 
 /** What the default signature is asked with; `question` is null where only JSON is possible. */
 function questionFor({ manifest, signatures: [signature] }, changed) {
-  const inputs = signature.key === "serving_default" ? columnsOf(manifest, signature) : null;
+  const isDefault = signature.key === "serving_default";
+  const inputs = isDefault ? columnsOf(manifest, signature) : null;
+  const sizes = isDefault ? pictureSizes(signature) : null;
+  if (sizes !== null) {
+    const empty = "Choose a picture to see the answer.";
+    return { heading: "Ask", question: new ImageQuestion(sizes, changed), empty };
+  }
   if (inputs === null) {
     return { heading: "Ask", question: null, empty: "" };
   }
@@ -110,7 +124,7 @@ function questionFor({ manifest, signatures: [signature] }, changed) {
     const empty = "Draw on the pad: the probabilities move as you draw.";
     return { heading: "Draw a digit", question: new Pad(columns, changed), empty };
   }
-  return { heading: "Ask", question: new Form(inputs, changed), empty: "" };
+  return { heading: "Ask", question: new Form(inputs, changed), empty: "", inputs };
 }
 
 function isPad(columns) {

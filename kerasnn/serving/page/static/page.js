@@ -1,6 +1,7 @@
 // The page: which view is shown, and how it follows the models' states.
 
-import { element } from "./dom.js";
+import { element, section } from "./dom.js";
+import { addressItems, pathItems } from "./interface.js";
 import { ModelList, versionLine, viewOf } from "./list.js";
 import { modelParts, summary } from "./model.js";
 import { factsPath, getFacts } from "./server.js";
@@ -125,19 +126,42 @@ class ModelView {
   }
 }
 
-/** The view without a model. */
+/** The view without a model: where the server is, and what it can be asked. */
 class StartView {
   constructor() {
     this.heading = element("h1", { tabindex: "-1" }, "Try a model");
-    const path = new URL("v1/models/NAME:predict", document.baseURI).href;
+    this.addresses = element("dl.addresses");
+    this.paths = element("div");
     main.replaceChildren(
       this.heading,
       element("p", {}, "Choose a model from the list to see what it takes, and to ask it."),
-      element("p.soft", {}, "Programs ask it at ", element("code", {}, path), "."),
+      section("Addresses", this.addresses),
+      section("REST interface", this.paths),
     );
+    this.load();
   }
 
-  update() {}
+  async load() {
+    try {
+      const [{ grpc }, description] = await Promise.all([
+        getFacts("server"),
+        getFacts("../openapi.json"),
+      ]);
+      if (view === this) {
+        this.addresses.replaceChildren(...addressItems(grpc));
+        this.paths.replaceChildren(...pathItems(description));
+      }
+    } catch (error) {
+      this.paths.replaceChildren(element("p.soft", {}, error.message));
+    }
+  }
+
+  /** Models have come or gone. */
+  update() {
+    if (list.models !== null) {
+      this.load();
+    }
+  }
 }
 
 /** What the address names: a model, perhaps a version. */

@@ -1,0 +1,151 @@
+"""Requests for a table's network that are not written as its signature demands.
+
+The manifest of an export has the schema of its table. With it cells are read as
+`kerasnn predict` reads a file's: `null` and a column that may be missing, a number or a
+truth as text, a truth in a column of numbers. A request that the signature takes as it is
+never comes here.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from kerasnn.datasets.schema.checking import check_rows
+from kerasnn.datasets.schema.inputs import raw_columns
+from kerasnn.datasets.schema.schema import Column, Schema
+from kerasnn.errors import InputError
+from kerasnn.manifest import DEFAULT_SIGNATURE, read_manifest
+from kerasnn.serving.errors import invalid
+
+_MAX_SHOWN = 12  # columns of the row that a message shows
+_CELLS = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True)
+class TableInputs:
+    """The inputs of a table's network.
+
+    Attributes:
+        schema: of the table.
+        columns: the column of each input, by the input's name.
+    """
+
+    schema: Schema
+    columns: Mapping[str, str]
+
+    def read(self, document: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
+        """Return an array for each input; None if the request is no table.
+
+        Args:
+            document: with "instances", a list of objects, or "inputs", an object of lists.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, with the column and a row as it should be sent.
+        """
+        cells = _cells(document)
+        if cells is None:
+            return None
+        rows = max((len(values) for values in cells.values()), default=0)
+        try:
+            table = pd.DataFrame(self._columns(cells, rows), dtype=object)
+            checked = check_rows(table, self.schema, strict=True).rows
+        except InputError as error:
+            raise invalid(f"{error}. A row looks like this: {self._example()}") from None
+        raw = raw_columns(checked)
+        return {name: raw[column] for name, column in self.columns.items()}
+
+    def _columns(
+        self, cells: Mapping[str, Sequence[Any]], rows: int
+    ) -> dict[str, Sequence[Any]]:
+        """Return the cells of each column of the schema."""
+        given = {self._column(name): values for name, values in cells.items()}
+        if len(given) < len(cells):
+            raise InputError(f"a column is given twice: {', '.join(sorted(cells))}")
+        for name, values in given.items():
+            if len(values) != rows:
+                raise InputError(
+                    f"column {name!r} has {len(values)} values, and another one {rows}"
+                )
+        for column in self.schema.columns:
+            if column.name not in given:
+                if not column.missing:
+                    raise InputError(
+                        f"column {column.name!r} is not in the request; it was never"
+                        " missing in the training. If it is not known, send null"
+                    )
+                given[column.name] = [None] * rows
+        return {name: given[name] for name in self.schema.names}
+
+    def _column(self, name: str) -> str:
+        """Return the column that a request means by a name."""
+        if name in self.columns:
+            return self.columns[name]
+        names = self.schema.names
+        unused = [column.name for column in self.schema.left_out]
+        if (
+            name in names
+            or name in unused
+            or name == getattr(self.schema.target, "name", "")
+        ):
+            return name
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"the network has no column {name!r}{hint}")
+
+    def _example(self) -> str:
+        inputs = list(self.columns.items())
+        row = {
+            name: _usual(self.schema.column(column)) for name, column in inputs[:_MAX_SHOWN]
+        }
+        text = json.dumps(row, ensure_ascii=False)
+        return text if len(inputs) <= _MAX_SHOWN else f"{text[:-1]}, ...}}"
+
+
+def read_table_inputs(folder: Path, signatures: Mapping[str, Any]) -> TableInputs | None:
+    """Return the inputs of a table's network; None for any other SavedModel.
+
+    Args:
+        folder: of the version.
+        signatures: of its graph.
+    """
+    try:
+        manifest = read_manifest(folder)
+        schema = Schema.from_dict(manifest["schema"])
+        columns = {name: one["column"] for name, one in manifest["inputs"].items()}
+    except (InputError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    signature = signatures.get(DEFAULT_SIGNATURE)
+    if signature is None or signature.inputs.keys() != columns.keys():
+        return None
+    return (
+        TableInputs(schema, columns) if set(columns.values()) == set(schema.names) else None
+    )
+
+
+def _cells(document: Mapping[str, Any]) -> dict[str, list[Any]] | None:
+    """Return the cells of each column by the name in the request, None where left out."""
+    items, inputs = document.get("instances"), document.get("inputs")
+    if type(items) is list and items and all(type(item) is dict for item in items):
+        names = dict.fromkeys(name for item in items for name in item)
+        found = {name: [item.get(name) for item in items] for name in names}
+    elif type(inputs) is dict and all(type(c) is list for c in inputs.values()):
+        found = inputs
+    else:
+        return None
+    plain = all(type(cell) in _CELLS for cells in found.values() for cell in cells)
+    return found if plain and found else None
+
+
+def _usual(column: Column) -> Any:
+    """Return a value as a request should send it."""
+    if column.kind == "numeric":
+        return column.low or 0.0
+    if column.kind == "datetime":
+        return column.first or "2000-01-01"
+    return column.levels[0] if column.levels else "some text"

@@ -1,0 +1,126 @@
+"""Requests for a table's network as people write them."""
+
+import numpy as np
+import pytest
+
+from kerasnn.datasets import Column, LeftOut, Schema, Target
+from kerasnn.serving.errors import ServingError
+from kerasnn.serving.saved_model.table_inputs import TableInputs
+
+SCHEMA = Schema(
+    (
+        Column("age", "numeric", low=17.0, high=91.0),
+        Column("fare", "numeric", missing=3, low=0.0, high=6000.0),
+        Column("alone", "numeric", low=0.0, high=1.0, n_levels=2),
+        Column("class", "categorical", levels=("First", "Second"), counts=(3, 9)),
+        Column("member", "boolean", levels=("False", "True"), counts=(5, 4)),
+        Column("since", "datetime", first="2001-05-03T00:00:00", missing=1),
+    ),
+    left_out=(LeftOut("id", "an id"),),
+    target=Target("bought", "classification", classes=("no", "yes")),
+)
+INPUTS = TableInputs(
+    SCHEMA,
+    {
+        "age": "age",
+        "fare": "fare",
+        "alone": "alone",
+        "class_": "class",
+        "member": "member",
+        "since": "since",
+    },
+)
+ROW = {
+    "age": 30.5,
+    "fare": 7.25,
+    "alone": 0,
+    "class_": "First",
+    "member": "True",
+    "since": "2010-01-02",
+}
+
+
+def read(**changes):
+    row = {name: value for name, value in {**ROW, **changes}.items() if value != "gone"}
+    return {name: values[0] for name, values in INPUTS.read({"instances": [row]}).items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "value"),
+    [
+        ({"age": "30.5"}, "age", 30.5),
+        ({"age": " 30 "}, "age", 30.0),
+        ({"fare": "4,081.45"}, "fare", 4081.45),
+        ({"fare": "$1,234.50"}, "fare", 1234.5),
+        ({"alone": True}, "alone", 1.0),
+        ({"alone": "no"}, "alone", 0.0),
+        ({"member": False}, "member", b"False"),
+        ({"member": "yes"}, "member", b"True"),
+        ({"member": 1}, "member", b"True"),
+        ({"member": None}, "member", b""),
+        ({"class_": None}, "class_", b""),
+        ({"class_": "Third"}, "class_", b"Third"),
+        ({"class_": 3}, "class_", b"3"),
+        ({"since": None}, "since", b""),
+        ({"since": "gone"}, "since", b""),
+        ({"class_": "gone", "class": "Second"}, "class_", b"Second"),
+        ({"id": 7, "bought": "yes"}, "age", 30.5),
+    ],
+)
+def test_what_has_one_meaning_is_read(changes, name, value):
+    assert read(**changes)[name] == value
+
+
+@pytest.mark.parametrize("changes", [{"age": None}, {"fare": "gone"}, {"fare": "n/a"}])
+def test_a_missing_number_is_nan(changes):
+    assert np.isnan(read(**changes)[next(iter(changes))])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"age": "old"}, "column 'age', row 0: 'old' is not a number"),
+        ({"age": "gone"}, "column 'age' is not in the request; it was never missing"),
+        ({"agee": 3, "age": "gone"}, "no column 'agee'; did you mean 'age'?"),
+        ({"since": "next week"}, "column 'since', row 0"),
+        ({"class": "First"}, "given twice"),
+        ({"age": 1e400}, "column 'age', row 0"),
+    ],
+)
+def test_what_has_none_is_refused_with_a_row_that_is_right(changes, told):
+    with pytest.raises(ServingError) as caught:
+        read(**changes)
+    assert told in caught.value.message
+    assert '{"age": 17.0, "fare": 0.0, "alone": 0.0, "class_": "First"' in (
+        caught.value.message
+    )
+
+
+def test_the_columns_of_a_request_are_read_as_its_rows_are():
+    columns = {name: [value] * 2 for name, value in ROW.items()}
+    columns["age"] = ["30", None]
+    del columns["since"]
+    read = INPUTS.read({"inputs": columns})
+    np.testing.assert_array_equal(read["age"], [30.0, np.nan])
+    assert list(read["since"]) == [b"", b""]
+    columns["age"] = [1]
+    with pytest.raises(ServingError, match="'age' has 1 values, and another one 2"):
+        INPUTS.read({"inputs": columns})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"instances": []},
+        {"instances": [1.0]},
+        {"instances": [{"age": [1.0]}]},
+        {"instances": [{"age": {"b64": "aa"}}]},
+        {"instances": [{}]},
+        {"inputs": [1.0]},
+        {"inputs": {"age": 3}},
+        {"inputs": {"age": [[3]]}},
+    ],
+)
+def test_what_is_no_table_is_left_to_the_signature(document):
+    assert INPUTS.read(document) is None
