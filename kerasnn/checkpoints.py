@@ -2,7 +2,8 @@
 
 `<folder>/checkpoint-<number>.npz` holds named arrays and a description as JSON; a higher
 number is a later checkpoint. Each is written under a temporary name and then renamed: a
-process that is killed leaves the older ones. `training.checkpoints` and
+process that is killed leaves the older ones. One process at a time writes to a folder; it
+holds the lock of `folder_lock`. `training.checkpoints` and
 `ensembles.checkpoints` decide what they contain and how a training resumes from it.
 """
 
@@ -13,8 +14,9 @@ import os
 import re
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn import folder_lock
 from kerasnn.errors import InputError
+from kerasnn.json_forms import Form, check_form, one_of, parse_json, record
 
 ROWS_FOLDER = "rows"  # beside the checkpoints: rows that were prepared on disk
 _FORMAT = 1
 _NAME = re.compile(r"checkpoint-(\d{10})\.npz")
 _DIGEST_BYTES = 32  # SHA-256 of all bytes before it, at the end of the file
 _DESCRIPTION = "checkpoint.json"  # the name of an array in the file, its bytes the JSON
+
+
+_FORM = record({"format": one_of(_FORMAT)}, {}, others=True)
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -51,6 +58,24 @@ class Checkpoint:
     description: dict[str, Any]
     path: Path
 
+    def check(self, form: Form) -> None:
+        """Check the description.
+
+        Raises:
+            InputError: it does not have the form.
+        """
+        check_form(self.description, form, source=self.path)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return an array.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if name not in self.arrays:
+            raise InputError(f"{self.path}: the checkpoint has no array {name}")
+        return self.arrays[name]
+
 
 class CheckpointFolder:
     """The checkpoints of one training.
@@ -71,6 +96,22 @@ class CheckpointFolder:
         found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted(int(match[1]) for match in found if match)
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a context manager that excludes other trainings from the folder.
+
+        Raises:
+            InputError: another one is using it.
+        """
+        return folder_lock.locked(self.folder)
+
+    def check_free(self) -> None:
+        """Check that no other training is using the folder.
+
+        Raises:
+            InputError: one is.
+        """
+        folder_lock.check_free(self.folder)
+
     def path(self, number: int) -> Path:
         """Return the path of a checkpoint."""
         return self.folder / f"checkpoint-{number:010}.npz"
@@ -89,23 +130,25 @@ class CheckpointFolder:
             description: JSON.
 
         Raises:
-            InputError: it cannot be written; the earlier ones are unchanged.
+            InputError: it cannot be written, or another training uses the folder; the
+                earlier ones are unchanged.
         """
         text = json.dumps({"format": _FORMAT, **description})
         content = {_DESCRIPTION: np.frombuffer(text.encode(), np.uint8), **arrays}
         path = self.path(number)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Before writing: a training that resumes at its end saves no other checkpoint.
-            self._remove_partial_files()
-            self._write(path, content)
-        except OSError as error:
-            raise InputError(
-                f"{path}: the checkpoint cannot be written: {error.strerror or error};"
-                " the earlier ones are unchanged"
-            ) from None
-        for old in self.numbers()[: -self.keep]:
-            self.path(old).unlink(missing_ok=True)
+        with folder_lock.locked(self.folder):
+            folder_lock.check_held(self.folder)
+            try:
+                # Before writing: a training that resumes at its end saves no other.
+                self._remove_partial_files()
+                self._write(path, content)
+            except OSError as error:
+                raise InputError(
+                    f"{path}: the checkpoint cannot be written: {error.strerror or error};"
+                    " the earlier ones are unchanged"
+                ) from None
+            for old in self.numbers()[: -self.keep]:
+                self.path(old).unlink(missing_ok=True)
         return path
 
     def newest(self) -> Checkpoint | None:
@@ -140,11 +183,9 @@ class CheckpointFolder:
         # The checksums of the npz file do not cover all of it.
         if hashlib.sha256(whole).digest() != digest:
             raise InputError(f"{path}: the checkpoint is damaged")
-        with np.load(io.BytesIO(whole), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
-        if description.get("format") != _FORMAT:
-            raise InputError(f"{path}: is not a checkpoint of format {_FORMAT}")
+        arrays = _arrays(path, whole)
+        description = parse_json(arrays.pop(_DESCRIPTION).tobytes(), source=path)
+        check_form(description, _FORM, source=path)
         return Checkpoint(number, arrays, description, path)
 
     def _write(self, path: Path, content: Mapping[str, NDArray[Any]]) -> None:
@@ -166,9 +207,32 @@ class CheckpointFolder:
         _sync(self.folder)
 
     def _remove_partial_files(self) -> None:
+        """Remove what killed processes left: no other one writes while we hold the lock."""
         for partial in self.folder.glob(".partial-*"):
             if not partial.is_dir():  # folders are not of checkpoints
                 partial.unlink(missing_ok=True)
+
+
+def _arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file; a right checksum does not make them right.
+
+    Raises:
+        InputError: it is no archive of plain arrays, or holds no description.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # They are stored as they are: nothing unpacks to more than the file has.
+            if any(member.file_size != member.compress_size for member in archive.filelist):
+                raise ValueError("its arrays are packed")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if any(not isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("it holds something else than arrays")
+        if _DESCRIPTION not in arrays:
+            raise ValueError(f"it has no {_DESCRIPTION}")
+    except Exception as error:  # NumPy and zipfile raise all kinds for such content
+        raise InputError(f"{path}: the checkpoint is damaged: {error}") from None
+    return arrays
 
 
 def _sync(folder: Path) -> None:

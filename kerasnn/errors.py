@@ -2,10 +2,24 @@
 
 import difflib
 import operator
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Any, get_args
+
+# Control characters, marks that turn the direction of text, separators of lines and halves
+# of pairs: they change what a terminal shows, or cannot be written.
+UNSAFE_CHARACTERS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """Return text with escapes in place of `UNSAFE_CHARACTERS`, as Python writes them."""
+    return UNSAFE_CHARACTERS.sub(
+        lambda match: match[0].encode("unicode_escape").decode(), text
+    )
 
 
 class InputError(ValueError):

@@ -9,12 +9,29 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn.choices import ColumnKind, Task
 from kerasnn.errors import InputError
+from kerasnn.json_forms import (
+    MAX_NAME,
+    any_number,
+    anything,
+    check_form,
+    list_of,
+    mapping_of,
+    nullable,
+    number,
+    one_of,
+    parse_json,
+    record,
+    text,
+    truth,
+    whole,
+)
 from kerasnn.model_paths import describe_other
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
@@ -24,6 +41,85 @@ DEFAULT_SIGNATURE = "serving_default"
 EXAMPLES_INPUT = "inputs"  # the input of signatures that take tf.Examples
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
 _FORMAT = 1
+
+_NAME = text(MAX_NAME)
+_TEXTS = list_of(text())
+_COUNTS = list_of(whole())
+_NUMBER_FORMAT = record(
+    {}, {k: text(20) for k in ("decimal", "thousands", "unit")}, others=False
+)
+_RANGE = {"low": nullable(number), "high": nullable(number)}
+_TARGET_FORM = record(
+    {"name": _NAME, "task": one_of(*get_args(Task))},
+    {
+        "reason": text(),
+        "classes": _TEXTS,
+        "counts": _COUNTS,
+        "missing_texts": _TEXTS,
+        "number_format": nullable(_NUMBER_FORMAT),
+        **_RANGE,
+    },
+    others=False,
+)
+_COLUMN_FORM = record(
+    {"name": _NAME, "kind": one_of(*get_args(ColumnKind))},
+    {
+        "reason": text(),
+        "missing": whole(),
+        "first": nullable(text(100)),
+        "last": nullable(text(100)),
+        "levels": _TEXTS,
+        "counts": _COUNTS,
+        "n_levels": whole(),
+        "missing_texts": _TEXTS,
+        "number_format": nullable(_NUMBER_FORMAT),
+        "date_format": text(100),
+        **_RANGE,
+    },
+    others=False,
+)
+_NOTICE_FORM = record(
+    {"code": text(), "message": text()},
+    {"columns": list_of(_NAME), "rows": whole(), "is_warning": truth},
+    others=False,
+)
+# What `datasets.Schema` writes.
+SCHEMA_FORM = record(
+    {"format": one_of(1), "columns": list_of(_COLUMN_FORM)},
+    {
+        "left_out": list_of(record({"name": _NAME, "reason": text()}, {}, others=False)),
+        "target": nullable(_TARGET_FORM),
+        "rows": whole(),
+        "notices": list_of(_NOTICE_FORM),
+    },
+    others=False,
+)
+_SIZE = nullable(whole(0, 2**31))
+_TENSOR_FORM = record(
+    {"dtype": text(30), "shape": list_of(_SIZE, 24)},
+    {"columns": list_of(_NAME), "column": _NAME},
+    others=True,
+)
+_DESCRIBED_FORMS = {
+    "created": text(100),
+    "versions": mapping_of(text(100)),
+    "task": text(100),
+    "network": record({"class": text(1000), "weights": whole()}, {}, others=True),
+    "inputs": mapping_of(_TENSOR_FORM),
+    "outputs": mapping_of(_TENSOR_FORM),
+}
+# What commands read of the entries that the caller of an export adds.
+METADATA_FORMS = {
+    "schema": SCHEMA_FORM,
+    "run": text(100),
+    "measured_on": text(),
+    "metrics": mapping_of(anything),
+    "intervals": mapping_of(nullable(list_of(any_number, 2, minimum=2))),
+    **dict.fromkeys(("baselines", "settings", "training", "data"), mapping_of(anything)),
+}
+MANIFEST_FORM = record(
+    {"format": one_of(_FORMAT), **_DESCRIBED_FORMS}, METADATA_FORMS, others=True
+)
 
 
 def versions(folder: Path) -> list[int]:
@@ -64,23 +160,21 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
     """Read the manifest of a version.
 
     Raises:
-        InputError: it is missing or damaged, or has an unknown format.
+        InputError: it is missing or damaged, has an unknown format, or a field of another
+            form than `MANIFEST_FORM`.
     """
     path = version_folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(
             f"{version_folder}: is not a kerasnn export: it has no {MANIFEST}"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-        raise InputError(f"{path}: is not a manifest of format {_FORMAT}")
-    missing = [key for key in DESCRIBED if key not in manifest]
-    if missing:
-        raise InputError(f"{path}: is damaged: it has no {', '.join(missing)}")
-    return manifest
+    manifest = parse_json(content, source=path)
+    check_form(manifest, MANIFEST_FORM, source=path)
+    return cast(dict[str, Any], manifest)
 
 
 def predicted_column(folder: Path) -> str | None:

@@ -14,8 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress", "termination", "model_paths"},
-        {"reference", "manifest", "checkpoints", "partial_folders"},
+        {"choices", "errors", "deadline", "progress", "termination", "model_paths"}
+        | {"processes"},
+        {"json_forms"},
+        {"reference", "manifest", "folder_lock", "partial_folders", "graphs"},
+        {"checkpoints"},
         {"datasets"},
         {"losses", "metrics", "layers"},
         {"preprocessing"},
@@ -92,9 +95,13 @@ FORBIDDEN = {
     "datasets": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
+    "folder_lock": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "processes": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "json_forms": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "graphs": {"keras", "pandas", "sklearn"},
     "layers": {"pandas", "kerasnn.datasets"},
     "losses": {"pandas", "kerasnn.datasets"},
     "metrics": {"pandas", "kerasnn.datasets"},

@@ -1,6 +1,8 @@
 """Files that are whole or absent: what is read is what was written, or is passed over."""
 
 import errno
+import hashlib
+import io
 import os
 
 import numpy as np
@@ -100,12 +102,56 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, monkeypatch):
     assert folder.newest().number == 1
 
 
+def with_right_sum(path, **arrays):
+    whole = io.BytesIO()
+    np.savez(whole, **arrays)
+    content = whole.getvalue()
+    path.write_bytes(content + hashlib.sha256(content).digest())
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.ones(2)}, "the checkpoint is damaged: it has no checkpoint.json"),
+        (
+            {"checkpoint.json": np.array([{}], object)},
+            "the checkpoint is damaged: Object arrays cannot be loaded when"
+            " allow_pickle=False",
+        ),
+        (
+            {"checkpoint.json": np.frombuffer(b"[1]", np.uint8)},
+            "it must be an object; got [1]",
+        ),
+        (
+            {"checkpoint.json": np.frombuffer(b"{", np.uint8)},
+            "cannot be read: Expecting property name enclosed in double quotes: line 1"
+            " column 2 (char 1)",
+        ),
+    ],
+)
+def test_a_right_sum_over_wrong_content_is_no_checkpoint(tmp_path, arrays, message):
+    folder = CheckpointFolder(tmp_path)
+    with_right_sum(folder.path(1), **arrays)
+    with pytest.raises(InputError) as raised:
+        folder.load(1)
+    assert str(raised.value) == f"{folder.path(1)}: {message}"
+
+
+def test_packed_arrays_are_no_checkpoint(tmp_path):
+    folder, whole = CheckpointFolder(tmp_path), io.BytesIO()
+    np.savez_compressed(whole, x=np.zeros(10**6))  # would unpack to 8 MB
+    content = whole.getvalue()
+    folder.path(1).write_bytes(content + hashlib.sha256(content).digest())
+    with pytest.raises(InputError, match="its arrays are packed"):
+        folder.load(1)
+
+
 def test_another_format_is_refused(tmp_path):
     folder = CheckpointFolder(tmp_path)
     path = folder.save(1, ARRAYS, {"format": 99})
     with pytest.raises(InputError) as raised:
         folder.load(1)
-    assert str(raised.value) == f"{path}: is not a checkpoint of format 1"
+    assert str(raised.value) == f"{path}: format must be 1; got 99"
 
 
 def test_what_was_half_written_is_gone_when_the_next_one_appears(tmp_path, monkeypatch):
@@ -118,7 +164,8 @@ def test_what_was_half_written_is_gone_when_the_next_one_appears(tmp_path, monke
 
     monkeypatch.setattr(os, "replace", rename)
     CheckpointFolder(tmp_path).save(1, ARRAYS, DESCRIPTION)
-    assert there == ["checkpoint-0000000001.npz"]
+    assert sorted(there) == [".lock", "checkpoint-0000000001.npz"]
+    assert os.listdir(tmp_path) == ["checkpoint-0000000001.npz"]
 
 
 def test_a_folder_of_rows_that_another_process_is_writing_stays(tmp_path):

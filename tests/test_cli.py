@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import serving_models
 
 from kerasnn import datasets, lessons, saving
 from kerasnn.choices import OptimizerName
@@ -354,6 +356,83 @@ def test_an_unknown_model_is_told(run, models):
             f"Error: {models / 'digit'}: there is no such folder; did you mean"
             f" {models / 'digits'}?\n"
         )
+
+
+def edited_manifest(models, tmp_path, **entries):
+    """The folder of a copy of a network with other entries in its manifest."""
+    folder = tmp_path / "edited" / "1"
+    shutil.copytree(models / "iris" / "1", folder)
+    path = folder / "assets.extra" / "kerasnn.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"network": 3}, "network must be an object; got 3"),
+        (
+            {"metrics": [1]},
+            "metrics must be an object of at most 1,000,000 members; got [1]",
+        ),
+        (
+            {"inputs": {"x": {"dtype": "float32", "shape": ["\x1b[31m"]}}},
+            "inputs.x.shape[0] must be a whole number from 0 to 2147483648; got"
+            " '\\x1b[31m'",
+        ),
+    ],
+)
+def test_a_manifest_that_lies_is_named_with_its_field(
+    run, models, tmp_path, entries, message
+):
+    folder = edited_manifest(models, tmp_path, **entries)
+    rows = write_rows("rows.csv", datasets.IRIS_COLUMNS[:2], [[5.1, 3.5]])
+    for command, more in (("inspect", []), ("predict", [rows]), ("evaluate", ["iris"])):
+        assert run(command, folder, *more) == (
+            1,
+            "",
+            f"Error: {folder}/assets.extra/kerasnn.json: {message}\n",
+        )
+
+
+def test_control_characters_do_not_reach_the_terminal(run, models, tmp_path):
+    folder = edited_manifest(
+        models, tmp_path, created="\x1b[31mred\n", settings={"\u202eleft": "a\x9bb"}
+    )
+    code, out, _ = run("inspect", folder)
+    assert code == 0
+    assert "  \\x1b[31mred\\n\n" in out
+    assert "  \\u202eleft  a\\x9bb\n" in out
+    code, out, _ = run("inspect", folder, "--json")
+    assert out.isascii()
+    assert json.loads(out)["settings"] == {"\u202eleft": "a\x9bb"}
+    code, _, err = run("inspect", tmp_path / "\x1b[31m")
+    assert (code, "\x1b" in err) == (1, False)
+    code, _, err = run("inspect", folder, "--\x1b[31m")
+    assert (code, "\x1b" in err) == (2, False)
+
+
+@pytest.mark.parametrize("command", ["inspect", "predict", "evaluate"])
+def test_a_graph_that_is_not_safe_is_not_run(run, models, tmp_path, command):
+    folder = tmp_path / "evil" / "1"
+    shutil.copytree(models / "iris" / "1", folder)
+    target = tmp_path / "written"
+    writing = serving_models.make_writing(tmp_path / "w", target=str(target))
+    shutil.copy(writing / "saved_model.pb", folder)
+    rows = write_rows("rows.csv", datasets.IRIS_COLUMNS[:2], [[5.1, 3.5]])
+    more = {"inspect": [], "predict": [rows], "evaluate": ["iris"]}[command]
+    code, _, err = run(command, folder.parent, *more)
+    assert code == 1
+    assert err.startswith(
+        f"Error: {folder}: the graph holds operations that are not run: WriteFile ("
+    )
+    assert err.endswith(
+        "/WriteFile) writes files; if you trust the model, --allow WriteFile allows them\n"
+    )
+    assert not target.exists()
+    code, _, err = run(command, folder.parent, *more, "--allow", "WriteFile")
+    assert "WriteFile" not in err
+    assert code == (0 if command == "inspect" else 1)  # its signature is another
 
 
 def test_evaluate_gives_the_metrics_that_the_manifest_keeps(run, models):

@@ -1,12 +1,14 @@
 """`kerasnn serve`: its options, and what is refused before TensorFlow is loaded."""
 
+import logging
 import socket
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from kerasnn.cli import main, serve
+from kerasnn.cli import console, main, serve
 from kerasnn.cli.serve_options import server_options
 from kerasnn.serving.options import Limits, ServerOptions, TlsFiles
 
@@ -50,12 +52,25 @@ def test_without_options_the_server_is_told_its_own_defaults(folder):
     assert options("models") == ServerOptions(Path("models"))
 
 
+def test_control_characters_are_escaped_in_the_log():
+    formatter = serve._LineFormatter("%(message)s")
+    record = logging.LogRecord("a", 30, "", 1, "model %s", ("\x1b[31m\nb",), None)
+    assert formatter.format(record) == r"model \x1b[31m\nb"
+
+
+@pytest.mark.parametrize("given", [("--allow", "ReadFile"), ("--model", "a")])
+def test_allow_says_for_which_model(folder, given):
+    with pytest.raises(click.UsageError, match="--allow and --model go together"):
+        options("models", *given)
+
+
 def test_each_option_arrives(folder):
     told = options(
         "models",
         *("--rest-port", 1, "--grpc-port", "off", "--host", "::1", "--allow-origin", "*"),
         *("--drain-seconds", 2, "--versions", 3, "--versions", 5, "--versions", 3),
-        *("--poll-seconds", 4, "--trust", "a", "--trust", "b", "--no-warm-up"),
+        *("--poll-seconds", 4, "--no-warm-up", "--allow", "ReadFile"),
+        *("--allow", "WriteFile", "--model", "a", "--model", "b"),
         *("--no-batching", "--max-batch-rows", 6, "--batch-wait-us", 7, "--threads", 8),
         *("--max-body-bytes", 9, "--max-rows", 10, "--max-nesting", 11),
         *("--max-message-bytes", 14, "--max-bytes-in-flight", 15),
@@ -70,7 +85,8 @@ def test_each_option_arrives(folder):
         rest_port=1,
         grpc_port=None,
         poll_seconds=4,
-        trusted=("a", "b"),
+        allow=("ReadFile", "WriteFile"),
+        allow_models=("a", "b"),
         warm_up=False,
         batching=False,
         max_batch_rows=6,
@@ -266,7 +282,7 @@ def test_a_missing_extra_is_told_with_the_way_out(run, monkeypatch):
 
 def test_keras_can_be_imported_again_after_tensorflow_was(monkeypatch):
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    with serve.without_keras(), pytest.raises(ImportError):
+    with console.without_keras(), pytest.raises(ImportError):
         import keras  # noqa: F401
     assert "keras" not in sys.modules
 
@@ -274,6 +290,6 @@ def test_keras_can_be_imported_again_after_tensorflow_was(monkeypatch):
 def test_keras_stays_if_it_is_there_already(monkeypatch):
     there = object()
     monkeypatch.setitem(sys.modules, "keras", there)
-    with serve.without_keras():
+    with console.without_keras():
         assert sys.modules["keras"] is there
     assert sys.modules["keras"] is there

@@ -100,19 +100,23 @@ def test_a_column_is_found_by_its_name():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({}, "it has no 'format'"),
-        ({"format": 1}, "it has no 'columns'"),
-        ({"format": 2, "columns": []}, "its format is 2, not 1"),
-        ([], "list indices must be integers or slices, not str"),
-        ({"format": 1, "columns": [3]}, "'int' object has no attribute 'items'"),
+        ({}, "it has no format, columns"),
+        ({"format": 1}, "it has no columns"),
+        ({"format": 2, "columns": [1]}, "format must be 1; got 2"),
+        ([], "it must be an object; got []"),
+        ({"format": 1, "columns": [3]}, "columns[0] must be an object; got 3"),
+        (
+            {"format": 1, "columns": [{"name": "a", "kind": "numeric", "low": "x"}]},
+            "columns[0].low must be a finite number; got 'x'",
+        ),
         (
             {"format": 1, "columns": [{"name": "a", "kind": "number"}]},
-            "column 'a' is of kind 'number', not of numeric, categorical, boolean,"
-            " datetime, text",
+            "columns[0].kind must be 'numeric' or 'categorical' or 'boolean' or 'datetime'"
+            " or 'text'; got 'number'",
         ),
         (
             {"format": 1, "columns": [{"name": "a", "kind": "numeric", "unit": "cm"}]},
-            "Column.__init__() got an unexpected keyword argument 'unit'",
+            "columns[0].unit is not known",
         ),
     ],
 )

@@ -432,11 +432,11 @@ def test_operations_that_write_are_refused_unless_trusted(tmp_path):
     assert caught.value.code is Code.PERMISSION_DENIED
     function = caught.value.message.split("(")[1].split("/")[0]
     assert caught.value.message == (
-        "the graph holds operations that are not served: WriteFile"
-        f" ({function}/WriteFile) writes files; if you trust the model, --trust NAME"
-        " allows them"
+        "the graph holds operations that are not run: WriteFile"
+        f" ({function}/WriteFile) writes files; if you trust the model,"
+        " allow=('WriteFile',) allows them"
     )
-    graph = Graph(folder, trusted=True)
+    graph = Graph(folder, allow=("WriteFile",))
     assert not target.exists()
     assert run(graph, x=floats(1))["y"].tolist() == [1.0]
     assert target.read_text() == "written"

@@ -16,6 +16,7 @@ from serving_models import make_half_plus_two
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models import registry as registry_module
 from kerasnn.serving.models import versions as versions_module
+from kerasnn.serving.models.allowed import Allowed
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource, folder_sources
 from kerasnn.serving.saved_model.graph import Graph
@@ -511,9 +512,45 @@ def test_while_models_load_the_loading_and_the_waiting_are_unavailable(
 def test_only_trusted_models_may_write(disk, serving, tmp_path):
     for name in ("m", "other"):
         serving_models.make_writing(tmp_path / name, target=str(tmp_path / "written"))
-    models = serving(trusted=("other",))
+    models = serving(allowed=Allowed(("other",), ("WriteFile",)))
     assert states(models, "m") == [(1, "END", "PERMISSION_DENIED")]
     assert states(models, "other") == [(1, "AVAILABLE", "OK")]
+    (status,) = models.statuses("m")
+    assert status.message.endswith(
+        "if you trust the model, start the server again with --model m --allow WriteFile"
+    )
+
+
+def test_what_was_allowed_is_not_for_another_folder_of_that_name(disk, serving, tmp_path):
+    good, evil = tmp_path / "good", tmp_path / "evil"
+    serving_models.make_writing(good, target=str(tmp_path / "a"))
+    serving_models.make_writing(evil, target=str(tmp_path / "b"))
+    models = serving({"m": ModelSource(good)}, allowed=Allowed(("m",), ("WriteFile",)))
+    assert states(models) == [(1, "AVAILABLE", "OK")]
+    shutil.copytree(evil / "1", evil / "2")
+    with pytest.raises(ServingError, match="PERMISSION_DENIED"):
+        models.reload({"m": ModelSource(evil), "new": ModelSource(evil)})
+    (newest, *_) = models.statuses("m")
+    assert (newest.version, newest.code) == (2, Code.PERMISSION_DENIED)
+    assert newest.message.endswith(
+        f"--allow is for the graphs that were in {good} when the server started, and this"
+        " one is not among them; if you trust it, start the server again with --model m"
+        " --allow WriteFile"
+    )
+
+
+def test_what_was_allowed_is_not_for_a_new_graph(disk, serving, tmp_path):
+    serving_models.make_writing(disk.folder, target=str(tmp_path / "a"))
+    models = serving(allowed=Allowed(("m", "later"), ("WriteFile",)))
+    serving_models.make_writing(disk.folder, 2, target=str(tmp_path / "b"))
+    shutil.copytree(disk.folder / "1", disk.folder / "3")  # the same graph again
+    serving_models.make_writing(disk.folder.parent / "later", target=str(tmp_path / "c"))
+    models.refresh()
+    assert states(models, "later") == [(1, "END", "PERMISSION_DENIED")]
+    assert (3, "AVAILABLE", "OK") in states(models)
+    shutil.rmtree(disk.folder / "3")
+    models.refresh()
+    assert (2, "END", "PERMISSION_DENIED") in states(models)
 
 
 def test_a_disk_that_does_not_answer_loses_no_model(disk, serving, monkeypatch, caplog):

@@ -9,11 +9,11 @@ from google.protobuf import text_format
 from serving_models import example, predict_log, write_warm_up
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn.graphs.program import INIT_SIGNATURE
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models import warm_up as warm_up_module
 from kerasnn.serving.models.warm_up import prepare, try_signatures, warm_up
 from kerasnn.serving.saved_model.graph import Graph
-from kerasnn.serving.saved_model.signatures import INIT_SIGNATURE
 
 
 @pytest.fixture

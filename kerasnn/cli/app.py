@@ -1,10 +1,12 @@
 """The command `kerasnn`: its sub-commands, and the exit codes."""
 
+import io
 import sys
 
 import click
 
 import kerasnn
+from kerasnn.cli.console import echo_line
 from kerasnn.cli.evaluate import evaluate_command
 from kerasnn.cli.inspect import inspect_command
 from kerasnn.cli.messages import as_cli_message
@@ -53,24 +55,27 @@ def run() -> None:
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        for line in usage.getvalue().removesuffix("\n").split("\n"):
+            echo_line(line, err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ or error  # click turns every interrupt into an Abort
         if isinstance(cause, TerminatedError):
             raise cause from None
         if not isinstance(cause, InterruptedFitError):
-            click.echo("Interrupted.", err=True)
+            echo_line("Interrupted.", err=True)
             sys.exit(130)
         message = str(cause).replace("the same call with", "the same command with")
-        click.echo(as_cli_message(message), err=True)
+        echo_line(as_cli_message(message), err=True)
         sys.exit(128 + cause.signal)
     except BrokenPipeError:  # for instance `kerasnn predict ... | head`
         sys.stderr.close()
         sys.exit(1)
     except WorkerLostError as error:
-        click.echo(f"Error: {as_cli_message(str(error))}", err=True)
+        echo_line(f"Error: {as_cli_message(str(error))}", err=True)
         sys.exit(1)
     except (InputError, NonFiniteLossError, ExportError, ServerError, OSError) as error:
-        click.echo(f"Error: {error}", err=True)
+        echo_line(f"Error: {error}", err=True)
         sys.exit(1)

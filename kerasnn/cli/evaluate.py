@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.cli.console import (
+    echo_line,
     json_option,
     print_json,
     quiet_tensorflow,
     status_on_terminal,
 )
-from kerasnn.cli.messages import score_lines
+from kerasnn.cli.messages import cli_messages, score_lines
 from kerasnn.cli.options import (
     FOR_READING,
     LESSON_NAMES,
     PATH,
     Command,
     SourceType,
+    allow_option,
     reject_options,
 )
 from kerasnn.cli.table_options import (
@@ -38,18 +40,28 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="SOURCE", type=SourceType())
 @reading_options
 @json_option
+@allow_option
 @click.pass_context
 def evaluate_command(
-    ctx: click.Context, model: Path, source: str, reading: ReadingArguments, as_json: bool
+    ctx: click.Context,
+    model: Path,
+    source: str,
+    reading: ReadingArguments,
+    as_json: bool,
+    allow: tuple[str, ...],
 ) -> None:
     """Score MODEL on the rows of SOURCE: a file, or a lesson (iris or digits).
 
     A file needs the columns that the network was trained on, and the target. digits has
     test rows, which the training does not use; iris has training rows only.
+
+    A SavedModel is a program. It is not run if its graph has operations that can reach
+    files, other machines or Python, or that are unknown.
     """
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving
-    network = saving.load(model)
+    with cli_messages():
+        network = saving.load(model, allow=allow)
     if isinstance(network, saving.SavedTable):
         if source in LESSON_NAMES:
             raise click.UsageError(
@@ -76,7 +88,7 @@ def _evaluate_lesson(network: "SavedNetwork", source: str, as_json: bool) -> Non
         _print_json(network, source, rows=rows, metrics=metrics)
         return
     numbers = ", ".join(f"{k} {v:.4f}" for k, v in sorted(metrics.items()))
-    click.echo(f"{network.folder}: {numbers} on the {rows} rows of {source}")
+    echo_line(f"{network.folder}: {numbers} on the {rows} rows of {source}")
 
 
 def _evaluate_table(
@@ -97,13 +109,13 @@ def _evaluate_table(
             notices=notice_objects(found.notices),
         )
         return
-    click.echo(f"{network.folder}: {found.rows:,} rows of {path} (95% intervals)")
+    echo_line(f"{network.folder}: {found.rows:,} rows of {path} (95% intervals)")
     for line in score_lines(found.scores):
-        click.echo(line)
+        echo_line(line)
     for line in notice_lines(found.notices):
-        click.echo(line, err=True)
+        echo_line(line, err=True)
     if found.learned:
-        click.echo(
+        echo_line(
             "The network was trained on this table: on new rows its scores are lower."
             " kerasnn inspect shows the scores on its test rows."
         )

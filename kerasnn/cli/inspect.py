@@ -6,9 +6,16 @@ from typing import Any
 
 import click
 
-from kerasnn.cli.console import json_option, print_json
-from kerasnn.cli.messages import aligned, as_cli_message
-from kerasnn.cli.options import PATH, Command
+from kerasnn.cli.console import (
+    echo_line,
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+    without_keras,
+)
+from kerasnn.cli.messages import aligned, as_cli_message, cli_messages
+from kerasnn.cli.options import PATH, Command, allow_option
 from kerasnn.errors import list_names
 
 _MAX_LEVELS = 4
@@ -20,29 +27,43 @@ _HEADINGS = ("metrics", "baselines", "settings", "training", "data", "versions")
 )
 @click.argument("model", type=PATH)
 @json_option
-def inspect_command(model: Path, as_json: bool) -> None:
-    """Show inputs, outputs, scores and settings of MODEL, a folder that train wrote."""
+@allow_option
+def inspect_command(model: Path, as_json: bool, allow: tuple[str, ...]) -> None:
+    """Show inputs, outputs, scores and settings of MODEL, a folder that train wrote.
+
+    A SavedModel is a program. Its graph is not run, and it is an error if it has operations
+    that can reach files, other machines or Python, or that are unknown.
+    """
     from kerasnn.manifest import find_version, read_manifest
 
     folder = find_version(model)
     manifest = read_manifest(folder)
     if as_json:
         print_json({"folder": str(folder), **manifest})
-        return
+    else:
+        _print_manifest(folder, manifest)
+    with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow(), without_keras():
+        from kerasnn.graphs.loading import read_checked
+    with cli_messages():
+        read_checked(folder, allow)
+
+
+def _print_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     network = manifest["network"]
-    click.echo(f"{folder}")
-    click.echo(f"  {network['class']}, {manifest['task']}, {network['weights']:,} weights")
+    echo_line(f"{folder}")
+    echo_line(f"  {network['class']}, {manifest['task']}, {network['weights']:,} weights")
     lines = _schema_lines(manifest["schema"]) if "schema" in manifest else []
     for line in (*lines, *_signature_lines(manifest), *_other_lines(manifest)):
-        click.echo(line)
+        echo_line(line)
 
 
 def _schema_lines(schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines about the columns; reads JSON, so that pandas is not loaded."""
-    target = schema["target"]
-    yield "target"
-    reason = f"  ({as_cli_message(target['reason'])})" if target.get("reason") else ""
-    yield f"  {target['name']}  {_values(target)}{reason}"
+    target = schema.get("target")
+    if target is not None:
+        yield "target"
+        reason = f"  ({as_cli_message(target['reason'])})" if target.get("reason") else ""
+        yield f"  {target['name']}  {_values(target)}{reason}"
     yield "columns"
     yield from aligned(
         [[f"  {c['name']}", c["kind"], _missing(c), _values(c)] for c in schema["columns"]]
@@ -61,10 +82,10 @@ def _missing(column: Mapping[str, Any]) -> str:
 
 def _values(column: Mapping[str, Any]) -> str:
     """Return the range of a column or a target, or its first levels."""
-    if "low" in column:
+    if column.get("low") is not None and column.get("high") is not None:
         return f"{column['low']:.10g} to {column['high']:.10g}"
-    if "first" in column:
-        return f"{column['first']} to {column['last']}"
+    if column.get("first") is not None:
+        return f"{column['first']} to {column.get('last')}"
     levels = column.get("levels", column.get("classes", []))
     counts = column.get("counts") or [None] * len(levels)  # a schema may not have them
     shown = [

@@ -23,6 +23,7 @@ _CHOICE = re.compile(r"\b(task)='([a-z]+)'")
 _TEXT = re.compile(
     r"\b(sep|encoding|sheet|decimal|thousands|date_format)=('[^']*'|\"[^\"]*\")"
 )
+_TUPLE = re.compile(r"\b(allow)=(\((?:'[^']*',? ?)+\))")
 _FLAG = re.compile(r"\b(header|stream|strict)=(True|False)\b")
 _NAME = re.compile(r"\b(task|target|names|sep|encoding|sheet)=(?=[ ,;.]|$)")
 _NUMBER = re.compile(r"\b(folds|members)=(?=\d)")
@@ -43,7 +44,11 @@ def as_cli_message(text: str) -> str:
     def flag(match: re.Match[str]) -> str:
         return f"--{'' if match[2] == 'True' else 'no-'}{match[1]}"
 
-    text = _LIST.sub(column_option, text)
+    def repeated_option(match: re.Match[str]) -> str:
+        values = ast.literal_eval(match[2])
+        return " ".join(f"--{match[1]} {shlex.quote(value)}" for value in values)
+
+    text = _TUPLE.sub(repeated_option, _LIST.sub(column_option, text))
     text = _FLAG.sub(flag, _TEXT.sub(text_option, text))
     text = _CHOICE.sub(r"--\1 \2", text)
     text = text.replace("resume=True", "--resume").replace("checkpoint= ", "--checkpoint ")

@@ -63,6 +63,18 @@ def option(
     return click.option(name, cls=_HeadedOption, **settings)
 
 
+def allow_option(command: Any) -> Any:
+    """Add --allow to a command that loads a SavedModel."""
+    return option(
+        "--allow",
+        str,
+        "A SavedModel is a program. This lets its graph have an operation such as ReadFile,"
+        " which can reach files, other machines or Python, or is unknown. Several times.",
+        multiple=True,
+        metavar="OP",
+    )(command)
+
+
 class Command(click.Command):
     """A command with headings in its help; it lists its options if one is unknown."""
 

@@ -1,7 +1,6 @@
 """Output that is complete or absent, however long it is."""
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, printable
 
 
 @contextmanager
@@ -26,13 +25,25 @@ def whole_output(path: Path | None) -> Iterator[IO[str]]:
     if path is None or is_standard_output(path):
         with _spool() as stream:
             yield stream
-            _copy(stream, sys.stdout)
+            _copy(stream, _Escaped(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     try:
         with _open_whole(path) as stream:
             yield stream
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+class _Escaped:
+    """A terminal, on which control characters other than the ends of lines are escaped."""
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal = terminal
+        self.flush = terminal.flush
+
+    def write(self, text: str) -> None:
+        """Write text."""
+        self._terminal.write("\n".join(map(printable, text.split("\n"))))
 
 
 def is_standard_output(path: Path) -> bool:
@@ -70,9 +81,10 @@ def _spool() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
 
 
-def _copy(stream: IO[str], to: IO[str]) -> None:
+def _copy(stream: IO[str], to: IO[str] | _Escaped) -> None:
     stream.seek(0)
-    shutil.copyfileobj(stream, to)
+    while part := stream.read(2**16):
+        to.write(part)
     to.flush()
 
 

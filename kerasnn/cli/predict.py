@@ -1,8 +1,9 @@
 """`kerasnn predict`: predictions for the rows of a file, few or many."""
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kerasnn.cli.console import (
+    echo_line,
     json_option,
     print_json,
     quiet_tensorflow,
@@ -20,6 +22,7 @@ from kerasnn.cli.options import (
     FOR_SERVER,
     PATH,
     Command,
+    allow_option,
     at_least,
     collect,
     option,
@@ -41,7 +44,7 @@ from kerasnn.errors import InputError
 
 if TYPE_CHECKING:
     from kerasnn.datasets import Notice, ReadOptions
-    from kerasnn.saving import SavedTable
+    from kerasnn.saving import SavedNetwork, SavedTable
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class RemoteOptions:
     default="skip",
     show_default=True,
 )
+@allow_option
 @click.pass_context
 @collect(KeptColumns, "kept")
 @collect(RemoteOptions, "remote")
@@ -111,6 +115,7 @@ def predict_command(
     remote: RemoteOptions,
     kept: KeptColumns,
     on_error: str,
+    allow: tuple[str, ...],
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 
@@ -119,6 +124,9 @@ def predict_command(
     that the network was trained on, in any order; kerasnn inspect lists them. Other columns
     are ignored. The output has one line for each row, in the order of FILE. "-o -" writes
     to standard output.
+
+    A SavedModel is a program. It is not run if its graph has operations that can reach
+    files, other machines or Python, or that are unknown.
     """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
@@ -127,7 +135,15 @@ def predict_command(
         reject_options(ctx, FOR_SERVER, "for --server")
         fail = on_error == "fail" or reading.strict
         answered = _predictions(
-            model, file, reading.options(), fail=fail, notices=problems.notices
+            functools.partial(_load, model, allow),
+            file,
+            reading.options(),
+            fail=fail,
+            notices=problems.notices,
+        )
+    elif allow:
+        raise click.UsageError(
+            "--allow is for a model that is loaded here; kerasnn serve has its own"
         )
     else:
         answered = remote_answers(
@@ -150,17 +166,23 @@ def predict_command(
         else:
             write_csv(tables, stream)
     for line in [] if as_json else problems.lines():
-        click.echo(line, err=True)
+        echo_line(line, err=True)
     if to_stream:
         return
     if as_json:
         print_json({"rows": problems.n_rows, "output": str(output), **problems.to_dict()})
     else:
-        click.echo(f"{problems.n_rows:,} rows written to {output}")
+        echo_line(f"{problems.n_rows:,} rows written to {output}")
+
+
+def _load(model: Path, allow: tuple[str, ...]) -> "SavedNetwork | SavedTable":
+    with quiet_tensorflow():
+        from kerasnn import saving
+    return saving.load(model, allow=allow)
 
 
 def _predictions(
-    model: Path,
+    load: "Callable[[], SavedNetwork | SavedTable]",
     file: Path,
     reading: "ReadOptions",
     *,
@@ -168,9 +190,9 @@ def _predictions(
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     """Return the predictions; append what was guessed of the file to `notices`."""
-    with quiet_tensorflow():
-        from kerasnn import datasets, saving
-    network = saving.load(model)
+    network = load()
+    from kerasnn import datasets, saving
+
     if isinstance(network, saving.SavedTable):
         return _table_predictions(network, file, reading, fail=fail, notices=notices)
     rows = datasets.read_numbers(

@@ -4,14 +4,17 @@ import functools
 import importlib.util
 import logging
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import json_option, print_json, quiet_tensorflow
+from kerasnn.cli.console import (
+    echo_line,
+    json_option,
+    print_json,
+    quiet_tensorflow,
+    without_keras,
+)
 from kerasnn.cli.options import PATH, Command, at_least, option
 from kerasnn.cli.serve_options import (
     PortType,
@@ -19,7 +22,7 @@ from kerasnn.cli.serve_options import (
     VersionsType,
     server_options,
 )
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, printable
 
 if TYPE_CHECKING:
     from kerasnn.serving.options import ServerOptions
@@ -83,11 +86,19 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     "--poll-seconds", SecondsType(0.01), "Between two looks for new versions.", default=1.0
 )
 @models_option(
-    "--trust",
+    "--allow",
     str,
-    "Serve it even if its graph reads or writes files, or runs Python. Several times.",
+    "An operation such as ReadFile that the graphs of --model, as they are now, may have"
+    " although it is not safe. Several times.",
     multiple=True,
-    metavar="MODEL",
+    metavar="OP",
+)
+@models_option(
+    "--model",
+    str,
+    "A model to which --allow applies. Several times.",
+    multiple=True,
+    metavar="NAME",
 )
 @models_option("--no-warm-up", None, "Do not play warm-up requests.", is_flag=True)
 @speed_option("--no-batching", None, "Compute each request by itself.", is_flag=True)
@@ -147,6 +158,9 @@ def serve(as_json: bool, **given: Any) -> None:
     FOLDER holds models, each a folder of numbered versions; or it is one model. Any
     SavedModel is served. New versions are taken up by themselves. Open the REST port in a
     browser to try the models.
+
+    A SavedModel is a program. One whose graph has operations that can reach files, other
+    machines or Python, or that are unknown, is refused.
     """
     check_extra()
     options = server_options(given)
@@ -157,7 +171,7 @@ def serve(as_json: bool, **given: Any) -> None:
     with bound_ports(options) as ports:
         log_to_standard_error()
         if not is_loopback(options.host):
-            click.echo(
+            echo_line(
                 f"Note: whoever reaches {options.host} may ask the models; there are no"
                 f" passwords{'' if tls else ', and no TLS'}",
                 err=True,
@@ -176,24 +190,6 @@ def serve(as_json: bool, **given: Any) -> None:
     raise SystemExit(status)
 
 
-@contextmanager
-def without_keras() -> Iterator[None]:
-    """Context manager in which TensorFlow is imported without Keras, unused by a server.
-
-    At the end of its import TensorFlow 2.21 loads Keras, and with it pandas, scikit-learn
-    and matplotlib: 2.3 s and 700 MB instead of 1.3 s and 530 MB. If Keras cannot be
-    imported, TensorFlow continues; it imports `tf.keras` when that is first used.
-    """
-    if "keras" in sys.modules:
-        yield
-        return
-    sys.modules["keras"] = None  # type: ignore[assignment]  # cannot be imported
-    try:
-        yield
-    finally:
-        del sys.modules["keras"]
-
-
 def check_extra() -> None:
     """Raise InputError if the extra is not installed; loads nothing."""
     if any(importlib.util.find_spec(module) is None for module in NEEDED):
@@ -203,10 +199,18 @@ def check_extra() -> None:
         )
 
 
+class _LineFormatter(logging.Formatter):
+    """Escapes control characters, which requests and models may bring into a message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """See `logging.Formatter`; a traceback is added after this."""
+        return printable(super().formatMessage(record))
+
+
 def log_to_standard_error() -> None:
     """Log warnings and errors to standard error, with the time."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(_LineFormatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for name in LOGGERS:
         logging.getLogger(name).addHandler(handler)
 
@@ -228,7 +232,7 @@ def tell(started: "Started", options: "ServerOptions", *, as_json: bool) -> None
     available = sum(bool(versions) for versions in started.models.values())
     count = len(started.models)
     models = f"{available} of {count}" if available < count else f"{count}"
-    click.echo(
+    echo_line(
         f"Serving {models} model{'' if count == 1 else 's'}: {', '.join(places)}"
         " (Ctrl-C stops)"
     )

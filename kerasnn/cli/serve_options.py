@@ -90,6 +90,10 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         raise click.UsageError("--versions is for FOLDER; the file of models names its own")
     _check_source(given["folder"], given["model_config_file"])
     batching = _batching(given)
+    if bool(given["allow"]) != bool(given["model"]):
+        raise click.UsageError(
+            "--allow and --model go together: which operations, and for which models"
+        )
     return ServerOptions(
         folder=given["folder"],
         model_config_file=given["model_config_file"],
@@ -99,7 +103,8 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         rest_port=given["rest_port"],
         grpc_port=given["grpc_port"],
         poll_seconds=given["poll_seconds"],
-        trusted=given["trust"],
+        allow=given["allow"],
+        allow_models=given["model"],
         warm_up=not given["no_warm_up"],
         batching=not given["no_batching"],
         max_batch_rows=batching.batch_rows,

@@ -12,6 +12,7 @@ import click
 
 from kerasnn.choices import Driver, Task
 from kerasnn.cli.console import (
+    echo_line,
     json_option,
     print_json,
     quiet_tensorflow,
@@ -139,9 +140,9 @@ def _tune(
         **chosen(READ_OPTIONS),
     )
     for line in table_lines(rows):
-        click.echo(line, err=as_json)
+        echo_line(line, err=as_json)
     for line in notice_lines(rows.notices):
-        click.echo(line, err=True)
+        echo_line(line, err=True)
 
     with _TrialBar(as_json=as_json) as bar:
         return tuning.tune(
@@ -222,15 +223,15 @@ def _option_text(value: Any) -> str:
 def _print(tuned: "Tuned", command: str) -> None:
     first = tuned.trials[tuned.trials["state"] != "failed"].iloc[0]
     compared = f"; {first['score']:.4g} with the settings of the first trial"
-    click.echo(
+    echo_line(
         f"Best {_SCORE_NAMES[tuned.score_name]} on left-out rows {tuned.best_score:.4g}"
         + (compared if first["state"] == "complete" else "")
     )
     settings = [[f"  {name}", _option_text(v)] for name, v in tuned.best_params.items()]
     for line in aligned(settings):
-        click.echo(line)
-    click.echo("It is the best of several, so slightly too good. Train and test with")
-    click.echo(command)
+        echo_line(line)
+    echo_line("It is the best of several, so slightly too good. Train and test with")
+    echo_line(command)
 
 
 def _json(tuned: "Tuned", command: str) -> dict[str, Any]:

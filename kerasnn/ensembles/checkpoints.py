@@ -10,13 +10,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from kerasnn.checkpoints import Checkpoint
 from kerasnn.choices import Driver
 from kerasnn.ensembles.chunk_sources import ChunkSource
-from kerasnn.ensembles.learner import MemberLearner
+from kerasnn.ensembles.learner import MemberLearner, member_weights
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import ValidationScore
-from kerasnn.errors import InterruptedFitError
+from kerasnn.errors import InputError, InterruptedFitError
+from kerasnn.json_forms import anything, list_of, mapping_of, number, record, whole
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training.checkpoints.run_checkpoints import (
@@ -36,6 +38,23 @@ _NAMES_ON_DISK = {
     "inverse_temperature": "sharpness",
 }
 _NAMES_IN_MEMORY = {on_disk: name for name, on_disk in _NAMES_ON_DISK.items()}
+
+_RESULT_FORM = record(
+    {
+        "weights": whole(0, 10_000),
+        "sharpness": record({}, {"score": number, "best": number}, others=False),
+        "epoch": whole(),
+        "epochs": whole(),
+        "history": mapping_of(list_of(anything)),
+    },
+    {},
+    others=False,
+)
+_FORM = record(
+    {"results": list_of(_RESULT_FORM), "position": list_of(whole(), 5, minimum=3)},
+    {},
+    others=True,
+)
 
 _Arrays = dict[str, NDArray[Any]]
 
@@ -60,6 +79,7 @@ class EnsembleSaver:
         settings: Mapping[str, Any],
     ) -> None:
         self._checkpoints = checkpoints
+        self._network = learner.network
         self._source = source
         self._results = results
         self._settings = settings
@@ -81,17 +101,19 @@ class EnsembleSaver:
         found = self._checkpoints.found
         if found is None:
             return
+        found.check(_FORM)
         for name, value in self._settings.items():
             self._checkpoints.setting(name, value)
+        if len(found.description["results"]) != len(self._results):
+            raise InputError(
+                f"{found.path}: holds {len(found.description['results'])} results; this run"
+                f" has {len(self._results)}"
+            )
         assign_saved(self._variables, found)
         for i, result in enumerate(self._results):
-            start = f"result/{i}/"
-            arrays = {
-                name.removeprefix(start): array
-                for name, array in found.arrays.items()
-                if name.startswith(start)
-            }
-            _restore_result(result, found.description["results"][i], arrays)
+            own = slice(0, result.task.recipe.members)
+            shapes = [weights.shape for weights in member_weights(self._network, own)]
+            _restore_result(result, found, i, shapes)
         *position, finished = found.description["position"]
         self._source.seek(position)
         if finished:
@@ -177,12 +199,31 @@ def _description_of(result: TrainedEnsemble) -> dict[str, Any]:
 
 
 def _restore_result(
-    result: TrainedEnsemble, saved: dict[str, Any], arrays: _Arrays
+    result: TrainedEnsemble, found: Checkpoint, place: int, shapes: Sequence[Any]
 ) -> None:
-    result.weights = [arrays[f"weights/{i}"] for i in range(saved["weights"])]
+    """Restore the result of a task.
+
+    Args:
+        result: to restore.
+        found: the checkpoint.
+        place: of the result in it.
+        shapes: of the weights.
+
+    Raises:
+        InputError: an array is missing, or has another shape.
+    """
+    saved, start = found.description["results"][place], f"result/{place}/"
+    result.weights = [found.array(f"{start}weights/{i}") for i in range(saved["weights"])]
+    if result.weights and [weights.shape for weights in result.weights] != shapes:
+        raise InputError(f"{found.path}: results[{place}] has weights of other shapes")
+    rows = (result.task.n_rows,)
     for name, inverse in saved["sharpness"].items():
-        losses, weights = arrays[f"{name}/losses"], arrays[f"{name}/weights"]
+        losses, weights = (found.array(f"{start}{name}/{k}") for k in ("losses", "weights"))
+        if losses.shape != rows or weights.shape != rows:
+            raise InputError(
+                f"{found.path}: results[{place}].{name} must have {rows[0]} rows"
+            )
         setattr(result, name, ValidationScore(losses, weights, inverse))
-    result.oof_predictions = arrays.get("held_out")
+    result.oof_predictions = found.arrays.get(f"{start}held_out")
     result.epoch, result.epochs = saved["epoch"], saved["epochs"]
     result.history = _renamed(saved["history"], _NAMES_IN_MEMORY)

@@ -1,7 +1,7 @@
 """Exported networks loaded from their folders: predictions and the manifest."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.manifest import DEFAULT_SIGNATURE, find_version, read_manifest
+from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, find_version, read_manifest
+from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
 
 _ROWS_PER_CALL = 8192  # the activations of an ensemble for more rows may not fit in memory
@@ -39,12 +40,13 @@ class SavedNetwork:
         dtype: of the input.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], *, allow: Collection[str] = ()
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.columns: list[str] = manifest["inputs"]["x"]["columns"]
-        self.dtype: str = manifest["inputs"]["x"]["dtype"]
-        self._loaded, self._serve = _load_signature(folder)
+        self.columns, self.dtype = _network_input(folder / MANIFEST, manifest)
+        self._model = _loaded(folder, allow)
 
     def predict(self, x: ArrayLike | Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the named answers for raw rows.
@@ -61,8 +63,8 @@ class SavedNetwork:
         """
         table: Any = pd.DataFrame(x) if isinstance(x, Mapping) else x
         rows = checked_rows(self._in_order(table), len(self.columns), self.dtype)
-        answers = self._serve(x=tf.constant(rows))
-        return {name: value.numpy() for name, value in answers.items()}
+        outputs = self.manifest["outputs"]
+        return _answers(self.folder, self._model, {"x": rows}, outputs)
 
     def _in_order(self, table: Any) -> Any:
         """Return the network's columns of a DataFrame; arrays as they are."""
@@ -104,12 +106,14 @@ class SavedTable:
         schema: of its tables.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], *, allow: Collection[str] = ()
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.schema = Schema.from_dict(manifest["schema"])
+        self.schema = _table_schema(folder / MANIFEST, manifest)
         self._input_names = {i["column"]: name for name, i in manifest["inputs"].items()}
-        self._loaded, self._serve = _load_signature(folder)
+        self._model = _loaded(folder, allow)
 
     def predict(
         self, table: Any, *, reading: ReadOptions | None = None
@@ -176,9 +180,8 @@ class SavedTable:
 
     def _answers(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
         columns = raw_columns(rows)
-        inputs = {self._input_names[c]: tf.constant(v) for c, v in columns.items()}
-        given = self._serve(**inputs)
-        answers = {name: given[name].numpy() for name in self.manifest["outputs"]}
+        inputs = {self._input_names[column]: v for column, v in columns.items()}
+        answers = _answers(self.folder, self._model, inputs, self.manifest["outputs"])
         return {n: _as_text(v) if v.dtype == object else v for n, v in answers.items()}
 
 
@@ -191,35 +194,130 @@ def _blanked(values: NDArray[Any], blank: NDArray[np.bool_]) -> NDArray[Any]:
     return values
 
 
-def load(folder: str | Path) -> SavedNetwork | SavedTable:
+def load(folder: str | Path, *, allow: Collection[str] = ()) -> SavedNetwork | SavedTable:
     """Load a network that `kerasnn.export`, or an estimator's `export`, has written.
+
+    A SavedModel is a program. Before it runs, its graph is checked for operations that can
+    reach files, other machines or Python.
 
     Args:
         folder: a version folder, or the folder above it; then the newest version is loaded.
+        allow: types of such operations that the graph may have all the same, for instance
+            ("ReadFile",).
 
     Returns:
         A `SavedTable` if the network takes the columns of a table, else a `SavedNetwork`.
 
     Raises:
-        InputError: the folder does not exist, or is not a kerasnn export.
+        InputError: the folder does not exist, is not a kerasnn export, or its graph holds
+            operations that are not allowed.
     """
     version_folder = find_version(Path(folder))
     manifest = read_manifest(version_folder)
     kind = SavedTable if "schema" in manifest else SavedNetwork
-    return kind(version_folder, manifest)
+    return kind(version_folder, manifest, allow=allow)
 
 
-def _load_signature(folder: Path) -> tuple[Any, Any]:
-    """Load a SavedModel; the caller must keep the loaded object alive.
+def _loaded(folder: Path, allow: Collection[str]) -> SessionModel:
+    """Check and load a SavedModel.
 
-    Returns:
-        The loaded object and its `serving_default`.
+    Raises:
+        InputError: it is damaged, or holds unsafe operations.
     """
     try:
-        loaded = tf.saved_model.load(folder)
-        return loaded, loaded.signatures[DEFAULT_SIGNATURE]
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        model = SessionModel(folder, allow=allow)
+    except InputError:
+        raise
+    except Exception as error:  # TensorFlow raises all kinds for a damaged SavedModel
         raise InputError(f"{folder}: the SavedModel is damaged: {error}") from None
+    if DEFAULT_SIGNATURE not in model.signatures:
+        raise InputError(f"{folder}: the SavedModel has no signature {DEFAULT_SIGNATURE}")
+    return model
+
+
+def _answers(
+    folder: Path,
+    model: SessionModel,
+    inputs: Mapping[str, NDArray[Any]],
+    outputs: Mapping[str, Any],
+) -> dict[str, NDArray[Any]]:
+    """Return the answers of a SavedModel, which need not be what its manifest says.
+
+    Args:
+        folder: of the version.
+        model: in it.
+        inputs: by name, [rows, ...].
+        outputs: of the manifest, by name.
+
+    Raises:
+        InputError: it has no such inputs or outputs, or fails.
+    """
+    try:
+        given = model.answers(inputs)
+    except KeyError as error:
+        raise InputError(f"{folder}: the SavedModel has no input {error}") from None
+    except (tf.errors.OpError, ValueError, TypeError) as error:
+        raise InputError(f"{folder}: the SavedModel does not answer: {error}") from None
+    rows = len(next(iter(inputs.values())))
+    for name, described in outputs.items():
+        shape = [rows, *described["shape"][1:]]
+        found = given.get(name)
+        dtype = None if found is None else _dtype_name(found)
+        if found is None or list(found.shape) != shape or dtype != described["dtype"]:
+            got = "it is missing" if found is None else f"got {list(found.shape)} {dtype}"
+            raise InputError(
+                f"{folder}: the output {name} must be {shape} {described['dtype']}, as in"
+                f" {MANIFEST}; {got}"
+            )
+    return {name: given[name] for name in outputs}
+
+
+def _dtype_name(values: NDArray[Any]) -> str:
+    return "string" if values.dtype == object else str(values.dtype)
+
+
+def _network_input(path: Path, manifest: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return columns and type of the input of a network of numbers.
+
+    Raises:
+        InputError: the manifest says nothing, or something else, of them.
+    """
+    described = manifest["inputs"].get("x", {})
+    columns, shape = described.get("columns"), described.get("shape")
+    if list(manifest["inputs"]) != ["x"] or not columns or shape != [None, len(columns)]:
+        raise InputError(f"{path}: inputs must be x with a name for each of its columns")
+    if described["dtype"] not in ("float32", "float64"):
+        raise InputError(
+            f"{path}: inputs.x.dtype must be float32 or float64; got {described['dtype']!r}"
+        )
+    return columns, described["dtype"]
+
+
+def _table_schema(path: Path, manifest: Mapping[str, Any]) -> Schema:
+    """Return the schema of a network of a table, after a look at inputs and outputs.
+
+    Raises:
+        InputError: they do not fit each other.
+    """
+    schema = Schema.from_dict(manifest["schema"])
+    columns = [described.get("column") for described in manifest["inputs"].values()]
+    unique = len(set(schema.names)) == len(schema.names)
+    if not columns or not unique or sorted(map(str, columns)) != sorted(schema.names):
+        raise InputError(f"{path}: inputs and schema must have the same columns, each once")
+    if schema.target is None:
+        raise InputError(f"{path}: schema has no target")
+    classes = schema.target.classes
+    wanted = {"probabilities": [None, len(classes)], "class": [None]}
+    if schema.target.task == "regression":
+        wanted = {"value": [None]}
+    for name, shape in wanted.items():
+        found = manifest["outputs"].get(name, {}).get("shape")
+        if found != shape and not (name == "value" and found):
+            raise InputError(
+                f"{path}: outputs.{name}.shape must be {shape} for the {len(classes)}"
+                f" classes of the target; got {found}"
+            )
+    return schema
 
 
 def _as_text(values: NDArray[Any]) -> NDArray[np.object_]:

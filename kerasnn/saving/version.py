@@ -1,5 +1,6 @@
 """The content of a version folder, for every kind of network, and its checks."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 
 import kerasnn
 from kerasnn.errors import ExportError, InputError
+from kerasnn.graphs.loading import quiet_logger
+from kerasnn.json_forms import check_form, record
 from kerasnn.layers import raw_variables
 from kerasnn.manifest import (
     DEFAULT_SIGNATURE,
     DESCRIBED,
     EXAMPLES_INPUT,
     MANIFEST,
+    METADATA_FORMS,
     manifest_text,
 )
 from kerasnn.saving.examples import (
@@ -29,7 +33,7 @@ from kerasnn.saving.examples import (
     serialize_examples,
 )
 from kerasnn.saving.folders import new_version, publish
-from kerasnn.saving.session import Arrays, quiet_logger, session_model
+from kerasnn.saving.session import Arrays, session_model
 from kerasnn.saving.warm_up import read_warm_up, write_warm_up
 
 _Tensors = dict[str, tf.Tensor]
@@ -102,6 +106,13 @@ def check_contents(
     taken = sorted({*reserved, "format"} & metadata.keys())
     if taken:
         raise InputError(f"metadata must not have {taken[0]!r}: export writes it")
+    check_form(
+        json.loads(manifest_text(metadata)),
+        record(
+            {}, {k: f for k, f in METADATA_FORMS.items() if k not in taken}, others=True
+        ),
+        source="metadata",
+    )
     for name in files:
         if name != Path(name).name or name == MANIFEST.name:
             raise InputError(

@@ -58,7 +58,8 @@ class ServerOptions:
         rest_port: 0: any free one; None: no REST.
         grpc_port: 0: any free one; None: no gRPC.
         poll_seconds: between two refreshes from the disk.
-        trusted: names of models whose graphs may hold unsafe operations.
+        allow: types of unsafe operations that the graphs of `allow_models` may hold.
+        allow_models: names of models.
         warm_up: whether warm-up requests are replayed.
         batching: whether requests are joined.
         max_batch_rows: of one joined call.
@@ -82,7 +83,8 @@ class ServerOptions:
     rest_port: int | None = 8501
     grpc_port: int | None = 8500
     poll_seconds: float = 1.0
-    trusted: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    allow_models: tuple[str, ...] = ()
     warm_up: bool = True
     batching: bool = True
     max_batch_rows: int = 1000

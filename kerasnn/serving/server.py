@@ -25,6 +25,7 @@ from kerasnn.serving.app import make_app
 from kerasnn.serving.grpc.server import GrpcServer
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models.allowed import Allowed
 from kerasnn.serving.models.config_file import ConfigFile
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import Sources, folder_sources
@@ -235,7 +236,7 @@ def _service(options: ServerOptions) -> Service:
     metrics = Metrics()
     models = ModelRegistry(
         _sources(options),
-        trusted=options.trusted,
+        allowed=Allowed(options.allow_models, options.allow),
         warm_up=options.warm_up,
         metrics=metrics,
     )

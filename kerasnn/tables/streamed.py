@@ -47,10 +47,20 @@ from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.datasets.shards.shards import ROWS_PER_SHARD
 from kerasnn.errors import InputError
 from kerasnn.estimators.table_on_disk import TableOnDisk
+from kerasnn.json_forms import (
+    check_form,
+    either,
+    list_of,
+    mapping_of,
+    number,
+    record,
+    text,
+)
 from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.rows import TableRows, check_test_size, score_warnings
+from kerasnn.training.distribution.checkpoints import checkpoint_folder
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 # The ranks of quantiles of so many rows are off by at most 0.8 %
@@ -61,6 +71,13 @@ MAX_HELD_OUT_ROWS = 20_000
 HELD_OUT_SHARE = 0.1
 MIN_ROWS = 100
 SHARD_ROWS = ROWS_PER_SHARD
+
+_ENDS = either(list_of(number, 2, minimum=2), list_of(text(100), 2, minimum=2))
+_MOMENTS = record(
+    dict.fromkeys(("mean", "deviation", "low", "high"), number), {}, others=False
+)
+# What `_shards` stores beside the rows: extremes of columns, and of numeric targets.
+_NOTES = record({"ranges": mapping_of(_ENDS)}, {"moments": _MOMENTS}, others=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +168,9 @@ class StreamedRows(TableRows):
         }
         if folder.exists():
             shards = open_shards(folder)
+            check_form(shards.notes, _NOTES, source=f"{folder}: notes")
+            if sorted(shards.arrays) != ["codes", "x", "y"]:
+                raise InputError(f"{folder}: must hold x, codes and y of prepared rows")
             different = [k for k in known if shards.notes.get(k) != known[k]]
             if different:
                 raise InputError(
@@ -362,10 +382,21 @@ def _are_numbers(texts: Mapping[str, int] | None) -> bool:
 
 
 @contextmanager
-def rows_folder(checkpoint: str | Path | None) -> Iterator[Path]:
-    """Context manager for the folder of shards: beside checkpoints, else temporary."""
+def rows_folder(
+    checkpoint: str | Path | None, workers: SingleProcess = ALONE
+) -> Iterator[Path]:
+    """Context manager for the folder of shards: beside checkpoints, else temporary.
+
+    Args:
+        checkpoint: folder of the checkpoints, which is locked meanwhile; None for none.
+        workers: that train together.
+
+    Raises:
+        InputError: another training uses the checkpoints.
+    """
     if checkpoint is not None:
-        yield Path(checkpoint) / ROWS_FOLDER
+        with checkpoint_folder(workers, checkpoint).locked():
+            yield Path(checkpoint) / ROWS_FOLDER
         return
     folder = temporary_folder(ROWS)
     try:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import print_json, quiet_tensorflow, status_on_terminal
+from kerasnn.cli.console import (
+    echo_line,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+)
 from kerasnn.cli.messages import cli_messages
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.workers import connect_workers, count_workers
@@ -41,27 +46,24 @@ def train_lesson(
     settings = _settings(lessons.LESSONS[name].settings, given, checkpoints)
     workers = connect_workers()
     chief = workers.is_chief
-    with (
-        cli_messages(),
-        workers.scope(),
-        EpochBar(settings.epochs, shown=chief) as bar,
-    ):
+    with cli_messages(), checkpoints.locked(workers):
         if chief:
             saving.check_writable(folder)  # before the work
-        lines = EpochLines(
-            settings.epochs,
-            every=max(100, settings.epochs // _MAX_LINES),
-            write=lambda line: bar.write(line, to_stderr=as_json),
-        )
-        trained = lessons.train(
-            lessons.LESSONS[name],
-            settings,
-            on_epoch=[bar, lines] if chief else [],
-            checkpoints=checkpoints.open(),
-        )
-    if not chief:
-        return
-    version = lessons.save(trained, folder, run=checkpoints.run())
+        with workers.scope(), EpochBar(settings.epochs, shown=chief) as bar:
+            lines = EpochLines(
+                settings.epochs,
+                every=max(100, settings.epochs // _MAX_LINES),
+                write=lambda line: bar.write(line, to_stderr=as_json),
+            )
+            trained = lessons.train(
+                lessons.LESSONS[name],
+                settings,
+                on_epoch=[bar, lines] if chief else [],
+                checkpoints=checkpoints.open(),
+            )
+        if not chief:
+            return
+        version = lessons.save(trained, folder, run=checkpoints.run())
     if as_json:
         print_json(_json(trained, version))
     else:
@@ -113,7 +115,7 @@ def _print(trained: "TrainedLesson", version: Path) -> None:
     per_step = history.microseconds_per_step()
     speed = f", {per_step:.0f} us a step once compiled" if per_step else ""
     rows, kind = len(trained.rows.x_test), "test" if lesson.held_out else "training"
-    click.echo(f"{lesson.name}: {metrics} on {rows} {kind} rows")
-    click.echo(f"Trained in {sum(history.seconds):.1f} s{speed}")
-    click.echo(f"Saved    {version}")
-    click.echo(f"Report   {version / 'assets.extra' / 'report.html'}")
+    echo_line(f"{lesson.name}: {metrics} on {rows} {kind} rows")
+    echo_line(f"Trained in {sum(history.seconds):.1f} s{speed}")
+    echo_line(f"Saved    {version}")
+    echo_line(f"Report   {version / 'assets.extra' / 'report.html'}")

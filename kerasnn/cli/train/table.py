@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from kerasnn.cli.console import print_json, quiet_tensorflow, status_on_terminal
+from kerasnn.cli.console import (
+    echo_line,
+    print_json,
+    quiet_tensorflow,
+    status_on_terminal,
+)
 from kerasnn.cli.messages import cli_messages, score_lines
 from kerasnn.cli.table_options import (
     HINT_OPTIONS,
@@ -74,7 +77,7 @@ def train_file(
         return ""
 
     workers.run_on_chief(check_folder)  # before the work
-    with cli_messages():
+    with cli_messages(), checkpoints.locked(workers):
         rows = _read(path, header, given, reading)
         is_chief = workers.is_chief
         if is_chief:
@@ -90,7 +93,6 @@ def train_file(
             fitted = tables.fit(rows, estimator, strategy=workers.strategy)
         if not is_chief:
             _wait_for_chief(workers, fitted, as_json=as_json)
-            checkpoints.remove_rows()
             return
         with status_on_terminal("Testing, and measuring the importance of columns ..."):
             measured = tables.measure(
@@ -141,12 +143,12 @@ def _read(
 def _announce(rows: "TableRows", folder: Path, *, as_json: bool) -> None:
     """Print what was read, before the training."""
     for line in table_lines(rows):
-        click.echo(line, err=as_json)
+        echo_line(line, err=as_json)
     for line in notice_lines(rows.notices):
-        click.echo(line, err=True)
+        echo_line(line, err=True)
     other = predicted_column(folder)
     if other not in (None, rows.target.name):
-        click.echo(
+        echo_line(
             f"Note: the network in {folder} predicts {other!r}; this one is its next"
             " version, and servers will take it. --name gives it a folder of its own",
             err=True,
@@ -159,7 +161,7 @@ def _wait_for_chief(
     """Wait until the chief has saved the network, and print what this worker did."""
     version = workers.run_on_chief(str)
     rows, epochs = fitted.rows, fitted.estimator.n_epochs_
-    click.echo(
+    echo_line(
         f"Worker {workers.worker} of {workers.n_workers} trained on its share of {epochs}"
         f" epochs over {rows.source}; the chief saved {version}",
         err=as_json,
@@ -198,16 +200,16 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
 def _print(measured: "Measurement", version: Path) -> None:
     fitted, recipe = measured.fitted, measured.fitted.estimator.recipe_
     members = "1 network" if recipe.members == 1 else f"{recipe.members} networks"
-    click.echo(
+    echo_line(
         f"Trained  {fitted.seconds:.1f} s: {members}, {fitted.estimator.n_epochs_} epochs,"
         f" the weights after epoch {fitted.estimator.best_epoch_} kept"
     )
     for line in _metric_lines(measured):
-        click.echo(line)
+        echo_line(line)
     for line in notice_lines(measured.notices):
-        click.echo(line)
-    click.echo(f"Saved    {version}")
-    click.echo(f"Report   {version / 'assets.extra' / 'report.html'}")
+        echo_line(line)
+    echo_line(f"Saved    {version}")
+    echo_line(f"Report   {version / 'assets.extra' / 'report.html'}")
 
 
 def _metric_lines(measured: "Measurement") -> list[str]:

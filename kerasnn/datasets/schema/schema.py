@@ -12,6 +12,8 @@ from kerasnn.choices import ColumnKind, Task
 from kerasnn.datasets.cells.number_format import NumberFormat
 from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
+from kerasnn.json_forms import check_form
+from kerasnn.manifest import SCHEMA_FORM
 
 MAX_LEVELS = 1000  # kept of a categorical column, the most frequent ones
 
@@ -149,9 +151,8 @@ class Schema:
         Raises:
             InputError: it is not a schema of this format.
         """
+        check_form(content, SCHEMA_FORM, source="this is not a schema of kerasnn")
         try:
-            if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {content['format']!r}, not {_FORMAT}")
             target = content.get("target")
             return cls(
                 columns=tuple(_restored(Column, c) for c in content["columns"]),
@@ -160,11 +161,7 @@ class Schema:
                 rows=content.get("rows", 0),
                 notices=tuple(_restored(Notice, c) for c in content.get("notices", ())),
             )
-        except KeyError as error:
-            raise InputError(
-                f"this is not a schema of kerasnn: it has no {error}"
-            ) from None
-        except (AttributeError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise InputError(f"this is not a schema of kerasnn: {error}") from None
 
     def to_json(self) -> str:

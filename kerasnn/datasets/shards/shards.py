@@ -16,12 +16,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn.errors import InputError
+from kerasnn.json_forms import (
+    FormError,
+    anything,
+    check_form,
+    list_of,
+    mapping_of,
+    one_of,
+    parse_json,
+    record,
+    sequence,
+    whole,
+)
 from kerasnn.partial_folders import folder_beside, remove
 
 ROWS_PER_SHARD = 65_536
 DESCRIPTION = "shards.json"
 
 _FORMAT = 1
+
+
+def _dtype(value: Any, place: str) -> None:
+    """Check the name of a type of numbers or truths."""
+    try:
+        is_plain = isinstance(value, str) and np.dtype(value).kind in "biufcSU"
+    except TypeError:
+        is_plain = False
+    if not is_plain:
+        raise FormError(f"{place} must be the name of a type of numbers; got {value!r:.60}")
+
+
+_FORM = record(
+    {
+        "format": one_of(_FORMAT),
+        "arrays": mapping_of(sequence(_dtype, list_of(whole(0, 2**40), 32)), 10_000),
+        "sizes": list_of(whole(0, 2**40)),
+        "notes": mapping_of(anything),
+    },
+    {},
+    others=True,
+)
 
 RowBlock = Mapping[str, NDArray[Any]]  # by name [rows, ...]
 
@@ -89,12 +123,12 @@ class Shards:
         path = self.folder / file_name(number, name)
         spec = self.arrays[name]
         try:
-            array = np.load(path, mmap_mode=mmap_mode)
+            array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
         except FileNotFoundError:
             raise InputError(
                 f"{path}: the shard is not there, which {self.folder / DESCRIPTION} lists"
             ) from None
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # NumPy raises all kinds for a damaged file
             raise InputError(f"{path}: the shard is damaged: {error}") from None
         expected = (self.sizes[number], *spec.shape)
         if array.shape != expected or array.dtype != np.dtype(spec.dtype):
@@ -119,15 +153,15 @@ def open_shards(folder: str | Path) -> Shards:
     folder = Path(folder)
     path = folder / DESCRIPTION
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except FileNotFoundError:
         raise InputError(
             f"{folder}: is not a folder of shards: it has no {DESCRIPTION}"
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    if content.get("format") != _FORMAT:
-        raise InputError(f"{path}: is not of format {_FORMAT}")
+    content = parse_json(text, source=path)
+    check_form(content, _FORM, source=path)
     arrays = {
         name: ArraySpec(dtype, tuple(shape))
         for name, (dtype, shape) in content["arrays"].items()
@@ -170,6 +204,11 @@ def write_shards(
         beside.chmod(0o755)  # mkdtemp's is for the owner alone
         os.rename(beside, folder)
     except OSError as error:
+        if folder.exists():
+            raise InputError(
+                f"{folder}: another process has written it in the meantime; shards need a"
+                " folder of their own"
+            ) from None
         # NumPy's errors have no errno.
         reason = error.strerror or f"the disk does not take all of it: {error}"
         raise InputError(f"{folder}: cannot be written: {reason}") from None

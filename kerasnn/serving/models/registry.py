@@ -8,14 +8,19 @@ its status say why, and older versions stay. It is tried again when its folder c
 versions, under a lock that is held for microseconds.
 """
 
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from kerasnn.serving.errors import Code, ServingError, as_serving_error
+import tensorflow as tf
+
+from kerasnn.graphs.files import read_graph
+from kerasnn.serving.errors import Code, ServingError, as_serving_error, from_tensorflow
 from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models.allowed import Allowed
 from kerasnn.serving.models.model_version import (
     ModelVersion,
     VersionStatus,
@@ -41,7 +46,7 @@ class ModelRegistry:
 
     Args:
         sources: by name; a function is called at each refresh.
-        trusted: names of models whose graphs may hold unsafe operations.
+        allowed: the unsafe operations that some models may hold; see `Allowed`.
         warm_up: whether warm-up requests are replayed.
         metrics: records the time of the warm-up.
     """
@@ -50,12 +55,12 @@ class ModelRegistry:
         self,
         sources: Sources | Callable[[], Sources],
         *,
-        trusted: Collection[str] = (),
+        allowed: Allowed | None = None,
         warm_up: bool = True,
         metrics: Metrics | None = None,
     ) -> None:
         self._sources = sources
-        self._trusted = frozenset(trusted)
+        self._allowed = allowed or Allowed()
         self._warms_up = warm_up
         self._metrics = metrics
         self._models: dict[str, Versions] = {}
@@ -183,6 +188,8 @@ class ModelRegistry:
                 self._complain("the models", error)
                 return
             self._complaints.pop("the models", None)
+            if not self._listed:
+                self._allowed.record(sources)
             self._serve(sources)
 
     def reload(self, sources: Sources) -> None:
@@ -277,7 +284,15 @@ class ModelRegistry:
 
     def _loaded(self, version: ModelVersion) -> Graph:
         """Load and warm up the graph of a version."""
-        graph = Graph(version.folder, trusted=version.name in self._trusted)
+        try:
+            saved = read_graph(version.folder)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from None
+        graph = Graph(
+            saved,
+            allow=self._allowed.ops(version.name, saved),
+            way_out=functools.partial(self._allowed.way_out, version.name, saved),
+        )
         try:
             version.read_table_inputs(graph)
             prepare(graph)

@@ -18,12 +18,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn.graphs.program import INIT_SIGNATURE
 from kerasnn.manifest import EXAMPLES_INPUT, WARM_UP_FILE
 from kerasnn.serving.errors import Code, ServingError, invalid, name_set
 from kerasnn.serving.saved_model.examples import serialized_examples
 from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.saved_model.signatures import (
-    INIT_SIGNATURE,
     Signature,
     find_signature,
 )

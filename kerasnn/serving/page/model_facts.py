@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasnn.errors import InputError
+from kerasnn.graphs.program import INIT_SIGNATURE
 from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, read_manifest
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.saved_model.signatures import (
-    INIT_SIGNATURE,
     Signature,
     TensorInfo,
 )

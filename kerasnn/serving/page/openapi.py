@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from kerasnn.graphs.program import INIT_SIGNATURE
 from kerasnn.manifest import DEFAULT_SIGNATURE, EXAMPLES_INPUT
 from kerasnn.serving.errors import ServingError
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.page.model_facts import manifest_of
 from kerasnn.serving.saved_model.signatures import (
-    INIT_SIGNATURE,
     Signature,
     TensorInfo,
 )

@@ -4,22 +4,21 @@ The Session loader takes the same graph, restore op and init op as TensorFlow Se
 C++ runtime, and fails where that fails. It needs neither Keras nor Python objects.
 """
 
-import contextlib
-import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from tensorflow.core.protobuf import config_pb2, saved_model_pb2
+from tensorflow.core.protobuf import config_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
+from kerasnn.graphs.files import SavedGraph, read_graph
+from kerasnn.graphs.loading import WayOut, allow_argument, check_policy, load_into
+from kerasnn.graphs.program import GraphProgram, changes_state, node_name
 from kerasnn.serving.errors import (
     Code,
     ServingError,
@@ -28,21 +27,14 @@ from kerasnn.serving.errors import (
     invalid,
     name_set,
 )
-from kerasnn.serving.saved_model.graph_program import (
-    GraphProgram,
-    changes_state,
-    node_name,
-)
 from kerasnn.serving.saved_model.loops import may_never_end
 from kerasnn.serving.saved_model.op_costs import (
     elementwise_signatures,
     steady_signatures,
 )
-from kerasnn.serving.saved_model.op_policy import find_unsafe_ops
 from kerasnn.serving.saved_model.ranks import needed_ranks
 from kerasnn.serving.saved_model.signatures import Signature, read_signatures
 
-_TAG = "serve"
 _MAX_CALLS = 100  # that are kept; requests can ask for any choice of outputs
 
 GraphCall = Any  # from arrays in the order of the feeds to arrays in that of the fetches
@@ -52,8 +44,9 @@ class Graph:
     """A loaded SavedModel; the owner closes it.
 
     Args:
-        folder: of a version.
-        trusted: whether unsafe operations are allowed; see `op_policy`.
+        source: of a version, its folder or the graph as it was read.
+        allow: types of unsafe operations that are allowed; see `kerasnn.graphs.policy`.
+        way_out: how to allow others, for the message.
 
     Attributes:
         signatures: by key.
@@ -67,10 +60,19 @@ class Graph:
             holds unsafe operations.
     """
 
-    def __init__(self, folder: Path, *, trusted: bool = False) -> None:
-        meta_graph = _read(folder)
-        if not trusted:
-            _check_ops(meta_graph)
+    def __init__(
+        self,
+        source: Path | SavedGraph,
+        *,
+        allow: Collection[str] = (),
+        way_out: WayOut = allow_argument,
+    ) -> None:
+        try:
+            saved = read_graph(source) if isinstance(source, Path) else source
+            check_policy(saved, allow, way_out)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from None
+        meta_graph = saved.meta_graph
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
         self.steady = steady_signatures(meta_graph)
@@ -85,8 +87,7 @@ class Graph:
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...], int], GraphCall] = {}
         self._lock = threading.Lock()
         try:
-            with _quiet(), self._graph.as_default():
-                tf.compat.v1.saved_model.loader.load(self._session, [_TAG], str(folder))
+            load_into(self._session, saved)
         except Exception as error:
             self.close()
             raise _load_error(error) from None
@@ -301,44 +302,6 @@ def _array(value: Any) -> NDArray[Any]:
     return np.array(value, object if isinstance(value, bytes) else None)
 
 
-def _read(folder: Path) -> Any:
-    """Read the MetaGraphDef for serving.
-
-    Raises:
-        ServingError: the file is missing or damaged, or does not contain one.
-    """
-    path, saved = _saved_model(folder)
-    for meta_graph in saved.meta_graphs:
-        if set(meta_graph.meta_info_def.tags) == {_TAG}:
-            return meta_graph
-    raise ServingError(
-        Code.NOT_FOUND,
-        f"Could not find meta graph def matching supplied tags: {{ {_TAG} }}. To inspect"
-        " available tag-sets in the SavedModel, please use the SavedModel CLI:"
-        f" `saved_model_cli`; in {path}",
-    )
-
-
-def _saved_model(folder: Path) -> tuple[Path, Any]:
-    """Read the file of a SavedModel, binary or text; return its path and message."""
-    saved = saved_model_pb2.SavedModel()
-    path = folder / "saved_model.pb"
-    try:
-        if path.exists():
-            saved.ParseFromString(path.read_bytes())
-            return path, saved
-        path = folder / "saved_model.pbtxt"
-        if path.exists():
-            return path, text_format.Parse(path.read_bytes(), saved)
-    except (OSError, DecodeError, text_format.ParseError) as error:
-        raise ServingError(Code.DATA_LOSS, f"{path} cannot be read: {error}") from None
-    raise ServingError(
-        Code.NOT_FOUND,
-        "Could not find SavedModel .pb or .pbtxt at supplied export directory path:"
-        f" {folder}",
-    )
-
-
 def _states(meta_graph: Any) -> tuple[frozenset[str], dict[str, list[str]]]:
     """Return which signatures change state, and the handles of variables of each."""
     program = GraphProgram(meta_graph)
@@ -356,31 +319,8 @@ def _states(meta_graph: Any) -> tuple[frozenset[str], dict[str, list[str]]]:
     return frozenset(changing), variables
 
 
-def _check_ops(meta_graph: Any) -> None:
-    refused = find_unsafe_ops(meta_graph)
-    if refused:
-        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
-        raise ServingError(
-            Code.PERMISSION_DENIED,
-            f"the graph holds operations that are not served: {refused[0]}{more}; if you"
-            " trust the model, --trust NAME allows them",
-        )
-
-
 def _load_error(error: Exception) -> ServingError:
     """Return TensorFlow's code, or DATA_LOSS for anything else."""
     if isinstance(error, tf.errors.OpError | ServingError):
         return as_serving_error(error)
     return ServingError(Code.DATA_LOSS, f"the SavedModel cannot be loaded: {error}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence TensorFlow's log that the loader is deprecated; it names no other way."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -6,7 +6,7 @@ array is. Other loops may never end: their calls need a time limit.
 
 from typing import Any
 
-from kerasnn.serving.saved_model.graph_program import node_name
+from kerasnn.graphs.program import node_name
 from kerasnn.serving.saved_model.op_costs import Values
 
 _WHILE = ("While", "StatelessWhile")

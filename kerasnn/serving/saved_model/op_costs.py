@@ -7,8 +7,7 @@ is not listed may take any time: loops, operations on text, outputs as large as 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kerasnn.serving.saved_model.graph_program import GraphProgram, node_name
-from kerasnn.serving.saved_model.signatures import INIT_SIGNATURE
+from kerasnn.graphs.program import INIT_SIGNATURE, GraphProgram, node_name
 
 
 def _ops(names: str) -> frozenset[str]:

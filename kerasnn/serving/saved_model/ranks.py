@@ -6,7 +6,7 @@ input as it was sent, or with each element changed by itself, its rank is the in
 
 from typing import Any
 
-from kerasnn.serving.saved_model.graph_program import node_name
+from kerasnn.graphs.program import node_name
 from kerasnn.serving.saved_model.op_costs import ELEMENTWISE, Values
 
 RANKS = {

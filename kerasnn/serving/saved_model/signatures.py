@@ -17,7 +17,6 @@ REGRESS = "tensorflow/serving/regress"
 # Of an input. TensorFlow's Python binding ends in a segmentation fault if an array of
 # strings that is fed or fetched has more than 32; a graph may add some.
 MAX_DIMENSIONS = 24
-INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
 
 NamedArrays = Mapping[str, NDArray[Any]]  # of a signature's inputs or outputs, by alias
 

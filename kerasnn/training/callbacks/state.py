@@ -52,15 +52,29 @@ def changed_state(callback: Any, fresh: Mapping[str, Any]) -> CallbackState:
 
 
 def restore_state(callback: Any, state: CallbackState) -> None:
-    """Assign the attributes that were saved."""
+    """Assign the attributes that were saved.
+
+    Raises:
+        ValueError: a value or an attribute is not one that `saveable_state` returns.
+    """
     for name, value in state.plain.items():
+        if not _is_plain(value) or name in _NOT_SAVED or _is_inner(callback, name):
+            raise ValueError(f"{name} cannot be {value!r:.60}")
         setattr(callback, name, value)
     lists: dict[str, dict[int, NDArray[Any]]] = {}
     for place, array in state.arrays.items():
-        name, i = place.rsplit("/", 1)
+        name, _, i = place.rpartition("/")
+        if not i.isdecimal() or name in _NOT_SAVED or _is_inner(callback, name):
+            raise ValueError(f"{place} cannot be an array")
         lists.setdefault(name, {})[int(i)] = array
     for name, values in lists.items():
         setattr(callback, name, [values[i] for i in sorted(values)])
+
+
+def _is_inner(callback: Any, name: str) -> bool:
+    """Return whether a name is a method's, or not for others to set."""
+    is_own = name in vars(callback) or not hasattr(callback, name)
+    return name.startswith("_") or not is_own or callable(getattr(callback, name, None))
 
 
 def _is_plain(value: Any) -> bool:

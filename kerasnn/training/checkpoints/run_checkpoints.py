@@ -3,9 +3,10 @@
 Their content is decided by a fit (`saver`) or by the training of an ensemble.
 """
 
+import contextlib
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,9 +18,19 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint, CheckpointFolder
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
+from kerasnn.json_forms import list_of, record, text, whole
 from kerasnn.training.checkpoints.interrupts import Interrupts
 
 SECONDS_BETWEEN = 60.0
+_FORM = record(
+    {
+        "run": text(100),
+        "settings": record({}, {"replicas": whole(1)}, others=True),
+        "variables": list_of(text()),
+    },
+    {},
+    others=True,
+)
 
 
 class RunCheckpoints:
@@ -37,7 +48,7 @@ class RunCheckpoints:
 
     Raises:
         InputError: the folder holds checkpoints, and `resume` is False or the number of
-            replicas has changed.
+            replicas has changed; or another training uses it.
     """
 
     def __init__(
@@ -53,6 +64,7 @@ class RunCheckpoints:
         self.folder = folder
         self.every_seconds = every_seconds
         self.found: Checkpoint | None = None
+        self.folder.check_free()
         numbers = self.folder.numbers()
         if numbers and not resume:
             raise InputError(
@@ -61,6 +73,8 @@ class RunCheckpoints:
             )
         if numbers:
             self.found = self.folder.newest()
+        if self.found is not None:
+            self.found.check(_FORM)
         self.replicas = replicas
         self._check_replicas()
         self.run: str = self.found.description["run"] if self.found else uuid4().hex
@@ -108,9 +122,20 @@ class RunCheckpoints:
         waited = time.monotonic() - self._last >= self.every_seconds
         return waited or self.interrupted is not None
 
-    def watching(self) -> Interrupts:
-        """Return a context manager that holds signals back until the run can be saved."""
-        return self._interrupts
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Context manager that locks the folder, and holds signals back until it can save.
+
+        Raises:
+            InputError: another training uses the folder, or has used it since.
+        """
+        with self.folder.locked(), self._interrupts:
+            if max(self.folder.numbers(), default=0) != self._number:
+                raise InputError(
+                    f"{self.folder.folder}: another training has written a checkpoint"
+                    " there in the meantime; give each training a folder of its own"
+                )
+            yield
 
     def write(
         self, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
@@ -151,7 +176,7 @@ def assign_saved(
             f"{found.path}: is of another network: it holds {len(names)} Variables,"
             f" this one has {len(variables)}"
         )
-    arrays = [found.arrays[f"{prefix}{i}"] for i in range(len(names))]
+    arrays = [found.array(f"{prefix}{i}") for i in range(len(names))]
     for variable, array, name in zip(variables, arrays, names, strict=True):
         wanted = _storable(np.empty(0, _dtype_of(variable))).dtype
         if (array.shape, array.dtype) != (tuple(variable.shape), wanted):

@@ -18,6 +18,16 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.checkpoints import Checkpoint
 from kerasnn.errors import InputError, InterruptedFitError
+from kerasnn.json_forms import (
+    anything,
+    list_of,
+    mapping_of,
+    one_of,
+    record,
+    sequence,
+    text,
+    whole,
+)
 from kerasnn.training.callbacks.loop_hook import FitState, LoopHook, Position
 from kerasnn.training.callbacks.state import (
     CallbackState,
@@ -29,6 +39,22 @@ from kerasnn.training.checkpoints.run_checkpoints import (
     RunCheckpoints,
     assign_saved,
     name_of,
+)
+
+_MAX_POSITION = 2**40  # passes and steps
+_FORM = record(
+    {
+        "position": sequence(
+            whole(), whole(), list_of(whole(0, _MAX_POSITION), 2), one_of(True, False)
+        ),
+        "callbacks": list_of(
+            record({"class": text(), "memory": mapping_of(anything)}, {}, others=False)
+        ),
+        "history": mapping_of(list_of(anything)),
+        "epochs": list_of(whole()),
+    },
+    {},
+    others=True,
 )
 
 
@@ -61,6 +87,7 @@ class Saver(LoopHook):
         found = self.checkpoints.found
         if found is None:
             return
+        found.check(_FORM)
         for name, value in self._settings.items():
             self.checkpoints.setting(name, value)
         self._restore(found)
@@ -138,7 +165,8 @@ class Saver(LoopHook):
         for history in filter(_is_history, self._callbacks):
             history.epoch = list(saved["epochs"])
             history.history = {
-                name: [*map(_of_json, values)] for name, values in saved["history"].items()
+                name: [_of_json(found.path, v) for v in values]
+                for name, values in saved["history"].items()
             }
         for i, callback in enumerate(callbacks):
             start = f"callback/{i}/"
@@ -148,7 +176,10 @@ class Saver(LoopHook):
                 if name.startswith(start)
             }
             plain = saved["callbacks"][i]["memory"]
-            restore_state(callback, CallbackState(plain, arrays))
+            try:
+                restore_state(callback, CallbackState(plain, arrays))
+            except ValueError as error:
+                raise InputError(f"{found.path}: callbacks[{i}]: {error}") from None
 
 
 def all_variables(learner: Any) -> list[Any]:
@@ -172,5 +203,15 @@ def _as_json(value: Any) -> Any:
     return {"array": value.tolist()} if isinstance(value, np.ndarray) else float(value)
 
 
-def _of_json(value: Any) -> Any:
-    return np.array(value["array"]) if isinstance(value, dict) else value
+def _of_json(path: Path, value: Any) -> Any:
+    """Return a value of a history.
+
+    Raises:
+        InputError: it is neither a number nor an array of numbers.
+    """
+    if isinstance(value, int | float):
+        return value
+    try:
+        return np.array(value["array"], np.float64)
+    except (TypeError, KeyError, ValueError):
+        raise InputError(f"{path}: history has {value!r:.60}, which is no number") from None

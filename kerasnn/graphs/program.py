@@ -1,12 +1,16 @@
 """A SavedModel's graph as a program: data flow, also through its functions."""
 
+import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from kerasnn.serving.saved_model.signatures import INIT_SIGNATURE
+INIT_SIGNATURE = "__saved_model_init_op"  # run by loading, not by requests
 
 # Number of inputs before those that a node passes on to its functions. While is missing:
 # its body makes the arguments of its next iteration.
@@ -24,6 +28,10 @@ _CHANGING = (
     *("TableInsert", "TableRemove", "TableImport", "Enqueue", "Dequeue", "StackP"),
 )
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_ASSETS_COLLECTION = "saved_model_assets"  # of TensorFlow 1
+# Operations beside AssignVariableOp that write into a variable. Those that compute with
+# numbers cannot write a text.
+_PARTIAL_WRITE = re.compile(r"ResourceStridedSlice|ResourceScatter|Assign\w*Variable\w+")
 
 
 class GraphProgram:
@@ -34,6 +42,7 @@ class GraphProgram:
 
     Attributes:
         nodes: of the graph, by name.
+        library: all FunctionDefs.
         functions: FunctionDefs by name.
     """
 
@@ -41,36 +50,66 @@ class GraphProgram:
         self._meta_graph = meta_graph
         graph = meta_graph.graph_def
         self.nodes = {node.name: node for node in graph.node}
-        self.functions = {f.signature.name: f for f in graph.library.function}
+        self.library = list(graph.library.function)
+        self.functions = {f.signature.name: f for f in self.library}
 
     def places(self) -> Iterator[tuple[str | None, Any]]:
         """Yield every node, with the name of its function; None for the graph's nodes."""
-        for node in self.nodes.values():
+        for node in self._meta_graph.graph_def.node:
             yield None, node
-        for name, function in self.functions.items():
+        for function in self.library:
             for node in function.node_def:
-                yield name, node
+                yield function.signature.name, node
 
     def request_ends(self) -> Iterator[str]:
         """Yield the tensors that a request can fetch."""
         for key, signature in self._meta_graph.signature_def.items():
-            if key != INIT_SIGNATURE:
-                yield from (info.name for info in signature.outputs.values())
+            for info in signature.outputs.values():
+                # The init op's own output is no tensor; others beside it can be fetched.
+                if key != INIT_SIGNATURE or info.dtype:
+                    yield from _tensors(info)
 
-    def load_ends(self) -> Iterator[str]:
-        """Yield the operations that loading runs: the saver's and the initialization's."""
+    def restore_ends(self) -> Iterator[str]:
+        """Yield the operation that restores the variables while loading."""
         if self._meta_graph.saver_def.restore_op_name:
             yield self._meta_graph.saver_def.restore_op_name
+
+    def init_ends(self) -> Iterator[str]:
+        """Yield the operation that initializes while loading, after the restoring."""
+        signatures = self._meta_graph.signature_def
+        if INIT_SIGNATURE in signatures:
+            outputs = signatures[INIT_SIGNATURE].outputs
+            if INIT_SIGNATURE in outputs:
+                yield outputs[INIT_SIGNATURE].name
+                return
+        collections = self._meta_graph.collection_def
         for name in _INIT_COLLECTIONS:
-            yield from self._meta_graph.collection_def[name].node_list.value
-        if INIT_SIGNATURE in self._meta_graph.signature_def:
-            signature = self._meta_graph.signature_def[INIT_SIGNATURE]
-            yield from (info.name for info in signature.outputs.values())
+            if name in collections:
+                yield from collections[name].node_list.value
+                return
+
+    def assets(self) -> dict[str, str]:
+        """Return the tensors that get an asset's path while initializing, with its name."""
+        assets = list(self._meta_graph.asset_file_def)
+        collections = self._meta_graph.collection_def
+        if not assets and _ASSETS_COLLECTION in collections:
+            packed = collections[_ASSETS_COLLECTION].any_list.value
+            with contextlib.suppress(DecodeError):  # then tables have no assets
+                assets += [
+                    meta_graph_pb2.AssetFileDef.FromString(each.value) for each in packed
+                ]
+        return {asset.tensor_info.name: asset.filename for asset in assets}
+
+    @property
+    def variables_file(self) -> str:
+        """The tensor that gets the path of the variables while restoring."""
+        return str(self._meta_graph.saver_def.filename_tensor_name)
 
     def fed_by_requests(self) -> set[str]:
         """Return the nodes whose values a request can set."""
         signatures = self._meta_graph.signature_def.values()
-        return {node_name(i.name) for s in signatures for i in s.inputs.values()}
+        infos = (info for s in signatures for info in s.inputs.values())
+        return {node_name(tensor) for info in infos for tensor in _tensors(info)}
 
     def reached(self, ends: Iterable[str]) -> Iterator[tuple[str | None, Any]]:
         """Yield each node that these tensors depend on, as in `places`.
@@ -139,31 +178,41 @@ class GraphProgram:
             return list(self.callers(function, name))
         node = self._named(function, name)
         if node is not None and node.op == "Identity":
-            return [(function, node_name(node.input[0]))]
-        if node is not None and node.op == "ReadVariableOp" and _is_text(node):
+            return [(function, node_name(tensor)) for tensor in node.input[:1]]
+        if node is not None and node.op == "ReadVariableOp" and _may_be_text(node):
             return self._written(self.origins(function, node.input[0]))
         return None
 
     def _written(self, handles: set[str]) -> list[tuple[str | None, str]]:
-        """Return all sources that are written into variables of strings."""
+        """Return all sources that are written into variables of strings; [] if unknown."""
         variables = {self._variable(handle) for handle in handles}
-        if "" in variables:
+        if "" in variables or self._has_partial_writes:
             return []
         written = []
         for function, node in self.places():
-            if node.op == "AssignVariableOp" and _is_text(node):
+            if node.op == "AssignVariableOp" and _may_be_text(node):
                 into = {self._variable(h) for h in self.origins(function, node.input[0])}
                 if into & (variables | {""}):  # an unknown variable may be this one
                     written.append((function, node_name(node.input[1])))
         return written
 
+    @cached_property
+    def _has_partial_writes(self) -> bool:
+        """True if something else than AssignVariableOp writes texts into variables."""
+        return any(
+            _PARTIAL_WRITE.match(node.op)
+            and node.op != "AssignVariableOp"
+            and _may_be_text(node)
+            for _, node in self.places()
+        )
+
     def _variable(self, handle: str) -> str:
-        """Return a variable's identity: two handles can refer to the same one."""
+        """Return a variable's identity, "" if unknown: two handles can be of one."""
         node = self.nodes.get(handle)
         if node is None or node.op != "VarHandleOp":
             return ""
-        shared = node.attr["shared_name"].s.decode("utf-8", "replace")
-        return shared or handle
+        # Handles without a shared name share one, that is empty.
+        return f"variable {attribute_text(node, 'shared_name') or ''}"
 
     def _named(self, function: str | None, name: str) -> Any:
         if function is None:
@@ -180,13 +229,16 @@ class GraphProgram:
 
         A name that is no node's, such as "", stands for an unknown source.
         """
+        arguments = self.functions[function].signature.input_arg
         place = self.arguments(function).index(argument)
+        # A list of tensors takes several inputs of a call.
+        is_single = not any(a.number_attr or a.type_list_attr for a in arguments)
         for where, node in self._calls.get(function, ()):
             own = 0 if node.op == function else _OWN_INPUTS.get(node.op)
-            if own is None or own + place >= len(node.input):
-                yield None, ""  # unknown
-            else:
+            if is_single and own is not None and own + place < len(node.input):
                 yield where, node_name(node.input[own + place])
+            else:
+                yield None, ""
 
     @cached_property
     def _calls(self) -> dict[str, list[tuple[str | None, Any]]]:
@@ -221,8 +273,34 @@ def functions_of(node: Any) -> list[str]:
     return names
 
 
-def _is_text(node: Any) -> bool:
-    return bool(node.attr["dtype"].type == types_pb2.DT_STRING)
+def attribute_text(node: Any, name: str) -> str | None:
+    """Return the text of an attribute, "" without it; None if calls decide it."""
+    if name not in node.attr:
+        return ""
+    value = node.attr[name]
+    return value.s.decode("utf-8", "replace") if value.WhichOneof("value") == "s" else None
+
+
+def _may_be_text(node: Any) -> bool:
+    """Return whether a type of a node is that of texts, or decided by calls."""
+    return any(
+        attribute.type == types_pb2.DT_STRING or attribute.placeholder
+        for attribute in node.attr.values()
+    )
+
+
+def _tensors(info: Any) -> tuple[str, ...]:
+    """Return the tensors of an input or output of a signature."""
+    if info.WhichOneof("encoding") == "coo_sparse":
+        sparse = info.coo_sparse
+        return (
+            sparse.values_tensor_name,
+            sparse.indices_tensor_name,
+            sparse.dense_shape_tensor_name,
+        )
+    if info.WhichOneof("encoding") == "composite_tensor":
+        return tuple(t for part in info.composite_tensor.components for t in _tensors(part))
+    return (info.name,)
 
 
 def node_name(tensor: str) -> str:
