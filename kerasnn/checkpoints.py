@@ -2,7 +2,8 @@
 
 `<folder>/checkpoint-<number>.npz` holds named arrays and a description as JSON; a higher
 number is a later checkpoint. Each is written under a temporary name and then renamed: a
-process that is killed leaves the older ones. `training.checkpoints` and
+process that is killed leaves the older ones. One process at a time writes to a folder; it
+holds the lock of `folder_lock`. `training.checkpoints` and
 `ensembles.checkpoints` decide what they contain and how a training resumes from it.
 """
 
@@ -15,7 +16,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn import folder_lock
 from kerasnn.errors import InputError
 from kerasnn.json_forms import Form, check_form, one_of, parse_json, record
 
@@ -94,6 +96,22 @@ class CheckpointFolder:
         found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted(int(match[1]) for match in found if match)
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a context manager that excludes other trainings from the folder.
+
+        Raises:
+            InputError: another one is using it.
+        """
+        return folder_lock.locked(self.folder)
+
+    def check_free(self) -> None:
+        """Check that no other training is using the folder.
+
+        Raises:
+            InputError: one is.
+        """
+        folder_lock.check_free(self.folder)
+
     def path(self, number: int) -> Path:
         """Return the path of a checkpoint."""
         return self.folder / f"checkpoint-{number:010}.npz"
@@ -112,23 +130,25 @@ class CheckpointFolder:
             description: JSON.
 
         Raises:
-            InputError: it cannot be written; the earlier ones are unchanged.
+            InputError: it cannot be written, or another training uses the folder; the
+                earlier ones are unchanged.
         """
         text = json.dumps({"format": _FORMAT, **description})
         content = {_DESCRIPTION: np.frombuffer(text.encode(), np.uint8), **arrays}
         path = self.path(number)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Before writing: a training that resumes at its end saves no other checkpoint.
-            self._remove_partial_files()
-            self._write(path, content)
-        except OSError as error:
-            raise InputError(
-                f"{path}: the checkpoint cannot be written: {error.strerror or error};"
-                " the earlier ones are unchanged"
-            ) from None
-        for old in self.numbers()[: -self.keep]:
-            self.path(old).unlink(missing_ok=True)
+        with folder_lock.locked(self.folder):
+            folder_lock.check_held(self.folder)
+            try:
+                # Before writing: a training that resumes at its end saves no other.
+                self._remove_partial_files()
+                self._write(path, content)
+            except OSError as error:
+                raise InputError(
+                    f"{path}: the checkpoint cannot be written: {error.strerror or error};"
+                    " the earlier ones are unchanged"
+                ) from None
+            for old in self.numbers()[: -self.keep]:
+                self.path(old).unlink(missing_ok=True)
         return path
 
     def newest(self) -> Checkpoint | None:
@@ -187,6 +207,7 @@ class CheckpointFolder:
         _sync(self.folder)
 
     def _remove_partial_files(self) -> None:
+        """Remove what killed processes left: no other one writes while we hold the lock."""
         for partial in self.folder.glob(".partial-*"):
             if not partial.is_dir():  # folders are not of checkpoints
                 partial.unlink(missing_ok=True)

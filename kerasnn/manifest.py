@@ -32,6 +32,7 @@ from kerasnn.json_forms import (
     truth,
     whole,
 )
+from kerasnn.model_paths import describe_other
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
 # TensorFlow Serving's names, shared by the export and the server.
@@ -137,11 +138,17 @@ def find_version(folder: Path) -> Path:
         InputError: the folder does not exist, or has no version in it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
+        other = describe_other(folder)
+        raise InputError(
+            f"{folder}: {other or f'there is no such folder{_did_you_mean(folder)}'}"
+        )
     if (folder / "saved_model.pb").exists():
         return folder
     numbers = versions(folder)
     if not numbers:
+        other = describe_other(folder)
+        if other is not None:
+            raise InputError(f"{folder}: holds no SavedModel; {other}")
         raise InputError(
             f"{folder}: is not a kerasnn export: it has neither saved_model.pb nor a"
             f" version folder{_models_below(folder)}"

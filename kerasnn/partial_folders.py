@@ -6,11 +6,11 @@ process has been killed the next one removes what it left.
 
 import os
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 
 from kerasnn.errors import InputError
+from kerasnn.processes import host_name, is_running
 
 PARTIAL = ".partial"
 ROWS = "kerasnn-rows"  # rows on disk that only one call needs
@@ -51,7 +51,7 @@ def temporary_folder(kind: str) -> Path:
 
 def name_prefix(process: int, *, kind: str = PARTIAL) -> str:
     """Return the start of the names of a process's temporary folders."""
-    return f"{kind}-{socket.gethostname()}-{process}-"
+    return f"{kind}-{host_name()}-{process}-"
 
 
 def remove(folder: Path) -> None:
@@ -65,16 +65,3 @@ def _remove_abandoned(folder: Path, kind: str) -> None:
         process = path.name.removeprefix(start).split("-")[0]
         if process.isdecimal() and not is_running(int(process)):
             remove(path)
-
-
-def is_running(process: int) -> bool:
-    """Return False if no process of this machine has this number, True if it is unknown."""
-    if os.name != "posix":
-        return True  # there signal 0 has another meaning
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # another user's process
-        return True
-    return True

@@ -14,9 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress"},
+        {"choices", "errors", "deadline", "progress", "termination", "model_paths"}
+        | {"processes"},
         {"json_forms"},
-        {"reference", "manifest", "checkpoints", "partial_folders", "graphs"},
+        {"reference", "manifest", "folder_lock", "partial_folders", "graphs"},
+        {"checkpoints"},
         {"datasets"},
         {"losses", "metrics", "layers"},
         {"preprocessing"},
@@ -76,11 +78,11 @@ ORDERS = {
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},
-        {"metrics", "access_log", "ports", "tls"},
+        {"metrics", "access_log", "ports", "tls", "in_flight"},
         {"saved_model"},
         {"models"},
         {"inference"},
-        {"service"},
+        {"service", "batching_file"},
         {"examples"},
         {"rest", "grpc", "page"},
         {"app"},
@@ -93,6 +95,8 @@ FORBIDDEN = {
     "datasets": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
+    "folder_lock": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "processes": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "json_forms": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},

@@ -164,7 +164,8 @@ def test_what_was_half_written_is_gone_when_the_next_one_appears(tmp_path, monke
 
     monkeypatch.setattr(os, "replace", rename)
     CheckpointFolder(tmp_path).save(1, ARRAYS, DESCRIPTION)
-    assert there == ["checkpoint-0000000001.npz"]
+    assert sorted(there) == [".lock", "checkpoint-0000000001.npz"]
+    assert os.listdir(tmp_path) == ["checkpoint-0000000001.npz"]
 
 
 def test_a_folder_of_rows_that_another_process_is_writing_stays(tmp_path):

@@ -73,6 +73,7 @@ def test_each_option_arrives(folder):
         *("--allow", "WriteFile", "--model", "a", "--model", "b"),
         *("--no-batching", "--max-batch-rows", 6, "--batch-wait-us", 7, "--threads", 8),
         *("--max-body-bytes", 9, "--max-rows", 10, "--max-nesting", 11),
+        *("--max-message-bytes", 14, "--max-bytes-in-flight", 15),
         *("--max-waiting", 12, "--timeout-seconds", 13, "--access-log", "log"),
         *("--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a"),
     )
@@ -91,7 +92,15 @@ def test_each_option_arrives(folder):
         max_batch_rows=6,
         batch_wait_microseconds=7,
         threads=8,
-        limits=Limits(body_bytes=9, rows=10, nesting=11, waiting=12, timeout_seconds=13),
+        limits=Limits(
+            body_bytes=9,
+            message_bytes=14,
+            bytes_in_flight=15,
+            rows=10,
+            nesting=11,
+            waiting=12,
+            timeout_seconds=13,
+        ),
         allowed_origins=("*",),
         tls=TlsFiles(Path("c"), Path("k"), Path("a")),
         access_log="log",
@@ -110,6 +119,21 @@ def test_versions_can_be_a_word(folder, given, latest):
 def test_a_file_of_models_takes_the_place_of_the_folder():
     told = options("--model-config-file", "models.config")
     assert told == ServerOptions(None, model_config_file=Path("models.config"))
+
+
+def test_a_file_of_batching_takes_the_place_of_options(folder):
+    (folder / "b.config").write_text(
+        "max_batch_size { value: 8 } max_enqueued_batches { value: 2 }"
+        " batch_timeout_micros { value: 500 } allowed_batch_sizes: [4, 8]"
+    )
+    assert options("models", "--batching-parameters-file", "b.config") == ServerOptions(
+        Path("models"),
+        max_batch_rows=8,
+        max_request_rows=8,
+        batch_sizes=(4, 8),
+        batch_wait_microseconds=500,
+        limits=Limits(waiting=16),
+    )
 
 
 def test_a_folder_may_be_one_model(folder):
@@ -160,6 +184,11 @@ def test_a_folder_may_be_one_model(folder):
             "models --drain-seconds inf",
             "Invalid value for '--drain-seconds': 'inf' is not a number of seconds",
         ),
+        (
+            "models --batching-parameters-file x --max-batch-rows 8",
+            "--batching-parameters-file takes the place of --no-batching,"
+            " --max-batch-rows, --batch-wait-us and --threads; give one or the other",
+        ),
         ("models --tls-cert x", "--tls-cert and --tls-key go together"),
         ("models --tls-client-ca x", "--tls-client-ca needs --tls-cert and --tls-key"),
     ],
@@ -196,6 +225,30 @@ def test_a_version_is_told_to_be_one(run, folder):
         1,
         "Error: models/half/1: is one version of a model; give its model's folder,"
         f" {folder}/models/half, and --versions 1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("s3://bucket/models", "aws s3 cp --recursive s3://bucket/models models"),
+        ("models/net.keras", "keras.models.load_model('models/net.keras').export("),
+        ("models/half/1/saved_model.pb", "give its folder, models/half/1"),
+    ],
+)
+def test_what_is_no_folder_of_models_is_told_with_the_way_out(run, path, words):
+    code, told = run(path)
+    assert code == 1
+    assert words in told
+
+
+def test_a_saved_model_without_a_version_is_told_how_to_get_one(run, folder):
+    (folder / "shop").mkdir()
+    (folder / "shop/saved_model.pb").touch()
+    assert run("shop") == (
+        1,
+        "Error: shop: is a SavedModel without a version, whose folder must be a number:"
+        f" mkdir -p models/shop; cp -r {folder}/shop models/shop/1; kerasnn serve models",
     )
 
 

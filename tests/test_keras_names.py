@@ -192,3 +192,14 @@ def test_dropout_of_other_threads_is_not_changed_meanwhile():
         other.start()
         other.join()
     assert found == [[AUTO_SELECT]]
+
+
+def test_the_default_writer_of_summaries_is_told_from_another(tmp_path):
+    assert keras_names.default_summary_writer() is None
+    one, other = (tf.summary.create_file_writer(str(tmp_path / n)) for n in "ab")
+    with one.as_default():
+        found = keras_names.default_summary_writer()
+        assert found == keras_names.default_summary_writer()
+    with other.as_default():
+        assert found != keras_names.default_summary_writer()
+    assert keras_names.default_summary_writer() is None

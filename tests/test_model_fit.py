@@ -15,7 +15,13 @@ from keras import layers
 
 import kerasnn
 from kerasnn import InputError, models
+from kerasnn.training.compiled import programs as programs_module
+from kerasnn.training.compiled.chunks import Chunk
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.specs import BatchSpec
+from kerasnn.training.feeds.keras_iterator import dense, keras_iterator
+from kerasnn.training.feeds.make_feed import make_feed
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 4)).astype("float32")
@@ -67,6 +73,93 @@ def test_one_graph_takes_any_number_of_rows():
     for rows in (50, 49, 30):  # all have a short last batch
         fit(model, X[:rows], Y[:rows], batch_size=8, driver="graph")
     assert len(programs_of(model).all()) == 1
+
+
+def test_the_graph_for_few_rows_knows_no_size_and_fits_as_keras():
+    ours, keras_s = regressor(), regressor()
+    for rows in (7, 3, 5):
+        history = fit(ours, X[:rows], Y[:rows], epochs=3, shuffle=False).history
+        expected = keras_s.fit(
+            X[:rows], Y[:rows], epochs=3, shuffle=False, verbose=0
+        ).history
+        assert history == expected
+    assert len(programs_of(ours).all()) == 1
+
+
+def sequences():
+    inputs = layers.Input((None, 4))
+    model = keras.Model(inputs, layers.Dense(1)(layers.GRU(3)(inputs)))
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("name", ["fit", "evaluate", "predict"])
+def test_sizes_that_change_are_relaxed_after_the_second(name):
+    model = sequences()
+    for length in (2, 3, 5, 4, 2):
+        x = np.ones([8, length, 4], np.float32)
+        if name == "predict":
+            answers = kerasnn.predict(model, x)
+            np.testing.assert_allclose(answers, model(x), rtol=1e-6)
+        elif name == "evaluate":
+            kerasnn.evaluate(model, x, Y[:8], verbose=0)
+        else:
+            fit(model, x, Y[:8])
+    assert len(programs_of(model).all()) == 2
+
+
+class Unrolled(keras.Model):
+    """Its code must know the length."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = layers.Dense(1)
+
+    def call(self, x):
+        return self.last(sum(x[:, i] for i in range(x.shape[1])))
+
+
+def test_a_step_that_must_know_a_size_is_traced_for_each(caplog):
+    model = Unrolled()
+    for length in (2, 3, 5):
+        x = np.ones([8, length, 4], np.float32)
+        np.testing.assert_allclose(kerasnn.predict(model, x), model(x), rtol=1e-6)
+    assert len(programs_of(model).all()) == 3
+    assert caplog.text == ""
+
+
+def test_the_least_recently_used_program_is_dropped(monkeypatch):
+    monkeypatch.setattr(programs_module, "MAX_PROGRAMS", 2)
+    programs = programs_of(regressor())
+    for key in ("a", "b", "a", "c"):
+        programs.cached(key, object)
+    kept = programs.all()
+    assert programs.cached("a", object) is kept[0]
+    assert programs.cached("c", object) is kept[1]
+    assert programs.cached("b", object) not in kept
+
+
+def test_xla_counts_the_steps_of_equal_shapes_only():
+    programs = programs_of(regressor())
+    assert programs.choose("auto", 4000, ("a",)) == "graph"
+    assert programs.choose("auto", 4000, ("b",)) == "graph"
+    assert programs.choose("auto", 1000, ("a",)) == "xla"
+
+
+def test_a_stage_is_padded_for_xla_alone():
+    rows, block = tf.ones([6, 4]), tf.reshape(tf.range(6), [1, 2, 3])
+    batch_spec = BatchSpec.of((rows,), [3])
+    chunk = Chunk(batch_spec, [rows], [block], 0, 2, first_step=0, room=4)
+    padded = chunk.padded()
+    assert padded.rows[0].shape == (12, 4)
+    assert padded.blocks[0].shape == (1, 4, 3)
+    np.testing.assert_array_equal(padded.rows[0][:6], rows)
+    np.testing.assert_array_equal(padded.blocks[0][:, :2], block)
+    assert (padded.first, padded.stop) == (0, 2)
+    (stage,) = make_feed(
+        keras_iterator(regressor(), (tf.data.Dataset.from_tensors((X, Y)), None, None))
+    ).chunks(0, lambda: 99)
+    assert (stage.rows[0].shape, stage.room) == ((50, 4), 32)
 
 
 def test_compiling_again_drops_the_programs():
@@ -236,7 +329,7 @@ def test_sparse_validation_rows_make_the_whole_fit_fall_back(caplog):
         callbacks=[keras.callbacks.EarlyStopping(patience=9)],
     )
     assert len(history.history["val_loss"]) == 2
-    assert "the data holds a SparseTensor" in caplog.text
+    assert "x is sparse, (50, 4): as a dense tensor" in caplog.text
 
 
 def test_a_dataset_of_strings_falls_back_to_keras():
@@ -618,3 +711,167 @@ def test_a_network_stops_early_with_its_best_weights():
 def test_a_predict_that_xla_cannot_compile_is_logged():
     with pytest.raises(InputError, match="driver='xla' cannot compile this model: "):
         kerasnn.predict(with_text(), X, driver="xla")
+
+
+# --- other threads, eager functions, summaries, text ------------------------------
+
+
+def test_a_second_thread_that_fits_a_model_is_refused_and_may_predict():
+    model, alone = regressor(), regressor()
+    began, answered = threading.Event(), threading.Event()
+
+    class Waits(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            began.set()
+            assert answered.wait(60)
+            kerasnn.evaluate(model, X, Y, verbose=0)  # this thread may
+
+    thread = threading.Thread(
+        name="first", target=fit, args=(model,), kwargs={"callbacks": [Waits()], "seed": 1}
+    )
+    thread.start()
+    try:
+        assert began.wait(60)
+        for call in (kerasnn.fit, kerasnn.evaluate):
+            with pytest.raises(InputError, match=r"is being trained .* first, .* its own"):
+                call(model, X, Y, verbose=0)
+        assert np.isfinite(kerasnn.predict(model, X)).all()
+    finally:
+        answered.set()
+        thread.join()
+    fit(alone, seed=1)
+    assert_same_bits(model, alone)
+    fit(model)
+
+
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
+def test_functions_that_run_eagerly_run_in_keras_s_loop(caplog):
+    eager = []
+
+    class Asked(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.last = layers.Dense(1)
+
+        def call(self, x):
+            eager.append(hasattr(x, "numpy"))
+            return self.last(x)
+
+    model = Asked()
+    model.compile("sgd", "mse")
+    tf.config.run_functions_eagerly(True)
+    try:
+        fit(model)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert any(eager)
+    assert "tf.config.run_functions_eagerly(True)" in caplog.text
+
+
+class WritesSummaries(keras.Model):
+    """Writes a summary in each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = layers.Dense(1)
+
+    def call(self, x):
+        tf.summary.write("called", tf.reduce_sum(x), step=1)
+        return self.last(x)
+
+
+class SetsWriter(keras.callbacks.Callback):
+    """Has a default writer in training, as TensorBoard(update_freq=1) has."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def on_train_begin(self, logs=None):
+        self.context = self.writer.as_default()
+        self.context.__enter__()
+
+    def on_train_end(self, logs=None):
+        self.context.__exit__(None, None, None)
+        self.writer.close()
+
+
+def summaries(folder):
+    """Return the number of summaries in a folder."""
+    (file,) = map(str, folder.glob("events*"))
+    events = tf.compat.v1.train.summary_iterator(file)
+    return sum(len(event.summary.value) for event in events)
+
+
+def test_summaries_of_a_model_reach_the_writer_of_each_fit(tmp_path):
+    model = WritesSummaries()
+    model.compile("sgd", "mse")
+    for name in ("one", "two"):
+        fit(model, batch_size=10, callbacks=[SetsWriter(tmp_path / name)])
+        assert summaries(tmp_path / name) == 5
+    fit(model)  # to no writer
+
+
+def test_a_stream_of_texts_is_trained_in_the_graph(caplog):
+    words = tf.constant([["a"], ["b"], ["c"], ["b"]] * 5)
+    rows = tf.data.Dataset.from_tensor_slices((words, Y[:20])).batch(6)
+    losses, models_ = [], []
+    for train in (kerasnn.fit, keras.Model.fit):
+        keras.utils.set_random_seed(0)
+        inputs = layers.Input((1,), dtype="string")
+        codes = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(inputs)
+        model = keras.Model(inputs, layers.Dense(1)(codes))
+        model.compile("sgd", "mse")
+        losses.append(train(model, rows, epochs=2, verbose=0, shuffle=False).history)
+        models_.append(model)
+    assert losses[0] == losses[1]
+    assert drivers_used(models_[0]) == {"graph"}
+    assert "takes over" not in caplog.text
+
+
+def test_a_mistake_in_a_step_is_raised_without_a_line_of_ours(caplog):
+    class Mistaken(keras.Model):
+        def train_step(self, data):
+            raise ValueError("my mistake")
+
+    model = Mistaken()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="my mistake"):
+        fit(model)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (({"a": tf.ragged.constant([[1], [2, 3]])}, Y[:2]), "x['a'] is ragged, (2, None)"),
+        ((X, tf.sparse.from_dense(Y)), "y is sparse, (50, 1): as a dense tensor"),
+        (([X, np.array([{}, 1])],), "x[1] holds objects (dict, int) in 2 rows: one array"),
+    ],
+)
+def test_what_the_loop_cannot_take_is_named_with_the_way_out(data, message):
+    with pytest.raises(NeedsKerasError) as raised:
+        dense(data)
+    assert message in str(raised.value)
+
+
+def test_history_has_keras_s_order_of_what_a_step_returns():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.last = layers.Dense(1)
+
+        def call(self, x):
+            return self.last(x)
+
+        def train_step(self, data):
+            loss = super().train_step(data)["loss"]
+            return {"z": loss, "loss": loss, "a": loss}
+
+    for arguments in ({}, {"validation_data": (X, Y)}):
+        names = []
+        for train in (kerasnn.fit, keras.Model.fit):
+            model = Own()
+            model.compile("sgd", "mse")
+            names.append(list(train(model, X, Y, verbose=0, **arguments).history))
+        assert names[0] == names[1]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import keras
 import numpy as np
@@ -15,6 +16,9 @@ import kerasnn
 from kerasnn import models
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.errors import InputError, InterruptedFitError
+from kerasnn.termination import TerminatedError
+from kerasnn.training.checkpoints.interrupts import Interrupts
+from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from tests.deaths import Killed
 
 ROWS = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
@@ -301,12 +305,54 @@ def test_signal_handlers_are_restored_after_a_fit(tmp_path):
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_a_second_signal_ends_at_once():
-    from kerasnn.training.checkpoints.interrupts import Interrupts
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError)],
+)
+def test_a_second_signal_ends_at_once(number, error):
+    def interrupt_twice():
+        with Interrupts() as interrupts:
+            signal.raise_signal(number)
+            assert interrupts.received == number
+            signal.raise_signal(number)
 
-    with Interrupts() as interrupts:
-        signal.raise_signal(signal.SIGINT)
-        assert interrupts.received == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(error):
+        interrupt_twice()
     assert issubclass(InterruptedFitError, KeyboardInterrupt)
+
+
+def test_a_run_in_a_folder_that_another_training_uses_is_refused(tmp_path):
+    inside, done = threading.Event(), threading.Event()
+
+    def hold():
+        with CheckpointFolder(tmp_path).locked():
+            inside.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait()
+    model = network()
+    before = values(model)
+    try:
+        with pytest.raises(InputError, match="is in use by another training"):
+            fit_network(model, checkpoint=tmp_path, resume=True)
+    finally:
+        done.set()
+        thread.join()
+    assert same(values(model), before)
+
+
+def test_a_run_does_not_write_among_checkpoints_that_were_written_since_it_began(tmp_path):
+    one, other = RunCheckpoints(tmp_path), RunCheckpoints(tmp_path)
+    with one.watching():
+        one.write({}, {"settings": {}})
+    refused = pytest.raises(InputError, match="another training has written a checkpoint")
+    with refused, other.watching():
+        pass
+    assert os.listdir(tmp_path) == ["checkpoint-0000000001.npz"]
+
+
+def test_a_signal_that_comes_after_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        signal.raise_signal(signal.SIGINT)

@@ -5,6 +5,7 @@ import pytest
 import serving_models
 
 from kerasnn.serving.app import METRICS_TYPE, make_app
+from kerasnn.serving.inference.model_calls import StuckModel
 from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.registry import ModelRegistry
@@ -37,7 +38,7 @@ def sources(tmp_path_factory):
 def ask(sources):
     """Ask an application for these models once: the response.
 
-    Its state is in `ask.ready`, `ask.log` and `ask.metrics`.
+    Its state is in `ask.stopping`, `ask.log` and `ask.metrics`.
     """
 
     def ask(method, path, *, names=("half",), looked=True, **request):
@@ -50,7 +51,7 @@ def ask(sources):
         inference = Scheduler(threads=1, metrics=ask.metrics)
         inference.start()
         service = Service(models, inference, ask.metrics, Limits())
-        app = make_app(service, ready=lambda: ask.ready, access_log=ask.log)
+        app = make_app(service, stopping=lambda: ask.stopping, access_log=ask.log)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://localhost"
@@ -60,7 +61,7 @@ def ask(sources):
         models.stop()
         return response
 
-    ask.ready, ask.log, ask.metrics = True, None, Metrics()
+    ask.stopping, ask.log, ask.metrics = False, None, Metrics()
     return ask
 
 
@@ -106,9 +107,24 @@ def test_names_that_clients_make_up_do_not_get_into_the_metrics(ask):
     assert "made-up" not in text
 
 
+@pytest.mark.parametrize(
+    ("names", "status", "word"),
+    [(("half",), 503, "not ready"), (("half", "broken"), 200, "ready")],
+)
+def test_a_stuck_model_is_named_and_takes_no_other_away(
+    ask, monkeypatch, names, status, word
+):
+    stuck = [StuckModel("half", 41.4)]
+    monkeypatch.setattr(Scheduler, "stuck", lambda inference: stuck)
+    response = ask("GET", "/readyz", names=names)
+    assert (response.status_code, response.text) == (
+        status,
+        f"{word}; models that are stuck: half (for 41 s)\n",
+    )
+
+
 def test_the_process_is_alive_while_it_is_not_ready(ask):
-    ask.ready = False
-    response = ask("GET", "/healthz")
+    response = ask("GET", "/healthz", looked=False)
     assert (response.status_code, response.text) == (200, "alive\n")
 
 
@@ -118,14 +134,14 @@ def test_a_server_that_is_ready_says_so(ask):
 
 
 def test_models_that_are_not_ready_are_named(ask):
-    ask.ready = False
     response = ask("GET", "/readyz", names=("half", "broken", "empty"))
     told = "not ready; models that are not ready: empty\n"
     assert (response.status_code, response.text) == (503, told)
+    assert response.headers["retry-after"] == "1"
 
 
 def test_a_server_that_stops_is_not_ready(ask):
-    ask.ready = False
+    ask.stopping = True
     response = ask("GET", "/readyz")
     assert (response.status_code, response.text) == (503, "not ready; stopping\n")
 

@@ -140,7 +140,7 @@ def server(models):
     """The address of a running server, on a port of its own."""
     inference = Scheduler()
     service = Service(models, inference, Metrics(), Limits())
-    app = make_app(service, ready=lambda: True, access_log=None, grpc="127.0.0.1:8500")
+    app = make_app(service, stopping=lambda: False, access_log=None, grpc="127.0.0.1:8500")
     config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="off")
     running = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))

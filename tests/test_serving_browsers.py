@@ -114,7 +114,7 @@ def test_answers_may_be_read_by_pages_of_the_origins_that_are_allowed():
 
 def test_the_application_refuses_before_anything_is_read():
     service = Service(ModelRegistry(dict), Scheduler(), Metrics(), Limits())
-    app = make_app(service, ready=lambda: True)
+    app = make_app(service, stopping=lambda: False)
     sent = []
 
     async def send(message):

@@ -92,6 +92,20 @@ def answer_of(client):
     return answer
 
 
+@pytest.mark.parametrize("word", [b"Keep-Alive", b"keep-alive"])
+def test_an_older_client_that_asks_for_it_keeps_its_connection(connect_at_leisure, word):
+    """HTTP/1.0, as ab and old proxies speak it."""
+    client = connect_at_leisure()
+    head = b"POST /a HTTP/1.0\r\nconnection: %s\r\ncontent-length: 3\r\n\r\n" % word
+    for _ in range(2):
+        client.sendall(head + b"abc")
+        assert b"connection: keep-alive\r\n" in answer_of(client)
+    client.sendall(b"POST /a HTTP/1.0\r\ncontent-length: 3\r\n\r\nabc")
+    last = received(client)
+    assert b"keep-alive" not in last
+    assert b"connection: close" in last
+
+
 def received(client):
     """All until the server closes; an abort is the end too."""
     parts = []

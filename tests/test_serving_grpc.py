@@ -355,7 +355,7 @@ class TestPredict:
                 ),
             ),
             (
-                asking(x=np.zeros(100_001, np.float32)),
+                asking(x=np.zeros((100_001, 1), np.float32)),
                 (
                     "INVALID_ARGUMENT",
                     "input x must have at most 100000 rows (--max-rows); got 100001;"
@@ -367,11 +367,15 @@ class TestPredict:
     def test_what_is_wrong_is_said_as_tensorflow_serving_does(self, server, asked, error):
         assert error_of(server.prediction.Predict, asked) == error
 
-    def test_an_operations_error_has_its_own_code(self, server):
+    def test_the_numbers_of_a_signal_are_no_rows(self, server):
+        response = server.prediction.Predict(asking(x=np.zeros(100_001, np.float32)))
+        assert len(response.outputs["y"].float_val) == 100_001
+
+    def test_another_size_than_the_signatures_is_told(self, server):
         request = asking("dense", x=np.zeros((1, 63), np.float32))
         code, text = error_of(server.prediction.Predict, request)
         assert code == "INVALID_ARGUMENT"
-        assert text.startswith("Matrix size-incompatible: In[0]: [1,63], In[1]: [64,30]")
+        assert text == "input x must be [rows, 64]; got [1, 63]"
 
     def test_an_error_that_quotes_bytes_arrives(self, server):
         request = asking("classifier", "regress", inputs=[b"\xff\xfe"])

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from kerasnn.serving.grpc.decoding import DecodingServer
+from kerasnn.serving.in_flight import BytesInFlight
 
 
 async def shout(request, context):
@@ -24,10 +25,10 @@ def register(server):
     server.add_registered_method_handlers("test.Shouting", handlers)
 
 
-async def call(method, data):
+async def call(method, data, in_flight=None):
     """Status code, and text or details."""
     server = grpc.aio.server()
-    register(DecodingServer(server))
+    register(DecodingServer(server, in_flight or BytesInFlight(2**20)))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -56,3 +57,14 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(data, caplog):
 def test_other_methods_are_not_there():
     code, _ = asyncio.run(call("Whisper", b""))
     assert code is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_beyond_the_bytes_in_flight_a_large_message_is_unavailable():
+    small, large = (StringValue(value="a" * n).SerializeToString() for n in (9, 70_000))
+    in_flight = BytesInFlight(80_000)
+    in_flight.bytes = 20_000
+    code, details = asyncio.run(call("Shout", large, in_flight))
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "(--max-bytes-in-flight)" in details
+    assert asyncio.run(call("Shout", small, in_flight))[0] is grpc.StatusCode.OK
+    assert in_flight.bytes == 20_000

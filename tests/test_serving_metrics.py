@@ -151,6 +151,18 @@ def test_a_reading_of_others_is_shown():
     assert samples(metrics.text())["kerasnn_requests_waiting"] == 7
 
 
+def test_a_number_of_each_model_is_read_when_it_is_asked_for():
+    metrics = Metrics()
+    metrics.add_gauge_by_model("kerasnn_calls_overdue", "Calls.", lambda: {"b": 1, "a": 0})
+    lines = [line for line in metrics.text().splitlines() if "overdue" in line]
+    assert lines == [
+        "# HELP kerasnn_calls_overdue Calls.",
+        "# TYPE kerasnn_calls_overdue gauge",
+        'kerasnn_calls_overdue{model_name="a"} 0',
+        'kerasnn_calls_overdue{model_name="b"} 1',
+    ]
+
+
 def test_no_count_is_lost_between_threads():
     metrics = Metrics()
 

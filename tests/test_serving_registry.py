@@ -333,6 +333,16 @@ def test_a_version_that_does_not_load_leaves_the_old_one(disk, serving, caplog):
     assert ask(models) == 3
 
 
+def test_a_fault_of_the_server_is_logged_with_its_place(disk, serving, monkeypatch, caplog):
+    def fail(folder, **options):
+        raise KeyError("a fault")
+
+    disk.add(1)
+    monkeypatch.setattr(registry_module, "Graph", fail)
+    assert states(serving()) == [(1, "END", "INTERNAL")]
+    assert "model m version 1 does not load\nTraceback" in caplog.text
+
+
 def test_a_version_that_does_not_answer_its_warm_up_is_not_served(disk, serving):
     disk.add(1)
     models = serving()
@@ -446,8 +456,57 @@ def test_a_model_without_a_version_is_not_ready(disk, serving):
     assert models.ready
 
 
-def test_before_the_first_look_nothing_is_ready(disk):
-    assert not ModelRegistry(folder_sources(disk.folder.parent)).ready
+def test_before_the_first_look_nothing_is_ready_and_nothing_is_unknown(disk):
+    models = ModelRegistry(folder_sources(disk.folder.parent))
+    assert models.why_not_ready() == "the models are looked for"
+    loading = (Code.UNAVAILABLE, "the server is still loading; try again")
+    assert error_of(models.take, "m", None, None) == loading
+    assert error_of(models.statuses, "m") == loading
+
+
+def test_while_models_load_the_loading_and_the_waiting_are_unavailable(
+    disk, spare, monkeypatch
+):
+    """Two models: the second waits for the first."""
+    for number in (1, 2):
+        disk.add(number)
+    shutil.copytree(spare / "1", disk.folder.parent / "n/1")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(folder, **options):
+        begun.set()
+        assert go_on.wait(60)
+        return Graph(folder, **options)
+
+    monkeypatch.setattr(registry_module, "Graph", load)
+    models = ModelRegistry(folder_sources(disk.folder.parent, latest=None))
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(models.refresh)
+        assert begun.wait(60)
+        try:
+            assert models.why_not_ready() == "loading: m version 2 (0 of 2 models are done)"
+            for name, version, what in (
+                ("m", None, "model m version 2"),
+                ("m", 2, "model m version 2"),
+                ("m", 1, "model m"),
+                ("n", None, "model n"),
+            ):
+                with pytest.raises(ServingError) as caught:
+                    models.take(name, version, None)
+                assert caught.value.code is Code.UNAVAILABLE
+                assert caught.value.message == f"{what} is still loading; try again"
+                assert caught.value.retry_after_seconds == 1
+            assert error_of(models.take, "o", None, None) == (
+                Code.NOT_FOUND,
+                "Servable not found for request: Latest(o)",
+            )
+            assert states(models) == [(2, "LOADING", "OK")]
+        finally:
+            go_on.set()
+        done.result(60)
+    assert models.ready
+    assert error_of(models.take, "m", 3, None)[0] is Code.NOT_FOUND
+    models.stop()
 
 
 def test_only_trusted_models_may_write(disk, serving, tmp_path):

@@ -138,13 +138,20 @@ def test_rows_that_are_none_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "name"),
-    [
-        (np.complex64, "complex64"),
-        (np.float16, "half"),
-        (ml_dtypes.bfloat16, "bfloat16"),
-        (np.uint16, "uint16"),
-    ],
+    ("dtype", "tenth"),
+    [(np.float16, b"0.099975586"), (ml_dtypes.bfloat16, b"0.100097656")],
+)
+def test_half_floats_are_written_as_numbers(dtype, tenth):
+    values = np.array([0.1, 2, np.inf, np.nan], dtype)
+    assert float(np.float32(float(tenth))) == float(values[0])
+    assert response.predictions_json({"y": values}) == (
+        b'{"predictions":[' + tenth + b",2.0,Infinity,NaN]}"
+    )
+    assert response.columns_json({"y": values[1]}) == b'{"outputs":2.0}'
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(np.complex64, "complex64"), (np.uint16, "uint16")]
 )
 def test_types_without_a_form_in_json_are_refused(dtype, name):
     for write in (response.predictions_json, response.columns_json):
@@ -205,3 +212,22 @@ def test_what_is_written_reads_back_as_the_same_floats(values, in_rows):
 def test_any_bytes_are_written_as_json(values):
     (read,) = orjson.loads(response.columns_json({"y": texts(*values)})).values()
     assert read == [value.decode("utf-8", "replace") for value in values]
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 3), (1, 9), (4, 2, 3)])
+def test_a_large_answer_is_written_as_a_small_one_is(monkeypatch, shape):
+    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    array.flat[3] = np.nan
+    array.flat[5] = np.inf
+    several = {"a": array, "b": array}
+    small = [
+        response.predictions_json({"y": array}),
+        response.columns_json({"y": array}),
+        response.predictions_json(several),
+    ]
+    monkeypatch.setattr(response, "LARGE_SIZE", 2)
+    assert small == [
+        response.predictions_json({"y": array}),
+        response.columns_json({"y": array}),
+        response.predictions_json(several),
+    ]

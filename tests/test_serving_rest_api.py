@@ -390,10 +390,13 @@ def test_a_scalar_has_no_row_form(ask):
     }
 
 
-def test_the_operations_own_error_comes_back(ask):
-    given = ask("POST", "/v1/models/dense:predict", {"instances": [[1.0, 2.0]]})
-    assert given.status == 400
-    assert "Matrix size-incompatible: In[0]: [1,2], In[1]: [64,30]" in given.json["error"]
+@pytest.mark.parametrize(
+    ("value", "given"), [([[1.0, 2.0]], "[1, 2]"), ([[]], "[1, 0]"), ([1.0], "[1]")]
+)
+def test_another_rank_or_size_than_the_signatures_is_told(ask, value, given):
+    answer = ask("POST", "/v1/models/dense:predict", {"instances": value})
+    assert answer.status == 400
+    assert answer.json == {"error": f"input x must be [rows, 64]; got {given}"}
 
 
 def test_a_parse_error_comes_before_an_unknown_model(ask):
@@ -432,8 +435,8 @@ def test_deep_nesting_is_a_clean_refusal(ask, depth):
 
 def test_too_many_rows_are_refused(ask):
     assert ask("POST", HALF, {"instances": [1] * 50}).status == 200
-    for form in ("instances", "inputs"):
-        given = ask("POST", HALF, {form: [1] * 51})
+    for body in ({"instances": [1] * 51}, {"inputs": [[1]] * 51}):
+        given = ask("POST", HALF, body)
         assert (given.status, given.json) == (
             400,
             {"error": "a request may have at most 50 rows (--max-rows); got 51"},
@@ -862,3 +865,25 @@ def test_a_large_body_is_not_read_leniently(models):
         in (given.json["error"])
     )
     assert client("POST", HALF, body.replace(b"NaN", b"0")).status == 200
+
+
+def test_beyond_the_bytes_in_flight_a_large_body_is_unavailable(models):
+    client = Client(models, limits=Limits(bytes_in_flight=80_000))
+    given = client("POST", HALF, {"instances": [1.5] * 30_000})
+    assert given.status == 503
+    assert "(--max-bytes-in-flight)" in given.json["error"]
+    assert (given.headers[b"retry-after"], given.headers[b"connection"]) == (b"1", b"close")
+    assert client("POST", HALF, {"instances": [1.0]}).json == {"predictions": [2.5]}
+
+
+@pytest.mark.parametrize("form", ["instances", "inputs"])
+def test_a_large_body_is_answered_as_a_small_one_is(models, form):
+    client = Client(models, limits=Limits())
+    given = client("POST", HALF, {form: list(range(100_000)), "more": "text"})
+    key = {"instances": "predictions", "inputs": "outputs"}[form]
+    assert given.json == {key: [n / 2 + 2 for n in range(100_000)]}
+    wrong = client("POST", HALF, {form: [[1.0, "a"]] * 50_000})
+    assert wrong.status == 400
+    assert (
+        'JSON Value: "a" Type: String is not of expected type: float' in wrong.json["error"]
+    )

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnn.serving.errors import Code, ServingError, invalid
+from kerasnn.serving.inference.join_proof import JoinProof
 from kerasnn.serving.inference.latency import CallLatencies, CallLatency
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
@@ -25,7 +26,8 @@ def signature(shape=(-1,)):
 class FakeGraph:
     """y = 2 x; counts its calls, and can be held up."""
 
-    is_steady = False
+    steady = frozenset()
+    changing = frozenset()
 
     def __init__(self):
         self.calls = []
@@ -33,7 +35,7 @@ class FakeGraph:
         self.open.set()
         self.entered = threading.Event()
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, *, timeout_seconds=None):
         self.entered.set()
         assert self.open.wait(60)
         x = inputs["x"]
@@ -46,12 +48,20 @@ class FakeGraph:
 class OneForAll(FakeGraph):
     """Declared to give a row for each row, it gives one for all of them."""
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, **limit):
         return {"y": super().run(signature, inputs, outputs)["y"].sum(keepdims=True)}
 
 
+class OverSum(FakeGraph):
+    """y = x / sum(x): every answer depends on the neighbours."""
+
+    def run(self, signature, inputs, outputs, **limit):
+        super().run(signature, inputs, outputs)
+        return {"y": inputs["x"] / inputs["x"].sum()}
+
+
 class FakeVersion:
-    name = "m"
+    name, number = "m", 1
 
     def __init__(self, graph):
         self.graph = graph
@@ -62,6 +72,12 @@ class FakeVersion:
 
     def release(self):
         self.held -= 1
+
+
+@pytest.fixture(autouse=True)
+def proved(monkeypatch):
+    """Joining is proved; test_serving_join_proof shows what is before that."""
+    monkeypatch.setattr(JoinProof, "rows", 1_000_000)
 
 
 def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **options):
@@ -115,6 +131,42 @@ def test_a_batch_has_no_more_rows_than_allowed_unless_it_is_one_request():
     assert graph.calls == [(2,), (3,), (5,)]
 
 
+def test_a_request_may_have_no_more_rows_than_the_file_of_batching_says():
+    batching = BatchingOptions(rows=8, request_rows=8)
+    found = answers(FakeGraph(), [[1] * 8, [1] * 9], batching=batching)
+    assert found[0] == [2] * 8
+    assert (found[1].code, found[1].message) == (
+        Code.INVALID_ARGUMENT,
+        "Task size 9 is larger than maximum input batch size 8",
+    )
+
+
+def test_joined_calls_are_filled_up_to_sizes_of_the_file_of_batching():
+    graph = FakeGraph()
+    batching = BatchingOptions(rows=8, sizes=(4, 8))
+    found = answers(graph, [[1], [2, 3]], batching=batching)
+    assert found == [[2], [4, 6]]
+    assert graph.calls == [(4,)]
+
+
+def test_after_joined_answers_differed_requests_are_not_joined(monkeypatch):
+    monkeypatch.setattr(JoinProof, "rows", 1)
+    graph = OverSum()
+    found = answers(graph, [[1], [2], [3]], batching=BatchingOptions())
+    assert found == [[1], [1], [1]]
+    assert (3,) in graph.calls
+    graph.calls.clear()
+
+    async def ask_again(inference, tasks, ask):
+        await asyncio.gather(*tasks)
+        graph.calls.clear()
+        tasks += [asyncio.create_task(ask(inference, [x])) for x in (4, 5, 6)]
+
+    found = answers(graph, [[1], [2]], before=ask_again, batching=BatchingOptions())
+    assert found == [[1]] * 5
+    assert graph.calls == [(1,)] * 3
+
+
 def test_rows_of_another_shape_are_computed_apart():
     graph = FakeGraph()
     found = answers(
@@ -130,6 +182,13 @@ def test_a_signature_without_declared_rows_is_never_joined(shape):
     found = answers(graph, [[1, 1, 1], [2, 2, 2]], shape=shape, batching=BatchingOptions())
     assert found == [[2, 2, 2], [4, 4, 4]]
     assert graph.calls == [(3,), (3,)]
+
+
+def test_a_signature_that_changes_state_is_never_joined():
+    graph = FakeGraph()
+    graph.changing = {"serving_default"}
+    assert answers(graph, [[1], [2]], batching=BatchingOptions()) == [[2], [4]]
+    assert graph.calls == [(1,), (1,)]
 
 
 def test_the_fault_of_one_request_is_not_that_of_its_neighbours():
@@ -230,17 +289,103 @@ def test_a_call_of_its_own_runs_in_a_thread():
         inference.start()
         deadline = asyncio.get_running_loop().time() + 10
         name = await inference.run_blocking(
-            version, lambda: threading.current_thread().name, deadline=deadline
+            version, lambda seconds: threading.current_thread().name, deadline=deadline
         )
         with pytest.raises(ServingError, match="ValueError: no") as raised:
             await inference.run_blocking(version, fail, deadline=deadline)
         await inference.stop()
         return name, raised.value.code
 
-    def fail():
+    def fail(seconds):
         raise ValueError("no")
 
     assert asyncio.run(main()) == ("kerasnn-graph-0", Code.INTERNAL)
+
+
+# ---------------------------------------------------------------------- stuck models
+
+
+class Clock:
+    """The time of the event loop, moved on by the test."""
+
+    def __init__(self, monkeypatch):
+        self.ahead = 0.0
+        time = asyncio.BaseEventLoop.time
+        monkeypatch.setattr(
+            asyncio.BaseEventLoop, "time", lambda loop: time(loop) + self.ahead
+        )
+
+
+def test_a_model_whose_calls_hang_neither_holds_up_nor_takes_requests(monkeypatch):
+    clock = Clock(monkeypatch)
+    hanging, good = FakeVersion(FakeGraph()), FakeVersion(FakeGraph())
+    hanging.name = "hanging"
+    hanging.graph.open.clear()
+
+    async def main():
+        inference = Scheduler(threads=2, timeout_seconds=30.0)
+        inference.start()
+
+        async def ask(version, seconds=10.0):
+            deadline = asyncio.get_running_loop().time() + seconds
+            x = np.ones(1, np.float32)
+            return await inference.run(version, signature(), {"x": x}, deadline=deadline)
+
+        calls = [asyncio.create_task(ask(hanging)) for _ in range(4)]
+        while len(hanging.graph.calls) + hanging.held < 2:
+            await asyncio.sleep(0.001)
+        assert (await ask(good))["y"].tolist() == [2]
+        clock.ahead = 11.0
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [error.code for error in found] == [Code.DEADLINE_EXCEEDED] * 4
+        # A call that has not run long may only have had an impatient client.
+        assert inference.stuck() == []
+        clock.ahead = 40.0
+        assert inference.overdue() == {"hanging": 2}
+        with pytest.raises(ServingError, match="model hanging is stuck: 2 calls") as error:
+            await ask(hanging)
+        assert (error.value.code, error.value.retry_after_seconds) == (
+            Code.UNAVAILABLE,
+            10,
+        )
+        assert [(m.name, round(m.seconds)) for m in inference.stuck()] == [("hanging", 40)]
+        assert (await ask(good))["y"].tolist() == [2]
+        hanging.graph.open.set()
+        while inference.overdue():
+            await asyncio.sleep(0.001)
+        assert (await ask(hanging))["y"].tolist() == [2]
+        assert inference.stuck() == []
+        await inference.stop()
+
+    asyncio.run(main())
+
+
+def test_the_requests_of_one_model_do_not_use_up_the_room_of_another():
+    busy, good = FakeVersion(FakeGraph()), FakeVersion(FakeGraph())
+    busy.name = "busy"
+    busy.graph.open.clear()
+
+    async def main():
+        inference = Scheduler(threads=1, waiting=2)
+        inference.start()
+
+        async def ask(version):
+            deadline = asyncio.get_running_loop().time() + 10
+            x = np.ones(1, np.float32)
+            return await inference.run(version, signature(), {"x": x}, deadline=deadline)
+
+        calls = [asyncio.create_task(ask(busy)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert inference.waiting == 2
+        assert (await ask(good))["y"].tolist() == [2]
+        busy.graph.open.set()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [getattr(each, "code", None) for each in found] == [
+            *(None, None, Code.RESOURCE_EXHAUSTED)
+        ]
+        await inference.stop()
+
+    asyncio.run(main())
 
 
 # ---------------------------------------------------------------------- where calls run
@@ -249,13 +394,13 @@ def test_a_call_of_its_own_runs_in_a_thread():
 class Steady(FakeGraph):
     """Tells in which thread it ran."""
 
-    is_steady = True
+    steady = frozenset(("serving_default",))
 
     def __init__(self):
         super().__init__()
         self.threads = []
 
-    def run(self, signature, inputs, outputs):
+    def run(self, signature, inputs, outputs, **limit):
         self.threads.append(threading.current_thread() is threading.main_thread())
         return super().run(signature, inputs, outputs)
 
@@ -297,7 +442,7 @@ def test_what_may_loop_or_wait_never_runs_in_the_event_loop(monkeypatch):
     monkeypatch.setattr("kerasnn.serving.inference.latency.FAST_SECONDS", 60.0)
     monkeypatch.setattr("kerasnn.serving.inference.latency.MIN_SINGLE_CALLS", 0)
     graph = Steady()
-    graph.is_steady = False
+    graph.steady = frozenset()
     assert one_by_one(graph, [[1], [2], [3]]) == [False] * 3
 
 

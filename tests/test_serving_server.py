@@ -4,6 +4,7 @@ Most tests ask one server, which the last of them stops.
 """
 
 import json
+import os
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
@@ -25,8 +27,11 @@ from serving_certificates import NEEDS_OPENSSL, make_authority
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from kerasnn.errors import InputError
+from kerasnn.serving import server as server_module
+from kerasnn.serving.models import registry
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import bound_ports
+from kerasnn.serving.saved_model.graph import Graph
 from kerasnn.serving.server import run_server
 
 SLOW_STEPS = 600_000  # 0.6 to 2 s: the other requests come in that time
@@ -261,6 +266,128 @@ def check_log(lines):
     assert slow["milliseconds"] > 100
 
 
+# --- while models load, in this process --------------------------------------------------
+
+
+class SlowLoader:
+    """Takes the place of a graph: its loading ends when the test allows it."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.open = threading.Event(), threading.Event()
+        monkeypatch.setattr(registry, "Graph", self._load)
+
+    def _load(self, folder, **options):
+        self.begun.set()
+        assert self.open.wait(60)
+        return Graph(folder, **options)
+
+
+def status_of(port, path, body=None):
+    """Status, Retry-After and text of an answer."""
+    url, data = (
+        f"http://127.0.0.1:{port}{path}",
+        json.dumps(body).encode() if body else None,
+    )
+    try:
+        with urllib.request.urlopen(url, data, timeout=60) as response:
+            return response.status, None, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["retry-after"], error.read().decode()
+
+
+def while_running(options, act):
+    """Run a server, and a function of its ports beside it; what the function returned."""
+    with bound_ports(options) as ports, ThreadPoolExecutor(1) as pool:
+        acted = pool.submit(act, ports.rest_port, ports.grpc_port)
+        try:
+            status = run_server(options, ports, announce=announced.append)
+        except SystemExit as stop:
+            status = stop.code
+        return status, acted.result(60)
+
+
+announced = []
+
+
+def test_it_listens_before_the_models_are_loaded(models, monkeypatch):
+    loader = SlowLoader(monkeypatch)
+    announced.clear()
+
+    def ask(rest, grpc_port):
+        assert loader.begun.wait(60)
+        before = {
+            path: status_of(rest, path, body)
+            for path, body in (
+                ("/healthz", None),
+                ("/readyz", None),
+                ("/v1/models/slow:predict", {"inputs": {"steps": [0], "x": [1.0]}}),
+                ("/v1/models/slow/versions/1", None),
+                ("/v1/models/nothing:predict", {"instances": [1.0]}),
+            )
+        }
+        with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            healths = [
+                stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=60).status
+                for name in ("", "slow")
+            ]
+            request = predict_request("slow", steps=np.int32([0]), x=np.float32([1]))
+            with pytest.raises(grpc.RpcError) as caught:
+                predict(channel, request)
+        assert announced == []
+        loader.open.set()
+        while status_of(rest, "/readyz")[0] != 200:
+            time.sleep(0.01)
+        after = status_of(
+            rest, "/v1/models/slow:predict", {"inputs": {"steps": [0], "x": [1.0]}}
+        )
+        os.kill(os.getpid(), signal.SIGTERM)
+        return before, healths, caught.value.code(), after
+
+    folder = models / "slow"
+    options = ServerOptions(folder, rest_port=0, grpc_port=0)
+    status, (before, healths, code, after) = while_running(options, ask)
+    loading = (503, "1", '{"error":"model slow version 1 is still loading; try again"}')
+    assert before == {
+        "/healthz": (200, None, "alive\n"),
+        "/readyz": (
+            503,
+            "1",
+            "not ready; loading: slow version 1 (0 of 1 models are done)\n",
+        ),
+        "/v1/models/slow:predict": loading,
+        "/v1/models/slow/versions/1": before["/v1/models/slow/versions/1"],
+        "/v1/models/nothing:predict": (
+            404,
+            None,
+            '{"error":"Servable not found for request: Latest(nothing)"}',
+        ),
+    }
+    assert '"state": "LOADING"' in before["/v1/models/slow/versions/1"][2]
+    assert healths == [health_pb2.HealthCheckResponse.NOT_SERVING] * 2
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert after[::2] == (200, '{"outputs":[1.0]}')
+    assert status == 0
+    assert [started.models for started in announced] == [{"slow": [1]}]
+
+
+def test_a_server_that_still_loads_ends_with_a_word(models, monkeypatch, caplog):
+    loader = SlowLoader(monkeypatch)
+    monkeypatch.setattr(server_module, "_end_at_once", sys.exit)
+
+    def stop(rest, grpc_port):
+        assert loader.begun.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while "stopping" not in caplog.text:
+            time.sleep(0.01)
+        loader.open.set()
+
+    options = ServerOptions(models / "slow", rest_port=0, grpc_port=None)
+    assert while_running(options, stop)[0] == 0
+    assert "stopping; what runs is finished, for at most 30 s" in caplog.text
+
+
 # --- others -------------------------------------------------------------------------------
 
 
@@ -271,10 +398,13 @@ def test_what_takes_too_long_to_end_is_cut_off_and_the_line_is_for_people(models
         port = int(served.told.split(":")[3].split()[0])
         body = json.dumps({"inputs": {"steps": [25 * SLOW_STEPS], "x": [1.0]}}).encode()
         with socket.create_connection(("127.0.0.1", port)) as client:
-            head = "POST /v1/models/slow:predict HTTP/1.1\r\nhost: x\r\ncontent-length: "
+            head = "POST /v1/models/slow:predict HTTP/1.1\r\nhost: localhost\r\n"
+            head += "content-length: "
             client.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
             url = f"http://127.0.0.1:{port}/metrics"
+            until = time.monotonic() + 60
             while b"kerasnn_requests_waiting 1" not in urllib.request.urlopen(url).read():
+                assert time.monotonic() < until
                 time.sleep(0.05)
             status, errors = served.end(signal.SIGINT)
             assert client.recv(1000) == b""

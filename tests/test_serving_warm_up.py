@@ -1,5 +1,6 @@
 """Requests that a version answers before it is published."""
 
+import keras
 import numpy as np
 import pytest
 import serving_models
@@ -8,9 +9,10 @@ from google.protobuf import text_format
 from serving_models import example, predict_log, write_warm_up
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasnn.graphs.program import INIT_SIGNATURE
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.models import warm_up as warm_up_module
-from kerasnn.serving.models.warm_up import prepare, warm_up
+from kerasnn.serving.models.warm_up import prepare, try_signatures, warm_up
 from kerasnn.serving.saved_model.graph import Graph
 
 
@@ -26,9 +28,9 @@ def loaded(tmp_path):
         calls = []
         run_tensors = graph.run_tensors
 
-        def listen(feeds, fetches):
+        def listen(feeds, fetches, **limit):
             calls.append((sorted(feeds), list(fetches)))
-            return run_tensors(feeds, fetches)
+            return run_tensors(feeds, fetches, **limit)
 
         graph.run_tensors = listen
         return folder, graph, calls
@@ -103,6 +105,87 @@ def test_a_signature_that_names_nothing_is_left_to_its_requests(tmp_path):
         graph.prepare(graph.signatures["regress_x2_to_y3"])
     assert caught.value.code is Code.INVALID_ARGUMENT
     graph.close()
+
+
+# --- made-up requests ---------------------------------------------------------------
+
+
+def make_keras(folder, *layers):
+    """A Keras model in the form that no runtime of SavedModels can use."""
+    model = keras.Sequential([keras.Input((None, 2), name="x"), *layers])
+    tf.saved_model.save(model, folder / "1")
+    return folder / "1"
+
+
+@pytest.fixture
+def quiet():
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    yield
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("kind", ["Dense", "SimpleRNN"])
+def test_a_dead_keras_save_is_told_at_once_with_the_way_out(loaded, kind):
+    _, graph, _ = loaded(lambda folder: make_keras(folder, getattr(keras.layers, kind)(3)))
+    assert not graph.may_never_end
+    with pytest.raises(ServingError) as caught:
+        try_signatures(graph)
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert caught.value.message.startswith(
+        "the signature serving_default cannot work: Could not find variable "
+    )
+    assert caught.value.message.endswith("use model.export(folder)")
+
+
+def test_each_signature_is_tried_once(loaded):
+    _, graph, calls = loaded(serving_models.make_columns)
+    try_signatures(graph)
+    (only,) = calls
+    assert sorted(only[0]) == [
+        f"serving_default_{name}:0" for name in ("age", "city", "count")
+    ]
+
+
+def test_an_error_of_made_up_values_says_nothing(loaded):
+    """An empty text is no tf.Example with the feature x."""
+    _, graph, calls = loaded(serving_models.make_classifier)
+    try_signatures(graph)
+    assert len(calls) == len(graph.signatures) - (INIT_SIGNATURE in graph.signatures)
+
+
+def test_what_changes_state_or_may_loop_is_not_run(loaded):
+    _, graph, calls = loaded(serving_models.make_counter)
+    assert graph.changing == {"incr_counter", "incr_counter_by", "reset_counter"}
+    try_signatures(graph)
+    assert len(calls) == 1  # get_counter
+    (count,) = graph.run(graph.signatures["get_counter"], {}, ("output",)).values()
+    assert count == 0.0
+
+
+@pytest.mark.parametrize("kind", ["slow", "types"], ids=["a loop", "inputs of any rank"])
+def test_what_may_not_end_well_is_not_run(loaded, kind):
+    _, graph, calls = loaded(getattr(serving_models, f"make_{kind}"))
+    try_signatures(graph)
+    assert calls == []
+
+
+def test_a_model_with_a_good_signature_stays(loaded, monkeypatch, caplog):
+    _, graph, _ = loaded(serving_models.make_half_plus_two)
+    run = graph.run
+
+    def fail(signature, inputs, outputs):
+        if signature.key == "regress_x_to_y":
+            raise ServingError(Code.FAILED_PRECONDITION, "Table not initialized.\n[[node]]")
+        return run(signature, inputs, outputs)
+
+    monkeypatch.setattr(graph, "run", fail)
+    try_signatures(graph)
+    assert caplog.messages == [
+        "the signature regress_x_to_y cannot work: Table not initialized."
+    ]
 
 
 # --- a file -----------------------------------------------------------------------

@@ -23,6 +23,7 @@ from kerasnn.errors import (
     ServerError,
     WorkerLostError,
 )
+from kerasnn.termination import TerminatedError
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,8 +46,12 @@ for _command in (
     cli.add_command(_command)
 
 
-def main() -> None:
-    """Run the command; exit with 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+def run() -> None:
+    """Run the command; exit with 0 done, 1 failed, 2 wrong use, 130 interrupted.
+
+    Raises:
+        TerminatedError: SIGTERM came.
+    """
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -56,7 +61,9 @@ def main() -> None:
             echo_line(line, err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
-        cause = error.__cause__  # click turns every interrupt into an Abort
+        cause = error.__cause__ or error  # click turns every interrupt into an Abort
+        if isinstance(cause, TerminatedError):
+            raise cause from None
         if not isinstance(cause, InterruptedFitError):
             echo_line("Interrupted.", err=True)
             sys.exit(130)

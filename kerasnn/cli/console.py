@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.errors import UNSAFE_CHARACTERS, printable
+from kerasnn.termination import ends_at_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,25 +65,31 @@ def with_row_bar(
 
 
 @contextmanager
-def quiet_tensorflow() -> Iterator[None]:
+def quiet_tensorflow(*, status: int = 143) -> Iterator[None]:
     """Load TensorFlow inside this without its start-up notices on standard error.
 
     TensorFlow 2.21 prints six lines while it loads, whatever TF_CPP_MIN_LOG_LEVEL says
     (tensorflow#100442). They are caught below Python, and shown if the import fails.
-    TF_CPP_MIN_LOG_LEVEL=0 shows all notices.
+    TF_CPP_MIN_LOG_LEVEL=0 shows all notices. Signals end the process at once.
+
+    Args:
+        status: after SIGTERM.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" or sys.stderr is None:
-        yield
+        with ends_at_once(status=status):
+            yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
+    with ends_at_once(status=status), tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
-        failed = True
+        failed = False
         try:
             yield
-            failed = False
+        except Exception:
+            failed = True
+            raise
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)

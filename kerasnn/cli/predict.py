@@ -189,17 +189,17 @@ def _predictions(
     fail: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
-    """Yield the predictions; append what was guessed of the file to `notices`."""
+    """Return the predictions; append what was guessed of the file to `notices`."""
     network = load()
     from kerasnn import datasets, saving
 
     if isinstance(network, saving.SavedTable):
-        yield from _table_predictions(network, file, reading, fail=fail, notices=notices)
-        return
+        return _table_predictions(network, file, reading, fail=fail, notices=notices)
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
     )
-    yield AnsweredRows(rows, prediction_table(network.predict(rows.to_numpy()), None))
+    answers = prediction_table(network.predict(rows.to_numpy()), None)
+    return iter([AnsweredRows(rows, answers)])
 
 
 def _table_predictions(

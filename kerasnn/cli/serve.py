@@ -112,17 +112,27 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     default=0,
 )
 @speed_option(
-    "--threads", at_least(1), "Graph calls at the same time.  [default: the cores]"
+    "--batching-parameters-file", PATH, "TensorFlow Serving's file, instead of the others."
+)
+@speed_option(
+    "--threads", at_least(1), "Calls of a model at the same time.  [default: the cores]"
 )
 @limits_option(
     "--max-body-bytes", at_least(1), "REST: of a request, unpacked.", default=100 * 2**20
+)
+@limits_option("--max-message-bytes", at_least(1), "gRPC: of a request.", default=2**24)
+@limits_option(
+    "--max-bytes-in-flight",
+    at_least(1),
+    "Of all requests that come or are answered.",
+    default=2**29,
 )
 @limits_option("--max-rows", at_least(1), "Of a request.", default=1_000_000)
 @limits_option("--max-nesting", at_least(1), "Of lists and objects in JSON.", default=100)
 @limits_option(
     "--max-waiting",
     at_least(1),
-    "Requests that wait or are computed, of all clients.",
+    "Requests to a model that wait or are computed.",
     default=1000,
 )
 @limits_option(
@@ -168,7 +178,7 @@ def serve(as_json: bool, **given: Any) -> None:
             )
         # Otherwise gRPC writes a line for each client that does not speak TLS.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        with quiet_tensorflow(), without_keras():
+        with quiet_tensorflow(status=0), without_keras():
             from kerasnn.serving.server import run_server
 
         def announce(started: "Started") -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.errors import InputError
+from kerasnn.model_paths import describe_other
 
 if TYPE_CHECKING:
+    from kerasnn.serving.batching_file import BatchingParameters
     from kerasnn.serving.options import ServerOptions, TlsFiles
 
 
@@ -86,6 +89,7 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
     if given["model_config_file"] is not None and given["versions"] != ("latest",):
         raise click.UsageError("--versions is for FOLDER; the file of models names its own")
     _check_source(given["folder"], given["model_config_file"])
+    batching = _batching(given)
     if bool(given["allow"]) != bool(given["model"]):
         raise click.UsageError(
             "--allow and --model go together: which operations, and for which models"
@@ -103,14 +107,18 @@ def server_options(given: Mapping[str, Any]) -> "ServerOptions":
         allow_models=given["model"],
         warm_up=not given["no_warm_up"],
         batching=not given["no_batching"],
-        max_batch_rows=given["max_batch_rows"],
-        batch_wait_microseconds=given["batch_wait_us"],
-        threads=given["threads"],
+        max_batch_rows=batching.batch_rows,
+        max_request_rows=batching.request_rows,
+        batch_sizes=batching.batch_sizes,
+        batch_wait_microseconds=batching.wait_microseconds or 0,
+        threads=batching.threads,
         limits=Limits(
             body_bytes=given["max_body_bytes"],
+            message_bytes=given["max_message_bytes"],
+            bytes_in_flight=given["max_bytes_in_flight"],
             rows=given["max_rows"],
             nesting=given["max_nesting"],
-            waiting=given["max_waiting"],
+            waiting=batching.waiting or given["max_waiting"],
             timeout_seconds=given["timeout_seconds"],
         ),
         allowed_hosts=given["allow_host"],
@@ -135,6 +143,33 @@ def _versions(given: tuple[str | int, ...]) -> tuple[int | None, tuple[int, ...]
     )
 
 
+def _batching(given: Mapping[str, Any]) -> "BatchingParameters":
+    """Return the parameters of the file of batching, or of the other options.
+
+    Raises:
+        UsageError: both are given.
+    """
+    from kerasnn.serving.batching_file import BatchingParameters, read_batching_file
+
+    file = given["batching_parameters_file"]
+    others = BatchingParameters(
+        batch_rows=given["max_batch_rows"],
+        request_rows=None,
+        wait_microseconds=given["batch_wait_us"],
+        threads=given["threads"],
+    )
+    if file is None:
+        return others
+    if given["no_batching"] or others != BatchingParameters(
+        request_rows=None, wait_microseconds=0
+    ):
+        raise click.UsageError(
+            "--batching-parameters-file takes the place of --no-batching, --max-batch-rows,"
+            " --batch-wait-us and --threads; give one or the other"
+        )
+    return read_batching_file(file)
+
+
 def _tls(cert: Path | None, key: Path | None, authority: Path | None) -> "TlsFiles | None":
     from kerasnn.serving.options import TlsFiles
 
@@ -153,18 +188,32 @@ def _check_source(folder: Path | None, config: Path | None) -> None:
         raise click.UsageError("Give FOLDER or --model-config-file, one of both")
     if folder is None:
         return
+    other = describe_other(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder{_did_you_mean(folder)}")
+        raise InputError(
+            f"{folder}: {other or f'there is no such folder{_did_you_mean(folder)}'}"
+        )
     if _has_versions(folder) or any(_has_versions(path) for path in folder.iterdir()):
         return
     if (folder / "saved_model.pb").exists():
-        raise InputError(
-            f"{folder}: is one version of a model; give its model's folder,"
-            f" {folder.absolute().parent}, and --versions {folder.absolute().name}"
-        )
+        raise InputError(f"{folder}: {_describe_version(folder.absolute())}")
     raise InputError(
-        f"{folder}: holds no model; expected {folder}/NAME/1/saved_model.pb or"
-        f" {folder}/1/saved_model.pb"
+        f"{folder}: holds no model; "
+        + (other or f"expected {folder}/NAME/1/saved_model.pb or {folder}/1/saved_model.pb")
+    )
+
+
+def _describe_version(folder: Path) -> str:
+    """Return what to do with a folder that is a SavedModel itself."""
+    if folder.name.isdecimal():
+        return (
+            f"is one version of a model; give its model's folder, {folder.parent}, and"
+            f" --versions {folder.name}"
+        )
+    name, source = shlex.quote(folder.name), shlex.quote(str(folder))
+    return (
+        "is a SavedModel without a version, whose folder must be a number:"
+        f" mkdir -p models/{name}; cp -r {source} models/{name}/1; kerasnn serve models"
     )
 
 

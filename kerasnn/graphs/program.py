@@ -22,10 +22,10 @@ _OWN_INPUTS = {
     "Case": 1,
     "StatelessCase": 1,
 }
-# Parts of the names of operations that loop, or wait.
-_UNSTEADY = (
-    *("While", "NextIteration", "Scan", "Sleep", "Send", "Recv", "Collective", "Rpc"),
-    *("Queue", "Barrier", "Stage", "Mutex", "Accumulator", "Iterator", "Dataset", "Py"),
+# Parts of the names of operations that change variables, tables or queues.
+_CHANGING = (
+    *("Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "CountUpTo"),
+    *("TableInsert", "TableRemove", "TableImport", "Enqueue", "Dequeue", "StackP"),
 )
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _ASSETS_COLLECTION = "saved_model_assets"  # of TensorFlow 1
@@ -174,8 +174,8 @@ class GraphProgram:
         self, function: str | None, name: str
     ) -> list[tuple[str | None, str]] | None:
         """Return the sources of a node or argument; None: it makes its own value."""
-        if function is not None and name in _arguments(self.functions[function]):
-            return list(self._callers(self.functions[function], name))
+        if function is not None and name in self.arguments(function):
+            return list(self.callers(function, name))
         node = self._named(function, name)
         if node is not None and node.op == "Identity":
             return [(function, node_name(tensor)) for tensor in node.input[:1]]
@@ -220,14 +220,21 @@ class GraphProgram:
         inner = self.functions[function].node_def
         return next((node for node in inner if node.name == name), None)
 
-    def _callers(self, function: Any, argument: str) -> Iterator[tuple[str | None, str]]:
-        """Yield the source of an argument in each call of a function; "" if unknown."""
-        arguments = function.signature.input_arg
-        place = _arguments(function).index(argument)
+    def arguments(self, function: str) -> list[str]:
+        """Return the names of a function's arguments."""
+        return [arg.name for arg in self.functions[function].signature.input_arg]
+
+    def callers(self, function: str, argument: str) -> Iterator[tuple[str | None, str]]:
+        """Yield the source of an argument in each call of a function.
+
+        A name that is no node's, such as "", stands for an unknown source.
+        """
+        arguments = self.functions[function].signature.input_arg
+        place = self.arguments(function).index(argument)
         # A list of tensors takes several inputs of a call.
         is_single = not any(a.number_attr or a.type_list_attr for a in arguments)
-        for where, node in self._calls.get(function.signature.name, ()):
-            own = 0 if node.op == function.signature.name else _OWN_INPUTS.get(node.op)
+        for where, node in self._calls.get(function, ()):
+            own = 0 if node.op == function else _OWN_INPUTS.get(node.op)
             if is_single and own is not None and own + place < len(node.input):
                 yield where, node_name(node.input[own + place])
             else:
@@ -244,15 +251,12 @@ class GraphProgram:
         return calls
 
 
-def is_steady(meta_graph: Any) -> bool:
-    """Return whether a graph's run time depends only on the sizes of its inputs.
-
-    It does not if the graph or one of its functions may loop or wait.
-    """
-    return not any(
-        part in node.op
-        for _, node in GraphProgram(meta_graph).places()
-        for part in _UNSTEADY
+def changes_state(nodes: Iterable[Any]) -> bool:
+    """Return whether one of these nodes changes what later requests read."""
+    return any(
+        any(part in node.op for part in _CHANGING)
+        or (node.op.startswith("Scatter") and node.op != "ScatterNd")
+        for node in nodes
     )
 
 
@@ -297,10 +301,6 @@ def _tensors(info: Any) -> tuple[str, ...]:
     if info.WhichOneof("encoding") == "composite_tensor":
         return tuple(t for part in info.composite_tensor.components for t in _tensors(part))
     return (info.name,)
-
-
-def _arguments(function: Any) -> list[str]:
-    return [argument.name for argument in function.signature.input_arg]
 
 
 def node_name(tensor: str) -> str:

@@ -40,8 +40,7 @@ def new_version(folder: Path) -> Iterator[Path]:
     """
     created = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder_beside(folder)
+        temporary = _temporary_in(folder)
         temporary.chmod(0o755)  # mkdtemp gives access to the owner only
     except OSError as error:
         raise _not_writable(folder, error) from None
@@ -53,6 +52,17 @@ def new_version(folder: Path) -> Iterator[Path]:
             for parent in created:
                 parent.rmdir()
         raise
+
+
+def _temporary_in(folder: Path, tries: int = 3) -> Path:
+    """Make a temporary folder in a model's folder, which another export may be removing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder_beside(folder)
+    except FileNotFoundError:
+        if tries == 1:
+            raise
+        return _temporary_in(folder, tries - 1)
 
 
 def publish(temporary: Path) -> Path:

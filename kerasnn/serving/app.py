@@ -3,7 +3,7 @@
 - `/v1/...`: the models (`rest`); such requests skip the router.
 - `/`, `/page/...`: the page to try them on (`page`).
 - `/metrics`, and TensorFlow Serving's path for the same: for Prometheus.
-- `/healthz`: the process lives. `/readyz`: it takes requests.
+- `/healthz`: the process lives. `/readyz`: its models are loaded, and it takes requests.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from kerasnn.serving.access_log import FACTS, AccessLog, App, logged_app
 from kerasnn.serving.errors import Code
+from kerasnn.serving.models.versions import RETRY_SECONDS
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
 from kerasnn.serving.rest.browsers import BrowserPolicy
@@ -32,7 +33,7 @@ def make_app(
     service: Service,
     *,
     browsers: BrowserPolicy | None = None,
-    ready: Callable[[], bool],
+    stopping: Callable[[], bool],
     access_log: AccessLog | None = None,
     grpc: str | None = None,
 ) -> App:
@@ -42,13 +43,13 @@ def make_app(
         service: whose models answer.
         browsers: which pages may send requests; by default the server's own, on this
             machine.
-        ready: returns whether the server takes requests; False again while it stops.
+        stopping: returns whether the server stops, and takes no more requests.
         access_log: logs every request, if given.
         grpc: host and port of gRPC, if there is one.
     """
     browsers = browsers or BrowserPolicy()
     api = RestApp(service, browsers)
-    others = _others(service, ready, grpc)
+    others = _others(service, stopping, grpc)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         refused = browsers.refusal(scope["method"], scope["headers"])
@@ -63,7 +64,7 @@ def make_app(
     return app if access_log is None else logged_app(app, access_log)
 
 
-def _others(service: Service, ready: Callable[[], bool], grpc: str | None) -> Starlette:
+def _others(service: Service, stopping: Callable[[], bool], grpc: str | None) -> Starlette:
     def metrics(request: Request) -> Response:
         return PlainTextResponse(service.metrics.text(), media_type=METRICS_TYPE)
 
@@ -71,11 +72,17 @@ def _others(service: Service, ready: Callable[[], bool], grpc: str | None) -> St
         return PlainTextResponse("alive\n")
 
     def readyz(request: Request) -> Response:
-        if ready():
-            return PlainTextResponse("ready\n")
-        waiting = service.models.not_ready()
-        why = f"models that are not ready: {', '.join(waiting)}" if waiting else "stopping"
-        return PlainTextResponse(f"not ready; {why}\n", 503)
+        why = "stopping" if stopping() else service.models.why_not_ready()
+        stuck = service.inference.stuck()
+        words = ", ".join(f"{model.name} (for {model.seconds:.0f} s)" for model in stuck)
+        if why is None and len(stuck) < max(len(service.models.names()), 1):
+            # One stuck model of several must not take the others away from their clients.
+            return PlainTextResponse(
+                f"ready; models that are stuck: {words}\n" if stuck else "ready\n"
+            )
+        why = why or f"models that are stuck: {words}"
+        headers = {"retry-after": str(RETRY_SECONDS)}
+        return PlainTextResponse(f"not ready; {why}\n", 503, headers)
 
     return Starlette(
         routes=[

@@ -6,11 +6,11 @@ some more. `text()` returns the numbers; nothing is pushed.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kerasnn.serving.errors import Code
-from kerasnn.serving.prometheus import Counter, Gauge, Histogram
+from kerasnn.serving.prometheus import Counter, Gauge, GaugeByLabel, Histogram
 
 # As TensorFlow Serving's: from 10 microseconds to 25 minutes.
 LATENCY_BUCKETS = tuple(10 * 1.8**i for i in range(33))
@@ -68,7 +68,7 @@ class Metrics:
             ROW_BUCKETS,
         )
         start = time.time()
-        self._gauges = [
+        self._gauges: list[Gauge | GaugeByLabel] = [
             Gauge(
                 "process_start_time_seconds",
                 "When the process started, in seconds since 1970.",
@@ -114,9 +114,15 @@ class Metrics:
         """Add a number that is read whenever the metrics are requested."""
         self._gauges.append(Gauge(name, help_text, read))
 
+    def add_gauge_by_model(
+        self, name: str, help_text: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Add numbers by the names of models, read whenever the metrics are requested."""
+        self._gauges.append(GaugeByLabel(name, help_text, "model_name", read))
+
     def text(self) -> str:
         """Return all metrics in Prometheus's text format (version 0.0.4)."""
-        counted: list[Counter | Histogram | Gauge] = [
+        counted: list[Counter | Histogram | Gauge | GaugeByLabel] = [
             self._requests,
             self._latency,
             self._runtime,

@@ -27,15 +27,18 @@ class Limits:
 
     Attributes:
         body_bytes: of a REST request, also after decompression.
-        message_bytes: of a gRPC request or response; TensorFlow Serving's limit.
-        rows: of a request: items of a list, examples, or the first dimension of a tensor.
+        message_bytes: of a gRPC request.
+        bytes_in_flight: of all requests that are being received or answered.
+        rows: of a request: items of a list, examples, or the first dimension of a tensor;
+            not the numbers of an only input of rank 1, which may be one signal.
         nesting: of lists and objects in JSON.
-        waiting: number of requests that run or wait, over all models.
+        waiting: number of requests of a model that run or wait.
         timeout_seconds: for a request without a deadline.
     """
 
     body_bytes: int = 100 * 2**20
-    message_bytes: int = 2**31 - 1
+    message_bytes: int = 16 * 2**20
+    bytes_in_flight: int = 512 * 2**20
     rows: int = 1_000_000
     nesting: int = 100
     waiting: int = 1000
@@ -60,8 +63,10 @@ class ServerOptions:
         warm_up: whether warm-up requests are replayed.
         batching: whether requests are joined.
         max_batch_rows: of one joined call.
+        max_request_rows: of a request that could be joined; None: any.
+        batch_sizes: numbers of rows that joined calls are filled up to; any, if empty.
         batch_wait_microseconds: how long a request waits for others.
-        threads: number of parallel graph calls; None: one for each core.
+        threads: number of parallel calls of a model; None: one for each core.
         limits: of a request.
         allowed_hosts: names of the server for browsers, beside the usual ones.
         allowed_origins: whose pages may send requests; "*" for all.
@@ -83,6 +88,8 @@ class ServerOptions:
     warm_up: bool = True
     batching: bool = True
     max_batch_rows: int = 1000
+    max_request_rows: int | None = None
+    batch_sizes: tuple[int, ...] = ()
     batch_wait_microseconds: int = 0
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)

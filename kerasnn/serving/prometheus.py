@@ -5,7 +5,7 @@ a colon and do not end in `_total`.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 
 _Values = tuple[str, ...]
@@ -118,6 +118,35 @@ class Gauge:
         """Return the lines of Prometheus's format."""
         value = self._read()
         return [] if value is None else [*self._head, f"{self.name} {value:.15g}"]
+
+
+class GaugeByLabel:
+    """Numbers that are read when Prometheus asks, by the values of one label.
+
+    Args:
+        name: in Prometheus.
+        help_text: one line, with the unit.
+        label: its name.
+        read: returns the numbers by the values of the label.
+    """
+
+    def __init__(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self.name = name
+        self._head = _head(name, help_text, "gauge")
+        self._label = label
+        self._read = read
+
+    def lines(self) -> list[str]:
+        """Return the lines of Prometheus's format, sorted by the label."""
+        return [
+            *self._head,
+            *(
+                f"{self.name}{_braces((self._label,), (value,))} {number:.15g}"
+                for value, number in sorted(self._read().items())
+            ),
+        ]
 
 
 def _head(name: str, help_text: str, kind: str) -> list[str]:

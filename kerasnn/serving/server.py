@@ -1,8 +1,9 @@
 """The server process: start, signals, stop and exit status.
 
-REST and gRPC share one event loop. The models are loaded before the server listens.
-SIGTERM and SIGINT stop the server: it takes no new requests, finishes the running ones
-within a time limit, and unloads the models. A second signal ends it at once.
+REST and gRPC share one event loop. The server listens first and then loads the models:
+meanwhile it is alive and not ready. SIGTERM and SIGINT stop the server: it takes no new
+requests, finishes the running ones within a time limit, and unloads the models. A second
+signal ends it at once.
 """
 
 import asyncio
@@ -99,17 +100,21 @@ class Server:
         self._service = _service(options)
         self._rest: RestServer | None = None
         self._grpc: GrpcServer | None = None
-        self._ready = False
         self._signalled = False
 
     async def run(self) -> int:
-        """Load, listen, serve until a signal comes, and stop."""
+        """Listen, load, serve until a signal comes, and stop."""
         self._stopping = asyncio.Event()
         with self._signals():
-            await self._load()
             await self._listen()
-            await self._stopping.wait()
+            loaded = await self._load()
+            if loaded:
+                self._begin()
+                await self._stopping.wait()
             await self._drain()
+            if not loaded:
+                await self._put_log_away()
+                _end_at_once(0)  # a model that loads does not stop
             await self._tidy()
         return 0
 
@@ -130,7 +135,17 @@ class Server:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    async def _load(self) -> None:
+    async def _listen(self) -> None:
+        self._service.inference.start()
+        if self._access_log is not None:
+            self._access_log.start()
+        if self._ports.grpc is not None:
+            await self._listen_to_grpc(self._ports.grpc)
+        if self._ports.rest is not None:
+            await self._listen_to_rest(self._ports.rest)
+
+    async def _load(self) -> bool:
+        """Load the models; return False if a signal came first."""
         # The collector need not check these objects again. The models come later: a frozen
         # graph would keep its memory after it is unloaded.
         gc.freeze()
@@ -140,20 +155,14 @@ class Server:
         either: list[asyncio.Future[Any]] = [loading, stopping]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
-            _end_at_once(0)  # nobody was served, and a model that loads does not stop
+            return False
         stopping.cancel()
         await loading
+        return True
 
-    async def _listen(self) -> None:
-        self._service.inference.start()
-        if self._access_log is not None:
-            self._access_log.start()
-        if self._ports.grpc is not None:
-            await self._listen_to_grpc(self._ports.grpc)
-        if self._ports.rest is not None:
-            await self._listen_to_rest(self._ports.rest)
+    def _begin(self) -> None:
+        """Announce that the models are loaded, and look for new ones from now on."""
         self._service.models.start(self._options.poll_seconds)
-        self._ready = True
         self._announce(self._started())
 
     async def _listen_to_grpc(self, bound: socket.socket) -> None:
@@ -171,7 +180,7 @@ class Server:
         app = make_app(
             self._service,
             browsers=self._browsers,
-            ready=lambda: self._ready and self._service.models.ready,
+            stopping=self._stopping.is_set,
             access_log=self._access_log,
             grpc=address(host, port) if port else None,
         )
@@ -193,9 +202,9 @@ class Server:
 
     async def _drain(self) -> None:
         """Wait for the running requests, up to the time limit."""
-        self._ready = False
         seconds = self._options.drain_seconds
-        _log.info("stopping; what runs is finished, for at most %g s", seconds)
+        # A warning, since it is also said while models load, when notes are not logged.
+        _log.warning("stopping; what runs is finished, for at most %g s", seconds)
         stops = []
         if self._rest is not None:
             stops.append(asyncio.create_task(self._rest.stop()))
@@ -235,6 +244,7 @@ def _service(options: ServerOptions) -> Service:
         threads=options.threads,
         batching=_batching(options),
         waiting=options.limits.waiting,
+        timeout_seconds=options.limits.timeout_seconds,
         metrics=metrics,
     )
     metrics.add_gauge(
@@ -242,7 +252,18 @@ def _service(options: ServerOptions) -> Service:
         "Requests that are computed or wait for it.",
         lambda: inference.waiting,
     )
-    return Service(models, inference, metrics, options.limits)
+    metrics.add_gauge_by_model(
+        "kerasnn_calls_overdue",
+        "Calls of a model that run on after their deadlines.",
+        inference.overdue,
+    )
+    service = Service(models, inference, metrics, options.limits)
+    metrics.add_gauge(
+        "kerasnn_bytes_in_flight",
+        "Bytes of the requests that are being received or answered.",
+        lambda: service.in_flight.bytes,
+    )
+    return service
 
 
 def _sources(options: ServerOptions) -> Callable[[], Sources]:
@@ -256,7 +277,12 @@ def _sources(options: ServerOptions) -> Callable[[], Sources]:
 def _batching(options: ServerOptions) -> BatchingOptions | None:
     if not options.batching:
         return None
-    return BatchingOptions(options.max_batch_rows, options.batch_wait_microseconds)
+    return BatchingOptions(
+        rows=options.max_batch_rows,
+        request_rows=options.max_request_rows,
+        sizes=options.batch_sizes,
+        wait_microseconds=options.batch_wait_microseconds,
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

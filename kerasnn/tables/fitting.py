@@ -86,7 +86,7 @@ def fit(
     started = time.perf_counter()
     if isinstance(rows, StreamedRows):
         workers, checkpoint = ensemble_workers(strategy), estimator.checkpoint
-        with rows_folder(checkpoint) as folder:
+        with rows_folder(checkpoint, workers) as folder:
             # Workers have the folder of the checkpoints in common, but no temporary one.
             on_disk = rows.on_disk(folder, workers, shared=checkpoint is not None)
             estimator.fit_on_disk(on_disk, strategy=strategy)

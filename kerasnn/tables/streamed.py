@@ -60,6 +60,7 @@ from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.rows import TableRows, check_test_size, score_warnings
+from kerasnn.training.distribution.checkpoints import checkpoint_folder
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 # The ranks of quantiles of so many rows are off by at most 0.8 %
@@ -381,10 +382,21 @@ def _are_numbers(texts: Mapping[str, int] | None) -> bool:
 
 
 @contextmanager
-def rows_folder(checkpoint: str | Path | None) -> Iterator[Path]:
-    """Context manager for the folder of shards: beside checkpoints, else temporary."""
+def rows_folder(
+    checkpoint: str | Path | None, workers: SingleProcess = ALONE
+) -> Iterator[Path]:
+    """Context manager for the folder of shards: beside checkpoints, else temporary.
+
+    Args:
+        checkpoint: folder of the checkpoints, which is locked meanwhile; None for none.
+        workers: that train together.
+
+    Raises:
+        InputError: another training uses the checkpoints.
+    """
     if checkpoint is not None:
-        yield Path(checkpoint) / ROWS_FOLDER
+        with checkpoint_folder(workers, checkpoint).locked():
+            yield Path(checkpoint) / ROWS_FOLDER
         return
     folder = temporary_folder(ROWS)
     try:

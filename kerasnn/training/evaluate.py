@@ -11,6 +11,7 @@ from kerasnn.training import keras_names
 from kerasnn.training.compiled.chunks import Feed
 from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.threads import in_one_thread
 from kerasnn.training.distribution.execution import Execution, execution_of
 from kerasnn.training.fallback import check_driver, check_loop_supports, log_fallback
 from kerasnn.training.feeds.keras_iterator import Executions, keras_iterator
@@ -20,6 +21,7 @@ from kerasnn.training.runner import Runner, run_test
 from kerasnn.training.trainer import Trainer, check_network_arguments
 
 
+@in_one_thread
 @takes_tables
 def evaluate(
     model: keras.Model | tf.Module,
@@ -64,7 +66,7 @@ def evaluate(
         check_loop_supports(model, execution, driver)
         runner, feed = _prepare(model, execution, iterator, driver)
     except NeedsKerasError as error:
-        log_fallback(model, execution, driver, error)
+        callbacks = log_fallback(model, execution, driver, error, callbacks)
         return keras.Model.evaluate(
             model,
             adapter,

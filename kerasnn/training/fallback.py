@@ -1,14 +1,15 @@
 """When Keras's own loop takes over, and how that is reported."""
 
 import logging
-from typing import get_args
+from typing import Any, get_args
 
 import keras
 import tensorflow as tf
+from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError
-from kerasnn.training.compiled.errors import NeedsKerasError
+from kerasnn.training.compiled.errors import NeedsKerasError, UntraceableError
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.distribution.execution import Execution
 
@@ -37,6 +38,11 @@ def check_loop_supports(
         raise NeedsKerasError("driver='keras'")
     if model.run_eagerly:
         raise NeedsKerasError("the model was compiled with run_eagerly=True")
+    if tf.config.functions_run_eagerly() and driver != "eager":
+        raise NeedsKerasError(
+            "tf.config.run_functions_eagerly(True) was called; with False the step is"
+            " compiled again, and driver='eager' runs it in our loop"
+        )
     strategy = model.distribute_strategy
     scope = tf.distribute.get_strategy()
     alone = not tf.distribute.has_strategy() and strategy is scope
@@ -51,21 +57,67 @@ def check_loop_supports(
 
 
 def log_fallback(
-    model: keras.Model, execution: Execution, driver: FitDriver, error: NeedsKerasError
-) -> None:
-    """Log that Keras's own loop takes over, and why.
+    model: keras.Model,
+    execution: Execution,
+    driver: FitDriver,
+    error: NeedsKerasError,
+    callbacks: Any = None,
+) -> Any:
+    """Log that Keras's own loop takes over, and why; return the callbacks for it.
+
+    If the user's step cannot be traced, the line waits for the first batch: an error that
+    Keras's loop raises as well is the user's, and no business of this package.
 
     Raises:
         InputError: XLA was asked for, or the model is distributed.
     """
     if driver == "keras":
-        return
+        return callbacks
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     if driver == "xla":
         raise InputError(f"driver='xla' cannot train this: {reason}") from error
     if execution.strategy is not None:  # Keras's own loop fails there
         raise InputError(f"several workers cannot train this: {reason}") from error
-    logged = programs_of(model).told
-    if reason not in logged:  # fits in a loop log it once
-        logged.add(reason)
-        _log.warning("%s: Keras's own loop takes over: %s", model.name, reason)
+    notice = FallbackNotice(model, reason)
+    if not isinstance(error, UntraceableError):
+        notice.log()
+        return callbacks
+    if isinstance(callbacks, keras_callbacks.CallbackList):
+        callbacks.append(notice)
+        return callbacks
+    return [*(keras.tree.flatten(callbacks) if callbacks else []), notice]
+
+
+class FallbackNotice(keras_callbacks.Callback):
+    """Logs why Keras's own loop runs, once its first batch has succeeded.
+
+    Args:
+        model: the model.
+        reason: why.
+    """
+
+    def __init__(self, model: keras.Model, reason: str) -> None:
+        super().__init__()
+        self._model_name = model.name
+        self._logged = programs_of(model).told
+        self._reason = reason
+
+    def log(self) -> None:
+        """Log; runs in a loop log each reason once."""
+        if self._reason not in self._logged:
+            self._logged.add(self._reason)
+            _log.warning(
+                "%s: Keras's own loop takes over: %s", self._model_name, self._reason
+            )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Log."""
+        self.log()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Log."""
+        self.log()
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Log."""
+        self.log()

@@ -29,6 +29,7 @@ from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.compiled.chunks import Feed
 from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import programs_of
+from kerasnn.training.compiled.threads import in_one_thread
 from kerasnn.training.distribution.execution import (
     CheckpointOptions,
     Execution,
@@ -49,6 +50,7 @@ from kerasnn.training.trainer import Trainer, check_network_arguments
 from kerasnn.training.validation import Validation
 
 
+@in_one_thread
 @takes_tables
 def fit(  # noqa: D417 - those of Model.fit are told there
     model: keras.Model | tf.Module,
@@ -113,7 +115,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     Raises:
         InterruptedFitError: a signal came; only with `checkpoint`.
         InputError: a label outside the classes; an unknown driver; a model that
-            driver="xla" cannot compile.
+            driver="xla" cannot compile, or that another thread trains or evaluates.
         ValueError: raised by Keras for other arguments.
     """
     check_driver(driver)
@@ -222,13 +224,13 @@ class KerasFit:
             feed = self._feed(iterator)
             runner = self._runner(feed, validation)
         except NeedsKerasError as error:
-            self._check_fallback(error)
+            callbacks = self._log_fallback(error)
             return keras.Model.fit(
                 self.model,
                 adapter,
                 validation_data=validation and validation.for_keras(),
                 shuffle=False,  # the adapter does
-                **_as_dict(self.arguments),
+                **{**_as_dict(self.arguments), "callbacks": callbacks},
             )
         self._check_rows(feed, validation)
         self._fit_run(runner, feed, validation, iterator.steps_per_execution).run()
@@ -257,9 +259,9 @@ class KerasFit:
         driver = self.start.driver
         programs = programs_of(self.model)
         epochs = self.arguments.epochs - self.arguments.initial_epoch
-        chosen = programs.choose(
-            driver, None if feed.steps is None else feed.steps * epochs
-        )
+        steps = None if feed.steps is None else feed.steps * epochs
+        shapes = feed.shapes if isinstance(feed, ArrayFeed) else ()
+        chosen = programs.choose(driver, steps, shapes)
         if validation:
             validation.prepare(self.execution, driver, chosen)
         several_epochs = isinstance(feed, ArrayFeed) and feed.planned > 1
@@ -274,8 +276,8 @@ class KerasFit:
             runner.prepare(feed.batch_spec)
         return runner
 
-    def _check_fallback(self, error: NeedsKerasError) -> None:
-        """Log that Keras's own loop takes over.
+    def _log_fallback(self, error: NeedsKerasError) -> Any:
+        """Log that Keras's own loop takes over; return the callbacks for it.
 
         Raises:
             InputError: it cannot, because a driver or checkpoints were asked for.
@@ -285,7 +287,13 @@ class KerasFit:
                 f"checkpoint= is for the compiled loop, which cannot train this: {error};"
                 " keras.callbacks.BackupAndRestore is for Keras's own"
             ) from error
-        log_fallback(self.model, self.execution, self.start.driver, error)
+        return log_fallback(
+            self.model,
+            self.execution,
+            self.start.driver,
+            error,
+            self.arguments.callbacks,
+        )
 
     def _check_rows(self, feed: Feed, validation: Validation | None) -> None:
         """Check for missing values and impossible labels, which XLA does not report.

@@ -1,5 +1,7 @@
 """Every private name of Keras that `kerasnn.fit` needs, with the reason for it.
 
+One is TensorFlow's: the default writer of summaries, which has no public name.
+
 No other module imports from `keras.src`, uses an attribute of Keras that begins with an
 underscore, or replaces a function that Keras calls. `tests/test_keras_names.py` checks that
 each name does what is expected here.
@@ -20,6 +22,7 @@ from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.trainers.trainer import model_supports_jit
+from tensorflow.python.ops import summary_ops_v2
 
 # Keras's adapters check, cast and weight rows, and its epoch iterator counts batches, so
 # errors, warnings and values are those of `Model.fit`. `Model.fit` takes an adapter as `x`,
@@ -34,6 +37,7 @@ __all__ = [
     "assert_compiled",
     "backdate_bars",
     "compiled_as",
+    "default_summary_writer",
     "evaluate_in_order",
     "get_data_adapter",
     "initial_epoch",
@@ -70,6 +74,15 @@ def compiled_as(model: keras.Model) -> tuple[Any, ...]:
     names = ("_compile_config", "optimizer", "train_function")
     policies = tuple(layer.dtype_policy.name for layer in model._flatten_layers())
     return (*(_Identity(getattr(model, name, None)) for name in names), policies)
+
+
+def default_summary_writer() -> Any:
+    """Return what equals only the writer to which `tf.summary` writes here; or None.
+
+    A graph writes to the one of its trace. Callbacks such as TensorBoard set another.
+    """
+    writer = summary_ops_v2._summary_state.writer
+    return None if writer is None else _Identity(writer)
 
 
 class _Identity:
@@ -157,10 +170,16 @@ def peek(adapter: DataAdapter) -> Any | None:
 def adapter_arrays(adapter: ArrayDataAdapter) -> Any:
     """Return x, (x, y) or (x, y, sample_weight), floats cast to `keras.config.floatx()`.
 
-    Leaves are NumPy arrays or tensors; sparse ones are in a wrapper of Keras.
+    Leaves are NumPy arrays, or tensors, which may be ragged or sparse.
     """
     arrays = array_slicing.convert_to_sliceable(adapter._inputs, "tensorflow")
-    return keras.tree.lists_to_tuples(arrays)
+    return keras.tree.lists_to_tuples(keras.tree.traverse(_without_wrapper, arrays))
+
+
+def _without_wrapper(value: Any) -> Any | None:
+    """Return the sparse tensor in a wrapper of Keras; None for other values."""
+    wrapped = isinstance(value, array_slicing.TensorflowSparseWrapper)
+    return value.sparse if wrapped else None
 
 
 def adapter_shuffle(adapter: ArrayDataAdapter) -> bool | str:

@@ -15,7 +15,7 @@ from kerasnn.choices import Driver, FitDriver, Verbose
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
-from kerasnn.training.compiled.errors import NeedsKerasError
+from kerasnn.training.compiled.errors import NeedsKerasError, UntraceableError
 from kerasnn.training.compiled.programs import REFUSALS, programs_of, refusal
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.distribution.execution import execution_of
@@ -67,7 +67,7 @@ def predict(
         chosen = programs_of(model).choose("graph" if driver == "auto" else driver, None)
         prediction = Prediction(model, iterator, chosen)
     except NeedsKerasError as error:
-        log_fallback(model, execution, driver, error)
+        callbacks = log_fallback(model, execution, driver, error, callbacks)
         return keras.Model.predict(
             model,
             iterator.data_adapter,
@@ -118,7 +118,7 @@ class PredictStep:
         try:
             traced = traced.get_concrete_function(*batch_spec.row_specs())
         except Exception as error:  # Keras raises it again, or traces what we cannot
-            raise NeedsKerasError(f"{type(error).__name__}: {error}") from error
+            raise UntraceableError(f"{type(error).__name__}: {error}") from error
         self.nest = traced.structured_outputs
         self.outputs = keras.tree.flatten(self.nest)
         for output in self.outputs:
@@ -185,7 +185,7 @@ class Prediction:
         adapter = iterator.data_adapter
         if isinstance(adapter, keras_names.ArrayDataAdapter):
             arrays = keras_names.adapter_arrays(adapter)
-            data = keras.tree.map_structure(dense, arrays)
+            data = dense(arrays)
             self._rows = [
                 tf.convert_to_tensor(leaf) for leaf in DataStructure.flatten(data)
             ]
@@ -260,9 +260,11 @@ class Prediction:
         return [tf.concat(pieces, 0) for pieces in zip(*parts, strict=True)]
 
     def _step_for(self, data: Any) -> PredictStep:
-        batches = BatchSpec.of(keras.tree.map_structure(dense, data), [None])
+        batches = BatchSpec.of(dense(data), [None])
         return programs_of(self._model).prediction(
-            self._driver, batches, partial(PredictStep, self._model, batches, self._driver)
+            self._driver,
+            batches,
+            lambda spec: PredictStep(self._model, spec, self._driver),
         )
 
     def _nested(self, outputs: list[Any]) -> Any:

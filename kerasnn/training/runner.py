@@ -82,11 +82,9 @@ class Runner:
     ) -> tuple[list[Logs], list[Logs]]:
         """Run a chunk; return the logs of each epoch, and of the tests after them."""
         try:
-            # Sizes that appear once are not worth a compilation each.
-            if chunk.irregular_size or not chunk.batch_spec.fixed:
-                program = self.programs.program("graph", self.step, chunk.batch_spec)
-            else:
-                program = self.prepare(chunk.batch_spec)
+            program = self._program_for(chunk)
+            if program.driver == "xla":
+                chunk = chunk.padded()
             inside = self.inside if test and program.resets_inside else None
             step_range = StepRange(
                 epochs=epochs,
@@ -100,6 +98,15 @@ class Runner:
             self.programs.refuse(self._wanted, str(refusal))
             self.driver = "graph"
             return self.run(chunk, epochs=epochs, test=test)
+
+    def _program_for(self, chunk: Chunk) -> Program:
+        """Return what runs a chunk; sizes that appear once are not worth XLA."""
+        if chunk.batch_spec.fixed and not chunk.irregular_size:
+            return self.prepare(chunk.batch_spec)
+        program = self.programs.program("graph", self.step, chunk.batch_spec)
+        if not chunk.batch_spec.fixed:
+            self._program = program  # it runs the later chunks too
+        return program
 
 
 def run_test(

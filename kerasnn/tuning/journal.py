@@ -6,7 +6,6 @@ processes have failed. `sweep` runs the trials.
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from kerasnn.errors import InputError
-from kerasnn.partial_folders import is_running
+from kerasnn.processes import host_name, is_running
 
 _STUDY_NAME = "kerasnn"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -99,7 +98,7 @@ def next_trial(study: Study, trials: int) -> Trial | None:
     if _position(study, trial.number) >= trials:  # another process was faster
         study.tell(trial, state=TrialState.FAIL)
         return None
-    trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
+    trial.set_user_attr("process", [host_name(), os.getpid()])
     send_heartbeat(trial)
     return trial
 
@@ -124,7 +123,7 @@ def fail_abandoned(study: Study) -> list[int]:
 
 def _is_abandoned(trial: FrozenTrial) -> bool:
     host, process = trial.user_attrs.get("process", ["", 0])
-    if host == socket.gethostname() and not is_running(process):
+    if host == host_name() and not is_running(process):
         return True
     assert trial.datetime_start is not None  # it runs
     seen = trial.user_attrs.get("seen", trial.datetime_start.timestamp())

@@ -1,12 +1,14 @@
 """The checkpoints of `kerasnn train`."""
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
+    from kerasnn.training.distribution.workers import SingleProcess
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,21 @@ class TrainCheckpoints:
             return None
         found = CheckpointFolder(self.checkpoint).newest()
         return None if found is None else found.description["run"]
+
+    def locked(self, workers: "SingleProcess") -> AbstractContextManager[None]:
+        """Return a context manager that excludes other trainings from the folder.
+
+        Args:
+            workers: that train together; the chief holds the lock.
+
+        Raises:
+            InputError: another training is using it.
+        """
+        from kerasnn.training.distribution.checkpoints import checkpoint_folder
+
+        if self.checkpoint is None:
+            return nullcontext()
+        return checkpoint_folder(workers, self.checkpoint).locked()
 
     def remove_rows(self) -> None:
         """Remove the prepared rows of a streamed table, after the training."""

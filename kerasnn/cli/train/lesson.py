@@ -46,27 +46,24 @@ def train_lesson(
     settings = _settings(lessons.LESSONS[name].settings, given, checkpoints)
     workers = connect_workers()
     chief = workers.is_chief
-    with (
-        cli_messages(),
-        workers.scope(),
-        EpochBar(settings.epochs, shown=chief) as bar,
-    ):
+    with cli_messages(), checkpoints.locked(workers):
         if chief:
             saving.check_writable(folder)  # before the work
-        lines = EpochLines(
-            settings.epochs,
-            every=max(100, settings.epochs // _MAX_LINES),
-            write=lambda line: bar.write(line, to_stderr=as_json),
-        )
-        trained = lessons.train(
-            lessons.LESSONS[name],
-            settings,
-            on_epoch=[bar, lines] if chief else [],
-            checkpoints=checkpoints.open(),
-        )
-    if not chief:
-        return
-    version = lessons.save(trained, folder, run=checkpoints.run())
+        with workers.scope(), EpochBar(settings.epochs, shown=chief) as bar:
+            lines = EpochLines(
+                settings.epochs,
+                every=max(100, settings.epochs // _MAX_LINES),
+                write=lambda line: bar.write(line, to_stderr=as_json),
+            )
+            trained = lessons.train(
+                lessons.LESSONS[name],
+                settings,
+                on_epoch=[bar, lines] if chief else [],
+                checkpoints=checkpoints.open(),
+            )
+        if not chief:
+            return
+        version = lessons.save(trained, folder, run=checkpoints.run())
     if as_json:
         print_json(_json(trained, version))
     else:

@@ -77,7 +77,7 @@ def train_file(
         return ""
 
     workers.run_on_chief(check_folder)  # before the work
-    with cli_messages():
+    with cli_messages(), checkpoints.locked(workers):
         rows = _read(path, header, given, reading)
         is_chief = workers.is_chief
         if is_chief:
@@ -93,7 +93,6 @@ def train_file(
             fitted = tables.fit(rows, estimator, strategy=workers.strategy)
         if not is_chief:
             _wait_for_chief(workers, fitted, as_json=as_json)
-            checkpoints.remove_rows()
             return
         with status_on_terminal("Testing, and measuring the importance of columns ..."):
             measured = tables.measure(

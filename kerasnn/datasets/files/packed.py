@@ -1,6 +1,5 @@
 """Bytes of files: unpacked from gzip, bzip2, xz or zip, within bounds; standard input."""
 
-import atexit
 import bz2
 import functools
 import gzip
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from kerasnn.datasets.files.file_errors import check_regular, file_errors
 from kerasnn.errors import InputError
+from kerasnn.termination import at_end
 
 # A file may unpack to more than this only if it is not `MAX_RATIO` times its size.
 FREE_BYTES = 100_000_000
@@ -113,7 +113,7 @@ def standard_input() -> Path:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("standard input: is a terminal; give a file, or pipe one into it")
     folder = tempfile.mkdtemp(prefix="kerasnn-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    at_end(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     path = Path(folder) / "stdin"
     with path.open("wb") as to:
         _copy(sys.stdin.buffer, to, "standard input: has", MAX_INPUT_BYTES)

@@ -204,6 +204,11 @@ def write_shards(
         beside.chmod(0o755)  # mkdtemp's is for the owner alone
         os.rename(beside, folder)
     except OSError as error:
+        if folder.exists():
+            raise InputError(
+                f"{folder}: another process has written it in the meantime; shards need a"
+                " folder of their own"
+            ) from None
         # NumPy's errors have no errno.
         reason = error.strerror or f"the disk does not take all of it: {error}"
         raise InputError(f"{folder}: cannot be written: {reason}") from None

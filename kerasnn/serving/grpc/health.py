@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2
 
-from kerasnn.serving.errors import ServingError
+from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.grpc.calls import Context, Message
 from kerasnn.serving.service import Service
 
@@ -66,8 +66,8 @@ class ModelHealth(health.aio.HealthServicer):
         if name:
             try:
                 statuses = models.statuses(name)
-            except ServingError:
-                return None
+            except ServingError as error:
+                return _NOT_SERVING if error.code is Code.UNAVAILABLE else None
             serving = any(status.state == "AVAILABLE" for status in statuses)
         else:
             serving = models.ready

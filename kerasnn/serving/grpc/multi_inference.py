@@ -43,7 +43,9 @@ async def multi_inference(service: Service, request: Message, deadline: float) -
         fetches = _fetches(version, request.tasks, signatures)
         arrays = await service.inference.run_blocking(
             version,
-            lambda: version.graph.run_tensors(feeds, fetches),
+            lambda seconds: version.graph.run_tensors(
+                feeds, fetches, timeout_seconds=seconds
+            ),
             deadline=deadline,
         )
         by_tensor = dict(zip(fetches, arrays, strict=True))

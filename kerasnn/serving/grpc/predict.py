@@ -52,7 +52,9 @@ def _inputs(
     inputs = {}
     for index, (alias, info) in enumerate(signature.inputs.items()):
         tensor = sent[alias] if alias in sent else defaults[alias]
-        inputs[alias] = array_from_proto(alias, tensor, max_rows=service.limits.rows)
+        counted = signature.counts_rows(len(tensor.tensor_shape.dim))
+        max_rows = service.limits.rows if counted else service.limits.message_bytes
+        inputs[alias] = array_from_proto(alias, tensor, max_rows=max_rows)
         if tensor.dtype != info.dtype.as_datatype_enum:
             raise invalid(
                 f"Expects arg[{index}] to be {dtype_name(info.dtype.as_datatype_enum)}"

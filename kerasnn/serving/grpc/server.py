@@ -35,7 +35,7 @@ class GrpcServer:
             else [],
             options=[
                 ("grpc.max_receive_message_length", service.limits.message_bytes),
-                ("grpc.max_send_message_length", service.limits.message_bytes),
+                ("grpc.max_send_message_length", -1),  # how large it is, the model says
                 # Otherwise two servers could share a port and halve the calls.
                 ("grpc.so_reuseport", 0),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),

@@ -37,7 +37,7 @@ def add_services(server: grpc.aio.Server, service: Service) -> "health.aio.Healt
         The health servicer; its `enter_graceful_shutdown` asks clients to leave.
     """
     models_health = ModelHealth(service)
-    reading = DecodingServer(server)
+    reading = DecodingServer(server, service.in_flight)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionServicer(service), reading
     )

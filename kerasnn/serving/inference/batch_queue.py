@@ -1,16 +1,19 @@
 """Requests that are computed in one call: joined by rows before it, cut apart after it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn.serving.inference.join_proof import MAX_PARTS, JoinProof
 from kerasnn.serving.inference.latency import CallLatency
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.signatures import NamedArrays
+
+_ALONE = JoinProof("")  # of queues for a single request
 
 
 class Request:
@@ -19,17 +22,29 @@ class Request:
     Attributes:
         inputs: by alias.
         future: takes the answer.
+        deadline: on the event loop's clock, in seconds.
     """
 
-    def __init__(self, inputs: NamedArrays, future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, inputs: NamedArrays, future: asyncio.Future[Any], deadline: float
+    ) -> None:
         self.inputs = inputs
         self.future = future
+        self.deadline = deadline
 
     @cached_property
     def rows(self) -> int:
         """The first size of all inputs; 0 if they differ, or have no rows."""
         sizes = {array.shape[0] if array.ndim else 0 for array in self.inputs.values()}
         return sizes.pop() if len(sizes) == 1 else 0
+
+    @cached_property
+    def values(self) -> tuple[Any, ...]:
+        """The values of all inputs, to be compared with those of other requests."""
+        return tuple(
+            tuple(array.reshape(-1).tolist()) if array.dtype == object else array.tobytes()
+            for array in self.inputs.values()
+        )
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -41,11 +56,26 @@ class Request:
 
 
 class Batch:
-    """Requests that are computed together."""
+    """Requests that are computed together.
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    Args:
+        requests: the first ones of a queue.
+        proof: whether they may be joined.
+        sizes: numbers of rows that joined calls are filled up to; any, if empty.
+    """
+
+    def __init__(
+        self, requests: Sequence[Request], proof: JoinProof, *, sizes: Sequence[int] = ()
+    ) -> None:
         self.requests = requests
         self.rows = sum(request.rows for request in requests)
+        self._proof = proof
+        self._sizes = sizes
+
+    @property
+    def deadline(self) -> float:
+        """The time after which nobody waits for the answers."""
+        return max(request.deadline for request in self.requests)
 
     def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
         """Return the answer or the error of each request.
@@ -55,30 +85,101 @@ class Batch:
         """
         if len(self.requests) == 1:
             return [run(self.requests[0].inputs)]
-        try:
-            joined = run(self._joined())
-        except Exception:
-            joined = None
-        if joined is None or any(
-            not array.ndim or len(array) != self.rows for array in joined.values()
-        ):
-            return [_result(run, request) for request in self.requests]
-        return self._cut(joined)
+        rows = self._proof.rows
+        if self.rows > rows:
+            rows = self._proof.rows_for(self.requests)
+        if self.rows <= rows:
+            if not self._proof.is_check_due():
+                return self._together(run, self.requests)
+            rows = max(self.rows // MAX_PARTS, 1)
+        return self._proved(run, rows)
 
-    def _joined(self) -> dict[str, NDArray[Any]]:
-        several = [request.inputs for request in self.requests]
-        return {
-            alias: np.concatenate([inputs[alias] for inputs in several])
-            for alias in several[0]
-        }
+    def _proved(self, run: Callable[[NamedArrays], Any], rows: int) -> list[Any]:
+        """Return answers of calls that are known to be right, and compare larger ones.
 
-    def _cut(self, joined: NamedArrays) -> list[dict[str, NDArray[Any]]]:
-        results, start = [], 0
-        for request in self.requests:
-            end = start + request.rows
-            results.append({alias: array[start:end] for alias, array in joined.items()})
-            start = end
+        Args:
+            run: the call.
+            rows: that may be joined.
+        """
+        results: list[Any] = []
+        for part in _parts(self.requests, rows):
+            results += self._together(run, part)
+        good = [
+            (request, result)
+            for request, result in zip(self.requests, results, strict=True)
+            if not isinstance(result, Exception)
+        ]
+        if len(good) > 1 and not self._proof.given_up:
+            requests, alone = zip(*good, strict=True)
+            joined = [
+                self._joined(run, requests),
+                _reversed(self._joined(run, requests[::-1])),
+            ]
+            count = sum(request.rows for request in requests)
+            self._proof.observe(requests, count, alone, joined)
         return results
+
+    def _together(
+        self, run: Callable[[NamedArrays], Any], requests: Sequence[Request]
+    ) -> list[Any]:
+        if len(requests) == 1:
+            return [_result(run, requests[0])]
+        joined = self._joined(run, requests)
+        if not isinstance(joined, str):
+            return joined
+        results = [_result(run, request) for request in requests]
+        if not any(isinstance(result, Exception) for result in results):
+            self._proof.give_up(joined)
+        return results
+
+    def _joined(
+        self, run: Callable[[NamedArrays], Any], requests: Sequence[Request]
+    ) -> list[dict[str, NDArray[Any]]] | str:
+        """Return the answers of one call, or why there are none."""
+        rows = sum(request.rows for request in requests)
+        size = next((size for size in self._sizes if size >= rows), rows)
+        try:
+            outputs = run(_inputs(requests, size - rows))
+        except Exception as error:
+            return f"it fails: {error!s:.200}"
+        for name, array in outputs.items():
+            if not array.ndim or len(array) != size:
+                return f"{name}: {list(array.shape)} for {size} rows"
+        return _cut(outputs, requests)
+
+
+def _parts(requests: Sequence[Request], rows: int) -> Iterator[Sequence[Request]]:
+    """Yield requests in groups of so many rows, or of one request."""
+    part: list[Request] = []
+    for request in requests:
+        if part and sum(each.rows for each in part) + request.rows > rows:
+            yield part
+            part = []
+        part.append(request)
+    yield part
+
+
+def _inputs(requests: Sequence[Request], fill: int) -> dict[str, NDArray[Any]]:
+    """Return the rows of all requests, and the first row of the last one `fill` times."""
+    last = requests[-1].inputs
+    extra = [{alias: array[:1] for alias, array in last.items()}] * fill
+    several = [*(request.inputs for request in requests), *extra]
+    return {
+        alias: np.concatenate([inputs[alias] for inputs in several]) for alias in several[0]
+    }
+
+
+def _cut(outputs: NamedArrays, requests: Sequence[Request]) -> list[dict[str, Any]]:
+    results, start = [], 0
+    for request in requests:
+        end = start + request.rows
+        results.append({alias: array[start:end] for alias, array in outputs.items()})
+        start = end
+    return results
+
+
+def _reversed(answers: list[Any] | str) -> list[Any] | str:
+    return answers if isinstance(answers, str) else answers[::-1]
 
 
 class BatchQueue:
@@ -86,8 +187,10 @@ class BatchQueue:
 
     Attributes:
         version: whose graph answers.
-        run: the call, from the inputs to the outputs.
+        run: the call, from the inputs and the seconds that it may take to the outputs.
         max_rows: of one call.
+        sizes: see `Batch`.
+        proof: whether requests may be joined.
         key: what the requests have in common; None: a queue for a single request.
         latency: of such calls; None if it cannot be predicted.
         waiting: in the order in which they came.
@@ -99,15 +202,19 @@ class BatchQueue:
     def __init__(
         self,
         version: ModelVersion,
-        run: Callable[[NamedArrays], Any],
+        run: Callable[[NamedArrays, float], Any],
         *,
         max_rows: int,
+        sizes: Sequence[int] = (),
+        proof: JoinProof | None = None,
         key: object = None,
         latency: CallLatency | None = None,
     ) -> None:
         self.version = version
         self.run = run
         self.max_rows = max_rows
+        self.sizes = sizes
+        self.proof = proof or _ALONE
         self.key = key
         self.latency = latency
         self.waiting: dict[Request, None] = {}
@@ -130,17 +237,32 @@ class BatchQueue:
         return True
 
     def take(self) -> Batch:
-        """Remove and return a batch: the first request, and more up to `max_rows`."""
+        """Remove and return a batch: the first request, and more up to `max_rows`.
+
+        Calls that are not proved yet have few more rows than those that are.
+        """
         taken: list[Request] = []
-        rows = 0
+        rows, most = 0, self._most_rows()
         for request in self.waiting:
-            if taken and rows + request.rows > self.max_rows:
+            after = rows + request.rows
+            if taken and (
+                after > self.max_rows
+                or (after > most and len(taken) >= MAX_PARTS)
+                or self.proof.given_up
+            ):
                 break
             taken.append(request)
-            rows += request.rows
+            rows = after
         for request in taken:
             self.discard(request)
-        return Batch(taken)
+        return Batch(taken, self.proof, sizes=self.sizes)
+
+    def _most_rows(self) -> int:
+        """Return the rows of a call that needs few others to be compared with."""
+        if self.waiting_rows <= self.proof.rows:
+            return self.max_rows
+        first = next(iter(self.waiting))
+        return MAX_PARTS * self.proof.rows_for([first])
 
 
 def _result(run: Callable[[NamedArrays], Any], request: Request) -> Any:

@@ -1,11 +1,13 @@
 """Graph calls for the requests of an event loop: in threads, and joined.
 
 Waiting requests for the same outputs of the same signature, with rows of the same shapes,
-are joined into one call. By default a request does not wait for others: a single request
+are joined into one call, once it is proved that this does not change their answers
+(`join_proof`). By default a request does not wait for others: a single request
 is computed at once. If requests come one at a time, fast calls are made in the event loop
 (`latency`).
 
-Bounds how many requests wait, and how long. REST and gRPC read and write the arrays.
+Bounds how many requests wait, and how long; each model has its own threads
+(`model_calls`). REST and gRPC read and write the arrays.
 """
 
 import asyncio
@@ -19,9 +21,11 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from kerasnn.serving.errors import Code, ServingError, as_serving_error
+from kerasnn.serving.errors import Code, ServingError, as_serving_error, invalid
 from kerasnn.serving.inference.batch_queue import Batch, BatchQueue, Request
+from kerasnn.serving.inference.join_proof import JoinProofs
 from kerasnn.serving.inference.latency import CallLatencies, CallLatency
+from kerasnn.serving.inference.model_calls import CallsByModel, StuckModel
 from kerasnn.serving.inference.workers import WorkerThreads
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.model_version import ModelVersion
@@ -36,11 +40,15 @@ class BatchingOptions:
 
     Attributes:
         rows: maximum of one joined call; a single request may have more.
+        request_rows: maximum of a single request; None: any.
+        sizes: numbers of rows that joined calls are filled up to; any, if empty.
         wait_microseconds: how long a request waits for others; 0: it is joined only with
             requests of the same turn of the event loop, or while the graph was busy.
     """
 
     rows: int = 1000
+    request_rows: int | None = None
+    sizes: tuple[int, ...] = ()
     wait_microseconds: int = 0
 
 
@@ -50,9 +58,11 @@ class Scheduler:
     It belongs to one event loop; only the graph calls run in other threads.
 
     Args:
-        threads: graph calls at the same time.
+        threads: calls of one model at the same time.
         batching: None: every request is computed by itself.
-        waiting: maximum number of requests that wait or run; more are refused.
+        waiting: maximum number of requests of one model that wait or run; more are
+            refused.
+        timeout_seconds: a call that runs longer, and past its deadline, is overdue.
         metrics: counts every call.
     """
 
@@ -62,27 +72,37 @@ class Scheduler:
         threads: int | None = None,
         batching: BatchingOptions | None = None,
         waiting: int = 1000,
+        timeout_seconds: float = 30.0,
         metrics: Metrics | None = None,
     ) -> None:
-        self._workers = WorkerThreads(threads or os.cpu_count() or 1)
+        threads = threads or os.cpu_count() or 1
+        self._workers = WorkerThreads(threads)
+        self._calls = CallsByModel(
+            max_calls=threads, max_requests=waiting, patience_seconds=timeout_seconds
+        )
         self._batching = batching
-        self._most = waiting
         self._metrics = metrics
         self._queues: dict[object, BatchQueue] = {}
         self._ready: deque[BatchQueue] = deque()
-        self._running = 0
         self._latencies = CallLatencies()
-        self._count = 0
+        self._proofs = JoinProofs()
 
     @property
     def waiting(self) -> int:
         """Number of requests that wait or run."""
-        return self._count
+        return self._calls.requests
+
+    def stuck(self) -> list[StuckModel]:
+        """Return the models all of whose calls run on after their deadlines."""
+        return self._calls.stuck(self._loop.time())
+
+    def overdue(self) -> dict[str, int]:
+        """Return the number of calls of each model that run on after their deadlines."""
+        return self._calls.overdue(self._loop.time())
 
     def start(self) -> None:
-        """Start the threads; must be called in the running event loop."""
+        """Begin; must be called in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._workers.start()
 
     async def stop(self) -> None:
         """End each thread after its current call."""
@@ -107,36 +127,36 @@ class Scheduler:
             deadline: on the event loop's clock, in seconds.
 
         Raises:
-            ServingError: RESOURCE_EXHAUSTED if too many wait, DEADLINE_EXCEEDED, or the
-                error of the operation that failed.
+            ServingError: RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the model is
+                stuck, DEADLINE_EXCEEDED, or the error of the operation that failed.
         """
-        self._check_room()
+        self._calls.check_room(version.name, self._loop.time())
         names = tuple(signature.outputs) if outputs is None else tuple(outputs)
-        request = Request(inputs, self._loop.create_future())
+        request = Request(inputs, self._loop.create_future(), deadline)
         queue = self._queue(version, signature, names, request)
-        return await self._answer(request, queue, deadline)
+        return await self._answer(request, queue)
 
     async def run_blocking(
-        self, version: ModelVersion, function: Callable[[], _Result], *, deadline: float
+        self,
+        version: ModelVersion,
+        function: Callable[[float], _Result],
+        *,
+        deadline: float,
     ) -> _Result:
         """Run a function that calls a graph in one of the threads, and return its result.
+
+        Args:
+            version: as in `run`.
+            function: takes the number of seconds that the call may run.
+            deadline: as in `run`.
 
         Raises:
             ServingError: as `run`.
         """
-        self._check_room()
-        request = Request({}, self._loop.create_future())
-        queue = BatchQueue(version, lambda _: function(), max_rows=1)
-        return await self._answer(request, queue, deadline)
-
-    def _check_room(self) -> None:
-        if self._count >= self._most:
-            raise ServingError(
-                Code.RESOURCE_EXHAUSTED,
-                f"{self._count} requests wait already, the most that --max-waiting allows;"
-                " try again",
-                retry_after_seconds=1,
-            )
+        self._calls.check_room(version.name, self._loop.time())
+        request = Request({}, self._loop.create_future(), deadline)
+        queue = BatchQueue(version, lambda _, seconds: function(seconds), max_rows=1)
+        return await self._answer(request, queue)
 
     def _queue(
         self,
@@ -147,36 +167,55 @@ class Scheduler:
     ) -> BatchQueue:
         """Return the queue of a request."""
 
-        def run(inputs: NamedArrays) -> dict[str, NDArray[Any]]:
-            return version.graph.run(signature, inputs, outputs)
+        def run(inputs: NamedArrays, seconds: float) -> dict[str, NDArray[Any]]:
+            return version.graph.run(signature, inputs, outputs, timeout_seconds=seconds)
 
         batching = self._batching
-        if batching is None or not signature.row_wise or not request.rows:
+        joins = signature.row_wise and signature.key not in version.graph.changing
+        if batching is None or not joins or not request.rows:
+            return BatchQueue(version, run, max_rows=1)
+        if batching.request_rows is not None and request.rows > batching.request_rows:
+            raise invalid(
+                f"Task size {request.rows} is larger than maximum input batch size"
+                f" {batching.request_rows}"
+            )
+        proof = self._proofs.of(
+            (version, signature.key, frozenset(outputs)),
+            f"model {version.name} version {version.number}, {signature.key}",
+        )
+        if proof.given_up:
             return BatchQueue(version, run, max_rows=1)
         key = (version, signature.key, outputs, request.kind)
         queue = self._queues.get(key)
         if queue is None:
-            latency = self._latency(version, key, request)
+            latency = self._latency(version, signature, key, request)
             queue = BatchQueue(
-                version, run, max_rows=batching.rows, key=key, latency=latency
+                version,
+                run,
+                max_rows=batching.rows,
+                sizes=batching.sizes,
+                proof=proof,
+                key=key,
+                latency=latency,
             )
             self._queues[key] = queue
         return queue
 
     def _latency(
-        self, version: ModelVersion, key: Hashable, request: Request
+        self, version: ModelVersion, signature: Signature, key: Hashable, request: Request
     ) -> CallLatency | None:
         """Return the latency of such calls; None if it depends on the values.
 
         Loops may run longer with other numbers, operations on text with longer texts.
         """
         numeric = all(array.dtype != object for array in request.inputs.values())
-        return self._latencies.of(key) if numeric and version.graph.is_steady else None
+        steady = signature.key in version.graph.steady
+        return self._latencies.of(key) if numeric and steady else None
 
-    async def _answer(self, request: Request, queue: BatchQueue, deadline: float) -> Any:
-        self._count += 1
+    async def _answer(self, request: Request, queue: BatchQueue) -> Any:
+        self._calls.add_request(queue.version.name)
         queue.add(request)
-        timer = self._loop.call_at(deadline, self._expire, request, queue)
+        timer = self._loop.call_at(request.deadline, self._expire, request, queue)
         self._schedule(queue)
         try:
             return await request.future
@@ -214,7 +253,7 @@ class Scheduler:
             queue = self._ready.popleft()
             if queue.waiting and self._runs_here(queue):
                 self._run_here(queue)
-            if queue.waiting and self._running < self._workers.count:
+            if queue.waiting and self._calls.may_run(queue.version.name):
                 self._run_in_thread(queue)
             queue.offered = bool(queue.waiting)
             if queue.offered:
@@ -236,7 +275,9 @@ class Scheduler:
     def _run_in_thread(self, queue: BatchQueue) -> None:
         batch = queue.take()
         queue.running += 1
-        self._running += 1
+        self._calls.begin(
+            queue.version.name, batch, now=self._loop.time(), deadline=batch.deadline
+        )
         queue.version.hold()
         self._workers.put(partial(self._compute, queue, batch))
 
@@ -249,7 +290,8 @@ class Scheduler:
         """Return the result or error of each request, and the seconds of the call."""
         start = perf_counter()
         try:
-            results = batch.results(queue.run)
+            left = batch.deadline - self._loop.time()
+            results = batch.results(lambda inputs: queue.run(inputs, left))
         except BaseException as error:
             results = [error] * len(batch.requests)
         seconds = perf_counter() - start
@@ -267,7 +309,7 @@ class Scheduler:
     ) -> None:
         """Handle the results of a thread, which is free again."""
         queue.running -= 1
-        self._running -= 1
+        self._calls.end(queue.version.name, batch)
         queue.version.release()
         self._settle(queue, batch, results, seconds)
         self._fill()
@@ -279,7 +321,7 @@ class Scheduler:
         """Set the result or error of each request."""
         if queue.latency is not None:
             queue.latency.observe(batch.rows, seconds, requests=len(batch.requests))
-        self._count -= len(batch.requests)
+        self._calls.remove_requests(queue.version.name, len(batch.requests))
         for request, result in zip(batch.requests, results, strict=True):
             if request.future.done():
                 continue  # nobody waits any more
@@ -304,4 +346,4 @@ class Scheduler:
     def _give_up(self, request: Request, queue: BatchQueue) -> None:
         """Remove a waiting request; a running one ends by itself."""
         if queue.discard(request):
-            self._count -= 1
+            self._calls.remove_requests(queue.version.name, 1)

@@ -3,44 +3,52 @@
 import logging
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread, current_thread
 
 _log = logging.getLogger("kerasnn.serving")
 
 
 class WorkerThreads:
-    """A fixed number of threads.
+    """Threads that are made when they are needed: a call never waits for another one.
 
-    Unlike in an executor, a call has no future: the call itself passes its result on.
+    Unlike in an executor, a call has no future: the call itself passes its result on. The
+    caller bounds how many calls run.
 
     Args:
-        count: of threads.
+        idle: number of threads that stay while they have no call.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, idle: int) -> None:
+        self._max_idle = idle
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._threads = [
-            Thread(target=self._work, name=f"kerasnn-graph-{i}", daemon=True)
-            for i in range(count)
-        ]
-
-    def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        self._lock = Lock()
+        self._idle = 0
+        self._count = 0
+        self._threads: set[Thread] = set()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Queue a call for the next free thread."""
+        """Run a call in an idle thread, or in a new one."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            else:
+                self._start()
         self._calls.put(call)
 
     def stop(self) -> None:
-        """Wait until all queued calls are done, and end the threads."""
-        for _ in self._threads:
+        """Wait until all calls are done, and end the threads."""
+        with self._lock:
+            threads = list(self._threads)
+        for _ in threads:
             self._calls.put(None)
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        for thread in threads:
+            thread.join()
+
+    def _start(self) -> None:
+        thread = Thread(target=self._work, name=f"kerasnn-graph-{self._count}", daemon=True)
+        self._count += 1
+        self._threads.add(thread)
+        thread.start()
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -48,3 +56,10 @@ class WorkerThreads:
                 call()
             except Exception:
                 _log.exception("a call in a thread failed")
+            del call  # it holds arrays
+            with self._lock:
+                if self._idle >= self._max_idle:
+                    break
+                self._idle += 1
+        with self._lock:
+            self._threads.discard(current_thread())

@@ -78,10 +78,13 @@ class ModelVersion:
         """True if it no longer takes requests."""
         return self._retired
 
+    def read_table_inputs(self, graph: Graph) -> None:
+        """Set `table_inputs`; may import pandas, which takes seconds."""
+        self.table_inputs = _table_inputs(self.folder, graph)
+
     def publish(self, graph: Graph) -> None:
         """Make the version available with its graph."""
         self._graph = graph
-        self.table_inputs = _table_inputs(self.folder, graph)
         self._become("AVAILABLE")
 
     def fail(self, error: ServingError) -> None:

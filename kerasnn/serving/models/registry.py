@@ -15,8 +15,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import tensorflow as tf
+
 from kerasnn.graphs.files import read_graph
-from kerasnn.serving.errors import Code, ServingError, as_serving_error
+from kerasnn.serving.errors import Code, ServingError, as_serving_error, from_tensorflow
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.allowed import Allowed
 from kerasnn.serving.models.model_version import (
@@ -29,10 +31,11 @@ from kerasnn.serving.models.sources import ModelSource, Sources, version_folders
 from kerasnn.serving.models.versions import (
     Versions,
     label_error,
+    loading_error,
     no_versions_error,
     not_found_error,
 )
-from kerasnn.serving.models.warm_up import prepare, warm_up
+from kerasnn.serving.models.warm_up import prepare, try_signatures, warm_up
 from kerasnn.serving.saved_model.graph import Graph
 
 _log = logging.getLogger("kerasnn.serving")
@@ -64,7 +67,7 @@ class ModelRegistry:
         self._lock = threading.Lock()  # of what requests see; held for microseconds
         self._refreshing = threading.Lock()  # held while models are loaded
         self._complaints: dict[str, str] = {}
-        self._looked = False
+        self._listed = False  # whether the models' names are known
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -83,6 +86,7 @@ class ModelRegistry:
         with self._lock:
             versions = self._models.get(name)
             if versions is None:
+                self._check_listed()
                 raise (
                     not_found_error(name, version) if label is None else label_error(label)
                 )
@@ -94,11 +98,13 @@ class ModelRegistry:
         """Return the statuses of a model's versions, the newest first.
 
         Raises:
-            ServingError: NOT_FOUND, there is no such model or version.
+            ServingError: NOT_FOUND, there is no such model or version; UNAVAILABLE, that
+                is not known yet.
         """
         with self._lock:
             versions = self._models.get(name)
             if versions is None:
+                self._check_listed()
                 raise no_versions_error(name)
             return versions.statuses(version)
 
@@ -124,16 +130,24 @@ class ModelRegistry:
     @property
     def ready(self) -> bool:
         """True if every model has a version that is available or has failed."""
-        return self._looked and not self.not_ready()
+        return self.why_not_ready() is None
 
-    def not_ready(self) -> list[str]:
-        """Names of the models of which no version is available or has failed, sorted."""
+    def why_not_ready(self) -> str | None:
+        """Return what is still loading, or which models have no version; None if ready."""
         with self._lock:
-            return sorted(
-                name
-                for name, versions in self._models.items()
-                if versions.source is not None and not versions.settled
-            )
+            if not self._listed:
+                return "the models are looked for"
+            served = [v for _, v in sorted(self._models.items()) if v.source is not None]
+            waiting = [v for v in served if not v.settled]
+            loading = [f"{v.name} version {n}" for v in served for n in v.loading]
+            pending = any(v.pending for v in served)
+        if pending:
+            done = len(served) - len(waiting)
+            what = f"loading: {', '.join(loading)}" if loading else "loading"
+            return f"{what} ({done} of {len(served)} models are done)"
+        if waiting:
+            return f"models that are not ready: {', '.join(v.name for v in waiting)}"
+        return None
 
     # --- life -----------------------------------------------------------------------
 
@@ -174,7 +188,7 @@ class ModelRegistry:
                 self._complain("the models", error)
                 return
             self._complaints.pop("the models", None)
-            if not self._looked:
+            if not self._listed:
                 self._allowed.record(sources)
             self._serve(sources)
 
@@ -195,13 +209,16 @@ class ModelRegistry:
         """Update the models to their sources."""
         with self._lock:
             for name, source in sources.items():
-                self._models.setdefault(name, Versions(name, source)).source = source
+                versions = self._models.setdefault(name, Versions(name, None))
+                versions.pending |= versions.source is None
+                versions.source = source
             for name, versions in list(self._models.items()):
                 if name not in sources:
                     versions.source = None
                     if not versions.known:
                         del self._models[name]
                 versions.set_labels()
+            self._listed = True
         changed = False
         for name, versions in self._models.items():
             try:
@@ -209,7 +226,7 @@ class ModelRegistry:
                 self._complaints.pop(f"model {name}", None)
             except OSError as error:
                 self._complain(f"model {name}", error)
-        self._looked = True
+            versions.pending = False
         if changed:
             collect_graphs()
 
@@ -249,15 +266,15 @@ class ModelRegistry:
             versions.known[number] = version
         try:
             graph = self._loaded(version)
-        except Exception as error:
-            failure = as_serving_error(error)
-            version.fail(failure)
+        except ServingError as error:
+            version.fail(error)
             _log.warning(
-                "model %s version %d does not load: %s",
-                version.name,
-                number,
-                failure.message,
+                "model %s version %d does not load: %s", version.name, number, error.message
             )
+            return True
+        except Exception as error:  # a fault of the server; other models go on
+            version.fail(as_serving_error(error))
+            _log.exception("model %s version %d does not load", version.name, number)
             return True
         with self._lock:
             version.publish(graph)
@@ -267,19 +284,25 @@ class ModelRegistry:
 
     def _loaded(self, version: ModelVersion) -> Graph:
         """Load and warm up the graph of a version."""
-        saved = read_graph(version.folder)
+        try:
+            saved = read_graph(version.folder)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from None
         graph = Graph(
             saved,
             allow=self._allowed.ops(version.name, saved),
             way_out=functools.partial(self._allowed.way_out, version.name, saved),
         )
         try:
+            version.read_table_inputs(graph)
             prepare(graph)
             if self._warms_up:
                 start = time.perf_counter()
                 played = warm_up(graph, version.folder)
                 seconds = time.perf_counter() - start
-                if played and self._metrics is not None:
+                if not played:
+                    try_signatures(graph)
+                elif self._metrics is not None:
                     self._metrics.observe_warm_up(model=version.name, seconds=seconds)
         except BaseException:
             graph.close()
@@ -297,6 +320,11 @@ class ModelRegistry:
         return bool(old)
 
     # --- what may go wrong ------------------------------------------------------------
+
+    def _check_listed(self) -> None:
+        """Raise UNAVAILABLE as long as it is not known which models there are."""
+        if not self._listed:
+            raise loading_error("the server")
 
     def _check_labels(self, sources: Sources) -> None:
         """Raise if a label is for a version that is not available."""

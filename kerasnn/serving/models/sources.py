@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from kerasnn.errors import InputError
+from kerasnn.model_paths import describe_other
 from kerasnn.serving.errors import ServingError, invalid
 
 MAX_VERSION = 2**63 - 1
@@ -177,9 +178,14 @@ def _source(model: Any) -> ModelSource:
     if not folder.is_absolute():
         raise invalid(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()="
-            f"{model.base_path}"
+            f"{model.base_path}{_way_out(folder)}"
         )
     return ModelSource(folder, **_policy(model), labels=dict(model.version_labels))
+
+
+def _way_out(folder: Path) -> str:
+    other = describe_other(folder)
+    return "" if other is None else f"; it {other}"
 
 
 def _check_platform(model: Any) -> None:

@@ -13,6 +13,7 @@ from kerasnn.serving.models.sources import ModelSource
 MAX_ENDED_VERSIONS = (
     100  # versions that are remembered although they and their folders are gone
 )
+RETRY_SECONDS = 1  # after which a client may ask a loading model again
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Versions:
         available: versions that take requests, by number.
         latest: the available version with the highest number.
         labels: numbers of available versions by label.
+        pending: whether the versions in the folder are still to be loaded.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Versions:
     available: dict[int, ModelVersion] = field(default_factory=dict)
     latest: ModelVersion | None = None
     labels: dict[str, int] = field(default_factory=dict)
+    pending: bool = True
 
     @property
     def settled(self) -> bool:
@@ -44,25 +47,41 @@ class Versions:
         """Return the available version of a number or label; the latest by default.
 
         Raises:
-            ServingError: there is none, with TensorFlow Serving's text.
+            ServingError: there is none, with TensorFlow Serving's text; UNAVAILABLE, it is
+                still to be loaded.
         """
         if label is not None:
             if label not in self.labels:
-                raise label_error(label)
+                raise self._loading(None) or label_error(label)
             number = self.labels[label]
         found = self.latest if number is None else self.available.get(number)
         if found is None:
-            raise not_found_error(self.name, number)
+            raise self._loading(number) or not_found_error(self.name, number)
         return found
+
+    def _loading(self, number: int | None) -> ServingError | None:
+        """Return the error for a version that may be available soon; None for others."""
+        if number is None and self.loading:
+            number = max(self.loading)
+        if number in self.loading:
+            return loading_error(f"model {self.name} version {number}")
+        if not self.pending or number in self.known:
+            return None
+        return loading_error(f"model {self.name}")
+
+    @property
+    def loading(self) -> list[int]:
+        """Numbers of the versions that are loading."""
+        return [n for n, each in self.known.items() if each.status.state == "LOADING"]
 
     def statuses(self, number: int | None) -> list[VersionStatus]:
         """Return the statuses of all versions, the newest first, or of one.
 
         Raises:
-            ServingError: NOT_FOUND.
+            ServingError: NOT_FOUND; UNAVAILABLE before the folder was looked at.
         """
         if not self.known:
-            raise no_versions_error(self.name)
+            raise self._loading(None) or no_versions_error(self.name)
         if number is None:
             return [self.known[n].status for n in sorted(self.known, reverse=True)]
         if number not in self.known:
@@ -117,6 +136,15 @@ def not_found_error(name: str, number: int | None = None) -> ServingError:
 def no_versions_error(name: str) -> ServingError:
     """Return the error for a model without any version."""
     return ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
+
+
+def loading_error(what: str) -> ServingError:
+    """Return the error for a request that comes before its model is loaded."""
+    return ServingError(
+        Code.UNAVAILABLE,
+        f"{what} is still loading; try again",
+        retry_after_seconds=RETRY_SECONDS,
+    )
 
 
 def label_error(label: str) -> ServingError:

@@ -8,9 +8,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from google.protobuf import json_format
@@ -24,14 +25,26 @@ from kerasnn.serving.errors import (
     invalid,
 )
 from kerasnn.serving.examples import classify, regress
+from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
 from kerasnn.serving.rest.browsers import BrowserPolicy
+from kerasnn.serving.rest.large_body import (
+    LARGE_BYTES,
+    LargeDocument,
+    read_large_object,
+    release,
+)
 from kerasnn.serving.rest.parser import read_object, signature_name
 from kerasnn.serving.rest.paths import METADATA, STATUS, Route, parse_route
 from kerasnn.serving.rest.request_examples import read_examples
-from kerasnn.serving.rest.request_inputs import check_rows, is_row_form, read_inputs
+from kerasnn.serving.rest.request_inputs import (
+    as_lists,
+    check_rows,
+    is_row_form,
+    read_inputs,
+)
 from kerasnn.serving.saved_model.examples import find_examples_signature
 from kerasnn.serving.saved_model.signatures import NamedArrays, Signature, find_signature
 from kerasnn.serving.service import Service
@@ -48,7 +61,10 @@ _APIS = {
 _TYPE = (b"content-type", b"application/json")
 _ORIGIN = re.compile(rb"https?://", re.IGNORECASE)
 
+_THREADS = 2  # for large bodies; more would only wait for each other
+
 Headers = list[tuple[bytes, bytes]]
+_Result = TypeVar("_Result")
 
 
 class RestApp:
@@ -61,6 +77,7 @@ class RestApp:
 
     def __init__(self, service: Service, browsers: BrowserPolicy) -> None:
         self._service = service
+        self._threads = ThreadPoolExecutor(_THREADS, "kerasnn-json")
         self._browsers = browsers
         self._answers: dict[str, Callable[..., Awaitable[bytes]]] = {
             "predict": self._predict,
@@ -78,7 +95,8 @@ class RestApp:
         code = Code.OK
         try:
             route = self._route(scope)
-            content = await self._answer(route, scope, receive, facts)
+            with self._service.in_flight.request() as held:
+                content = await self._answer(route, scope, receive, held, facts)
             status = 200
         except ClientDisconnectedError:
             return
@@ -93,9 +111,12 @@ class RestApp:
             failure = self._failure(error)
             code, status = failure.code, HTTP_STATUS[failure.code]
             content = response.error_json(failure.message) if failure.message else b""
+            failure.__traceback__ = None  # this frame is in it, and so would be the body
             if failure.retry_after_seconds is not None:
                 seconds = str(failure.retry_after_seconds).encode()
                 headers.append((b"retry-after", seconds))
+            if failure.code is Code.UNAVAILABLE:
+                headers.append((b"connection", b"close"))  # the rest may not be read
         self._record(route, code, perf_counter() - start, facts)
         headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -129,19 +150,32 @@ class RestApp:
         return route
 
     async def _answer(
-        self, route: Route | None, scope: Any, receive: Any, facts: dict[str, Any]
+        self,
+        route: Route | None,
+        scope: Any,
+        receive: Any,
+        held: Held,
+        facts: dict[str, Any],
     ) -> bytes:
         if route is None:
             return b""
         if route.what in self._answers:
-            body = await read_body(scope, receive, self._service.limits.body_bytes)
-            document = read_object(body)
+            body = await read_body(scope, receive, self._service.limits.body_bytes, held)
+            if len(body) > LARGE_BYTES:
+                document: dict[str, Any] = await self._in_thread(read_large_object, body)
+            else:
+                document = read_object(body)
+            del body
             name = signature_name(document)
             deadline = (
                 asyncio.get_running_loop().time() + self._service.limits.timeout_seconds
             )
             answer = self._answers[route.what]
-            return await answer(route, document, name, deadline, facts)
+            try:
+                return await answer(route, document, name, deadline, facts)
+            finally:
+                if isinstance(document, LargeDocument):
+                    await self._in_thread(release, document)
         if not route.model:
             return self._models()
         return (
@@ -167,7 +201,14 @@ class RestApp:
             response.predictions_json if is_row_form(document) else response.columns_json
         )
         facts["rows"] = max((len(a) for a in inputs.values() if a.ndim), default=1)
+        if sum(array.size for array in outputs.values()) > response.LARGE_SIZE:
+            return await self._in_thread(write, outputs)
         return write(outputs)
+
+    async def _in_thread(self, function: Callable[..., _Result], *given: Any) -> _Result:
+        """Return a function's result from a thread of its own: large ones take long."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *given)
 
     async def _inputs(
         self, document: dict[str, Any], signature: Signature, version: ModelVersion
@@ -175,13 +216,17 @@ class RestApp:
         """Return the inputs of a request, which may be written as a table's rows."""
         limits = self._service.limits
         try:
+            if isinstance(document, LargeDocument):
+                return await self._in_thread(read_inputs, document, signature, limits)
             return read_inputs(document, signature, limits)
         except ServingError:
             table = version.table_inputs
             if table is None or signature.key != DEFAULT_SIGNATURE:
                 raise
             loop = asyncio.get_running_loop()
-            inputs = await loop.run_in_executor(None, table.read, document)
+            inputs = await loop.run_in_executor(
+                None, lambda: table.read(as_lists(document))
+            )
             if inputs is None:
                 raise
             check_rows(max(map(len, inputs.values())), limits)
@@ -197,7 +242,10 @@ class RestApp:
     ) -> bytes:
         """Classify and Regress."""
         service = self._service
-        examples = read_examples(document, service.limits)
+        if isinstance(document, LargeDocument):
+            examples = await self._in_thread(read_examples, document, service.limits)
+        else:
+            examples = read_examples(document, service.limits)
         facts["rows"] = len(examples)
         with self._used(route, facts) as version:
             signature = find_examples_signature(version.graph, name)

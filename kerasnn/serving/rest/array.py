@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.excerpt import excerpt, type_name
+from kerasnn.serving.rest.number_list import NumberList
 from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS, TensorInfo
 from kerasnn.serving.saved_model.tensors import dtype_name
 
 B64 = "b64"
+_STEP = 100_000  # values of a long list that are converted at once
 BLOCK = 1000  # values of a list that are checked together in the search for an error
 _INT32 = (-(2**31), 2**31 - 1)
 _RANGES = {
@@ -48,8 +50,12 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
     Raises:
         ServingError: INVALID_ARGUMENT, lists are nested too deep.
     """
+    if type(value) is list and len(value) > _STEP:
+        return _in_steps(value, info, limits)
     if type(value) is list and value and type(value[0]) is not list:
         return _flat(value, info.dtype)  # most often: a column
+    if type(value) is NumberList:
+        return value.as_type(info.dtype, _RANGES)
     shape = list_shape(value, limits)
     leaves: _Leaves = [value]
     for size in shape:
@@ -58,6 +64,17 @@ def to_array(value: Any, info: TensorInfo, limits: Limits) -> _Array | None:
         leaves = leaves[0] if len(leaves) == 1 else list(chain.from_iterable(leaves))
     flat = _flat(leaves, info.dtype)
     return None if flat is None else flat.reshape(shape)
+
+
+def _in_steps(value: list[Any], info: TensorInfo, limits: Limits) -> _Array | None:
+    """Convert a long list in parts, between which other threads run."""
+    parts: list[_Array] = []
+    for start in range(0, len(value), _STEP):
+        part = to_array(value[start : start + _STEP], info, limits)
+        if part is None or (parts and part.shape[1:] != parts[0].shape[1:]):
+            return None
+        parts.append(part)
+    return np.concatenate(parts)
 
 
 def list_shape(value: Any, limits: Limits) -> tuple[int, ...]:
@@ -212,6 +229,13 @@ def _float32s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.frombuffer(array("f", leaves), np.float32)
 
 
+def _halves(dtype: tf.DType, leaves: _Leaves, kinds: set[type]) -> _Array | None:
+    if not kinds <= _NUMBERS:
+        return None
+    with np.errstate(over="ignore"):  # too large numbers become infinite
+        return np.array(leaves, np.float64).astype(dtype.as_numpy_dtype)
+
+
 def _float64s(leaves: _Leaves, kinds: set[type]) -> _Array | None:
     return np.array(leaves, np.float64) if kinds <= _NUMBERS else None
 
@@ -243,6 +267,8 @@ def _strings(leaves: _Leaves, kinds: set[type]) -> _Array | None:
 _READERS: dict[tf.DType, Callable[[_Leaves, set[type]], _Array | None]] = {
     tf.float32: _float32s,
     tf.float64: _float64s,
+    tf.float16: partial(_halves, tf.float16),
+    tf.bfloat16: partial(_halves, tf.bfloat16),
     tf.bool: _bools,
     tf.string: _strings,
     **{dtype: partial(_integers, dtype) for dtype in _RANGES},

@@ -1,9 +1,12 @@
 """The body of a REST request: received, decompressed, and limited in size."""
 
+import asyncio
 import zlib
+from io import BytesIO
 from typing import Any
 
 from kerasnn.serving.errors import invalid
+from kerasnn.serving.in_flight import Held
 
 _LENGTH, _ENCODING = b"content-length", b"content-encoding"
 _GZIP = (b"gzip", b"x-gzip")
@@ -18,18 +21,20 @@ class ClientDisconnectedError(Exception):
     """The client has disconnected."""
 
 
-async def read_body(scope: Any, receive: Any, max_bytes: int) -> bytes:
+async def read_body(scope: Any, receive: Any, max_bytes: int, held: Held) -> bytes:
     """Return the body of a request, decompressed if it is gzip.
 
     Args:
         scope: of the ASGI request.
         receive: of the ASGI request.
         max_bytes: bytes, as they come and unpacked.
+        held: counts the bytes from when they come.
 
     Raises:
         TooLargeError: it has more bytes, packed or unpacked.
         GoneError: the client left meanwhile.
-        ServingError: INVALID_ARGUMENT, it is packed and damaged.
+        ServingError: INVALID_ARGUMENT, it is packed and damaged; UNAVAILABLE, all requests
+            together have too many bytes.
     """
     packed = False
     for name, value in scope["headers"]:
@@ -38,24 +43,40 @@ async def read_body(scope: Any, receive: Any, max_bytes: int) -> bytes:
                 raise BodyTooLargeError
         elif name == _ENCODING:
             packed = value.strip().lower() in _GZIP
-    body = await _received(receive, max_bytes)
-    return _unpacked(body, max_bytes) if packed and body else body
+    body = await _received(receive, max_bytes, held)
+    if not packed or not body:
+        return body
+    # A few kB may become the largest body, which takes a while.
+    content = await asyncio.get_running_loop().run_in_executor(
+        None, _unpacked, body, max_bytes
+    )
+    held.grow(len(content))
+    return content
 
 
-async def _received(receive: Any, max_bytes: int) -> bytes:
-    chunks: list[bytes] = []
+async def _received(receive: Any, max_bytes: int, held: Held) -> bytes:
+    first = b""
+    body: BytesIO | None = None  # joining 100 MB of chunks would take long
     size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnectedError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
+        chunk = message.get("body", b"")
+        held.grow(len(chunk))
+        size += len(chunk)
         if size > max_bytes:
             raise BodyTooLargeError
         more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if size == len(chunk):
+            first = chunk
+        elif body is None:
+            body = BytesIO()
+            body.write(first)
+        if body is not None:
+            body.write(chunk)
+    return first if body is None else body.getvalue()
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

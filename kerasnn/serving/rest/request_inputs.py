@@ -19,9 +19,12 @@ from kerasnn.serving.rest.array import (
     to_array,
 )
 from kerasnn.serving.rest.excerpt import excerpt
+from kerasnn.serving.rest.number_list import NumberList
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
 
 INSTANCES, INPUTS = "instances", "inputs"
+
+_SHOWN_NUMBERS = 10_000  # of a long list, in which an error is looked for
 
 Shape = tuple[int, ...]
 
@@ -59,10 +62,43 @@ def read_inputs(
     if not signature.inputs:
         name = document.get("signature_name") or "DEFAULT"
         raise invalid(f"Failed to get input map for signature: {name}")
-    read = _of_rows if is_row_form(document) else _of_columns
-    inputs = read(document, signature, limits)
+    try:
+        return _checked_inputs(document, signature, limits)
+    except _UnfitListError:
+        # The first values show what is wrong, in the words for lists.
+        _checked_inputs(as_lists(document, _SHOWN_NUMBERS), signature, limits)
+    raise invalid(
+        f"the numbers of '{INSTANCES if INSTANCES in document else INPUTS}' are not of the"
+        f" types of the signature {signature.key}"
+    )
+
+
+class _UnfitListError(Exception):
+    """A `NumberList` does not fit its input."""
+
+
+def as_lists(document: Mapping[str, Any], maximum: int | None = None) -> Mapping[str, Any]:
+    """Return a request with lists for its `NumberList`s, of about a maximum of numbers."""
+
+    def listed(value: Any) -> Any:
+        return value.as_list(maximum) if type(value) is NumberList else value
+
+    key = INSTANCES if INSTANCES in document else INPUTS
+    value = document.get(key)
+    if type(value) is dict:
+        value = {name: listed(each) for name, each in value.items()}
+    return {**document, key: listed(value)} if key in document else document
+
+
+def _checked_inputs(
+    document: Mapping[str, Any], signature: Signature, limits: Limits
+) -> dict[str, NDArray[Any]]:
+    if is_row_form(document):
+        return _of_rows(document, signature, limits)
+    inputs = _of_columns(document, signature, limits)
     for array in inputs.values():
-        check_rows(len(array) if array.ndim else 1, limits)
+        if signature.counts_rows(array.ndim):
+            check_rows(len(array) if array.ndim else 1, limits)
     return inputs
 
 
@@ -103,6 +139,8 @@ def _of_columns(
 
 def _whole(value: Any, info: TensorInfo, limits: Limits) -> NDArray[Any]:
     array = to_array(value, info, limits)
+    if array is None and type(value) is NumberList:
+        raise _UnfitListError
     if array is None:
         check_value(value, info, limits, list_shape(value, limits))
         raise invalid(f"JSON Value: {excerpt(value)} cannot be read as {info.alias}")
@@ -116,6 +154,12 @@ def _of_rows(
     document: Mapping[str, Any], signature: Signature, limits: Limits
 ) -> dict[str, NDArray[Any]]:
     items = document[INSTANCES]
+    if type(items) is NumberList:
+        check_rows(len(items), limits)
+        if len(signature.inputs) > 1:
+            raise _UnfitListError
+        (info,) = signature.inputs.values()
+        return {info.alias: _whole(items, info, limits)}
     if type(items) is not list:
         raise invalid(
             f"JSON Value: {excerpt(document)} Expecting '{INSTANCES}' to be an list/array"

@@ -25,7 +25,9 @@ from kerasnn.serving.saved_model.tensors import dtype_name
 
 BYTES_SUFFIX = "_bytes"
 _WRITTEN = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "b1"}  # as in dtype.str
+_HALVES = (np.float16, tf.bfloat16.as_numpy_dtype)
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+LARGE_SIZE = 100_000  # numbers of an answer above this are written in a thread
 _NULL = b"null"  # what the library writes for NaN and the infinities
 
 
@@ -111,6 +113,8 @@ def _writable(name: str, array: NDArray[Any]) -> Any:
         texts = np.empty(array.shape, object)
         texts.reshape(-1)[:] = [write(value) for value in array.reshape(-1).tolist()]
         return texts.tolist()
+    if array.dtype.type in _HALVES:
+        array = array.astype(np.float32)  # each of them is a float32
     if array.dtype.str[1:] not in _WRITTEN:
         kind = dtype_name(tf.as_dtype(array.dtype).as_datatype_enum)
         raise invalid(f"Failed to write JSON value for tensor type: {kind}")
@@ -129,6 +133,24 @@ def _utf8(value: bytes) -> str:
 
 
 def _text(content: dict[str, Any]) -> bytes:
+    ((key, value),) = content.items()
+    if isinstance(value, list | np.ndarray) and _size(value) > LARGE_SIZE:
+        return b'{"%s":%s}' % (key.encode(), _in_steps(value))
+    return _at_once(content)
+
+
+def _size(value: Any) -> int:
+    return int(value.size) if isinstance(value, np.ndarray) else len(value)
+
+
+def _in_steps(value: Any) -> bytes:
+    """Write a long list in parts, between which other threads run."""
+    size = max(1, LARGE_SIZE * len(value) // _size(value))
+    parts = [_at_once(value[i : i + size])[1:-1] for i in range(0, len(value), size)]
+    return b"[%s]" % b",".join(parts)
+
+
+def _at_once(content: Any) -> bytes:
     text = orjson.dumps(content, option=_OPTIONS)
     if _NULL not in text:  # far faster than checking all numbers
         return text

@@ -14,9 +14,27 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_KEEP_ALIVE = (b"connection", b"keep-alive")
+
 
 class UvicornConnection(HttpToolsProtocol):
     """A client's connection, with the state that uvicorn keeps of it."""
+
+    def on_headers_complete(self) -> None:
+        """Begin an exchange; keep the connection of an HTTP/1.0 client that asks for it.
+
+        uvicorn closes it, although `ab` and old proxies wait for the word "keep-alive".
+        """
+        before = self.cycle
+        super().on_headers_complete()
+        begun = self.cycle is not before
+        if (
+            begun
+            and self.scope["http_version"] == "1.0"
+            and self.parser.should_keep_alive()
+        ):
+            self.cycle.keep_alive = True
+            self.cycle.default_headers = [*self.cycle.default_headers, _KEEP_ALIVE]
 
     @property
     def n_connections(self) -> int:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.manifest import DEFAULT_SIGNATURE
-from kerasnn.serving.errors import invalid
+from kerasnn.serving.errors import ServingError, invalid
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
@@ -42,6 +42,25 @@ class TensorInfo:
         """True if the first dimension is open: a row for each row of a request."""
         return bool(self.shape) and self.shape[0] == -1  # type: ignore[index]
 
+    def admits(self, shape: tuple[int, ...]) -> bool:
+        """Return whether an array of this shape has the rank and the fixed sizes."""
+        if self.shape is None:
+            return True
+        return len(shape) == len(self.shape) and all(
+            size in (-1, given) for size, given in zip(self.shape, shape, strict=True)
+        )
+
+    def shape_error(self, shape: tuple[int, ...]) -> ServingError:
+        """Return the error for an array of a shape that the input does not take."""
+        assert self.shape is not None
+        sizes = ["any" if size == -1 else str(size) for size in self.shape]
+        if self.has_rows:
+            sizes[0] = "rows"
+        return invalid(
+            f"input {self.alias} must be [{', '.join(sizes)}];"
+            f" got [{', '.join(map(str, shape))}]"
+        )
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -64,6 +83,15 @@ class Signature:
         """True if every input and output is declared to have rows."""
         infos = [*self.inputs.values(), *self.outputs.values()]
         return bool(self.inputs) and all(info.has_rows for info in infos)
+
+    def counts_rows(self, rank: int) -> bool:
+        """Return whether the first size of an input of this rank is a number of rows.
+
+        Not of a single list of numbers: it may be one signal, such as a second of audio.
+        """
+        if len(self.inputs) > 1 or rank != 1:
+            return True
+        return any(info.dtype == tf.string for info in self.inputs.values())
 
 
 def read_signatures(meta_graph: Any) -> dict[str, Signature]:

@@ -5,11 +5,13 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from kerasnn.termination import TerminatedError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Context manager that records Ctrl-C and SIGTERM; a second one ends at once.
+    """Context manager that records Ctrl-C and SIGTERM; a second one is raised at once.
 
     Python handles signals in the main thread; in another thread it does nothing.
 
@@ -36,8 +38,10 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+        if self.received is not None and kind is None:
+            signal.raise_signal(self.received)  # it came when there was nothing to save
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            raise KeyboardInterrupt
+            raise TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
         self.received = signal.Signals(number)

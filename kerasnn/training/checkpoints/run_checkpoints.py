@@ -3,9 +3,10 @@
 Their content is decided by a fit (`saver`) or by the training of an ensemble.
 """
 
+import contextlib
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -47,7 +48,7 @@ class RunCheckpoints:
 
     Raises:
         InputError: the folder holds checkpoints, and `resume` is False or the number of
-            replicas has changed.
+            replicas has changed; or another training uses it.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class RunCheckpoints:
         self.folder = folder
         self.every_seconds = every_seconds
         self.found: Checkpoint | None = None
+        self.folder.check_free()
         numbers = self.folder.numbers()
         if numbers and not resume:
             raise InputError(
@@ -120,9 +122,20 @@ class RunCheckpoints:
         waited = time.monotonic() - self._last >= self.every_seconds
         return waited or self.interrupted is not None
 
-    def watching(self) -> Interrupts:
-        """Return a context manager that holds signals back until the run can be saved."""
-        return self._interrupts
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Context manager that locks the folder, and holds signals back until it can save.
+
+        Raises:
+            InputError: another training uses the folder, or has used it since.
+        """
+        with self.folder.locked(), self._interrupts:
+            if max(self.folder.numbers(), default=0) != self._number:
+                raise InputError(
+                    f"{self.folder.folder}: another training has written a checkpoint"
+                    " there in the meantime; give each training a folder of its own"
+                )
+            yield
 
     def write(
         self, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]

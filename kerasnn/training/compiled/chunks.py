@@ -1,8 +1,10 @@
 """Chunks, the steps that one compiled call runs, and the protocol of feeds."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+import tensorflow as tf
 
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 
@@ -18,6 +20,7 @@ class Chunk:
         rows, blocks: as `run_epochs` takes them.
         first, stop: the steps to run, as numbers in the blocks.
         first_step: number of its first step in the epoch.
+        room: number of batches to which XLA pads it, so that it compiles once; 0 for none.
         irregular_size: whether its batches have another size than the first of the stream.
         starts_execution, ends_execution: whether one of Keras's executions begins or ends
             with it. Batches of different sizes in one execution take a chunk each.
@@ -29,6 +32,7 @@ class Chunk:
     first: int
     stop: int
     first_step: int
+    room: int = 0
     irregular_size: bool = False
     starts_execution: bool = True
     ends_execution: bool = True
@@ -37,6 +41,17 @@ class Chunk:
     def last_step(self) -> int:
         """Number of its last step in the epoch."""
         return self.first_step + self.stop - self.first - 1
+
+    def padded(self) -> "Chunk":
+        """Return the chunk with zero rows, which no step reads, up to its room."""
+        missing = self.room - self.blocks[0].shape[1]
+        if missing <= 0:
+            return self
+        (block,) = self.blocks
+        extra = missing * block.shape[2]
+        rows = [tf.pad(t, [[0, extra]] + [[0, 0]] * (t.shape.rank - 1)) for t in self.rows]
+        blocks = [tf.pad(block, [[0, 0], [0, missing], [0, 0]])]
+        return replace(self, rows=rows, blocks=blocks)
 
 
 class Feed(Protocol):

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from kerasnn.choices import Driver
-from kerasnn.training.compiled.errors import NeedsKerasError
+from kerasnn.training.compiled.errors import UntraceableError
 from kerasnn.training.compiled.specs import DataStructure, Tensors
 
 Logs = dict[str, Any]  # by name: tensors in a graph; afterwards floats, or arrays
@@ -49,7 +49,7 @@ class Step:
         driver: "eager" calls the step without its graph.
 
     Raises:
-        NeedsKerasError: the step cannot be traced.
+        UntraceableError: the step cannot be traced.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Step:
         try:
             traced = tf.function(on_batch).get_concrete_function(*batch)
         except Exception as error:  # Keras raises it again, or can trace the step
-            raise NeedsKerasError(f"{type(error).__name__}: {error}") from error
+            raise UntraceableError(f"{type(error).__name__}: {error}") from error
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced
         self.resets_inside = _can_reset_inside(learner)

@@ -7,7 +7,9 @@ before anything has run, so that the graph can take over at the same batch.
 
 import contextlib
 import logging
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -19,11 +21,14 @@ import tensorflow as tf
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.loop import Logs, Step, StepRange, Trainable, run_epochs
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 
 # XLA starts about a second later, and saves 0.1 to 0.3 ms in each small step.
 XLA_PAYS_FROM_STEPS = 5000
+MAX_PROGRAMS = 16  # kept of a learner; the least recently used one is dropped
+_MAX_COUNTED = 64  # shapes whose steps are counted
 # XLA raises these for an operation that it does not have or cannot compile.
 REFUSALS = (
     tf.errors.InvalidArgumentError,
@@ -35,6 +40,7 @@ REFUSALS = (
 _T = TypeVar("_T")
 
 _log = logging.getLogger("kerasnn")
+_caching = threading.Lock()
 
 
 class RefusedError(Exception):
@@ -84,7 +90,9 @@ class Program:
         Raises:
             RefusedError: XLA cannot compile the step; no Variable has changed.
         """
-        shapes = tuple(tuple(t.shape) for t in (*rows, *blocks, *test_rows, *test_blocks))
+        tensors = (*rows, *blocks, *test_rows, *test_blocks)
+        # A graph takes tensors of any size; XLA compiles for each.
+        shapes = tuple(tuple(t.shape) for t in tensors) if self.driver == "xla" else ()
         if self.driver == "eager" or shapes in self._ready:
             return
         no_steps = tf.constant(StepRange(epochs=0), tf.int32)
@@ -132,10 +140,11 @@ class Programs:
         self.learner = learner
         self.refused: str | None = None  # why XLA cannot compile it
         self.told: set[str] = set()  # reasons logged for Keras's own loop
-        self.steps = 0  # of all runs so far
+        self._counts: OrderedDict[Any, int] = OrderedDict()  # steps so far, by shapes
         self._compiled_as: tuple[Any, ...] = ()
-        self._steps: dict[tuple[Any, ...], Step] = {}
-        self._programs: dict[tuple[Any, ...], Any] = {}
+        self._steps: OrderedDict[tuple[Any, ...], Step] = OrderedDict()
+        self._programs: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._relaxed: dict[tuple[Any, ...], BatchSpec | None] = {}
 
     def follow(self) -> None:
         """Drop the programs if the model was compiled again."""
@@ -150,11 +159,15 @@ class Programs:
 
     def drop(self) -> None:
         """Drop all programs."""
-        self._steps.clear()
-        self._programs.clear()
+        with _caching:
+            self._steps.clear()
+            self._programs.clear()
+        self._relaxed.clear()
         self.refused = None
 
-    def choose(self, driver: FitDriver, steps: int | None) -> Driver:
+    def choose(
+        self, driver: FitDriver, steps: int | None, shapes: tuple[Any, ...] = ()
+    ) -> Driver:
         """Return the driver of a run.
 
         Drivers draw different dropout masks, so the choice depends only on what is equal
@@ -163,10 +176,13 @@ class Programs:
         Args:
             driver: the driver that was asked for.
             steps: of the run; None if unknown, or if it does not train.
+            shapes: of its tensors: XLA compiles for each.
 
         Raises:
             InputError: XLA was asked for, and cannot compile this model.
         """
+        if driver == "auto" and tf.config.functions_run_eagerly():
+            return "eager"
         obstacle = self.refused or _obstacle(self.learner)
         if driver == "xla" and obstacle:
             raise InputError(f"driver='xla' cannot compile this model: {obstacle}")
@@ -174,10 +190,15 @@ class Programs:
             return driver
         if obstacle:
             return "graph"
-        self.steps += steps or 0
-        if steps is not None and self.steps >= XLA_PAYS_FROM_STEPS:
-            return "xla"  # many short runs count as a long one
+        if steps is not None and self._count(steps, shapes) >= XLA_PAYS_FROM_STEPS:
+            return "xla"
         return "xla" if getattr(self.learner, "jit_compile", False) else "graph"
+
+    def _count(self, steps: int, shapes: tuple[Any, ...]) -> int:
+        """Return the steps so far: many short runs of equal shapes count as a long one."""
+        count = self._counts.get(shapes, 0) + steps
+        _remember(self._counts, shapes, count, _MAX_COUNTED)
+        return count
 
     def refuse(self, driver: FitDriver, reason: str) -> None:
         """Note, and log, that XLA cannot compile this model.
@@ -207,35 +228,67 @@ class Programs:
             test_batch_spec: signature of the batches of a test after each epoch.
         """
 
-        def make() -> Program:
+        def make(spec: BatchSpec) -> Program:
             test = test_batch_spec and self._step(driver, "test_step", test_batch_spec)
-            trained = self._step(driver, step, batch_spec)
-            return Program(driver, trained, batch_spec, test, test_batch_spec)
+            trained = self._step(driver, step, spec)
+            return Program(driver, trained, spec, test, test_batch_spec)
 
-        key = (driver, step, batch_spec.key, test_batch_spec and test_batch_spec.key)
-        return self.cached(key, make)
+        if test_batch_spec is not None:
+            test_batch_spec = self._relax(driver, "test_step", test_batch_spec)
+        key = (driver, step, test_batch_spec and test_batch_spec.key)
+        return self._for_any_size(key, batch_spec, make)
 
     def prediction(
-        self, driver: Driver, batch_spec: BatchSpec, make: Callable[[], _T]
+        self, driver: Driver, batch_spec: BatchSpec, make: Callable[[BatchSpec], _T]
     ) -> _T:
         """Return the cached predict step for a signature of batches; make it at first."""
-        return self.cached((driver, "predict_step", batch_spec.key), make)
+        return self._for_any_size((driver, "predict_step"), batch_spec, make)
+
+    def _for_any_size(
+        self, key: tuple[Any, ...], batch_spec: BatchSpec, make: Callable[[BatchSpec], _T]
+    ) -> _T:
+        """Return what is cached for batches of any size, or of one if it needs that."""
+        driver, step, *_ = key
+        writer = keras_names.default_summary_writer()  # a graph keeps that of its trace
+        spec = self._relax(driver, step, batch_spec)
+        try:
+            return self.cached((*key, writer, spec.key), lambda: make(spec))
+        except NeedsKerasError:
+            if spec.key == batch_spec.key:
+                raise
+        self._relaxed[driver, step, spec.kind] = None  # its code needs to know the size
+        return self.cached((*key, writer, batch_spec.key), lambda: make(batch_spec))
+
+    def _relax(self, driver: Driver, step: str, spec: BatchSpec) -> BatchSpec:
+        """Return a spec in which every size is None that has changed since the first."""
+        if driver != "graph":
+            return spec  # XLA compiles for each size
+        kind = (driver, step, spec.kind)
+        before = self._relaxed.get(kind, spec)
+        if before is None:
+            return spec
+        if before.key != spec.key:
+            spec = before.relaxed_with(spec)
+        self._relaxed[kind] = spec
+        return spec
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], _T]) -> _T:
         """Return the cached value of a key; make it at first. `drop` drops it."""
-        if key not in self._programs:
-            self._programs[key] = make()
-        return self._programs[key]
+        found = self._programs.get(key)
+        value = make() if found is None else found
+        return _remember(self._programs, key, value, MAX_PROGRAMS)
 
     def _step(self, driver: Driver, name: str, batch_spec: BatchSpec) -> Step:
         structure, specs = batch_spec.structure, batch_spec.batch_specs()
-        key = (driver, name, repr(structure.nest), tuple(specs))
-        if key not in self._steps:
+        writer = keras_names.default_summary_writer()
+        key = (driver, name, writer, structure.key, tuple(specs))
+        found = self._steps.get(key)
+        if found is None:
             xla = driver == "xla"
             with keras_names.threefry_dropout() if xla else contextlib.nullcontext():
                 step = getattr(self.learner, name)
-                self._steps[key] = Step(self.learner, step, structure, specs, driver)
-        return self._steps[key]
+                found = Step(self.learner, step, structure, specs, driver)
+        return _remember(self._steps, key, found, MAX_PROGRAMS)
 
 
 def programs_of(learner: Trainable) -> Programs:
@@ -249,6 +302,16 @@ def programs_of(learner: Trainable) -> Programs:
         found = learner.__dict__["_kerasnn_programs"] = Programs(learner)
     found.follow()
     return found
+
+
+def _remember(cache: OrderedDict[Any, _T], key: Any, value: _T, maximum: int) -> _T:
+    """Put a value at the end of a cache, and drop those beyond the maximum; return it."""
+    with _caching:  # another thread may predict while one trains
+        cache[key] = value
+        cache.move_to_end(key)
+        while len(cache) > maximum:
+            cache.popitem(last=False)
+    return value
 
 
 def _compiled_as(learner: Trainable) -> tuple[Any, ...]:

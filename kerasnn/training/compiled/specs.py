@@ -21,6 +21,7 @@ class DataStructure:
         leaves = keras.tree.flatten(data)
         self.present = [leaf is not None for leaf in leaves]
         self.nest = keras.tree.pack_sequence_as(data, self.present)
+        self.key = repr(self.nest)
 
     @staticmethod
     def flatten(data: Any) -> list[Any]:
@@ -70,7 +71,19 @@ class BatchSpec(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """A key that is equal for batches of the same graph."""
-        return repr(self.structure.nest), self.tensors, self.widths
+        return self.structure.key, self.tensors, self.widths
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """A key that is equal for batches which differ only in sizes."""
+        kinds = tuple((len(shape), dtype) for shape, dtype in self.tensors)
+        return self.structure.key, kinds, len(self.widths)
+
+    def relaxed_with(self, other: "BatchSpec") -> "BatchSpec":
+        """Return a spec for both; sizes that differ are None. They are of one kind."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        tensors = tuple((_common(a, b), dtype) for (a, dtype), (b, _) in pairs)
+        return BatchSpec(self.structure, tensors, _common(self.widths, other.widths))
 
     def batch_specs(self) -> list[tf.TensorSpec]:
         """Return the specs of one batch."""
@@ -83,3 +96,10 @@ class BatchSpec(NamedTuple):
     def block_specs(self) -> list[tf.TensorSpec]:
         """Return the specs of the row numbers, for any number of epochs and steps."""
         return [tf.TensorSpec([None, None, width], tf.int32) for width in self.widths]
+
+
+_Sizes = tuple[int | None, ...]
+
+
+def _common(one: _Sizes, other: _Sizes) -> _Sizes:
+    return tuple(a if a == b else None for a, b in zip(one, other, strict=True))

@@ -3,9 +3,10 @@
 The other workers need no access to the folder: the chief sends them what it has read.
 """
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from signal import Signals
@@ -33,6 +34,32 @@ class ChiefFolder(CheckpointFolder):
     def __init__(self, workers: WorkerGroup, folder: str | Path) -> None:
         super().__init__(folder)
         self._workers = workers
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Context manager in which the chief holds the lock of the folder.
+
+        Raises:
+            InputError: another training uses it; every worker raises it.
+        """
+        with contextlib.ExitStack() as stack:
+            self._workers.run_on_chief(
+                lambda: str(stack.enter_context(CheckpointFolder(self.folder).locked()))
+            )
+            yield
+
+    def check_free(self) -> None:
+        """Have the chief check that no other training uses the folder.
+
+        Raises:
+            InputError: one does; every worker raises it.
+        """
+
+        def check() -> str:
+            CheckpointFolder(self.folder).check_free()
+            return ""
+
+        self._workers.run_on_chief(check)
 
     def numbers(self) -> list[int]:
         """The numbers of the checkpoints, the latest last."""
@@ -168,6 +195,15 @@ class DistributedSaver(Saver):
             LocalVariable(self._workers, variable) if id(raw) in local else variable
             for variable, raw in zip(variables, raw_variables(variables), strict=True)
         ]
+
+
+def checkpoint_folder(
+    workers: SingleProcess | None, folder: str | Path
+) -> CheckpointFolder:
+    """Return the checkpoint folder of one process, or of several workers."""
+    if isinstance(workers, WorkerGroup):
+        return ChiefFolder(workers, folder)
+    return CheckpointFolder(folder)
 
 
 def make_checkpoints(

@@ -24,6 +24,8 @@ class ArrayFeed:
             position then continues across epochs, as in Keras.
         steps_per_execution: the steps of an epoch are rounded up to a multiple of it.
         planned: maximum number of epochs of one call.
+        batch_size: of a full batch. If a batch is smaller, the graph knows no size, as in
+            Keras; None if the graph knows the size of batches that are all equal.
     """
 
     def __init__(
@@ -34,19 +36,27 @@ class ArrayFeed:
         steps_per_epoch: int | None = None,
         steps_per_execution: int = 1,
         planned: int = 1,
+        batch_size: int | None = None,
     ) -> None:
         self.rows: Tensors = [tf.convert_to_tensor(t) for t in DataStructure.flatten(data)]
         self.data = DataStructure(data).pack(self.rows)
         self.plan = plan
         self.planned = planned
-        self.batch_spec = BatchSpec.of(
-            data, [size for size, _ in itertools.groupby(plan.sizes)]
-        )
+        sizes: list[int | None] = [size for size, _ in itertools.groupby(plan.sizes)]
+        if batch_size is not None and sizes != [batch_size]:
+            sizes = [None] * len(sizes)
+        self.batch_spec = BatchSpec.of(data, sizes)
         self._steps_per_epoch = steps_per_epoch
         self._execution = steps_per_execution
         self._pass = 0
         self._step = 0
         self._blocks: tuple[range, Tensors] = (range(0), [])
+
+    @property
+    def shapes(self) -> tuple[Any, ...]:
+        """A key that is equal where XLA needs one compilation."""
+        runs = tuple((k, len(list(g))) for k, g in itertools.groupby(self.plan.sizes))
+        return tuple(tuple(t.shape) for t in self.rows), runs, self.planned
 
     @property
     def steps(self) -> int:

@@ -99,19 +99,49 @@ class PlannedRows(keras_names.DataAdapter):
         return self.plan.sizes[0]
 
 
-def dense(leaf: Any) -> Any:
-    """Return a leaf as a NumPy array, a tensor, or the spec of one.
+def dense(data: Any) -> Any:
+    """Return nested data with NumPy arrays, tensors, or specs of them as leaves.
+
+    Args:
+        data: x, (x, y) or (x, y, sample_weight).
 
     Raises:
-        NeedsKerasError: it is ragged, sparse, or holds objects.
+        NeedsKerasError: a leaf is ragged, sparse, or holds objects.
     """
-    if leaf is None or isinstance(leaf, tf.Tensor):
+    leaves = [_dense(leaf, path, data) for path, leaf in keras.tree.flatten_with_path(data)]
+    return keras.tree.pack_sequence_as(data, leaves)
+
+
+def _dense(leaf: Any, path: tuple[Any, ...], data: Any) -> Any:
+    if leaf is None or isinstance(leaf, tf.Tensor | tf.TensorSpec):
         return leaf
-    if isinstance(leaf, tf.TensorSpec) and (leaf.dtype.is_numeric or leaf.dtype.is_bool):
-        return leaf
-    if isinstance(leaf, tf.RaggedTensor | tf.SparseTensor | tf.TypeSpec):
-        raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
+    name = _leaf_name(path, isinstance(data, tuple))
+    if isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec):
+        raise NeedsKerasError(
+            f"{name} is ragged, {leaf.shape}: rows of one length, as .to_tensor() and"
+            " keras.utils.pad_sequences make them, are trained in the compiled loop"
+        )
+    if isinstance(leaf, tf.SparseTensor | tf.SparseTensorSpec):
+        raise NeedsKerasError(
+            f"{name} is sparse, {leaf.shape}: as a dense tensor, which tf.sparse.to_dense"
+            " makes, it is trained in the compiled loop"
+        )
+    if isinstance(leaf, tf.TypeSpec):
+        raise NeedsKerasError(f"{name} is a {type(leaf).__name__}, and not a tensor")
     array = np.asarray(leaf)  # of PyTorch, JAX, or a list
-    if array.dtype == object:
-        raise NeedsKerasError(f"the data holds a {type(leaf).__name__}")
-    return array
+    if array.dtype != object:
+        return array
+    kinds = sorted({type(value).__name__ for value in array.flat})
+    if {"str", "bytes"}.issuperset(kinds):
+        return tf.constant(array)
+    raise NeedsKerasError(
+        f"{name} holds objects ({', '.join(kinds[:3]) or 'none'}) in {len(array)} rows:"
+        " one array of numbers, or of texts, is trained in the compiled loop"
+    )
+
+
+def _leaf_name(path: tuple[Any, ...], has_targets: bool) -> str:
+    """Return how a user calls a leaf: x['age']."""
+    name = ("x", "y", "sample_weight")[path[0]] if has_targets and path else "x"
+    inner = path[1:] if has_targets else path
+    return name + "".join(f"[{key!r}]" for key in inner)

@@ -4,7 +4,6 @@ In memory a chunk is any part of an epoch, and only row numbers move. From a str
 stage: batches of equal shape, joined into one array.
 """
 
-import keras
 import numpy as np
 
 from kerasnn.training import keras_names
@@ -45,7 +44,7 @@ def make_feed(
         )
     if not isinstance(adapter, keras_names.ArrayDataAdapter):
         return StreamFeed(iterator)
-    data = keras.tree.map_structure(dense, keras_names.adapter_arrays(adapter))
+    data = dense(keras_names.adapter_arrays(adapter))
     leaves = DataStructure.flatten(data)
     shuffle = keras_names.adapter_shuffle(adapter)
     if shuffle and seed is None:
@@ -64,4 +63,5 @@ def make_feed(
         steps_per_epoch=None if one_pass else steps,
         steps_per_execution=execution,
         planned=epochs_planned(plan) if several_epochs and one_pass else 1,
+        batch_size=adapter.batch_size,
     )

@@ -121,15 +121,15 @@ class StreamFeed:
         starts_execution: bool,
         ends_execution: bool = True,
     ) -> Chunk:
-        """Return a chunk of batches of equal shape, padded to the size of a stage."""
+        """Return a chunk of batches of equal shape."""
         assert self.batch_spec is not None
         count, width = len(stage), len(stage[0][0])
         self._width = self._width or width
-        room = count if by_batch else self._room(stage[0])
-        blank = [np.zeros_like(leaf) for leaf in stage[0]] if count < room else []
-        whole = stage + [blank] * (room - count)
-        rows = [tf.constant(np.concatenate(leaves)) for leaves in zip(*whole, strict=True)]
-        numbers = np.arange(room * width, dtype=np.int32).reshape(1, room, width)
+        rows = [
+            tf.constant(leaves[0] if count == 1 else np.concatenate(leaves))
+            for leaves in zip(*stage, strict=True)
+        ]
+        numbers = np.arange(count * width, dtype=np.int32).reshape(1, count, width)
         return Chunk(
             self.batch_spec,
             rows,
@@ -137,6 +137,7 @@ class StreamFeed:
             0,
             count,
             first_step,
+            room=0 if by_batch else self._room(stage[0]),
             irregular_size=width != self._width,
             starts_execution=starts_execution,
             ends_execution=ends_execution,
@@ -156,7 +157,7 @@ class StreamFeed:
         return max(1, min(STAGE_BATCHES, STAGE_BYTES // max(1, size)))
 
     def _look(self, batch: Any) -> BatchSpec:
-        batch = keras.tree.map_structure(dense, keras.tree.lists_to_tuples(batch))
+        batch = dense(keras.tree.lists_to_tuples(batch))
         adapter = self.iterator.data_adapter
         fixed = isinstance(adapter, keras_names.TFDatasetAdapter)
         return BatchSpec.of(batch, [adapter.batch_size if fixed else None])
@@ -176,14 +177,11 @@ def _common(one: BatchSpec, other: BatchSpec) -> BatchSpec:
     Raises:
         NeedsKerasError: the number of dimensions differs.
     """
-    tensors = []
     pairs = zip(one.tensors, other.tensors, strict=True)
-    for (shape, dtype), (other_shape, _) in pairs:  # other types are cast
+    for (shape, _), (other_shape, _) in pairs:  # other types are cast
         if len(shape) != len(other_shape):
             raise NeedsKerasError(f"batches differ: {shape} and {other_shape}")
-        dims = zip(shape, other_shape, strict=True)
-        tensors.append((tuple(a if a == b else None for a, b in dims), dtype))
-    return one._replace(tensors=tuple(tensors))
+    return one.relaxed_with(other._replace(widths=one.widths))
 
 
 def _same_shapes(one: Tensors, other: Tensors) -> bool:

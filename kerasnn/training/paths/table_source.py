@@ -100,7 +100,8 @@ class _RowsFolder:
 def _rows_folder(run: RunCheckpoints | None) -> Iterator[_RowsFolder]:
     if run is not None:
         path = run.folder.folder / ROWS_FOLDER
-        yield _RowsFolder(path, resumed=run.found is not None)
+        with run.folder.locked():  # the rows too are of one training
+            yield _RowsFolder(path, resumed=run.found is not None)
         return
     path = temporary_folder(ROWS)
     try:

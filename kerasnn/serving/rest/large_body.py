@@ -1,0 +1,213 @@
+"""Large JSON bodies: their lists of numbers become arrays, in steps.
+
+The fast parser reads a body in one call, in which no other thread runs: half a second for
+70 MB, and as long again to make arrays of its lists. Here lists of numbers are read in
+pieces of 256 kB, each a few milliseconds, and never as a whole in Python's objects. Called
+in a thread, it leaves the event loop its turns.
+
+Other lists, of texts and objects, are read in pieces as well, into one list. What cannot be
+read like this is left to `parser`; the answers and errors are the same.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from kerasnn.serving.rest.number_list import NumberList
+from kerasnn.serving.rest.parser import read_object
+from kerasnn.serving.rest.request_inputs import INPUTS, INSTANCES
+
+LARGE_BYTES = 2**18  # a body above this is read in a thread
+_STEP = 2**18
+_MAX_LISTS = 1000
+_FREED = 10_000  # items of a list at once
+_HEAD = re.compile(rb'\s*\{\s*"(instances|inputs|examples)"\s*:\s*\[')
+_END = re.compile(rb'["{}]')  # what no list of numbers holds
+_TO_ZERO = bytes(48 if chr(c) in "0123456789.+-eE" else c for c in range(256))
+_NO_BRACKETS = bytes(32 if chr(c) in "[]" else c for c in range(256))
+_WHITESPACE = b" \t\r\n"
+_MARK = secrets.token_hex(16)  # a text that no client knows
+
+
+class LargeDocument(dict[str, Any]):
+    """The JSON object of a large body, with `NumberList`s for its long lists."""
+
+
+def read_large_object(body: bytes) -> LargeDocument:
+    """Return the JSON object in a large body.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, it is no JSON object.
+    """
+    lists: list[NumberList] = []
+    rest: list[bytes] = []
+    at = 0
+    for start, end in _spans(body):
+        numbers = _numbers(body, start, end)
+        if numbers is not None:
+            rest += [body[at:start], b'"%s%d"' % (_MARK.encode(), len(lists))]
+            lists.append(numbers)
+            at = end
+    document = _filled(b"".join([*rest, body[at:]]), lists) if lists else _joined(body)
+    return LargeDocument(read_object(body) if document is None else document)
+
+
+def release(document: LargeDocument) -> None:
+    """Free the lists of a document, in steps: as a whole they take long."""
+    for value in document.values():
+        while type(value) is list and value:
+            del value[-_FREED:]
+
+
+def _joined(body: bytes) -> dict[str, Any] | None:
+    """Return the document of a body that begins with a long list; None if it does not."""
+    head = _HEAD.match(body)
+    if head is None:
+        return None
+    items: list[Any] = []
+    start = head.end()
+    while len(body) - start > 2 * _STEP:
+        for cut in _cuts(body, start):
+            piece = _loads(b"[%s]" % body[start:cut])
+            if piece is not None:
+                items += piece
+                start = cut + 1
+                break
+        else:
+            return None
+    rest = body[start:]
+    # A key that comes twice counts once: the last one.
+    document = None if b'"%s"' % head[1] in rest else _loads(head[0] + rest)
+    if type(document) is not dict or type(document.get(head[1].decode())) is not list:
+        return None
+    document[head[1].decode()] = items + document[head[1].decode()]
+    return document
+
+
+def _cuts(body: bytes, start: int) -> Iterator[int]:
+    """Yield the commas at which an item of a list may end, in a piece of a body."""
+    for end in (b"},", b"],", b'",', b","):
+        cut = body.rfind(end, start, start + _STEP)
+        if cut > 0:
+            yield cut + len(end) - 1
+
+
+def _loads(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _spans(body: bytes) -> Iterator[tuple[int, int]]:
+    """Yield what may be long lists of numbers: from a bracket to its last one."""
+    start = body.find(b"[")
+    for _ in range(_MAX_LISTS):
+        if start < 0:
+            return
+        end = _end(body, start)
+        last = body.rfind(b"]", max(start, end - _STEP), end) + 1
+        if last - start > _STEP // 4:
+            yield start, last
+        start = body.find(b"[", end)
+
+
+def _end(body: bytes, start: int) -> int:
+    for at in range(start, len(body), _STEP):
+        found = _END.search(body, at, at + _STEP)
+        if found is not None:
+            return found.start()
+    return len(body)
+
+
+def _filled(text: bytes, lists: list[NumberList]) -> dict[str, Any] | None:
+    """Return the document with its lists; None if they are not where inputs are."""
+    document = _loads(text)
+    marks = {f"{_MARK}{i}": numbers for i, numbers in enumerate(lists)}
+    if type(document) is not dict:
+        return None
+    for key in (INSTANCES, INPUTS):
+        place, keys = document, [key]
+        if type(document.get(key)) is dict:
+            place, keys = document[key], list(document[key])
+        for name in keys:
+            value = place.get(name)
+            if type(value) is str and value in marks:
+                place[name] = marks.pop(value)
+    return None if marks else document
+
+
+def _numbers(body: bytes, start: int, end: int) -> NumberList | None:
+    """Return a rectangular list of numbers in a body; None if it is none."""
+    arrays: list[NDArray[Any]] = []
+    skeleton: list[bytes] = []
+    for piece in _pieces(body, start, end):
+        # 0 for the characters of numbers: only the structure is left.
+        marked = piece.translate(_TO_ZERO, _WHITESPACE)
+        array = _flat(piece)
+        if array is None or b"0[" in marked or b"]0" in marked:
+            return None
+        arrays.append(array)
+        skeleton.append(marked.translate(None, b"0"))
+    shape = _shape(b",".join(skeleton))
+    if shape is None or sum(map(len, arrays)) != np.prod(shape, dtype=np.int64):
+        return None
+    return NumberList(np.concatenate(arrays).reshape(shape))
+
+
+def _pieces(body: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Yield a part of a body in pieces, cut at commas, which are left out."""
+    while end - start > _STEP:
+        cut = body.rfind(b",", start, start + _STEP)
+        if cut < 0:
+            break
+        yield body[start:cut]
+        start = cut + 1
+    yield body[start:end]
+
+
+def _flat(piece: bytes) -> NDArray[Any] | None:
+    """Return the numbers of a piece: int64 if all are integers, else float64."""
+    values = _loads(b"[%s]" % piece.translate(_NO_BRACKETS))
+    if values is None:
+        return None
+    kinds = set(map(type, values))
+    try:
+        if kinds == {int}:
+            return np.array(values, np.int64)
+    except OverflowError:
+        return None
+    return np.array(values, np.float64) if kinds <= {int, float} and kinds else None
+
+
+def _shape(skeleton: bytes) -> tuple[int, ...] | None:
+    """Return the sizes of nested lists from their brackets and commas.
+
+    None: the lists of a level have not all the same size.
+    """
+    sizes: list[int] = []
+    unit = b""  # a list of the level below
+    for level in range(len(skeleton) - len(skeleton.lstrip(b"[")), 0, -1):
+        size = _size(skeleton, level, len(unit))
+        if size is None:
+            return None
+        sizes.append(size)
+        unit = b"[" + (unit + b",") * (size - 1) + unit + b"]"
+    return tuple(reversed(sizes)) if unit == skeleton else None
+
+
+def _size(skeleton: bytes, start: int, unit: int) -> int | None:
+    """Return the number of equally long items of a list, by the commas after each."""
+    if not unit:
+        return skeleton.find(b"]", start) - start + 1 or None
+    size = 1
+    at = start + unit
+    while skeleton[at : at + 1] == b",":
+        at += unit + 1
+        size += 1
+    return size if skeleton[at : at + 1] == b"]" else None
