@@ -182,7 +182,8 @@ def test_what_is_not_served_is_not_found(get, path, error):
 
 def test_numbers_that_are_not_finite_become_null(tmp_path):
     described = {
-        **dict.fromkeys(("created", "versions", "task", "network")),
+        **{"created": "", "versions": {}, "task": ""},
+        "network": {"class": "", "weights": 0},
         "inputs": {},
         "outputs": {},
     }
