@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn import folder_lock
 from kerasnn.errors import InputError
 from kerasnn.json_forms import Form, check_form, one_of, parse_json, record
+from kerasnn.system import folder_lock
 
 ROWS_FOLDER = "rows"  # beside the checkpoints: rows that were prepared on disk
 _FORMAT = 1

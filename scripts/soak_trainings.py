@@ -39,9 +39,9 @@ import numpy as np
 from kerasnn.checkpoints import ROWS_FOLDER, CheckpointFolder
 from kerasnn.datasets import open_shards, write_shards
 from kerasnn.errors import InputError
-from kerasnn.folder_lock import LOCK
 from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text, read_manifest, versions
 from kerasnn.saving.folders import new_version, publish, version_of_run
+from kerasnn.system.folder_lock import LOCK
 
 COUNTS = (2, 3, 5)
 STEPS = 12  # checkpoints of a training

@@ -14,10 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress", "termination", "model_paths"}
-        | {"processes"},
-        {"json_forms"},
-        {"reference", "manifest", "folder_lock", "partial_folders", "graphs"},
+        {"choices", "errors", "deadline", "progress", "model_paths"},
+        {"json_forms", "system"},
+        {"reference", "manifest", "graphs"},
         {"checkpoints"},
         {"datasets"},
         {"losses", "metrics", "layers"},
@@ -84,6 +83,7 @@ ORDERS = {
         {"inference"},
         {"service", "batching_file"},
         {"examples"},
+        {"http"},
         {"rest", "grpc", "page"},
         {"app"},
         {"server"},
@@ -95,9 +95,7 @@ FORBIDDEN = {
     "datasets": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
-    "folder_lock": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
-    "processes": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
-    "partial_folders": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
+    "system": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "choices": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "json_forms": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},
     "errors": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},

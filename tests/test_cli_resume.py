@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import kerasnn
-from kerasnn import partial_folders, saving
+from kerasnn import saving
 from kerasnn.checkpoints import CheckpointFolder
+from kerasnn.system import partial_folders
 
 TRAIN = ("train", "digits", "--epochs", "4000")
 PATIENCE = 240  # seconds

@@ -14,16 +14,16 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from kerasnn import folder_lock
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.errors import InputError
-from kerasnn.folder_lock import LOCK, Holder, check_free, check_held, locked
-from kerasnn.processes import boot_id, host_name, start_time
+from kerasnn.system import folder_lock
+from kerasnn.system.folder_lock import LOCK, Holder, check_free, check_held, locked
+from kerasnn.system.processes import boot_id, host_name, start_time
 
 GONE = 2**22 + 1  # more than a process's number can be
 HOLDS = """
 import sys, time
-from kerasnn.folder_lock import locked
+from kerasnn.system.folder_lock import locked
 with locked(sys.argv[1]):
     print("locked", flush=True)
     time.sleep(60)

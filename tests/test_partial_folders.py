@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kerasnn import partial_folders
+from kerasnn.system import partial_folders
 
 GONE = 2**22 + 1  # more than a process's number can be
 
@@ -38,7 +38,7 @@ def test_what_a_process_killed_while_it_wrote_left_goes(tmp_path):
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from kerasnn import partial_folders\n"
+        "from kerasnn.system import partial_folders\n"
         "print(partial_folders.folder_beside(Path(sys.argv[1])).name, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

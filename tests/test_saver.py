@@ -16,7 +16,7 @@ import kerasnn
 from kerasnn import models
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.errors import InputError, InterruptedFitError
-from kerasnn.termination import TerminatedError
+from kerasnn.system.termination import TerminatedError
 from kerasnn.training.checkpoints.interrupts import Interrupts
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from tests.deaths import Killed

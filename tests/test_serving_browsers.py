@@ -7,11 +7,11 @@ import pytest
 
 from kerasnn.errors import InputError
 from kerasnn.serving.app import make_app
+from kerasnn.serving.http.browsers import browser_policy
 from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.options import Limits
-from kerasnn.serving.rest.browsers import browser_policy
 from kerasnn.serving.service import Service
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 import uvloop
 
-from kerasnn.serving.rest.connections import MAX_HEAD_BYTES, Connection, max_connections
-from kerasnn.serving.rest.server import RestServer
+from kerasnn.serving.http.connections import MAX_HEAD_BYTES, Connection, max_connections
+from kerasnn.serving.http.server import RestServer
 
 HEAD = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
 SECONDS = 0.3
@@ -206,7 +206,7 @@ def test_a_body_may_be_longer_than_a_head(connect_at_leisure):
 
 
 def test_more_connections_than_allowed_are_closed(monkeypatch):
-    monkeypatch.setattr("kerasnn.serving.rest.server.max_connections", lambda: 2)
+    monkeypatch.setattr("kerasnn.serving.http.server.max_connections", lambda: 2)
     with listening(timeout_seconds=60) as connect:
         kept = [connect(), connect()]
         for client in kept:

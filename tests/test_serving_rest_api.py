@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import ModelSource
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.api import RestApp
-from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.paths import Route, parse_route
 from kerasnn.serving.service import Service
 from tests import serving_models

@@ -7,7 +7,7 @@ import socket
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kerasnn.serving.rest.uvicorn_names import UvicornConnection, UvicornServer
+from kerasnn.serving.http.uvicorn_names import UvicornConnection, UvicornServer
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\n"
 

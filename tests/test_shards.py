@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn import partial_folders
 from kerasnn.datasets import Shards, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
+from kerasnn.system import partial_folders
 
 
 def blocks(sizes, start=0):

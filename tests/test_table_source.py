@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 import kerasnn
-from kerasnn import partial_folders
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import NumberRows, ShuffledShards, open_shards, write_shards
 from kerasnn.errors import InputError
 from kerasnn.models import SigmoidNetwork
+from kerasnn.system import partial_folders
 from kerasnn.training.paths import table_source
 
 RNG = np.random.default_rng(0)

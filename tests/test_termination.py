@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from kerasnn.cli import app, main
-from kerasnn.partial_folders import PARTIAL
 from kerasnn.saving.folders import new_version
-from kerasnn.termination import (
+from kerasnn.system.partial_folders import PARTIAL
+from kerasnn.system.termination import (
     TerminatedError,
     ends_at_once,
     raises_on_sigterm,
@@ -57,7 +57,7 @@ def test_while_nothing_is_to_be_cleaned_up_it_ends_at_once(number, status, word,
     """Also where standard error is redirected, and an exception would be swallowed."""
     told = python(
         "import os, signal\n"
-        "from kerasnn.termination import at_end, ends_at_once\n"
+        "from kerasnn.system.termination import at_end, ends_at_once\n"
         "at_end(lambda: os.rmdir('half'))\n"
         "os.mkdir('half')\n"
         "with ends_at_once(status=7):\n"

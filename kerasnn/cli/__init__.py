@@ -4,7 +4,12 @@ import sys
 from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
 
-from kerasnn.termination import TerminatedError, ends_at_once, raises_on_sigterm, word
+from kerasnn.system.termination import (
+    TerminatedError,
+    ends_at_once,
+    raises_on_sigterm,
+    word,
+)
 
 if TYPE_CHECKING:
     from kerasnn.cli.app import cli

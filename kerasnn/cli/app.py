@@ -23,7 +23,7 @@ from kerasnn.errors import (
     ServerError,
     WorkerLostError,
 )
-from kerasnn.termination import TerminatedError
+from kerasnn.system.termination import TerminatedError
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.errors import UNSAFE_CHARACTERS, printable
-from kerasnn.termination import ends_at_once
+from kerasnn.system.termination import ends_at_once
 
 if TYPE_CHECKING:
     import pandas as pd

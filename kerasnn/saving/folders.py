@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasnn.errors import InputError
 from kerasnn.manifest import read_manifest, versions
-from kerasnn.partial_folders import folder_beside, remove
+from kerasnn.system.partial_folders import folder_beside, remove
 
 
 def check_writable(folder: str | Path) -> None:

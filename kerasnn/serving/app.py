@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from kerasnn.serving.access_log import FACTS, AccessLog, App, logged_app
 from kerasnn.serving.errors import Code
+from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.models.versions import RETRY_SECONDS
 from kerasnn.serving.page import page_routes
 from kerasnn.serving.rest.api import RestApp
-from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.response import error_json
 from kerasnn.serving.service import Service
 

@@ -41,7 +41,7 @@ DEFAULT_ROWS = 1000  # of a batch, in TensorFlow Serving as well
 
 @dataclass(frozen=True)
 class BatchingParameters:
-    """What a file of batching parameters sets; None: it does not.
+    """The parameters that a file of batching sets; None for the others.
 
     Attributes:
         batch_rows: maximum of a joined call.

@@ -23,6 +23,8 @@ from kerasnn.errors import InputError
 from kerasnn.serving.access_log import AccessLog
 from kerasnn.serving.app import make_app
 from kerasnn.serving.grpc.server import GrpcServer
+from kerasnn.serving.http.browsers import browser_policy
+from kerasnn.serving.http.server import RestServer
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.allowed import Allowed
@@ -31,8 +33,6 @@ from kerasnn.serving.models.registry import ModelRegistry
 from kerasnn.serving.models.sources import Sources, folder_sources
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import Ports, address
-from kerasnn.serving.rest.browsers import browser_policy
-from kerasnn.serving.rest.server import RestServer
 from kerasnn.serving.service import Service
 from kerasnn.serving.tls import Tls
 

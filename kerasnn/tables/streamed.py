@@ -56,8 +56,8 @@ from kerasnn.json_forms import (
     record,
     text,
 )
-from kerasnn.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.preprocessing import Preprocessor
+from kerasnn.system.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.tables.files import files_fingerprint
 from kerasnn.tables.rows import TableRows, check_test_size, score_warnings
 from kerasnn.training.distribution.checkpoints import checkpoint_folder

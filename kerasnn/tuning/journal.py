@@ -21,7 +21,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from kerasnn.errors import InputError
-from kerasnn.processes import host_name, is_running
+from kerasnn.system.processes import host_name, is_running
 
 _STUDY_NAME = "kerasnn"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)

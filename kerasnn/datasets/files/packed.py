@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from kerasnn.datasets.files.file_errors import check_regular, file_errors
 from kerasnn.errors import InputError
-from kerasnn.termination import at_end
+from kerasnn.system.termination import at_end
 
 # A file may unpack to more than this only if it is not `MAX_RATIO` times its size.
 FREE_BYTES = 100_000_000

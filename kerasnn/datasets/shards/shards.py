@@ -28,7 +28,7 @@ from kerasnn.json_forms import (
     sequence,
     whole,
 )
-from kerasnn.partial_folders import folder_beside, remove
+from kerasnn.system.partial_folders import folder_beside, remove
 
 ROWS_PER_SHARD = 65_536
 DESCRIPTION = "shards.json"

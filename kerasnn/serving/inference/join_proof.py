@@ -47,7 +47,7 @@ class Joinable(Protocol):
 
 
 class JoinProof:
-    """What is known about joined calls of one signature; thread-safe.
+    """The evidence about joined calls of one signature; thread-safe.
 
     Args:
         name: of the signature, for the log.

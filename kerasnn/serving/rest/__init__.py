@@ -1,1 +1,1 @@
-"""TensorFlow Serving's REST interface: HTTP and JSON."""
+"""TensorFlow Serving's REST interface: paths and JSON."""

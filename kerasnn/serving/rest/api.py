@@ -25,11 +25,11 @@ from kerasnn.serving.errors import (
     invalid,
 )
 from kerasnn.serving.examples import classify, regress
+from kerasnn.serving.http.body import BodyTooLargeError, ClientDisconnectedError, read_body
+from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
 from kerasnn.serving.rest import response
-from kerasnn.serving.rest.body import BodyTooLargeError, ClientDisconnectedError, read_body
-from kerasnn.serving.rest.browsers import BrowserPolicy
 from kerasnn.serving.rest.large_body import (
     LARGE_BYTES,
     LargeDocument,

@@ -5,7 +5,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from kerasnn.termination import TerminatedError
+from kerasnn.system.termination import TerminatedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

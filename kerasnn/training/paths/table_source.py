@@ -19,7 +19,7 @@ import numpy as np
 
 from kerasnn.checkpoints import ROWS_FOLDER
 from kerasnn.errors import InputError
-from kerasnn.partial_folders import ROWS, remove, temporary_folder
+from kerasnn.system.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.training import keras_names
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.distribution.workers import workers_of

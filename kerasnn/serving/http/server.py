@@ -7,8 +7,8 @@ import ssl
 import uvicorn
 
 from kerasnn.serving.access_log import App
-from kerasnn.serving.rest.connections import Connection, SlowClients, max_connections
-from kerasnn.serving.rest.uvicorn_names import UvicornServer
+from kerasnn.serving.http.connections import Connection, SlowClients, max_connections
+from kerasnn.serving.http.uvicorn_names import UvicornServer
 
 KEEP_ALIVE_SECONDS = 75  # more than the 60 s of the usual load balancers
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from kerasnn.errors import InputError
-from kerasnn.processes import host_name, is_running
+from kerasnn.system.processes import host_name, is_running
 
 PARTIAL = ".partial"
 ROWS = "kerasnn-rows"  # rows on disk that only one call needs

@@ -23,7 +23,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from kerasnn.errors import InputError
-from kerasnn.processes import boot_id, host_name, is_running, start_time
+from kerasnn.system.processes import boot_id, host_name, is_running, start_time
 
 if os.name == "posix":
     import fcntl

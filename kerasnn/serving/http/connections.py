@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from kerasnn.serving.rest.uvicorn_names import UvicornConnection
+from kerasnn.serving.http.uvicorn_names import UvicornConnection
 
 MAX_CONNECTIONS = 10_000
 OPEN_FILES = 65_536  # requested from the system

@@ -1,0 +1,1 @@
+"""HTTP below the paths: connections, bodies, and which pages in a browser may ask."""

@@ -1,0 +1,1 @@
+"""The operating system: processes, signals, locks, folders that are whole or absent."""
