@@ -190,7 +190,7 @@ class _Lock:
 def _take(path: Path, own: Holder) -> int:
     """Return the descriptor of the file, locked and with our name in it."""
     for _ in range(_TRIES):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             has_flock = _flock(descriptor, path)
             if not _is_at(path, descriptor):  # its holder removed it meanwhile
