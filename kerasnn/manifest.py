@@ -173,6 +173,8 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     manifest = parse_json(content, source=path)
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+        raise InputError(f"{path}: is not a manifest of format {_FORMAT}")
     check_form(manifest, MANIFEST_FORM, source=path)
     return cast(dict[str, Any], manifest)
 

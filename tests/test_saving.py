@@ -350,7 +350,7 @@ def test_what_is_no_export_is_told(tmp_path):
     manifest.write_text("{}")
     assert message(digits) == f"{manifest}: is not a manifest of format 1"
     manifest.write_text('{"format": 1, "created": "", "versions": {}, "task": ""}')
-    assert message(digits) == f"{manifest}: is damaged: it has no network, inputs, outputs"
+    assert message(digits) == f"{manifest}: it has no network, inputs, outputs"
     manifest.write_text("{")
     assert message(digits).startswith(
         f"{manifest}: cannot be read: Expecting property name"
