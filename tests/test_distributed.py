@@ -485,7 +485,7 @@ def test_after_the_death_of_a_worker_all_resume_to_the_same_bits(table, whole, t
 @pytest.mark.parametrize(("made_by", "got"), [(1, 2), (2, 1)])
 def test_a_checkpoint_is_resumed_by_as_many_workers_only(made_by, got, tmp_path):
     checkpoints = RunCheckpoints(tmp_path, replicas=made_by)
-    path = checkpoints.write({}, {"settings": {}})
+    path = checkpoints.write({}, {"settings": {}, "variables": []})
     assert RunCheckpoints(tmp_path, resume=True, replicas=made_by).found.path == path
     with pytest.raises(InputError) as raised:
         RunCheckpoints(tmp_path, resume=True, replicas=got)

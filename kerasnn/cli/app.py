@@ -77,5 +77,6 @@ def run() -> None:
         echo_line(f"Error: {as_cli_message(str(error))}", err=True)
         sys.exit(1)
     except (InputError, NonFiniteLossError, ExportError, ServerError, OSError) as error:
-        echo_line(f"Error: {error}", err=True)
+        for line in f"Error: {error}".split("\n"):
+            echo_line(line, err=True)
         sys.exit(1)

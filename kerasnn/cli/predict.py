@@ -178,7 +178,8 @@ def predict_command(
 def _load(model: Path, allow: tuple[str, ...]) -> "SavedNetwork | SavedTable":
     with quiet_tensorflow():
         from kerasnn import saving
-    return saving.load(model, allow=allow)
+    with cli_messages():
+        return saving.load(model, allow=allow)
 
 
 def _predictions(

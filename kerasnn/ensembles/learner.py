@@ -36,7 +36,13 @@ class MemberLearner:
             under driver "graph"; `train_step` takes this worker's rows of them, and changes
             the weights as a single process would.
         local_batches: whether each worker is given its own slice of every batch instead.
+
+    Attributes:
+        traces_each_size: True: a graph for any size rounds in another way, and a network
+            must not depend on what the process has trained before.
     """
+
+    traces_each_size = True
 
     def __init__(
         self,

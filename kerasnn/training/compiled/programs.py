@@ -261,7 +261,7 @@ class Programs:
 
     def _relax(self, driver: Driver, step: str, spec: BatchSpec) -> BatchSpec:
         """Return a spec in which every size is None that has changed since the first."""
-        if driver != "graph":
+        if driver != "graph" or getattr(self.learner, "traces_each_size", False):
             return spec  # XLA compiles for each size
         kind = (driver, step, spec.kind)
         before = self._relaxed.get(kind, spec)
