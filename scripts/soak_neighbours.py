@@ -12,7 +12,8 @@ times, quiet and beside its neighbours, the slowest `/healthz` (must be under 0.
 the memory before and after (must be within a tenth). The slowest `/healthz` and the
 percentiles are those of the machine as well: the clients of this script use the same cores.
 
-The exit status is 1 if a good answer failed, the server ended, or memory grew.
+The exit status is 1 if a good answer failed, the server ended by itself or not with 0, or
+memory grew.
 """
 
 import argparse
@@ -314,6 +315,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         if not server.alive:
             violations.add(f"the server ended: {server.said()}")
         exit_status = server.end() if server.alive else server.popen.returncode
+        if exit_status:
+            violations.add(f"it must end with 0; got {exit_status}: {server.said()}")
     if after > GROWTH * before:
         violations.add(f"memory grew: {before:.0f} MB, then {after:.0f} MB")
     return {

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from kerasnn.serving.tls import Tls
 
 # Time for a stopped server to wait for loading models and unwritten lines.
 UNLOAD_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 
 _log = logging.getLogger("kerasnn.serving")
 
@@ -224,6 +226,8 @@ class Server:
             async with asyncio.timeout(UNLOAD_SECONDS):
                 await loop.run_in_executor(None, self._service.models.stop)
                 await self._service.inference.stop()
+                while _any_native_thread():
+                    await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
             _end_at_once(0)
 
@@ -291,6 +295,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     import uvloop
 
     return uvloop.new_event_loop
+
+
+def _any_native_thread() -> bool:
+    """Return whether a thread runs or unloads a graph.
+
+    Python ends such a thread when it comes back from TensorFlow while the process ends,
+    and C++ then aborts the process.
+    """
+    names = ("kerasnn-graph", "kerasnn-unload")
+    return any(thread.name.startswith(names) for thread in threading.enumerate())
 
 
 def _end_at_once(status: int) -> NoReturn:
