@@ -82,6 +82,8 @@ def ask_rest(port: int, path: str, question: Question) -> None:
     response = connection.getresponse()
     text = response.read()
     connection.close()
+    if response.status == 503:
+        raise ConnectionError(f"{path}: it is still loading: {text!r}")
     if response.status != 200:
         raise ValueError(f"{path}: {response.status} {text!r}")
     (answer,) = json.loads(text)["predictions"]
