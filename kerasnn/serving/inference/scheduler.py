@@ -310,6 +310,7 @@ class Scheduler:
         """Handle the results of a thread, which is free again."""
         queue.running -= 1
         self._calls.end(queue.version.name, batch)
+        self._workers.done()
         queue.version.release()
         self._settle(queue, batch, results, seconds)
         self._fill()

@@ -11,8 +11,9 @@ _log = logging.getLogger("kerasnn.serving")
 class WorkerThreads:
     """Threads that are made when they are needed: a call never waits for another one.
 
-    Unlike in an executor, a call has no future: the call itself passes its result on. The
-    caller bounds how many calls run.
+    Unlike in an executor, a call has no future: the call itself passes its result on, and
+    the caller says when it has it (`done`): its thread is then free, or will be at once.
+    The caller bounds how many calls run.
 
     Args:
         idle: number of threads that stay while they have no call.
@@ -22,18 +23,22 @@ class WorkerThreads:
         self._max_idle = idle
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._lock = Lock()
-        self._idle = 0
+        self._running = 0
         self._count = 0
         self._threads: set[Thread] = set()
 
     def put(self, call: Callable[[], object]) -> None:
         """Run a call in an idle thread, or in a new one."""
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-            else:
+            self._running += 1
+            if self._running > len(self._threads):
                 self._start()
         self._calls.put(call)
+
+    def done(self) -> None:
+        """Note that the result of a call has come."""
+        with self._lock:
+            self._running -= 1
 
     def stop(self) -> None:
         """Wait until all calls are done, and end the threads."""
@@ -58,8 +63,8 @@ class WorkerThreads:
                 _log.exception("a call in a thread failed")
             del call  # it holds arrays
             with self._lock:
-                if self._idle >= self._max_idle:
-                    break
-                self._idle += 1
+                if len(self._threads) > max(self._max_idle, self._running):
+                    self._threads.discard(current_thread())
+                    return
         with self._lock:
             self._threads.discard(current_thread())
