@@ -45,7 +45,7 @@ class ProcessFigures:
 
 
 def read_figures(pid: int) -> ProcessFigures | None:
-    """Of one process; None if it has ended."""
+    """Return those of one process; None if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -60,7 +60,7 @@ def read_figures(pid: int) -> ProcessFigures | None:
 
 
 def tree_figures(root: int) -> list[ProcessFigures]:
-    """Of a process and all its descendants that are alive."""
+    """Return those of a process and all its descendants that are alive."""
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
     alive = {pid: figures for pid in pids if (figures := read_figures(pid))}
     tree = {root} & alive.keys()
@@ -105,7 +105,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """True if it has not ended."""
         return self.popen.poll() is None
 
     def first_line(self) -> str:
@@ -132,7 +132,7 @@ class Process:
             pass
 
     def said(self) -> str:
-        """What it wrote to standard error so far, at most the last 2,000 bytes."""
+        """Return what it wrote to standard error so far, at most the last 2,000 bytes."""
         self.errors.seek(0)
         return self.errors.read()[-2000:].decode(errors="replace").strip()
 

@@ -104,7 +104,7 @@ class Soak:
             self.violations.add(f"version {number} did not answer: {self.statuses()}")
 
     def wait(self, happened: Callable[[], bool]) -> bool:
-        """Whether it happened in time."""
+        """Return whether it happened in time."""
         until = time.perf_counter() + PATIENCE_SECONDS
         while time.perf_counter() < until:
             if happened():
@@ -113,13 +113,13 @@ class Soak:
         return False
 
     def statuses(self) -> list[dict[str, Any]]:
-        """What the server tells of the model's versions."""
+        """Return what the server tells of the model's versions."""
         url = f"http://127.0.0.1:{self.server.rest_port}/v1/models/{NAME}"
         with urllib.request.urlopen(url, timeout=30) as response:
             return json.load(response)["model_version_status"]
 
     def status_of(self, number: int) -> dict[str, Any]:
-        """What it tells of one; empty if it does not know it."""
+        """Return what it tells of one; empty if it does not know it."""
         told = [s for s in self.statuses() if s["version"] == str(number)]
         return told[0] if told else {}
 

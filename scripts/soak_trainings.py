@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -160,7 +161,7 @@ def left_behind(folder: Path) -> list[str]:
     return [f"{path} is left" for path in found]
 
 
-class Training:
+class Training(ABC):
     """A training in another process.
 
     Attributes:
@@ -177,17 +178,17 @@ class Training:
         os.kill(self.process.pid, number)
         return True
 
+    @abstractmethod
     def running(self) -> bool:
         """Return whether it runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self) -> None:
         """Wait for its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def said(self) -> list[dict[str, Any]]:
         """Return what it announced."""
-        raise NotImplementedError
 
 
 class WorkerTraining(Training):
