@@ -40,7 +40,7 @@ import numpy as np
 from kerasnn.checkpoints import ROWS_FOLDER, CheckpointFolder
 from kerasnn.datasets import open_shards, write_shards
 from kerasnn.errors import InputError
-from kerasnn.manifest import DESCRIBED, MANIFEST, manifest_text, read_manifest, versions
+from kerasnn.manifest import MANIFEST, manifest_text, read_manifest, versions
 from kerasnn.saving.folders import new_version, publish, version_of_run
 from kerasnn.system.folder_lock import LOCK
 
@@ -374,7 +374,10 @@ def _is_zombie(process: int) -> bool:
 
 def export(folder: Path, entries: dict[str, Any], say: Say) -> None:
     """Publish a version with these entries in its manifest, and announce it."""
-    described = dict.fromkeys(DESCRIBED, "")
+    described = {
+        **{"created": "now", "versions": {}, "task": "regression"},
+        **{"network": {"class": "none", "weights": 0}, "inputs": {}, "outputs": {}},
+    }
     with new_version(folder / "models" / "net") as temporary:
         (temporary / "saved_model.pb").write_bytes(b"network")
         (temporary / MANIFEST.parent).mkdir()
