@@ -77,7 +77,7 @@ class TableSignature:
 
 
 @dataclass(frozen=True)
-class TableInputs:
+class SignatureSource:
     """How a SavedModel of tables gets its rows.
 
     Attributes:

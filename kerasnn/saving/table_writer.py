@@ -20,7 +20,7 @@ from kerasnn.errors import InputError
 from kerasnn.manifest import DESCRIBED
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving.table_signatures import (
-    TableInputs,
+    SignatureSource,
     TableSignature,
     describe_signatures,
 )
@@ -95,7 +95,7 @@ def export_table(
     rows = checked_table(sample_rows(schema), schema)
     # Prepared by NumPy, as the training rows were, and not by the graph under test.
     prepared = tuple(map(tf.constant, preprocessor.prepare(rows)))
-    inputs = TableInputs(names, preprocessor, raw_columns(rows), prepared)
+    inputs = SignatureSource(names, preprocessor, raw_columns(rows), prepared)
     further = {key: inputs.further(served, one) for key, one in signatures.items()}
     manifest = {
         **metadata,
