@@ -24,7 +24,7 @@ def group_codes(values: Any, *, what: str = "groups") -> NDArray[np.int64]:
     Raises:
         InputError: a value is missing, or of no type that a table has.
     """
-    column = factorize(_series(values, what))
+    column = _factorized(values, what)
     _check_present(column, what)
     return column.codes.astype(np.int64)
 
@@ -40,7 +40,7 @@ def group_hashes(values: Any, *, seed: int, what: str = "groups") -> NDArray[np.
     Raises:
         InputError: a value is missing.
     """
-    column = factorize(_series(values, what))
+    column = _factorized(values, what)
     _check_present(column, what)
     key = f"{seed % 10**16:016d}"
     hashes = pd.util.hash_array(category_text(column.distinct), hash_key=key)
@@ -103,6 +103,12 @@ def time_values(
     if reading.kind == "numeric":
         return check_numbers(what, column, reading.number_format)
     return check_dates(what, column, reading.date_format).astype(np.float64)
+
+
+def _factorized(values: Any, what: str) -> FactorizedColumn:
+    if isinstance(values, FactorizedColumn):
+        return values
+    return factorize(_series(values, what))
 
 
 def _series(values: Any, what: str) -> pd.Series:
