@@ -56,7 +56,9 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.tables": [
-        {"files", "rows"},
+        {"files", "parts", "validation"},
+        {"test_rows"},
+        {"rows"},
         {"streamed", "time_limit"},
         {"fitting", "evaluation"},
         {"measurement"},

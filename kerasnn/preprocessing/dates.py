@@ -70,7 +70,7 @@ def varying_parts(dates: pd.Series, *, repeating_only: bool = False) -> tuple[st
             repeated.add("hour")
         if len(np.unique((days + FIRST_WEEKDAY) // 7)) < 2:
             repeated.add("weekday")
-        if known.dt.to_period("M").nunique() < 2:
+        if len(np.unique(known.to_numpy("datetime64[M]"))) < 2:
             repeated.add("day of month")
     return tuple(
         name

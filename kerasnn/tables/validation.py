@@ -135,7 +135,7 @@ class Validation:
     def groups(self, table: pd.DataFrame, reading: ReadOptions | None) -> FactorizedColumn:
         """Return the groups of rows."""
         assert self.group is not None
-        return factorize(table[self.group]).without(reading.na if reading else ())
+        return factorize(table[self.group]).without(tuple(reading.na) if reading else ())
 
     def time_reading(
         self, table: pd.DataFrame, reading: ReadOptions | None
@@ -178,6 +178,19 @@ class Validation:
         if self.group is not None:
             return f"the group {self.group!r}"
         return f"the time {self.time!r}"
+
+    @property
+    def how(self) -> str:
+        """How test rows and folds are divided, one line; "" for at random."""
+        parts = []
+        if self.test_file is not None:
+            parts.append(f"test rows of {self.test_file}")
+        if self.group is not None:
+            parts.append(f"by whole groups of {self.group}")
+        if self.time is not None:
+            gap = f", {self.gap:,} rows apart" if self.gap else ""
+            parts.append(f"by {self.time}, later rows judge what earlier ones taught{gap}")
+        return "; ".join(parts)
 
     @property
     def test_rows(self) -> str:
@@ -228,4 +241,3 @@ def _left_out(schema: Schema, name: str, reason: str) -> Schema:
     left_out = tuple(c for c in schema.left_out if c.name != name)
     left_out += (LeftOut(name, f"{reason}=[{name!r}] keeps it"),)
     return dataclasses.replace(schema, columns=columns, left_out=left_out)
-
