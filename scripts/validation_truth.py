@@ -1,11 +1,11 @@
 """How true are the scores that a training reports, if later rows or new groups follow?
 
-For each table of a folder whose description names a time or a group, networks learn from the
-training rows of split 0, and report a score in three ways: on rows drawn at random (the
+For each table of a folder whose description names a time or a group, networks learn from
+the training rows of split 0, and report a score in three ways: on rows drawn at random (the
 default), on the latest rows or whole groups (`--time`, `--group`), and, with these, on the
-training rows that judged (`--test-size 0`). Then the same networks meet the test rows of the
-split, which are later, or of other groups. Printed are both scores and their ratio: below 1
-the reported loss was too small.
+training rows that judged (`--test-size 0`). Then the same networks meet the test rows of
+the split, which are later, or of other groups. Printed are both scores and their ratio:
+below 1 the reported loss was too small.
 
     python scripts/validation_truth.py /data/tables --time-limit 30
 
@@ -132,12 +132,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--time-limit", type=float, default=None, help="seconds of each")
-    parser.add_argument("--epochs", default="auto", type=lambda text: int(text))
-    parser.add_argument("--members", default="auto", type=lambda text: int(text))
+    parser.add_argument("--epochs", type=int, help="of each; the default recipe's")
+    parser.add_argument("--members", type=int, help="of each; the default recipe's")
     parser.add_argument("--max-rows", type=int, default=1_000_000)
     parser.add_argument("--only", nargs="*", help="names of tables")
     args = parser.parse_args()
-    settings = {name: getattr(args, name) for name in ("time_limit", "epochs", "members")}
+    given = {name: getattr(args, name) for name in ("time_limit", "epochs", "members")}
+    settings = {name: value for name, value in given.items() if value is not None}
     plain = tables.Validation()
     ratios: dict[str, list[float]] = {"random": [], "test rows": [], "judging rows": []}
     print("table  way  reported  true  reported/true  seconds", flush=True)
