@@ -54,9 +54,9 @@ def main() -> None:
             table = read_columns(path)
             found = count_alarms(table, options.repeats)
             print(
-                f"{path.stem} {len(table)} {table.shape[1]} {found.alarms}/{options.repeats}"
-                f" {found.shifts:.0%} {found.others:.2f} {found.ordinary:.1%}"
-                f" {found.shuffled:.0%}",
+                f"{path.stem} {len(table)} {table.shape[1]}"
+                f" {found.alarms}/{options.repeats} {found.shifts:.0%} {found.others:.2f}"
+                f" {found.ordinary:.1%} {found.shuffled:.0%}",
                 flush=True,
             )
 

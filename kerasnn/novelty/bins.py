@@ -57,7 +57,9 @@ class ColumnBins:
             cells: of a checked table.
         """
         if self.has_levels:
-            found = pd.Index(self.levels, dtype=object).get_indexer(pd.Index(cells, dtype=object))
+            found = pd.Index(self.levels, dtype=object).get_indexer(
+                pd.Index(cells, dtype=object)
+            )
             found = np.where(found < 0, len(self.levels), found)
             is_missing = cells.isna().to_numpy()
         else:
@@ -90,8 +92,8 @@ def column_numbers(cells: pd.Series, kind: ColumnKind) -> NDArray[np.float64]:
     if kind == "datetime":
         return date_parts(cells)["days"]
     if kind == "text":
-        return cells.str.len().to_numpy(np.float64, na_value=np.nan)
-    return cells.to_numpy(np.float64)
+        cells = cells.str.len()
+    return cells.to_numpy(np.float64, na_value=np.nan)
 
 
 def _edges(numbers: NDArray[np.float64]) -> tuple[float, ...]:

@@ -60,7 +60,7 @@ class Combinations:
 def fit_combinations(
     codes: NDArray[np.int32], sizes: NDArray[np.int32]
 ) -> Combinations | None:
-    """Return the tree of training rows; None if they are few, or no columns belong together.
+    """Return the tree of training rows; None if they are few, or no columns depend.
 
     The threshold is from rows that were left out, a fold at a time.
 
@@ -73,7 +73,9 @@ def fit_combinations(
         return None
     chosen = _varied_columns(codes, sizes)
     folds = np.arange(len(codes)) % _FOLDS
-    counts = [_pair_counts(codes[folds == k][:, chosen], sizes[chosen]) for k in range(_FOLDS)]
+    counts = [
+        _pair_counts(codes[folds == k][:, chosen], sizes[chosen]) for k in range(_FOLDS)
+    ]
     total = np.sum(counts, axis=0)
     scores = np.zeros(len(codes))
     for k, left_out in enumerate(counts):
@@ -86,9 +88,7 @@ def fit_combinations(
     return Combinations(tree.pairs, tree.sizes, tree.surprises, max(threshold, 0.0))
 
 
-def _varied_columns(
-    codes: NDArray[np.int32], sizes: NDArray[np.int32]
-) -> NDArray[np.intp]:
+def _varied_columns(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArray[np.intp]:
     """Return the columns of the largest entropy, at most `MAX_COLUMNS`, in their order."""
     entropies = []
     for column, size in zip(codes.T, sizes, strict=True):
@@ -97,9 +97,7 @@ def _varied_columns(
     return np.sort(np.argsort(entropies, kind="stable")[::-1][:MAX_COLUMNS])
 
 
-def _pair_counts(
-    codes: NDArray[np.int32], sizes: NDArray[np.int32]
-) -> NDArray[np.float64]:
+def _pair_counts(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return [bins, bins], in how many rows two bins of any columns are together."""
     starts = np.cumsum(sizes) - sizes
     present = np.zeros((len(codes), sizes.sum()), np.float32)

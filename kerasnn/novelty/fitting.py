@@ -85,13 +85,17 @@ def fit_novelty(
     if ranged_dates is not None:
         ranged = {*ranged_dates}
         limits = tuple(
-            one if column.name in ranged else dataclasses.replace(one, first=None, last=None)
+            one
+            if column.name in ranged
+            else dataclasses.replace(one, first=None, last=None)
             for one, column in zip(limits, schema.columns, strict=True)
         )
     return Novelty(limits, Reference(columns), fit_combinations(codes, sizes))
 
 
-def _target_reference(target: Target, targets: NDArray[np.float64]) -> ColumnReference | None:
+def _target_reference(
+    target: Target, targets: NDArray[np.float64]
+) -> ColumnReference | None:
     if targets.ndim > 1 and targets.shape[1] > 1:
         return None
     values = targets.reshape(-1)

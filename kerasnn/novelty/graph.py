@@ -7,6 +7,7 @@ of 12 bytes a level, and no lookup table.
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,9 @@ class _Numbers:
         self._edges = np.full((len(columns), 1, width), np.inf)
         for row, (bins, _) in zip(self._edges, columns, strict=True):
             row[0, : len(bins.edges)] = bins.edges
-        self._n_edges = np.array([[len(b.edges)] for b, _ in columns], np.int32).reshape(-1, 1)
+        self._n_edges = np.array([[len(b.edges)] for b, _ in columns], np.int32).reshape(
+            -1, 1
+        )
         ends = [_ends(limits) for _, limits in columns]
         self._low, self._high = np.array(ends, np.float64).reshape(-1, 2, 1).swapaxes(0, 1)
         self._was_missing = _column([limits.was_missing for _, limits in columns])
@@ -152,7 +155,7 @@ class _Levels:
         return tf.where((frequent >= 0) & (frequent < self._n_levels), frequent, others)
 
 
-def _column(values: Sequence[object], dtype: type = np.bool_) -> NDArray[np.generic]:
+def _column(values: Sequence[object], dtype: type = np.bool_) -> NDArray[Any]:
     return np.array(values, dtype).reshape(-1, 1)
 
 
@@ -175,7 +178,7 @@ def _hashes(texts: tf.Tensor) -> tf.Tensor:
 def _unlikely(
     combinations: Combinations | None, bins: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return [rows] whether a row is unlikely, and [rows, 2] the columns because of which."""
+    """Return [rows] whether a row is unlikely, and [rows, 2] the columns that cause it."""
     rows = tf.shape(bins)[0]
     if combinations is None:
         return tf.zeros([rows], tf.bool), tf.fill([rows, 2], tf.constant(-1, tf.int32))

@@ -28,7 +28,7 @@ from kerasnn.json_forms import (
 from kerasnn.manifest import MANIFEST
 from kerasnn.novelty.bins import ColumnBins, column_numbers, fit_bins
 
-REFERENCE_FILE = MANIFEST.with_name("reference.json")
+REFERENCE_FILE = MANIFEST.with_name("kerasnn_reference.json")
 MAX_ROWS = 100_000  # of the training that are counted, drawn at random
 
 _FORMAT = 1
@@ -177,7 +177,9 @@ def prediction_columns(
     found: dict[str, tuple[Column, pd.Series]] = {}
     if target.task == "regression":
         values = predictions.reshape(len(predictions), -1).T
-        names = ["value"] if len(values) == 1 else [f"value_{i}" for i in range(len(values))]
+        names = (
+            ["value"] if len(values) == 1 else [f"value_{i}" for i in range(len(values))]
+        )
         numbers = dict(zip(names, values, strict=True))
     elif len(target.classes) == 2:
         numbers = {f"probability_{target.classes[1]}": predictions[:, 1]}

@@ -8,9 +8,7 @@ _MIN_EXPECTED = 5.0  # rows in a bin of either histogram; bins with fewer are pu
 _SMALL = 0.5  # rows of a bin without any
 
 
-def population_stability_index(
-    before: NDArray[np.int64], now: NDArray[np.int64]
-) -> float:
+def population_stability_index(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
     """Return the population stability index (PSI) of two histograms of the same bins.
 
     It is the sum of (q - p) log(q / p) over the bins' shares p and q. Below 0.1 they are
