@@ -24,6 +24,7 @@ ORDERS = {
         {"models"},
         {"training"},
         {"ensembles"},
+        {"explanations"},
         {"saving"},
         {"estimators"},
         {"reports"},

@@ -44,8 +44,14 @@ from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.overrides import checked_driver, checked_overrides
+from kerasnn.estimators.reasons import (
+    CompiledSignature,
+    explain_signature,
+    fit_background,
+)
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
+from kerasnn.explanations import Background, contribution_frame, error_frame
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.saving import TableSignature, export_table
@@ -68,6 +74,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     best_epoch_: int
     n_epochs_: int
     shortened_: bool
+    background_: Background
 
     def __init__(
         self,
@@ -312,6 +319,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.n_epochs_ = trained.epochs
         self.shortened_ = trained.shortened
         self._network = self._made_network()
+        self.__dict__.pop("_explain", None)  # of an earlier fit
+        rows = trained.task.x, trained.task.codes
+        self.background_ = fit_background(self._network, self._named_outputs, *rows)
         return self
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
@@ -434,6 +444,41 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         ]
         return self._answers(np.concatenate(parts)[:n_rows].astype(np.float64))
 
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        of: Any = None,
+        standard_errors: bool = False,
+    ) -> pd.DataFrame:
+        """Return how much each column moves the answer of each row away from the mean.
+
+        Contributions are Shapley values: the change of the answer when the column is
+        changed from a training row's value to this row's, in the mean over the orders in
+        which columns are changed and over training rows (`background_`). Those of a row
+        and the mean answer, in the last column "(mean)", add up to the row's answer: for
+        two classes the logit of the second, for more classes the logarithm of the
+        probability minus the mean of these logarithms, for a regression the value.
+
+        Args:
+            X: the columns of `fit`, as for `predict`.
+            of: the class, or the number of one of several values, that is explained. None
+                explains the value, the second of two classes, and of more classes the
+                predicted one of each row.
+            standard_errors: return the standard errors of the contributions instead.
+
+        Raises:
+            InputError: a column is missing, a cell cannot be used, or there is no such
+                class or value.
+        """
+        prepared = self.prepare(X)
+        if "_explain" not in self.__dict__:
+            self._explain = CompiledSignature(self._signatures()["explain"])
+        frame = error_frame if standard_errors else contribution_frame
+        labels = list(getattr(self, "classes_", ()))
+        outputs = self._explain(*prepared)
+        return frame(outputs, self.preprocessor_.names, labels, of=of)
+
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
     ) -> NDArray[np.float64]:
@@ -492,12 +537,21 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
-        return {}
+        target = self.schema_.target
+        explain = explain_signature(
+            self.network_,
+            self._named_outputs,
+            self.preprocessor_,
+            self.background_,
+            target.classes if target is not None else (),
+        )
+        return {"explain": explain}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""
         state = dict(super().__getstate__())
-        state.pop("_network", None)
+        for made in ("_network", "_explain"):
+            state.pop(made, None)
         return state
 
     def __sklearn_is_fitted__(self) -> bool:
