@@ -24,7 +24,7 @@ ORDERS = {
         {"models"},
         {"training"},
         {"ensembles"},
-        {"novelty"},
+        {"novelty", "explanations"},
         {"saving"},
         {"estimators"},
         {"reports"},
