@@ -24,6 +24,7 @@ ORDERS = {
         {"models"},
         {"training"},
         {"ensembles"},
+        {"novelty", "explanations"},
         {"saving"},
         {"estimators"},
         {"reports"},
@@ -41,7 +42,8 @@ ORDERS = {
     ],
     "kerasnn.datasets.schema": [
         {"schema", "hints", "inputs"},
-        {"drift", "kinds"},
+        {"limits", "kinds"},
+        {"drift"},
         {"other_formats"},
         {"checking"},
         {"columns", "ids", "target", "free_text"},

@@ -31,6 +31,7 @@ from kerasnn.datasets import (
     as_table,
     checked_table,
     infer_schema,
+    raw_columns,
 )
 from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
@@ -44,9 +45,22 @@ from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.overrides import checked_driver, checked_overrides
+from kerasnn.estimators.reasons import (
+    CompiledSignature,
+    explain_signature,
+    fit_background,
+)
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
+from kerasnn.explanations import Background, contribution_frame, error_frame
 from kerasnn.models import TabularNetwork
+from kerasnn.novelty import (
+    REFERENCE_FILE,
+    Novelty,
+    check_function,
+    findings_table,
+    fit_novelty,
+)
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.saving import TableSignature, export_table
 from kerasnn.splits import Folds, folds_for
@@ -55,6 +69,8 @@ from kerasnn.training.distribution.checkpoints import make_checkpoints
 
 MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the caches
 MIN_PREDICTED_ROWS = 64
+MAX_CHECKED_ROWS = 8192  # rows in one call of `check`
+MAX_REFERENCE_ROWS = 10_000  # whose predictions new ones are compared with
 
 
 class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -64,11 +80,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     warnings_: list[Notice]
     preprocessor_: Preprocessor
     recipe_: Recipe
+    novelty_: Novelty
     history_: EvaluationHistory
     oof_predictions_: NDArray[np.float64] | None
     best_epoch_: int
     n_epochs_: int
     shortened_: bool
+    background_: Background
 
     def __init__(
         self,
@@ -210,6 +228,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         targets = transform(table.held_out_targets)
         target = self._described_target(table.target, targets, table.target.name)
         self.schema_ = dataclasses.replace(schema, target=target)
+        self.novelty_ = self._fit_novelty(sample)
         seed = self._drawn_seed()
         validation = EnsembleTask(
             x=x,
@@ -289,6 +308,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         x, codes = self.preprocessor_.prepare(checked)
+        self.novelty_ = self._fit_novelty(checked)
         return EnsembleTask(
             x=x,
             codes=codes,
@@ -331,7 +351,29 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.n_epochs_ = trained.epochs
         self.shortened_ = trained.shortened
         self._network = self._made_network()
+        self.novelty_ = self._with_predictions(trained)
+        self.__dict__.pop("_explain", None)  # of an earlier fit
+        rows = trained.task.x, trained.task.codes
+        self.background_ = fit_background(self._network, self._named_outputs, *rows)
         return self
+
+    def _fit_novelty(self, checked: pd.DataFrame) -> Novelty:
+        """Fit what ordinary rows are like to training rows, or a sample of them."""
+        numbers = self.preprocessor_.numbers
+        ranged_dates = [number.column for number in numbers if number.part == "days"]
+        return fit_novelty(checked, self.schema_, ranged_dates=ranged_dates)
+
+    def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
+        """Add predictions and targets to what ordinary rows are like."""
+        assert self.schema_.target is not None
+        task, predictions = trained.task, self.oof_predictions_
+        if predictions is None:
+            n_rows = min(len(task.x), MAX_REFERENCE_ROWS)
+            predictions = self.predict_prepared(task.x[:n_rows], task.codes[:n_rows])
+        targets = task.targets
+        if self._kind == "regression":
+            targets = self._in_units_of_target(targets.astype(np.float64))
+        return self.novelty_.with_predictions(self.schema_.target, predictions, targets)
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
         if self.schema is None:
@@ -453,6 +495,66 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         ]
         return self._answers(np.concatenate(parts)[:n_rows].astype(np.float64))
 
+    def check(self, X: Any) -> pd.DataFrame:  # noqa: N803
+        """Return which rows are unlike those of the training, and why.
+
+        Args:
+            X: as for `predict`.
+
+        Returns:
+            A row each: `unusual` (bool), `columns` (names, comma-separated) and `reason`: a
+            number outside the range of the training, a level that it did not have, a
+            missing cell where none was, or an unlikely combination.
+
+        Raises:
+            InputError: a column is missing, or a cell cannot be used.
+        """
+        check_is_fitted(self, "history_")
+        rows = checked_table(self._table(X, reset=False), self.schema_)
+        check = check_function(self.novelty_, self.preprocessor_.graph)
+        columns = raw_columns(rows)
+        parts = [
+            check({n: tf.constant(v[i : i + MAX_CHECKED_ROWS]) for n, v in columns.items()})
+            for i in range(0, max(len(rows), 1), MAX_CHECKED_ROWS)
+        ]
+        outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        return findings_table(outputs, rows, self.schema_)
+
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        of: Any = None,
+        standard_errors: bool = False,
+    ) -> pd.DataFrame:
+        """Return how much each column moves the answer of each row away from the mean.
+
+        Contributions are Shapley values: the change of the answer when the column is
+        changed from a training row's value to this row's, in the mean over the orders in
+        which columns are changed and over training rows (`background_`). Those of a row
+        and the mean answer, in the last column "(mean)", add up to the row's answer: for
+        two classes the logit of the second, for more classes the logarithm of the
+        probability minus the mean of these logarithms, for a regression the value.
+
+        Args:
+            X: the columns of `fit`, as for `predict`.
+            of: the class, or the number of one of several values, that is explained. None
+                explains the value, the second of two classes, and of more classes the
+                predicted one of each row.
+            standard_errors: return the standard errors of the contributions instead.
+
+        Raises:
+            InputError: a column is missing, a cell cannot be used, or there is no such
+                class or value.
+        """
+        prepared = self.prepare(X)
+        if "_explain" not in self.__dict__:
+            self._explain = CompiledSignature(self._signatures()["explain"])
+        frame = error_frame if standard_errors else contribution_frame
+        labels = list(getattr(self, "classes_", ()))
+        outputs = self._explain(*prepared)
+        return frame(outputs, self.preprocessor_.names, labels, of=of)
+
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
     ) -> NDArray[np.float64]:
@@ -505,18 +607,34 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             folder,
             answers=self._named_outputs,
             metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
-            files=files,
+            files={
+                **(files or {}),
+                REFERENCE_FILE.name: self.novelty_.reference.to_json().encode(),
+            },
             signatures=self._signatures(),
         )
 
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
-        return {}
+        check = check_function(self.novelty_, self.preprocessor_.graph)
+        target = self.schema_.target
+        explain = explain_signature(
+            self.network_,
+            self._named_outputs,
+            self.preprocessor_,
+            self.background_,
+            target.classes if target is not None else (),
+        )
+        return {
+            "check": TableSignature(lambda rows: check(rows.columns)),
+            "explain": explain,
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""
         state = dict(super().__getstate__())
-        state.pop("_network", None)
+        for made in ("_network", "_explain"):
+            state.pop(made, None)
         return state
 
     def __sklearn_is_fitted__(self) -> bool:
