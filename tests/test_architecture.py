@@ -60,7 +60,7 @@ ORDERS = {
         {"files", "rows"},
         {"streamed", "time_limit"},
         {"fitting", "evaluation"},
-        {"measurement"},
+        {"measurement", "drift"},
         {"report"},
         {"exporting"},
     ],

@@ -16,6 +16,7 @@ from kerasnn.novelty.reference import (
     MAX_ROWS,
     ColumnReference,
     Reference,
+    flags_reference,
     prediction_columns,
     target_column,
 )
@@ -90,7 +91,9 @@ def fit_novelty(
             else dataclasses.replace(one, first=None, last=None)
             for one, column in zip(limits, schema.columns, strict=True)
         )
-    return Novelty(limits, Reference(columns), fit_combinations(codes, sizes))
+    tree = fit_combinations(codes, sizes)
+    flags = None if tree is None else flags_reference(tree.n_unlikely, tree.n_rows)
+    return Novelty(limits, Reference(columns, combinations=flags), tree)
 
 
 def _target_reference(

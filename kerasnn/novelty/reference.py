@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets import Column, Target
+from kerasnn.datasets.cells.truths import TRUTH_LEVELS
 from kerasnn.errors import InputError
 from kerasnn.json_forms import (
     check_form,
@@ -42,12 +43,17 @@ _COLUMN_FORM = record(
         "edges": list_of(number, 1000),
         "levels": list_of(text(), 1000),
         "values": list_of(nullable(number), 1000),
+        "mean": number,
     },
     others=False,
 )
 _FORM = record(
     {"format": one_of(_FORMAT), "columns": list_of(_COLUMN_FORM)},
-    {"predictions": list_of(_COLUMN_FORM), "target": nullable(_COLUMN_FORM)},
+    {
+        "combinations": nullable(_COLUMN_FORM),
+        "predictions": list_of(_COLUMN_FORM),
+        "target": nullable(_COLUMN_FORM),
+    },
     others=False,
 )
 
@@ -60,11 +66,13 @@ class ColumnReference:
         bins: of the column.
         counts: of rows in each bin.
         values: an ordinary number of each bin, None in an empty one; none for levels.
+        mean: of the numbers; None for levels, or if all are missing.
     """
 
     bins: ColumnBins
     counts: tuple[int, ...]
     values: tuple[float | None, ...] = ()
+    mean: float | None = None
 
     @property
     def rows(self) -> int:
@@ -84,10 +92,10 @@ class ColumnReference:
         counts = np.bincount(codes, minlength=bins.size)
         if bins.has_levels:
             return cls(bins, tuple(counts.tolist()))
-        medians = pd.Series(column_numbers(cells, column.kind)).groupby(codes).median()
-        values = [float(medians.get(i, np.nan)) for i in range(bins.size)]
-        present = tuple(None if np.isnan(value) else value for value in values)
-        return cls(bins, tuple(counts.tolist()), present)
+        numbers = pd.Series(column_numbers(cells, column.kind))
+        medians = numbers.groupby(codes).median().reindex(range(bins.size))
+        values = tuple(_known(value) for value in medians.tolist())
+        return cls(bins, tuple(counts.tolist()), values, _known(float(numbers.mean())))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, without empty ones."""
@@ -98,8 +106,9 @@ class ColumnReference:
             "edges": self.bins.edges,
             "levels": self.bins.levels,
             "values": self.values,
+            "mean": self.mean,
         }
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in found.items() if value not in ((), None)}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
@@ -114,7 +123,11 @@ class ColumnReference:
         increasing = all(np.diff(edges) > 0)
         if len(counts) != bins.size or len(values) not in (0, bins.size) or not increasing:
             raise ValueError(f"column {bins.name!r}: counts and bins do not fit")
-        return cls(bins, counts, values)
+        return cls(bins, counts, values, content.get("mean"))
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else number
 
 
 @dataclass(frozen=True)
@@ -123,21 +136,25 @@ class Reference:
 
     Attributes:
         columns: in the order of the schema.
+        combinations: how many rows that were left out were unlikely, as levels "False" and
+            "True"; None if that cannot be told.
         predictions: of rows that were left out, if there are; see `prediction_columns`.
         target: of the same rows; None for several values.
     """
 
     columns: tuple[ColumnReference, ...]
+    combinations: ColumnReference | None = None
     predictions: tuple[ColumnReference, ...] = ()
     target: ColumnReference | None = None
 
     def to_json(self) -> str:
         """Return the reference as JSON text."""
+        single = {"combinations": self.combinations, "target": self.target}
         content: dict[str, Any] = {
             "format": _FORMAT,
             "columns": [column.to_dict() for column in self.columns],
             "predictions": [column.to_dict() for column in self.predictions],
-            "target": None if self.target is None else self.target.to_dict(),
+            **{name: one.to_dict() for name, one in single.items() if one is not None},
         }
         return json.dumps(content, ensure_ascii=False) + "\n"
 
@@ -150,15 +167,22 @@ class Reference:
         """
         found = parse_json(content, source=source)
         check_form(found, _FORM, source=source)
-        target = found.get("target")
+        read = ColumnReference.from_dict
+        names = [n for n in ("combinations", "target") if found.get(n) is not None]
         try:
             return cls(
-                tuple(map(ColumnReference.from_dict, found["columns"])),
-                tuple(map(ColumnReference.from_dict, found.get("predictions", ()))),
-                None if target is None else ColumnReference.from_dict(target),
+                tuple(map(read, found["columns"])),
+                predictions=tuple(map(read, found.get("predictions", ()))),
+                **{name: read(found[name]) for name in names},
             )
         except ValueError as error:
             raise InputError(f"{source}: {error}") from None
+
+
+def flags_reference(n_true: int, n_rows: int) -> ColumnReference:
+    """Return the reference of a flag of rows, such as `unlikely`."""
+    bins = ColumnBins("combinations of values", "boolean", levels=TRUTH_LEVELS)
+    return ColumnReference(bins, (n_rows - n_true, n_true, 0, 0))
 
 
 def prediction_columns(

@@ -128,7 +128,7 @@ def _answered(
     check_names([target.name], table.columns, by="the network's target")
     column = table[target.name]
     name = "value" if target.task == "regression" else "probabilities"
-    truth, known, notices = _truth(column, target, reading)
+    truth, known, notices = known_targets(column, target, reading)
     found = saved.answer_rows(table, reading=reading)
     if reading is not None and reading.strict:
         if not known.all():
@@ -147,7 +147,7 @@ def _answered(
     )
 
 
-def _truth(
+def known_targets(
     column: pd.Series, target: Target, reading: ReadOptions | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_], tuple[Notice, ...]]:
     """Return [rows] targets, and whether each is known; numbers are read as a column's."""
