@@ -145,7 +145,18 @@ def find_drift(
 def _p_value(before: ColumnReference, now: ColumnCounts) -> float:
     by_bins = same_distribution_p_value(np.array(before.counts), now.bins)
     by_range = out_of_range_p_value(now.outside, before.rows, now.rows)
-    return min(1.0, 2 * min(by_bins, by_range))
+    by_levels = 1.0
+    if now.unseen / max(now.rows, 1) > _usually_unseen(before):
+        single, unseen = (before.n_single, now.unseen)
+        by_levels = same_distribution_p_value(
+            np.array([before.rows - single, single]), np.array([now.rows - unseen, unseen])
+        )
+    return min(1.0, 3 * min(by_bins, by_range, by_levels))
+
+
+def _usually_unseen(before: ColumnReference) -> float:
+    """Return the share of later rows whose level is not among those of the training."""
+    return before.n_single / max(before.rows, 1)
 
 
 def _drift(
@@ -156,7 +167,7 @@ def _drift(
     psi = population_stability_index(np.array(before.counts), now.bins)
     missing = int(now.bins[-1]) / rows
     unseen, outside = now.unseen / rows, now.outside / rows
-    new = max(missing - before.missing, unseen, outside)
+    new = max(missing - before.missing, unseen - _usually_unseen(before), outside)
     return ColumnDrift(
         name=before.bins.name,
         role=role,

@@ -44,6 +44,7 @@ _COLUMN_FORM = record(
         "levels": list_of(text(), 1000),
         "values": list_of(nullable(number), 1000),
         "mean": number,
+        "n_single": whole(),
     },
     others=False,
 )
@@ -67,12 +68,15 @@ class ColumnReference:
         counts: of rows in each bin.
         values: an ordinary number of each bin, None in an empty one; none for levels.
         mean: of the numbers; None for levels, or if all are missing.
+        n_single: rows with a level that no other row has: about this share of later rows
+            has a level that was never seen (Good-Turing).
     """
 
     bins: ColumnBins
     counts: tuple[int, ...]
     values: tuple[float | None, ...] = ()
     mean: float | None = None
+    n_single: int = 0
 
     @property
     def rows(self) -> int:
@@ -88,14 +92,19 @@ class ColumnReference:
     def fit(cls, column: Column, cells: pd.Series) -> Self:
         """Return the reference of a column of a checked table."""
         bins = fit_bins(column, cells)
-        codes = bins.codes(cells)
-        counts = np.bincount(codes, minlength=bins.size)
+        counts = bins.counts(cells)
         if bins.has_levels:
-            return cls(bins, tuple(counts.tolist()))
-        numbers = pd.Series(column_numbers(cells, column.kind))
-        medians = numbers.groupby(codes).median().reindex(range(bins.size))
-        values = tuple(_known(value) for value in medians.tolist())
-        return cls(bins, tuple(counts.tolist()), values, _known(float(numbers.mean())))
+            n_single = int((cells.value_counts() == 1).sum())
+            return cls(bins, tuple(counts.tolist()), n_single=n_single)
+        numbers = np.sort(column_numbers(cells, column.kind))  # NaN last, as their bin
+        middles = np.cumsum(counts) - counts + counts // 2
+        values = (
+            float(numbers[middle]) if count and i < bins.size - 1 else None
+            for i, (middle, count) in enumerate(zip(middles, counts, strict=True))
+        )
+        present = numbers[: len(numbers) - counts[-1]]
+        mean = float(present.mean()) if len(present) else None
+        return cls(bins, tuple(counts.tolist()), tuple(values), mean)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, without empty ones."""
@@ -107,6 +116,7 @@ class ColumnReference:
             "levels": self.bins.levels,
             "values": self.values,
             "mean": self.mean,
+            "n_single": self.n_single or None,
         }
         return {name: value for name, value in found.items() if value not in ((), None)}
 
@@ -123,11 +133,7 @@ class ColumnReference:
         increasing = all(np.diff(edges) > 0)
         if len(counts) != bins.size or len(values) not in (0, bins.size) or not increasing:
             raise ValueError(f"column {bins.name!r}: counts and bins do not fit")
-        return cls(bins, counts, values, content.get("mean"))
-
-
-def _known(number: float) -> float | None:
-    return None if np.isnan(number) else number
+        return cls(bins, counts, values, content.get("mean"), content.get("n_single", 0))
 
 
 @dataclass(frozen=True)
