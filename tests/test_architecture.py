@@ -19,7 +19,7 @@ ORDERS = {
         {"reference", "manifest", "graphs"},
         {"checkpoints"},
         {"datasets"},
-        {"losses", "metrics", "layers"},
+        {"losses", "metrics", "layers", "splits"},
         {"preprocessing"},
         {"models"},
         {"training"},
@@ -49,6 +49,7 @@ ORDERS = {
         {"columns", "ids", "target", "free_text"},
         {"inference"},
     ],
+    "kerasnn.splits": [{"columns"}, {"folds"}, {"holdout"}],
     "kerasnn.preprocessing": [
         {"dates", "scaling", "levels", "texts"},
         {"graph_dates", "frequent_values"},
@@ -57,7 +58,9 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.tables": [
-        {"files", "rows"},
+        {"files", "parts", "validation"},
+        {"test_rows"},
+        {"rows"},
         {"streamed", "time_limit"},
         {"fitting", "evaluation"},
         {"measurement", "drift"},
@@ -95,6 +98,7 @@ ORDERS = {
 FORBIDDEN = {
     "reference": {"tensorflow", "keras", "pandas"},
     "datasets": {"tensorflow", "keras"},
+    "splits": {"tensorflow", "keras"},
     "manifest": {"tensorflow", "keras", "pandas", "sklearn"},
     "checkpoints": {"tensorflow", "keras", "pandas", "sklearn"},
     "system": {"tensorflow", "keras", "numpy", "pandas", "sklearn"},

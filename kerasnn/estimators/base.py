@@ -57,6 +57,7 @@ from kerasnn.novelty import (
 )
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.saving import TableSignature, export_table
+from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 
@@ -131,26 +132,41 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+        gap: int = 0,
         strategy: tf.distribute.Strategy | None = None,
     ) -> Self:
         """Train an ensemble.
+
+        With `groups` each fold is of whole groups. With `time` the folds are
+        forward-chained: each member is judged by rows that are later than all of its own,
+        among the last half of the rows. They select the epoch and calibrate the
+        probabilities of as many networks beside them that learn from all rows, and predict.
 
         Args:
             X: [rows, columns]: a DataFrame (pandas, polars, Arrow), a dict of columns, or
                 an array; numbers, categories, dates, missing values.
             y: [rows].
             sample_weight: [rows], not negative.
+            groups: [rows], such as the patient of each row: equal for rows of which a fold
+                has all or none.
+            time: [rows] numbers or dates, or text of them; not with `groups`.
+            gap: rows that are left out between those of a member and those that judge it
+                (as in `sklearn.model_selection.TimeSeriesSplit`); with `time`.
             strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, created before any
                 other use of TensorFlow, whose workers train the ensemble together. Each
                 calls this method with the same rows and parameters, outside of its scope.
 
         Raises:
-            InputError: rows, targets, weights or parameters cannot be used.
+            InputError: rows, targets, weights, groups, times or parameters cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
             WorkerLostError: another worker has gone.
         """
         options = self._run_options(strategy)
-        task = self._within_limit(self._task_for(X, y, sample_weight), options)
+        division = folds_for(groups, time, gap)
+        task = self._task_for(X, y, sample_weight, division)
+        task = self._within_limit(task, options)
         (trained,) = train_ensembles([task], options)
         return self._adopt(trained)
 
@@ -264,11 +280,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         X: Any,  # noqa: N803
         y: ArrayLike,
         sample_weight: ArrayLike | None,
+        division: Folds,
     ) -> EnsembleTask:
         """Check the rows and fit the preprocessing; return what to train."""
         overrides = checked_overrides(self.get_params(deep=False))
         table = self._table(X, reset=True)
         targets = self._fit_targets(y, len(table))
+        division.check_length(len(table))
         schema = self._fitted_schema(table)
         target = self._described_target(schema.target, targets, getattr(y, "name", None))
         self.schema_ = dataclasses.replace(schema, target=target)
@@ -278,7 +296,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
         if self.schema is None and hasattr(X, "columns"):
             self._warn(table, checked, targets, target)
-        self.recipe_ = memory_recipe(self._kind, len(table), overrides)
+        self.recipe_ = memory_recipe(self._kind, len(table), overrides, division)
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
@@ -292,6 +310,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             shape=self._shape,
             recipe=self.recipe_,
             seed=self._drawn_seed(),
+            division=division,
         )
 
     def _warn(

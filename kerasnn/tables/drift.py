@@ -36,7 +36,7 @@ from kerasnn.novelty import (
     prediction_columns,
     target_column,
 )
-from kerasnn.tables.evaluation import known_targets
+from kerasnn.tables.test_rows import known_targets
 
 Verdict = Literal["no drift", "drift", "too few rows"]
 
