@@ -1,5 +1,7 @@
 """Histograms of columns beside each other: false alarms, shifts, and what is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -201,3 +203,16 @@ def test_columns_that_do_not_depend_have_no_tree():
     sizes = np.array([4, 4, 4], np.int32)
     assert fit_combinations(codes, sizes) is None
     assert fit_combinations(codes[:10], sizes) is None
+
+
+def test_dates_of_which_only_repeating_parts_are_used_do_not_drift():
+    days = pd.Series(pd.date_range("2020-01-01", periods=100), name="day")
+    for repeating_only in (False, True):
+        ends = (str(days.min()), str(days.max()))
+        column = Column("day", "datetime", first=ends[0], last=ends[1])
+        column = replace(column, repeating_only=repeating_only)
+        before, limits = ColumnReference.fit(column, days), ColumnLimits.of(column)
+        now = count_cells(before, days + pd.Timedelta(days=500), limits)
+        (found,) = find_drift([("column", before, now)])
+        assert found.drifted == (not repeating_only)
+        assert now.outside == (0 if repeating_only else 100)
