@@ -1,13 +1,16 @@
 """Rows unlike those of the training: in NumPy, in the graph and in the SavedModel."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
 
 from kerasnn import NetworkRegressor
 from kerasnn.datasets import checked_table, infer_schema, raw_columns
@@ -15,6 +18,15 @@ from kerasnn.errors import InputError
 from kerasnn.novelty import check_function, fit_novelty
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import load
+from kerasnn.serving.app import make_app
+from kerasnn.serving.grpc.predict import predict_tensors
+from kerasnn.serving.inference.scheduler import Scheduler
+from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models.registry import ModelRegistry
+from kerasnn.serving.models.sources import ModelSource
+from kerasnn.serving.options import Limits
+from kerasnn.serving.server import add_cell_counts
+from kerasnn.serving.service import Service
 from kerasnn.tables import check_drift
 
 ROWS = 600
@@ -324,3 +336,55 @@ def test_the_command_says_what_an_older_version_lacks(copied, run):
     code, _, err = run("check", copied, "rows.csv")
     assert code == 1
     assert "train and export the network anew" in err
+
+
+# ---------------------------------------------------------------------- on a server
+
+
+def test_rest_and_grpc_serve_the_signature_and_count_unusual_cells(trained, saved):
+    rows = made_table(20, seed=8)
+    rows.loc[3, "heat"], rows.loc[4, "town"], rows.loc[5, "open"] = 99.0, "Paris", None
+    raw = raw_columns(checked_table(rows, saved.schema))
+    expected = trained.check(rows)["unusual"].tolist()
+    metrics = Metrics()
+    models = ModelRegistry({"towns": ModelSource(saved.folder.parent)}, metrics=metrics)
+    models.refresh()
+    add_cell_counts(metrics, models)
+
+    async def ask():
+        inference = Scheduler(threads=1, metrics=metrics)
+        inference.start()
+        service = Service(models, inference, metrics, Limits())
+        app = make_app(service, stopping=lambda: False)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost"
+        ) as rest:
+            # As people write rows: a number as text, null, a truth.
+            instances = json.loads(rows.to_json(orient="records", date_format="iso"))
+            instances[0] |= {"heat": str(instances[0]["heat"]), "open": True}
+            content = {"instances": instances, "signature_name": "check"}
+            answer = await rest.post("/v1/models/towns:predict", json=content)
+            text = (await rest.get("/metrics")).text
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = "towns", "check"
+        for name, values in raw.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        deadline = asyncio.get_running_loop().time() + 60
+        over_grpc = await predict_tensors(service, request, deadline)
+        await inference.stop()
+        return answer, text, over_grpc
+
+    answer, text, over_grpc = asyncio.run(ask())
+    later = metrics.text()
+    models.stop()
+    assert answer.status_code == 200, answer.text
+    assert [row["unusual"] for row in answer.json()["predictions"]] == expected
+    assert tf.make_ndarray(over_grpc.outputs["unusual"]).tolist() == expected
+    assert 'kerasnn_table_rows_total{model_name="towns",version="1"} 20' in text
+    start = 'kerasnn_unusual_cells_total{model_name="towns",version="1",column='
+    assert f'{start}"heat",reason="outside"}} 1\n' in text
+    assert f'{start}"town",reason="unseen"}} 1\n' in text
+    assert f'{start}"open",reason="missing"}} 1\n' in text
+    assert f'{start}"town",reason="missing"}} 0\n' in text
+    assert 'kerasnn_table_rows_total{model_name="towns",version="1"} 40' in later

@@ -261,7 +261,7 @@ def _service(options: ServerOptions) -> Service:
         "Calls of a model that run on after their deadlines.",
         inference.overdue,
     )
-    _count_cells(metrics, models)
+    add_cell_counts(metrics, models)
     service = Service(models, inference, metrics, options.limits)
     metrics.add_gauge(
         "kerasnn_bytes_in_flight",
@@ -271,7 +271,7 @@ def _service(options: ServerOptions) -> Service:
     return service
 
 
-def _count_cells(metrics: Metrics, models: ModelRegistry) -> None:
+def add_cell_counts(metrics: Metrics, models: ModelRegistry) -> None:
     """Add counts of the rows of tables, and of their cells unlike those of the training."""
     metrics.add_counter(
         "kerasnn_table_rows_total",
