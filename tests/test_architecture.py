@@ -63,7 +63,7 @@ ORDERS = {
         {"rows"},
         {"streamed", "time_limit"},
         {"fitting", "evaluation"},
-        {"measurement"},
+        {"measurement", "drift"},
         {"report"},
         {"exporting"},
     ],

@@ -228,7 +228,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         targets = transform(table.held_out_targets)
         target = self._described_target(table.target, targets, table.target.name)
         self.schema_ = dataclasses.replace(schema, target=target)
-        self.novelty_ = self._fit_novelty(sample)
+        self.novelty_ = fit_novelty(sample, self.schema_)
         seed = self._drawn_seed()
         validation = EnsembleTask(
             x=x,
@@ -308,7 +308,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         x, codes = self.preprocessor_.prepare(checked)
-        self.novelty_ = self._fit_novelty(checked)
+        self.novelty_ = fit_novelty(checked, self.schema_)
         return EnsembleTask(
             x=x,
             codes=codes,
@@ -356,12 +356,6 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         rows = trained.task.x, trained.task.codes
         self.background_ = fit_background(self._network, self._named_outputs, *rows)
         return self
-
-    def _fit_novelty(self, checked: pd.DataFrame) -> Novelty:
-        """Fit what ordinary rows are like to training rows, or a sample of them."""
-        numbers = self.preprocessor_.numbers
-        ranged_dates = [number.column for number in numbers if number.part == "days"]
-        return fit_novelty(checked, self.schema_, ranged_dates=ranged_dates)
 
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
         """Add predictions and targets to what ordinary rows are like."""
