@@ -36,6 +36,7 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
+from kerasnn.ensembles.floor import ProbabilityFloor
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
@@ -68,6 +69,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     best_epoch_: int
     n_epochs_: int
     shortened_: bool
+    _floor: ProbabilityFloor | None = None  # estimators of older pickles have none
 
     def __init__(
         self,
@@ -305,6 +307,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Set the fitted attributes."""
         self._kept_weights = trained.weights
         self._validation_score = trained.score
+        self._floor = trained.floor
         oof = trained.oof_predictions
         self.oof_predictions_ = None if oof is None else self._in_units_of_target(oof)
         self.history_ = trained.history

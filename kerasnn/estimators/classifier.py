@@ -48,8 +48,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         weight_decay: decoupled, relative to the learning rate.
         dropout: probability that a unit is zero in a step.
         label_smoothing: share of a label that is spread over all classes.
-        calibrate: whether the temperature of the probabilities is fitted to the rows that
-            the members left out.
+        calibrate: whether the temperature of the probabilities, and a floor below which
+            none of them falls, are fitted to the rows that the members left out.
         activation: "relu", "selu", "mish", "silu" or "gelu".
         embedding: of numbers: "periodic", "piecewise-linear" or "none".
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
@@ -217,8 +217,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return outputs / outputs.sum(axis=1, keepdims=True)
 
     def _set_output_scale(self, network: TabularNetwork) -> None:
-        score = self._validation_score
+        score, floor = self._validation_score, self._floor
         network.inverse_temperature.assign(score.inverse_temperature if score else 1.0)
+        if floor is not None:
+            network.floor_share.assign(floor.share)
+            network.floor_rates.assign(floor.rates)
 
     def _named_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities; the SavedModel adds the text of the class."""
