@@ -108,9 +108,20 @@ _DESCRIBED_FORMS = {
     "inputs": mapping_of(_TENSOR_FORM),
     "outputs": mapping_of(_TENSOR_FORM),
 }
+_SIGNATURE_FORM = record(
+    {
+        "options": mapping_of(
+            record({"input": _NAME, "default": number}, {}, others=False)
+        ),
+        "outputs": mapping_of(_TENSOR_FORM),
+    },
+    {},
+    others=False,
+)
 # What commands read of the entries that the caller of an export adds.
 METADATA_FORMS = {
     "schema": SCHEMA_FORM,
+    "signatures": mapping_of(_SIGNATURE_FORM),
     "run": text(100),
     "measured_on": text(),
     "metrics": mapping_of(anything),

@@ -19,6 +19,7 @@ from kerasnn.errors import DataWarning
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving.session import SessionModel
 from kerasnn.saving.version import check_answers
+from kerasnn.saving.warm_up import read_warm_up
 
 SCHEMA = Schema(
     (
@@ -154,6 +155,80 @@ def test_numbers_are_answered_as_numbers(n_out, tmp_path):
     assert loaded.manifest["task"] == "regression"
     shape = [None] if n_out == 1 else [None, 2]
     assert loaded.manifest["outputs"] == {"value": {"dtype": "float32", "shape": shape}}
+
+
+def doubled(rows):
+    """A signature: a raw column of numbers, the sum of x, and an option."""
+    return {
+        "older": rows.columns["age"] > 30.0,
+        "total": tf.reduce_sum(rows.x, axis=1),
+        "factor": rows.options["age"],  # named like a column
+    }
+
+
+@pytest.fixture(scope="module")
+def with_signature(tmp_path_factory):
+    preprocessor, network, answers = network_for()
+    folder = saving.export_table(
+        network,
+        preprocessor,
+        SCHEMA,
+        tmp_path_factory.mktemp("further"),
+        answers=answers,
+        signatures={"doubled": saving.TableSignature(doubled, {"age": 2.0})},
+    )
+    return kerasnn.load(folder), preprocessor
+
+
+def test_a_further_signature_takes_the_columns_and_its_options(with_signature):
+    loaded, preprocessor = with_signature
+    rows = checked_table(RAW_ROWS, SCHEMA)
+    answers = loaded.signature_outputs("doubled", RAW_ROWS)
+    x, _ = preprocessor.prepare(rows)
+    np.testing.assert_array_equal(answers["older"], rows["age"] > 30)
+    np.testing.assert_allclose(answers["total"], x.sum(axis=1), rtol=1e-5)
+    assert set(answers["factor"]) == {2.0}
+    given = loaded.signature_outputs("doubled", RAW_ROWS, options={"age": 3.0})
+    assert set(given["factor"]) == {3.0}
+    unset = loaded.answer_rows(RAW_ROWS, signature="doubled", options={"age": np.nan})
+    assert set(unset.outputs["factor"]) == {2.0}  # NaN means the default
+
+
+def test_a_further_signature_is_described_and_warmed_up(with_signature):
+    loaded, _ = with_signature
+    described = loaded.manifest["signatures"]["doubled"]
+    assert described["options"] == {"age": {"input": "age_option", "default": 2.0}}
+    assert described["outputs"]["total"] == {"dtype": "float32", "shape": [None]}
+    requests = [key for key, _ in read_warm_up(loaded.folder)]
+    assert requests.count("doubled") == 2
+
+
+def test_a_signature_or_option_that_is_not_there_is_named(with_signature, exported):
+    loaded, _ = with_signature
+    with pytest.raises(InputError, match="no option 'rate'; it has age"):
+        loaded.signature_outputs("doubled", RAW_ROWS, options={"rate": 1.0})
+    older = kerasnn.load(exported[0])
+    with pytest.raises(InputError, match=r"no signature 'doubled'.*trained and exported"):
+        older.signature_outputs("doubled", RAW_ROWS)
+
+
+def test_a_further_signature_with_other_answers_is_not_published(tmp_path):
+    preprocessor, network, answers = network_for()
+
+    def changing(rows):
+        size = 1.0 if tf.executing_eagerly() else 2.0
+        return {"size": tf.ones_like(rows.x[:, 0]) * size}
+
+    with pytest.raises(ExportError, match="'size' differs"):
+        saving.export_table(
+            network,
+            preprocessor,
+            SCHEMA,
+            tmp_path / "income",
+            answers=answers,
+            signatures={"size": saving.TableSignature(changing)},
+        )
+    assert not list((tmp_path / "income").glob("1"))
 
 
 WITHOUT_KERASNN = """

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnn.datasets import Column, LeftOut, Schema, Target
+from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import ServingError
 from kerasnn.serving.saved_model.table_inputs import TableInputs
 
@@ -29,6 +30,7 @@ INPUTS = TableInputs(
         "member": "member",
         "since": "since",
     },
+    {DEFAULT_SIGNATURE: [], "interval": ["coverage"]},
 )
 ROW = {
     "age": 30.5,
@@ -124,3 +126,16 @@ def test_the_columns_of_a_request_are_read_as_its_rows_are():
 )
 def test_what_is_no_table_is_left_to_the_signature(document):
     assert INPUTS.read(document) is None
+
+
+def test_a_signature_with_options_takes_them_beside_the_columns():
+    rows = [{**ROW, "age": "30.5", "coverage": 0.8}, ROW, {**ROW, "coverage": None}]
+    read = INPUTS.read({"instances": rows}, "interval")
+    np.testing.assert_array_equal(read["coverage"], [0.8, np.nan, np.nan])
+    assert read["age"].tolist() == [30.5] * 3
+
+
+@pytest.mark.parametrize("value", ["0.9", True, 10**400])
+def test_an_option_that_is_no_number_is_named(value):
+    with pytest.raises(ServingError, match="coverage must be a number for each row"):
+        INPUTS.read({"instances": [{**ROW, "coverage": value}]}, "interval")

@@ -49,7 +49,7 @@ from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.models import TabularNetwork
 from kerasnn.preprocessing import Prepared, Preprocessor
-from kerasnn.saving import export_table
+from kerasnn.saving import TableSignature, export_table
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 
@@ -490,7 +490,12 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             answers=self._named_outputs,
             metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
             files=files,
+            signatures=self._signatures(),
         )
+
+    def _signatures(self) -> dict[str, TableSignature]:
+        """Return the SavedModel's signatures beside `serving_default`, by key."""
+        return {}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""

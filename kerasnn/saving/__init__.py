@@ -8,6 +8,7 @@ is called `saving`, as in Keras: a sub-package `export` would hide the function
 from kerasnn.saving.folders import check_writable, version_of_run
 from kerasnn.saving.reader import RowAnswers, SavedNetwork, SavedTable, load
 from kerasnn.saving.session import session_answers
+from kerasnn.saving.table_signatures import SignatureRows, TableSignature
 from kerasnn.saving.table_writer import export_table
 from kerasnn.saving.writer import export
 
@@ -15,6 +16,8 @@ __all__ = [
     "RowAnswers",
     "SavedNetwork",
     "SavedTable",
+    "SignatureRows",
+    "TableSignature",
     "check_writable",
     "export",
     "export_table",

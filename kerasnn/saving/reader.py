@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,24 +135,63 @@ class SavedTable:
         Warns:
             DataWarning: a column has no value that the network knows, in 10 rows or more.
         """
+        return self._outputs(self._strict_rows(table, reading), _Asked())
+
+    def signature_outputs(
+        self,
+        signature: str,
+        table: Any,
+        *,
+        options: Mapping[str, float] | None = None,
+        reading: ReadOptions | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Return the named outputs of another signature for the rows of a table.
+
+        Args:
+            signature: its key in the SavedModel, for instance "explain".
+            table: as for `predict`.
+            options: of the signature by name, the same for all rows; those that are not
+                given have their defaults.
+            reading: as for `predict`.
+
+        Raises:
+            InputError: the SavedModel has no such signature or option, or the table does
+                not fit the schema.
+        """
+        asked = self._asked(signature, options)
+        return self._outputs(self._strict_rows(table, reading), asked)
+
+    def _strict_rows(self, table: Any, reading: ReadOptions | None) -> pd.DataFrame:
+        """Return checked rows of a table, every cell of which can be read."""
         read = self._read(table, reading)
         checked = check_rows(read.table, self.schema, strict=True, reading=reading)
         if len(checked.rows) >= _MIN_WARNED_ROWS:
             for notice in checked.notices:
                 if notice.is_warning:
-                    warnings.warn(notice.message, DataWarning, stacklevel=2)
-        return self._outputs(checked.rows)
+                    warnings.warn(notice.message, DataWarning, stacklevel=3)
+        return checked.rows
 
-    def answer_rows(self, table: Any, *, reading: ReadOptions | None = None) -> RowAnswers:
+    def answer_rows(
+        self,
+        table: Any,
+        *,
+        reading: ReadOptions | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        options: Mapping[str, float] | None = None,
+    ) -> RowAnswers:
         """Return the answers for the rows that can be answered, in their places.
 
         Args:
             table: as for `predict`.
             reading: as for `predict`.
+            signature: as for `signature_outputs`.
+            options: as for `signature_outputs`.
 
         Raises:
-            InputError: a column is missing.
+            InputError: a column is missing, or the SavedModel has no such signature or
+                option.
         """
+        asked = self._asked(signature, options)
         read = self._read(table, reading)
         checked = check_rows(read.table, self.schema, strict=False, reading=reading)
         is_answered = np.ones(len(checked.rows), np.bool_)
@@ -162,7 +201,7 @@ class SavedTable:
         return RowAnswers(
             outputs={
                 name: _blanked(values, ~is_answered)
-                for name, values in self._outputs(checked.rows).items()
+                for name, values in self._outputs(checked.rows, asked).items()
             },
             is_answered=is_answered,
             invalid=checked.invalid,
@@ -173,16 +212,56 @@ class SavedTable:
         options = replace(reading or ReadOptions(), empty_rows=True)
         return read_table(table, options, self.schema.names)
 
-    def _outputs(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    def _asked(self, signature: str, options: Mapping[str, float] | None) -> "_Asked":
+        """Return a signature with its inputs for options, and their values.
+
+        Raises:
+            InputError: the SavedModel has no such signature or option.
+        """
+        if signature == DEFAULT_SIGNATURE:
+            return _Asked()
+        known, options = self.manifest.get("signatures", {}), options or {}
+        if signature not in known:
+            raise InputError(
+                f"{self.folder}: the SavedModel has no signature {signature!r}"
+                f" ({', '.join([DEFAULT_SIGNATURE, *known])}); a network that is trained"
+                " and exported anew has all that this version of kerasnn knows"
+            )
+        described = known[signature]["options"]
+        unknown = [name for name in options if name not in described]
+        if unknown:
+            raise InputError(
+                f"{self.folder}: the signature {signature!r} has no option"
+                f" {unknown[0]!r}; it has {', '.join(described) or 'none'}"
+            )
+        values = {
+            one["input"]: float(options.get(name, one["default"]))
+            for name, one in described.items()
+        }
+        return _Asked(signature, values)
+
+    def _outputs(self, rows: pd.DataFrame, asked: "_Asked") -> dict[str, NDArray[Any]]:
         starts = range(0, max(len(rows), 1), _ROWS_PER_CALL)
-        parts = [self._answers(rows.iloc[i : i + _ROWS_PER_CALL]) for i in starts]
+        parts = [self._answers(rows.iloc[i : i + _ROWS_PER_CALL], asked) for i in starts]
         return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
-    def _answers(self, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    def _answers(self, rows: pd.DataFrame, asked: "_Asked") -> dict[str, NDArray[Any]]:
         columns = raw_columns(rows)
         inputs = {self._input_names[column]: v for column, v in columns.items()}
-        answers = _answers(self.folder, self._model, inputs, self.manifest["outputs"])
+        inputs |= {name: np.full(len(rows), v) for name, v in asked.options.items()}
+        outputs = self.manifest["outputs"]
+        if asked.signature != DEFAULT_SIGNATURE:
+            outputs = self.manifest["signatures"][asked.signature]["outputs"]
+        answers = _answers(self.folder, self._model, inputs, outputs, asked.signature)
         return {n: _as_text(v) if v.dtype == object else v for n, v in answers.items()}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A signature, and the values of its inputs for options, the same for all rows."""
+
+    signature: str = DEFAULT_SIGNATURE
+    options: Mapping[str, float] = field(default_factory=dict)
 
 
 def _blanked(values: NDArray[Any], blank: NDArray[np.bool_]) -> NDArray[Any]:
@@ -240,6 +319,7 @@ def _answers(
     model: SessionModel,
     inputs: Mapping[str, NDArray[Any]],
     outputs: Mapping[str, Any],
+    signature: str = DEFAULT_SIGNATURE,
 ) -> dict[str, NDArray[Any]]:
     """Return the answers of a SavedModel, which need not be what its manifest says.
 
@@ -248,14 +328,17 @@ def _answers(
         model: in it.
         inputs: by name, [rows, ...].
         outputs: of the manifest, by name.
+        signature: that is asked.
 
     Raises:
-        InputError: it has no such inputs or outputs, or fails.
+        InputError: it has no such signature, input or output, or fails.
     """
     try:
-        given = model.answers(inputs)
+        given = model.answers(inputs, signature=signature)
     except KeyError as error:
-        raise InputError(f"{folder}: the SavedModel has no input {error}") from None
+        raise InputError(
+            f"{folder}: the SavedModel has no signature or input {error}"
+        ) from None
     except (tf.errors.OpError, ValueError, TypeError) as error:
         raise InputError(f"{folder}: the SavedModel does not answer: {error}") from None
     rows = len(next(iter(inputs.values())))

@@ -19,6 +19,11 @@ from kerasnn.datasets import (
 from kerasnn.errors import InputError
 from kerasnn.manifest import DESCRIBED
 from kerasnn.preprocessing import Preprocessor
+from kerasnn.saving.table_signatures import (
+    SignatureSource,
+    TableSignature,
+    describe_signatures,
+)
 from kerasnn.saving.version import (
     Sample,
     ServedModule,
@@ -29,6 +34,7 @@ from kerasnn.saving.version import (
 
 Answers = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 _SAMPLE_ROWS = 12
+_RESERVED = (*DESCRIBED, "schema", "classes", "signatures")
 
 
 def export_table(
@@ -40,6 +46,7 @@ def export_table(
     answers: Answers,
     metadata: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
+    signatures: Mapping[str, TableSignature] | None = None,
 ) -> Path:
     """Write a network of tables as the next version under a folder.
 
@@ -61,6 +68,7 @@ def export_table(
             use the network.
         metadata: other entries of the manifest, as JSON.
         files: other files of `assets.extra`, by name, for instance a report.
+        signatures: further ones, by key.
 
     Returns:
         The version folder.
@@ -73,16 +81,22 @@ def export_table(
     if schema.target is None:
         raise InputError("the schema must have a target; infer it with target=")
     folder, metadata, files = Path(folder), metadata or {}, files or {}
-    check_contents(folder, metadata, files, reserved=(*DESCRIBED, "schema", "classes"))
+    signatures = signatures or {}
+    check_contents(folder, metadata, files, reserved=_RESERVED)
     answers = _complete(answers, schema.target)
     names = input_names(preprocessor.names)
     specs = preprocessor.input_specs()
     served = ServedModule(
         lambda inputs: answers(*preprocessor({c: inputs[n] for c, n in names.items()})),
         {names[c]: tf.TensorSpec(s.shape, s.dtype, names[c]) for c, s in specs.items()},
-        network.variables,
+        [*network.variables, *(v for one in signatures.values() for v in one.variables)],
         tracked=preprocessor.graph,
     )
+    rows = checked_table(sample_rows(schema), schema)
+    # Prepared by NumPy, as the training rows were, and not by the graph under test.
+    prepared = tuple(map(tf.constant, preprocessor.prepare(rows)))
+    inputs = SignatureSource(names, preprocessor, raw_columns(rows), prepared)
+    further = {key: inputs.further(served, one) for key, one in signatures.items()}
     manifest = {
         **metadata,
         **describe_network(network),
@@ -93,21 +107,16 @@ def export_table(
         },
         "classes": list(schema.target.classes),
         "schema": schema.to_dict(),
+        "signatures": describe_signatures(signatures, further, names),
     }
-    sample = _sample(preprocessor, schema, names, answers)
-    return write_version(folder, served, sample, manifest=manifest, files=files)
-
-
-def _sample(
-    preprocessor: Preprocessor, schema: Schema, names: Mapping[str, str], answers: Answers
-) -> Sample:
-    assert schema.target is not None
-    rows = checked_table(sample_rows(schema), schema)
-    # Prepared by NumPy, as the training rows were, and not by the graph under test.
-    given = answers(*map(tf.constant, preprocessor.prepare(rows)))
-    inputs = {names[column]: values for column, values in raw_columns(rows).items()}
-    expected = {name: value.numpy() for name, value in given.items()}
-    return Sample(inputs, expected, schema.target.classes)
+    sample = Sample(
+        inputs={names[column]: values for column, values in inputs.sample.items()},
+        answers={name: value.numpy() for name, value in answers(*prepared).items()},
+        classes=schema.target.classes,
+    )
+    return write_version(
+        folder, served, sample, manifest=manifest, files=files, further=further
+    )
 
 
 def sample_rows(schema: Schema) -> dict[str, list[Any]]:

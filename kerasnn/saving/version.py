@@ -81,6 +81,20 @@ class Sample(NamedTuple):
     classes: Sequence[str]
 
 
+class FurtherSignature(NamedTuple):
+    """A signature beside `serving_default` and that for tf.Examples.
+
+    Attributes:
+        function: a `tf.function` with named inputs and outputs.
+        inputs: rows to check it with, which become its warm-up requests.
+        expected: its answers to them.
+    """
+
+    function: Any
+    inputs: Arrays
+    expected: Arrays
+
+
 def check_contents(
     folder: Path,
     metadata: Mapping[str, Any],
@@ -127,6 +141,7 @@ def write_version(
     *,
     manifest: Mapping[str, Any],
     files: Mapping[str, bytes],
+    further: Mapping[str, FurtherSignature] | None = None,
 ) -> Path:
     """Write the next version of a model, check it, and publish it.
 
@@ -136,6 +151,7 @@ def write_version(
         sample: what it must answer.
         manifest: its entries, without the outputs.
         files: of `assets.extra`, by name, beside the manifest.
+        further: signatures, by key.
 
     Returns:
         The version folder.
@@ -144,30 +160,40 @@ def write_version(
         InputError: the folder cannot be written. No version is left behind.
         ExportError: the SavedModel's answers differ from the network's. Likewise.
     """
-    text = manifest_text({**manifest, "outputs": _describe_outputs(sample.answers)})
+    text = manifest_text({**manifest, "outputs": describe_outputs(sample.answers)})
     files = {**files, MANIFEST.name: text.encode()}
     examples = make_examples_signature(
         served.serve, served.specs, sample.classes, sample.answers
     )
+    further = further or {}
     with new_version(folder) as temporary:
-        _write(temporary, served, sample, files, examples)
-        _check_written(temporary, sample, examples)
+        _write(temporary, served, _Signatures(sample, examples, further), files)
+        _check_written(temporary, _Signatures(sample, examples, further))
         return publish(temporary)
+
+
+class _Signatures(NamedTuple):
+    """All signatures of a version, with rows that check them."""
+
+    sample: Sample
+    examples: ExamplesSignature | None
+    further: Mapping[str, FurtherSignature]
 
 
 def _write(
     temporary: Path,
     served: ServedModule,
-    sample: Sample,
+    written: _Signatures,
     files: Mapping[str, bytes],
-    examples: ExamplesSignature | None,
 ) -> None:
-    folder = temporary.parent
+    folder, (sample, examples, further) = temporary.parent, written
     signatures = {DEFAULT_SIGNATURE: served.serve}
     requests = {DEFAULT_SIGNATURE: sample.inputs}
     if examples is not None:
         signatures[examples.key] = examples.function
         requests[examples.key] = {EXAMPLES_INPUT: serialize_examples(sample.inputs)}
+    for key, signature in further.items():
+        signatures[key], requests[key] = signature.function, signature.inputs
     try:
         with quiet_logger():
             tf.saved_model.save(served, temporary, signatures)
@@ -193,10 +219,9 @@ def _set_method_name(temporary: Path, key: str) -> None:
     updater.save()
 
 
-def _check_written(
-    temporary: Path, sample: Sample, examples: ExamplesSignature | None
-) -> None:
+def _check_written(temporary: Path, expected: _Signatures) -> None:
     """Check the answers of every signature, and that the warm-up requests are answered."""
+    sample, examples, further = expected
     # These are made eagerly, which a session's graph does not allow.
     requests = list(read_warm_up(temporary))
     carried = as_examples_carry(sample.inputs)
@@ -211,8 +236,11 @@ def _check_written(
             check_answers(
                 expected_outputs(written.answers(carried), sample.classes), outputs
             )
-        for signature, inputs in requests:
-            written.answers(inputs, signature=signature)
+        for key, signature in further.items():
+            answers = written.answers(signature.inputs, signature=key)
+            check_answers(signature.expected, answers)
+        for key, inputs in requests:
+            written.answers(inputs, signature=key)
 
 
 def check_answers(expected: Arrays, written: Arrays) -> None:
@@ -228,6 +256,9 @@ def check_answers(expected: Arrays, written: Arrays) -> None:
                     "the SavedModel's 'classes' are not the network's; nothing was written"
                 )
             continue  # text, made of the numbers
+        if value.dtype.kind != "f":
+            _check_equal(name, value, written[name])
+            continue
         # Grappler may fuse operations that eager does not: equal to rounding, not to the
         # bit. A value near 0 computed from large ones has their rounding.
         size = max(1.0, float(np.abs(value).max()))
@@ -237,6 +268,16 @@ def check_answers(expected: Arrays, written: Arrays) -> None:
                 f"the SavedModel's {name!r} differs from the network's by {worst:.3g};"
                 " nothing was written"
             )
+
+
+def _check_equal(name: str, expected: NDArray[Any], written: NDArray[Any]) -> None:
+    """Check that truths or whole numbers are the same."""
+    different = int((expected != written).sum())
+    if different:
+        raise ExportError(
+            f"the SavedModel's {name!r} differs from the network's in {different} of"
+            f" {expected.size} values; nothing was written"
+        )
 
 
 def _check_class_texts(answers: Arrays, classes: Sequence[str]) -> None:
@@ -270,7 +311,8 @@ def describe_network(model: tf.Module | keras.Model) -> dict[str, Any]:
     }
 
 
-def _describe_outputs(answers: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def describe_outputs(answers: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return the manifest's entry about outputs: dtype and shape of each."""
     return {
         name: {
             "dtype": "string" if value.dtype == object else str(value.dtype),

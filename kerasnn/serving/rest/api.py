@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import orjson
 from google.protobuf import json_format
 
-from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import (
     HTTP_STATUS,
     Code,
@@ -221,11 +220,11 @@ class RestApp:
             return read_inputs(document, signature, limits)
         except ServingError:
             table = version.table_inputs
-            if table is None or signature.key != DEFAULT_SIGNATURE:
+            if table is None or signature.key not in table.options:
                 raise
             loop = asyncio.get_running_loop()
             inputs = await loop.run_in_executor(
-                None, lambda: table.read(as_lists(document))
+                None, lambda: table.read(as_lists(document), signature.key)
             )
             if inputs is None:
                 raise

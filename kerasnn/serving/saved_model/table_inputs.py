@@ -8,11 +8,13 @@ never comes here.
 
 import difflib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -34,16 +36,21 @@ class TableInputs:
     Attributes:
         schema: of the table.
         columns: the column of each input, by the input's name.
+        options: of each signature that takes the columns, the inputs for its options.
     """
 
     schema: Schema
     columns: Mapping[str, str]
+    options: Mapping[str, Sequence[str]]
 
-    def read(self, document: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
+    def read(
+        self, document: Mapping[str, Any], signature: str = DEFAULT_SIGNATURE
+    ) -> dict[str, NDArray[Any]] | None:
         """Return an array for each input; None if the request is no table.
 
         Args:
             document: with "instances", a list of objects, or "inputs", an object of lists.
+            signature: one of `options`.
 
         Raises:
             ServingError: INVALID_ARGUMENT, with the column and a row as it should be sent.
@@ -52,13 +59,15 @@ class TableInputs:
         if cells is None:
             return None
         rows = max((len(values) for values in cells.values()), default=0)
+        given = {name: cells.pop(name, None) for name in self.options[signature]}
         try:
+            options = {name: _option(name, one, rows) for name, one in given.items()}
             table = pd.DataFrame(self._columns(cells, rows), dtype=object)
             checked = check_rows(table, self.schema, strict=True).rows
         except InputError as error:
             raise invalid(f"{error}. A row looks like this: {self._example()}") from None
         raw = raw_columns(checked)
-        return {name: raw[column] for name, column in self.columns.items()}
+        return {**{name: raw[c] for name, c in self.columns.items()}, **options}
 
     def _columns(
         self, cells: Mapping[str, Sequence[Any]], rows: int
@@ -123,9 +132,28 @@ def read_table_inputs(folder: Path, signatures: Mapping[str, Any]) -> TableInput
     signature = signatures.get(DEFAULT_SIGNATURE)
     if signature is None or signature.inputs.keys() != columns.keys():
         return None
-    return (
-        TableInputs(schema, columns) if set(columns.values()) == set(schema.names) else None
-    )
+    if set(columns.values()) != set(schema.names):
+        return None
+    options = {
+        key: [name for name in one.inputs if name not in columns]
+        for key, one in signatures.items()
+        if columns.keys() <= one.inputs.keys()
+    }
+    return TableInputs(schema, columns, options)
+
+
+def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.float64]:
+    """Return [rows] values of an option, NaN where the request does not set it.
+
+    Raises:
+        InputError: one is no number.
+    """
+    cells = [None] * rows if cells is None else cells
+    wrong = [cell for cell in cells if not (cell is None or _is_number(cell))]
+    if wrong or len(cells) != rows:
+        got = repr(wrong[0]) if wrong else f"{len(cells)} values for {rows} rows"
+        raise InputError(f"{name} must be a number for each row, or left out; got {got}")
+    return np.array([math.nan if cell is None else cell for cell in cells], np.float64)
 
 
 def _cells(document: Mapping[str, Any]) -> dict[str, list[Any]] | None:
@@ -135,11 +163,15 @@ def _cells(document: Mapping[str, Any]) -> dict[str, list[Any]] | None:
         names = dict.fromkeys(name for item in items for name in item)
         found = {name: [item.get(name) for item in items] for name in names}
     elif type(inputs) is dict and all(type(c) is list for c in inputs.values()):
-        found = inputs
+        found = dict(inputs)
     else:
         return None
     plain = all(type(cell) in _CELLS for cells in found.values() for cell in cells)
     return found if plain and found else None
+
+
+def _is_number(cell: Any) -> bool:
+    return type(cell) is float or (type(cell) is int and abs(cell) < 2**63)
 
 
 def _usual(column: Column) -> Any:
