@@ -24,6 +24,7 @@ ORDERS = {
         {"models"},
         {"training"},
         {"ensembles"},
+        {"conformal"},
         {"saving"},
         {"estimators"},
         {"reports"},
@@ -53,6 +54,10 @@ ORDERS = {
         {"features"},
         {"graph"},
         {"preprocessor"},
+    ],
+    "kerasnn.conformal": [
+        {"quantiles", "features", "scale"},
+        {"intervals", "sets"},
     ],
     "kerasnn.tables": [
         {"files", "rows"},

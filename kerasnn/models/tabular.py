@@ -263,11 +263,19 @@ class TabularNetwork(keras.Model):
             inputs: (x, codes), or x if there are no codes.
         """
         x, codes = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        return self.mean_answers(self.common_outputs(x, codes))
+
+    def common_outputs(self, x: tf.Tensor, codes: tf.Tensor | None) -> tf.Tensor:
+        """Compute each member's outputs for the same rows, [members, batch, n_logits]."""
         x = self._for_each_member(tf.cast(x, tf.float32))
         codes = self._for_each_member(
             tf.zeros([tf.shape(x)[1], 0], tf.int32) if codes is None else codes
         )
-        return tf.reduce_mean(self.member_answers(self.member_outputs(x, codes)), axis=0)
+        return self.member_outputs(x, codes)
+
+    def mean_answers(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the mean of `member_answers`, [batch, n_out]."""
+        return tf.reduce_mean(self.member_answers(outputs), axis=0)
 
     def _for_each_member(self, rows: tf.Tensor) -> tf.Tensor:
         shape = [self.config.members, tf.shape(rows)[0], rows.shape[1]]
