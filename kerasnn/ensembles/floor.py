@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 MAX_BASE_SHARE = 0.5
+STANDARD_ERRORS = 1.0
 _TINY = 1e-300  # the logarithm of a probability of 0 is finite
 
 
@@ -83,15 +84,24 @@ def _best_share(
     labels: NDArray[np.int32],
     weights: NDArray[np.float64],
 ) -> float:
-    """Return the share of rates with the smallest log loss; 0 if none makes it smaller."""
+    """Return the share of rates with the smallest log loss, if it is smaller beyond chance.
+
+    The paired differences of the rows' losses decide: their mean must be `STANDARD_ERRORS`
+    above 0, otherwise the share is 0.
+    """
     given = probabilities[np.arange(len(labels)), labels]
     other = rates[labels]
 
-    def loss(share: float) -> float:
+    def losses(share: float) -> NDArray[np.float64]:
         mixed = (1 - share) * given + share * other
-        return float(-np.average(np.log(np.maximum(mixed, _TINY)), weights=weights))
+        return -np.log(np.maximum(mixed, _TINY))
 
     found = minimize_scalar(
-        loss, bounds=(0.0, MAX_BASE_SHARE), method="bounded", options={"xatol": 1e-4}
+        lambda share: np.average(losses(share), weights=weights),
+        bounds=(0.0, MAX_BASE_SHARE),
+        method="bounded",
+        options={"xatol": 1e-4},
     )
-    return float(found.x) if found.fun < loss(0.0) else 0.0
+    gains = (losses(0.0) - losses(found.x)) * weights / weights.mean()
+    standard_error = gains.std() / np.sqrt(len(gains))
+    return float(found.x) if gains.mean() > STANDARD_ERRORS * standard_error else 0.0

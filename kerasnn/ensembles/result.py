@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from kerasnn.ensembles.floor import ProbabilityFloor, fitted_floor
 from kerasnn.ensembles.task import EnsembleTask
-from kerasnn.ensembles.validation import ValidationScore, mean_predictions
+from kerasnn.ensembles.validation import (
+    ValidationScore,
+    judged_inverse_temperature,
+    mean_predictions,
+    of_all_rows,
+)
 
 EvaluationHistory = dict[str, list[Any]]
 
@@ -22,9 +27,9 @@ class TrainedEnsemble:
         weights: values of `TabularNetwork.learned`.
         score: validation score of these weights; None without folds.
         best: best score so far.
-        validation_outputs: outputs with these weights for the task's rows, each by the
-            members that did not learn from it, [repeats, rows, n_logits]; NaN where no
-            member judged the row; None without folds.
+        validation_outputs: outputs with these weights for the task's judged rows, each by
+            the members that did not learn from it, [repeats, judged rows, n_logits]; None
+            without folds.
         has_oof_rows: whether the task's rows are the training rows of other members.
         epoch: epoch after which the members had these weights, from 1.
         epochs: number of epochs that were run.
@@ -53,9 +58,11 @@ class TrainedEnsemble:
         held-out rows of a table on disk.
         """
         predictions, floor = self._mean_predictions, self.floor
-        if predictions is None or floor is None:
-            return predictions
-        return floor.mixed(predictions)
+        if predictions is None:
+            return None
+        if floor is not None:
+            predictions = floor.mixed(predictions)
+        return of_all_rows(self.task, predictions)
 
     @property
     def oof_predictions(self) -> NDArray[np.float64] | None:
@@ -70,18 +77,19 @@ class TrainedEnsemble:
             return None
         if not task.recipe.calibrate:
             return None
-        return fitted_floor(predictions, task.targets, task.weights)
+        judged = task.judged_rows
+        return fitted_floor(predictions, task.targets[judged], task.weights[judged])
 
     @property
     def _mean_predictions(self) -> NDArray[np.float64] | None:
-        """The `validation_predictions` without a floor."""
-        if self.validation_outputs is None or self.score is None:
+        """The predictions for judged rows without a floor, of the best temperature."""
+        if self.validation_outputs is None:
             return None
-        return mean_predictions(
-            self.task.shape.task,
-            self.validation_outputs.astype(np.float64),
-            self.score.inverse_temperature,
-        )
+        outputs, kind = self.validation_outputs.astype(np.float64), self.task.shape.task
+        inverse = 1.0
+        if kind != "regression":
+            inverse = judged_inverse_temperature(self.task, outputs)
+        return mean_predictions(kind, outputs, inverse)
 
     def accepts(self, score: ValidationScore | None, *, last: bool) -> bool:
         """Check whether to keep the current weights: the last of equally good ones.

@@ -24,9 +24,9 @@ class ValidationScore:
     """Losses of members on the rows that they did not learn from.
 
     Attributes:
-        losses: [rows] cross-entropy at the fitted temperature, or squared error of
+        losses: [judged rows] cross-entropy at the fitted temperature, or squared error of
             standardised targets, its mean over the outputs.
-        weights: [rows], mean one.
+        weights: [judged rows], not negative.
         inverse_temperature: factor of the logits for the whole ensemble; 1 for a
             regression.
     """
@@ -63,49 +63,93 @@ def stacked_outputs(
         outputs: of each member, [its rows, n_logits].
 
     Returns:
-        [repeats, rows, n_logits].
+        [repeats, judged rows, n_logits], in the order of `EnsembleTask.judged_rows`.
     """
-    recipe = task.recipe
-    stacked = np.empty((recipe.repeats, task.n_rows, outputs[0].shape[1]))
+    recipe, judged = task.recipe, task.judged_rows
+    stacked = np.empty((recipe.repeats, len(judged), outputs[0].shape[1]))
     for m, (rows, own) in enumerate(zip(task.validation_rows, outputs, strict=True)):
-        stacked[m // recipe.folds, rows] = own
+        stacked[m // recipe.folds, np.searchsorted(judged, rows)] = own
     return stacked
+
+
+def of_all_rows(
+    task: EnsembleTask, predictions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return predictions for the judged rows in the order of all rows, NaN for the others.
+
+    Args:
+        task: decides the judged rows.
+        predictions: [judged rows, n_out].
+    """
+    found = np.full((task.n_rows, *predictions.shape[1:]), np.nan)
+    found[task.judged_rows] = predictions
+    return found
 
 
 def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> ValidationScore:
     """Return the score of a task's members, from their `stacked_outputs`."""
-    kind, recipe, targets = task.shape.task, task.recipe, task.targets
-    weights = task.weights.astype(np.float64)
+    kind, recipe, targets = task.shape.task, task.recipe, task.targets[task.judged_rows]
+    weights = _weights(task)
     if kind == "regression":
         squares = (outputs.mean(axis=0) - targets) ** 2
         return ValidationScore(np.mean(squares, axis=1), weights)
 
-    def logs(log_inverse: float) -> NDArray[np.float64]:
-        return log_likelihoods(kind, targets, outputs * np.exp(log_inverse))
-
-    def ensemble_losses(log_inverse: float) -> NDArray[np.float64]:
-        mean = logsumexp(logs(log_inverse), axis=0) - np.log(len(outputs))
-        return -np.maximum(mean, np.log(MIN_LIKELIHOOD))
-
     if not recipe.calibrate:
-        return ValidationScore(ensemble_losses(0.0), weights)
-    of_mean = _best_log_inverse(ensemble_losses, weights)
-    extrapolated = of_mean
+        return ValidationScore(_mean_losses(kind, targets, outputs), weights)
+    inverse = judged_inverse_temperature(task, outputs)
+    extrapolated = np.log(inverse)
     if recipe.repeats > 1:
         # The mean of members is less confident than each of them, so a larger ensemble
         # needs a larger factor. The factors of one member and of the mean of a few are
         # extrapolated to all members, linearly in 1 / members.
-        of_one = _best_log_inverse(lambda value: -logs(value).mean(axis=0), weights)
+        of_one = _best_log_inverse(
+            lambda value: -log_likelihoods(kind, targets, outputs * value).mean(axis=0),
+            weights,
+        )
         few, many = 1 / recipe.repeats, 1 / recipe.members
-        extrapolated = of_mean + (of_mean - of_one) * (few - many) / (1 - few)
-    losses = ensemble_losses(of_mean)
+        extrapolated += (np.log(inverse) - of_one) * (few - many) / (1 - few)
+    losses = _mean_losses(kind, targets, outputs * inverse)
     return ValidationScore(losses, weights, float(np.exp(extrapolated)))
+
+
+def judged_inverse_temperature(task: EnsembleTask, outputs: NDArray[np.float64]) -> float:
+    """Return the factor of the logits that is best for the members that judged a row.
+
+    They are fewer than all members, for which a larger factor is best.
+
+    Args:
+        task: of classes.
+        outputs: of its members, from `stacked_outputs`.
+    """
+    if not task.recipe.calibrate:
+        return 1.0
+    kind, labels = task.shape.task, task.targets[task.judged_rows]
+    best = _best_log_inverse(
+        lambda inverse: _mean_losses(kind, labels, outputs * inverse), _weights(task)
+    )
+    return float(np.exp(best))
+
+
+def _weights(task: EnsembleTask) -> NDArray[np.float64]:
+    """Return the weights of the judged rows."""
+    weights = task.weights[task.judged_rows].astype(np.float64)
+    # The later rows, which judge, may have no weight.
+    return weights if weights.any() else np.ones_like(weights)
+
+
+def _mean_losses(
+    kind: TabularTask, labels: NDArray[np.int32], logits: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the cross-entropy of the members' mean probability, [rows]."""
+    logs = log_likelihoods(kind, labels, logits)
+    mean = logsumexp(logs, axis=0) - np.log(len(logits))
+    return -np.maximum(mean, np.log(MIN_LIKELIHOOD))
 
 
 def mean_predictions(
     kind: TabularTask, outputs: NDArray[np.float64], inverse_temperature: float
 ) -> NDArray[np.float64]:
-    """Return mean probabilities [rows, n_out], or values, from `stacked_outputs`."""
+    """Return mean probabilities [judged rows, n_out], or values, of `stacked_outputs`."""
     if kind == "regression":
         return outputs.mean(axis=0)
     logits = outputs * inverse_temperature
@@ -139,7 +183,7 @@ def _best_log_inverse(
 ) -> float:
     """Return the logarithm of the inverse temperature with the smallest mean loss."""
     found = minimize_scalar(
-        lambda log_inverse: np.average(losses(log_inverse), weights=weights),
+        lambda log_inverse: np.average(losses(np.exp(log_inverse)), weights=weights),
         bounds=LOG_BOUNDS,
         method="bounded",
         options={"xatol": 1e-2},

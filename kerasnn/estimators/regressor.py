@@ -141,12 +141,13 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         outputs, task = trained.validation_outputs, trained.task
         if outputs is None:
             return None
+        rows = task.judged_rows
         judged = JudgedValues(
             outputs=outputs,
-            targets=task.targets,
-            weights=task.weights,
-            x=task.x,
-            codes=task.codes,
+            targets=task.targets[rows],
+            weights=task.weights[rows],
+            x=task.x[rows],
+            codes=task.codes[rows],
             n_numeric=task.shape.n_numeric,
             members=task.recipe.members,
         )
