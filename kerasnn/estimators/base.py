@@ -56,6 +56,7 @@ from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.overrides import checked_driver, checked_overrides
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
+from kerasnn.manifest import INTERVAL_SIGNATURE
 from kerasnn.models import TabularNetwork
 from kerasnn.novelty import (
     REFERENCE_FILE,
@@ -506,10 +507,20 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         ]
         return [np.concatenate(part)[:n_rows] for part in zip(*parts, strict=True)]
 
-    def _interval_outputs(
+    def has_intervals(self, coverage: float) -> bool:
+        """Check whether enough rows were judged for intervals or sets of a coverage."""
+        fitted = self._conformal
+        return fitted is not None and fitted.n_judged >= rows_needed(coverage)
+
+    def interval_outputs(
         self, coverage: float, rows: Prepared, *names: str
     ) -> list[NDArray[Any]]:
-        """Return outputs of the signature `interval`, with the same operations.
+        """Return outputs of the signature `interval`, by the same operations.
+
+        Args:
+            coverage: between 0 and 1.
+            rows: from `prepare`.
+            names: of the outputs: `value`, `lower`, `upper`; or `probabilities`, `in_set`.
 
         Raises:
             InputError: coverage is no number between 0 and 1, or too few rows were judged.
@@ -630,11 +641,10 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _interval_signature(self) -> dict[str, TableSignature]:
         """Return `interval`, if enough rows were judged for its default coverage."""
-        fitted = self._conformal
-        if fitted is None or fitted.n_judged < rows_needed(DEFAULT_COVERAGE):
+        if not self.has_intervals(DEFAULT_COVERAGE):
             return {}
         options = {"coverage": DEFAULT_COVERAGE}
-        return {"interval": TableSignature(self._interval_answer, options)}
+        return {INTERVAL_SIGNATURE: TableSignature(self._interval_answer, options)}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""

@@ -172,7 +172,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             InputError: the coverage is not between 0 and 1, or too few rows were judged for
                 it; or X cannot be used.
         """
-        inside, given = self._interval_outputs(
+        inside, given = self.interval_outputs(
             coverage, self.prepare(X), "in_set", "probabilities"
         )
         return inside if allow_empty else with_best_class(inside, given)

@@ -74,7 +74,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             InputError: the coverage is not between 0 and 1, or too few rows were judged for
                 it; or X cannot be used.
         """
-        ends = self._interval_outputs(coverage, self.prepare(X), "lower", "upper")
+        ends = self.interval_outputs(coverage, self.prepare(X), "lower", "upper")
         return np.stack(ends, axis=-1).astype(np.float64)
 
     @property

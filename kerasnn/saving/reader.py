@@ -29,7 +29,13 @@ from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, find_version, read_manifest
+from kerasnn.manifest import (
+    DEFAULT_SIGNATURE,
+    INTERVAL_SIGNATURE,
+    MANIFEST,
+    find_version,
+    read_manifest,
+)
 from kerasnn.novelty import REFERENCE_FILE, Reference, findings_table
 from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
@@ -221,6 +227,11 @@ class SavedTable:
         inside = found["in_set"]
         return inside if allow_empty else with_best_class(inside, found["probabilities"])
 
+    @property
+    def has_intervals(self) -> bool:
+        """True if the SavedModel has intervals of values, or sets of classes."""
+        return INTERVAL_SIGNATURE in self.manifest.get("signatures", {})
+
     def check_interval(self, coverage: float) -> None:
         """Check that there are intervals, or sets, of a coverage.
 
@@ -228,7 +239,7 @@ class SavedTable:
             InputError: there are none; or the coverage is not between 0 and 1.
         """
         check_coverage(coverage)
-        self._asked("interval", {})
+        self._asked(INTERVAL_SIGNATURE, {})
         check_judged(coverage, self.manifest.get("judged_rows"))
 
     def _covered(
@@ -243,7 +254,7 @@ class SavedTable:
             raise InputError(f"{self.folder}: the network predicts {other}")
         self.check_interval(coverage)
         rows = self._strict_rows(table, reading)
-        return self._outputs(rows, self._asked("interval", {"coverage": coverage}))
+        return self._outputs(rows, self._asked(INTERVAL_SIGNATURE, {"coverage": coverage}))
 
     def check(self, table: Any, *, reading: ReadOptions | None = None) -> pd.DataFrame:
         """Return which rows are unlike those of the training, and why.
