@@ -43,6 +43,7 @@ def table_page(measured: Measurement, *, title: str) -> str:
             versions=_versions(),
             seed=fitted.rows.seed,
             notices=measured.all_notices,
+            covered=measured.covered,
             known_scores={"network": measured.scores, **measured.baseline_scores},
         )
     )
