@@ -12,6 +12,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from kerasnn.serving.errors import Code, ServingError
 from kerasnn.serving.saved_model.tensors import (
+    MAX_FILLED_BYTES,
     MAX_FILLED_ELEMENTS,
     array_from_proto,
     dtype_name,
@@ -227,6 +228,28 @@ def test_one_repeated_value_takes_no_memory():
         tracemalloc.stop()
     assert filled.size == MAX_FILLED_ELEMENTS
     assert peak < 10_000
+
+
+@pytest.mark.parametrize(("rows", "length"), [(1_000_000, 50_000), (100_000, 1000)])
+def test_a_text_is_not_repeated_to_gigabytes(rows, length):
+    tensor = proto(tf.string, (rows,), string_val=[b"", b"a" * length])
+    with pytest.raises(ServingError, match=f"repeated to more than {MAX_FILLED_BYTES} b"):
+        array_from_proto("x", tensor, max_rows=rows)
+
+
+def test_the_bytes_of_repeats_are_counted_before_they_are_made():
+    counted = []
+    tensor = proto(tf.string, (1000,), string_val=[b"abc"])
+    array = array_from_proto("x", tensor, max_rows=1000, count=counted.append)
+    assert counted == [999 * (3 + 64)]
+    assert array[0] is array[999]
+
+    def refuse(size):
+        raise ServingError(Code.UNAVAILABLE, f"{size}")
+
+    tensor = proto(tf.float64, (1000,), double_val=[1.0, 2.0])
+    with pytest.raises(ServingError, match=f"^{998 * 8}$"):
+        array_from_proto("x", tensor, max_rows=1000, count=refuse)
 
 
 def test_a_repeated_value_can_be_fed_to_a_graph():

@@ -9,6 +9,7 @@ from tensorflow_serving.apis import predict_pb2
 from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import Code, ServingError, invalid, name_set
 from kerasnn.serving.grpc.calls import Message, model_spec, use_model, write_model_spec
+from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.signatures import Signature
 from kerasnn.serving.saved_model.tensors import array_from_proto, dtype_name, write_proto
@@ -18,9 +19,9 @@ from kerasnn.serving.service import Service
 async def predict_tensors(service: Service, request: Message, deadline: float) -> Message:
     """Return a PredictResponse; any signature is allowed, whatever its method name."""
     spec = model_spec(request)
-    with use_model(service, spec) as version:
+    with use_model(service, spec) as version, service.in_flight.request() as held:
         signature = _signature(version, spec.signature_name or DEFAULT_SIGNATURE)
-        inputs = _inputs(service, version, signature, request.inputs)
+        inputs = _inputs(service, version, signature, request.inputs, held)
         outputs = _outputs(signature, request.output_filter)
         results = await service.inference.run(
             version, signature, inputs, outputs, deadline=deadline
@@ -42,9 +43,16 @@ def _signature(version: ModelVersion, name: str) -> Signature:
 
 
 def _inputs(
-    service: Service, version: ModelVersion, signature: Signature, sent: Message
+    service: Service,
+    version: ModelVersion,
+    signature: Signature,
+    sent: Message,
+    held: Held,
 ) -> dict[str, NDArray[Any]]:
-    """Return an array for each input of the signature: the sent one, or the default."""
+    """Return an array for each input of the signature: the sent one, or the default.
+
+    `held` counts the bytes of elements that are not in the message.
+    """
     defaults: Any = {}
     if sent.keys() != signature.inputs.keys():
         defaults = version.graph.signature_defs[signature.key].defaults
@@ -54,7 +62,7 @@ def _inputs(
         tensor = sent[alias] if alias in sent else defaults[alias]
         counted = signature.counts_rows(len(tensor.tensor_shape.dim))
         max_rows = service.limits.rows if counted else service.limits.message_bytes
-        inputs[alias] = array_from_proto(alias, tensor, max_rows=max_rows)
+        inputs[alias] = array_from_proto(alias, tensor, max_rows=max_rows, count=held.grow)
         if tensor.dtype != info.dtype.as_datatype_enum:
             raise invalid(
                 f"Expects arg[{index}] to be {dtype_name(info.dtype.as_datatype_enum)}"

@@ -5,7 +5,7 @@ claim a shape of 2**60 elements. All this is checked before memory is allocated.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from kerasnn.serving.saved_model.signatures import MAX_DIMENSIONS
 # Maximum of elements beyond the values in the message: repeats of the last one, or zeros.
 # All other arrays are as large as their message.
 MAX_FILLED_ELEMENTS = 2**22
+# Maximum of bytes of these elements. TensorFlow copies a repeated text for each element.
+MAX_FILLED_BYTES = 2**26
+_TEXT_BYTES = 64  # of an element of text beside its characters, here and in TensorFlow
 
 TensorProto = Any
 
@@ -88,7 +91,17 @@ def dtype_name(number: int) -> str:
         return f"unknown dtype {number}"
 
 
-def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArray[Any]:
+def _uncounted(size: int) -> None:
+    """Take the bytes of elements that the message does not hold; nobody counts them."""
+
+
+def array_from_proto(
+    alias: str,
+    proto: TensorProto,
+    *,
+    max_rows: int,
+    count: Callable[[int], None] = _uncounted,
+) -> NDArray[Any]:
     """Return the array of a TensorProto; may be read-only.
 
     As in TensorFlow, values come from `tensor_content` if that is not empty, else from the
@@ -99,10 +112,13 @@ def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArra
         alias: of the input, for messages.
         proto: any message that parsed.
         max_rows: maximum of the first dimension.
+        count: is called with the bytes of the elements that the message does not hold,
+            before they are made; may raise a ServingError.
 
     Raises:
         ServingError: INVALID_ARGUMENT, it is no valid tensor, has more rows, or asks for
-            more than `MAX_FILLED_ELEMENTS` elements beyond those it holds.
+            more than `MAX_FILLED_ELEMENTS` elements, or `MAX_FILLED_BYTES` bytes, beyond
+            those it holds.
     """
     values = _VALUES.get(proto.dtype)
     if values is None and proto.dtype != _STRING:
@@ -113,7 +129,8 @@ def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArra
         flat = np.empty(0, values.dtype if values else object)
     elif values is None:
         strings = _split(alias, content, size) if content else proto.string_val[:size]
-        _check_fill(alias, size, len(strings))
+        last = len(strings[-1]) if strings else 0
+        count(_check_fill(alias, size, len(strings), last + _TEXT_BYTES))
         flat = _filled(_object_array(strings), size, b"")
     elif content:
         if len(content) != size * values.dtype.itemsize:
@@ -124,7 +141,10 @@ def array_from_proto(alias: str, proto: TensorProto, *, max_rows: int) -> NDArra
             )
         flat = np.frombuffer(content, values.dtype)
     else:
-        flat = _of_field(alias, getattr(proto, values.field), values, size)
+        field = getattr(proto, values.field)
+        given = len(field) * values.part.itemsize // values.dtype.itemsize
+        count(_check_fill(alias, size, given, values.dtype.itemsize))
+        flat = _of_field(field, values, size)
     try:
         return flat.reshape(shape)
     except ValueError:  # no elements, and yet too large for NumPy
@@ -199,9 +219,8 @@ def _shape_of(alias: str, proto: Any, max_rows: int) -> tuple[tuple[int, ...], i
     return shape, math.prod(shape)
 
 
-def _of_field(alias: str, field: Any, values: _Values, size: int) -> NDArray[Any]:
+def _of_field(field: Any, values: _Values, size: int) -> NDArray[Any]:
     width = values.dtype.itemsize // values.part.itemsize
-    _check_fill(alias, size, len(field) // width)
     # In two steps: values that do not fit into a small type wrap around, as in TensorFlow.
     sent = np.array(field, values.sent).astype(values.part, copy=False)
     whole = sent[: len(sent) // width * width]
@@ -220,13 +239,26 @@ def _filled(flat: NDArray[Any], size: int, empty: Any) -> NDArray[Any]:
     return np.concatenate([flat, np.broadcast_to(flat[-1:], (size - len(flat),))])
 
 
-def _check_fill(alias: str, size: int, given: int) -> None:
-    if size - given > MAX_FILLED_ELEMENTS:
+def _check_fill(alias: str, size: int, given: int, width: int) -> int:
+    """Return the bytes of the elements that a message does not hold.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, they are too many.
+    """
+    missing = max(0, size - given)
+    if missing > MAX_FILLED_ELEMENTS:
         raise _no_tensor(
             alias,
             f"its shape must have at most {MAX_FILLED_ELEMENTS} elements more than it has"
             f" values; got {size} elements and {given} values",
         )
+    if missing * width > MAX_FILLED_BYTES:
+        raise _no_tensor(
+            alias,
+            f"its last value must not be repeated to more than {MAX_FILLED_BYTES} bytes;"
+            f" got {missing} repeats of about {width} bytes",
+        )
+    return missing * width
 
 
 def _split(alias: str, content: bytes, size: int) -> list[bytes]:
