@@ -1,5 +1,7 @@
 """Requests for a table's network as people write them."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from kerasnn.datasets import Column, LeftOut, Schema, Target
 from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import ServingError
 from kerasnn.serving.saved_model.cell_counts import MAX_LABELS, OTHERS
-from kerasnn.serving.saved_model.table_inputs import TableInputs
+from kerasnn.serving.saved_model.table_inputs import TableInputs, read_table_inputs
 
 SCHEMA = Schema(
     (
@@ -86,7 +88,10 @@ def test_a_missing_number_is_nan(changes):
         ({"age": "gone"}, "column 'age' is not in the request; it was never missing"),
         ({"agee": 3, "age": "gone"}, "no column 'agee'; did you mean 'age'?"),
         ({"since": "next week"}, "column 'since', row 0"),
-        ({"class": "First"}, "given twice"),
+        ({"class": "First"}, "column 'class', row 0: it is given twice, as 'class_' and"),
+        ({"agee": 3}, "did you mean 'age'? A row looks"),
+        ({"member": "maybe"}, "column 'member', row 0: 'maybe' is neither true nor false"),
+        ({"member": 7}, "column 'member', row 0: '7' is neither true nor false"),
         ({"age": 1e400}, "column 'age', row 0"),
     ],
 )
@@ -109,6 +114,99 @@ def test_the_columns_of_a_request_are_read_as_its_rows_are():
     columns["age"] = [1]
     with pytest.raises(ServingError, match="'age' has 1 values, and another one 2"):
         INPUTS.read({"inputs": columns})
+
+
+def refusal(document):
+    with pytest.raises(ServingError) as caught:
+        INPUTS.read(document)
+    return caught.value.message
+
+
+def test_a_column_may_be_missing_in_some_rows_only_if_it_was_in_the_training():
+    some = {name: value for name, value in ROW.items() if name not in ("fare", "since")}
+    assert INPUTS.read({"instances": [ROW, some]})["since"][1] == b""
+    assert "column 'age', row 1: it is not in the row; it was never missing" in refusal(
+        {"instances": [ROW, {}]}
+    )
+    null = {**ROW, "age": None}
+    assert np.isnan(INPUTS.read({"instances": [ROW, null]})["age"][1])
+
+
+def test_rows_may_name_a_column_in_different_ways():
+    other = {("class" if name == "class_" else name): v for name, v in ROW.items()}
+    read = INPUTS.read({"instances": [ROW, other]})
+    assert read["class_"].tolist() == [b"First"] * 2
+
+
+def test_an_unknown_or_doubled_column_is_refused_in_rows_and_in_columns():
+    columns = {name: [value] for name, value in ROW.items()}
+    for wrong, told in (
+        ({"agee": 3}, "no column 'agee'; did you mean 'age'?"),
+        ({"class": "First"}, "column 'class'"),
+    ):
+        assert told in refusal({"instances": [{**ROW, **wrong}]})
+        lists = {name: [value] for name, value in wrong.items()}
+        assert told in refusal({"inputs": {**columns, **lists}})
+    assert INPUTS.read({"inputs": {**columns, "id": ["x", "y"]}})["age"].tolist() == [30.5]
+
+
+def test_no_request_costs_much_more_than_its_size():
+    start = time.perf_counter()
+    assert "no column 'k0'" in refusal({"instances": [{f"k{i}": 1} for i in range(20_000)]})
+    assert "may be left out" in refusal({"instances": [{}] * 2_000_000})
+    assert time.perf_counter() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "plain"),
+    [
+        ("age", np.inf, False),
+        ("age", np.nan, True),
+        ("since", b"", True),
+        ("since", b"2010-01-02 03:04", True),
+        ("since", b"2021-13-45", False),
+        ("since", b"garbage", False),
+        ("since", b"2010-1-2", False),
+        ("member", b"", True),
+        ("member", b"True", True),
+        ("member", b"maybe", False),
+        ("class_", b"maybe", True),
+    ],
+)
+def test_strict_cells_are_read_by_the_graph_only_if_it_reads_them(name, cell, plain):
+    for rows in (1, 20):
+        inputs = INPUTS.read({"instances": [ROW] * rows})
+        assert INPUTS.are_plain({}, inputs)
+        inputs[name] = np.array([*inputs[name][:-1], cell], inputs[name].dtype)
+        assert INPUTS.are_plain({}, inputs) is plain
+
+
+def test_columns_that_the_signature_does_not_name_are_not_ignored():
+    inputs = INPUTS.read({"instances": [ROW]})
+    assert not INPUTS.are_plain({"inputs": {**ROW, "agee": 3}}, inputs)
+    assert INPUTS.are_plain({"inputs": ROW}, inputs)
+
+
+def test_features_of_examples_are_named_by_column_or_input():
+    names = INPUTS.feature_names(["age", "class", "alone", "member", "id"], 0)
+    assert names == {"age": "age", "class": "class_", "alone": "alone", "member": "member"}
+    for wrong, told in (
+        (["agee"], "no column 'agee'"),
+        (["class", "class_"], "column 'class', row 3: it is given twice"),
+        ([], "column 'age', row 3: it is not in the example"),
+    ):
+        with pytest.raises(ServingError, match=told):
+            INPUTS.feature_names(wrong, 3)
+
+
+def test_a_damaged_manifest_is_reported_once(tmp_path, caplog):
+    path = tmp_path / "assets.extra" / "kerasnn.json"
+    path.parent.mkdir()
+    path.write_text('{"format": 1, "created": 3}')
+    assert read_table_inputs(tmp_path, {}) is None
+    (record,) = caplog.records
+    assert str(path) in record.getMessage()
+    assert "has no versions" in record.getMessage()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ network most of a request's time is spent outside its graph.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from google.protobuf import json_format
@@ -28,6 +29,7 @@ from kerasnn.serving.http.body import BodyTooLargeError, ClientDisconnectedError
 from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
+from kerasnn.serving.options import Limits
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.large_body import (
     LARGE_BYTES,
@@ -43,10 +45,14 @@ from kerasnn.serving.rest.request_inputs import (
     check_rows,
     is_row_form,
     read_inputs,
+    row_count,
 )
 from kerasnn.serving.saved_model.examples import find_examples_signature
 from kerasnn.serving.saved_model.signatures import NamedArrays, Signature, find_signature
 from kerasnn.serving.service import Service
+
+if TYPE_CHECKING:
+    from kerasnn.serving.saved_model.table_inputs import TableInputs
 
 _log = logging.getLogger("kerasnn.serving")
 _FACTS = "kerasnn.request"  # in the scope; see `access_log`
@@ -214,22 +220,31 @@ class RestApp:
     ) -> NamedArrays:
         """Return the inputs of a request, which may be written as a table's rows."""
         limits = self._service.limits
+        table = version.table_inputs
+        if table is not None and signature.key not in table.options:
+            table = None
+        inputs, failure = None, None
         try:
-            if isinstance(document, LargeDocument):
-                return await self._in_thread(read_inputs, document, signature, limits)
-            return read_inputs(document, signature, limits)
-        except ServingError:
-            table = version.table_inputs
-            if table is None or signature.key not in table.options:
+            read = partial(_plain_inputs, document, signature, limits, table)
+            is_large = isinstance(document, LargeDocument)
+            inputs, are_plain = await self._in_thread(read) if is_large else read()
+            if table is None or are_plain:
+                return inputs
+        except ServingError as error:
+            if table is None:
                 raise
-            loop = asyncio.get_running_loop()
-            inputs = await loop.run_in_executor(
-                None, lambda: table.read(as_lists(document), signature.key)
-            )
-            if inputs is None:
-                raise
-            check_rows(max(map(len, inputs.values())), limits)
-            return inputs
+            failure = error.with_traceback(None)  # or else a circle holds the body
+        check_rows(row_count(document), limits)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            None, lambda: table.read(as_lists(document), signature.key)
+        )
+        if found is not None:
+            return found
+        if failure is not None:
+            raise failure
+        assert inputs is not None
+        return inputs
 
     async def _of_examples(
         self,
@@ -317,6 +332,17 @@ class RestApp:
         facts["model"] = route.model
         facts["code"] = code.name
         self._service.observe_request(route.model, _APIS[route.what], "REST", code, seconds)
+
+
+def _plain_inputs(
+    document: Mapping[str, Any],
+    signature: Signature,
+    limits: Limits,
+    table: "TableInputs | None",
+) -> tuple[NamedArrays, bool]:
+    """Return the inputs of a request, and whether the graph reads them as they are."""
+    inputs = read_inputs(document, signature, limits)
+    return inputs, table is None or table.are_plain(document, inputs)
 
 
 def _status_dict(statuses: Iterable[VersionStatus]) -> dict[str, Any]:

@@ -110,6 +110,13 @@ def check_rows(rows: int, limits: Limits) -> None:
         )
 
 
+def row_count(document: Mapping[str, Any]) -> int:
+    """Return the number of rows of a request that may be a table; 0 for any other."""
+    value = document.get(INSTANCES, document.get(INPUTS))
+    columns = value.values() if type(value) is dict else [value]
+    return max((len(c) for c in columns if type(c) in (list, NumberList)), default=0)
+
+
 def _is_named(item: Any) -> bool:
     return type(item) is dict and not is_b64(item)
 

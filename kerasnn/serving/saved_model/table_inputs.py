@@ -2,15 +2,16 @@
 
 The manifest of an export has the schema of its table. With it cells are read as
 `kerasnn predict` reads a file's: `null` and a column that may be missing, a number or a
-truth as text, a truth in a column of numbers. A request that the signature takes as it is
-never comes here.
+truth as text, a truth in a column of numbers. A request that the signature takes as it is,
+and whose cells the graph reads, needs none of this.
 """
 
-import difflib
 import json
+import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from kerasnn.datasets.schema.inputs import raw_columns
 from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.datasets.schema.schema import Column, Schema
 from kerasnn.errors import InputError
-from kerasnn.manifest import DEFAULT_SIGNATURE, read_manifest
+from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, read_manifest
 from kerasnn.serving.errors import invalid
 from kerasnn.serving.saved_model.cell_counts import (
     CellCounts,
@@ -33,9 +34,17 @@ from kerasnn.serving.saved_model.cell_counts import (
     Reason,
     TextColumn,
 )
+from kerasnn.serving.saved_model.plain_cells import PlainCells, check_truths
+from kerasnn.serving.saved_model.table_cells import (
+    Cells,
+    ColumnNames,
+    cells_of_columns,
+    cells_of_rows,
+)
 
 _MAX_SHOWN = 12  # columns of the row that a message shows
-_CELLS = (str, int, float, bool, type(None))
+_IGNORED = "The manifest is ignored: requests are read by the signatures alone"
+_log = logging.getLogger("kerasnn.serving")
 
 
 @dataclass(frozen=True)
@@ -64,19 +73,58 @@ class TableInputs:
         Raises:
             ServingError: INVALID_ARGUMENT, with the column and a row as it should be sent.
         """
-        cells = _cells(document)
-        if cells is None:
-            return None
-        rows = max((len(values) for values in cells.values()), default=0)
-        given = {name: cells.pop(name, None) for name in self.options[signature]}
         try:
+            cells = self._cells(document, self.options[signature])
+            if not cells:
+                return None
+            rows = max(map(len, cells.values()))
+            given = {name: cells.pop(name, None) for name in self.options[signature]}
             options = {name: _option(name, one, rows) for name, one in given.items()}
             table = pd.DataFrame(self._columns(cells, rows), dtype=object)
-            checked = check_rows(table, self.schema, strict=True).rows
+            raw = raw_columns(check_rows(table, self.schema, strict=True).rows)
+            for column in self.schema.columns:
+                check_truths(column.name, column, raw[column.name])
         except InputError as error:
-            raise invalid(f"{error}. A row looks like this: {self._example()}") from None
-        raw = raw_columns(checked)
+            raise invalid(f"{_sentence(error)} {self._example()}") from None
         return {**{name: raw[c] for name, c in self.columns.items()}, **options}
+
+    def are_plain(
+        self, document: Mapping[str, Any], inputs: Mapping[str, NDArray[Any]]
+    ) -> bool:
+        """Return whether the graph reads a request as it is meant.
+
+        Args:
+            document: with no other names than those of the inputs, or `read` has to say
+                what they are.
+            inputs: as the signature takes them.
+        """
+        named = document.get("inputs")
+        if type(named) is dict and not named.keys() <= inputs.keys():
+            return False
+        return self._plain.are_all(inputs)
+
+    def feature_names(self, names: Collection[str], row: int) -> dict[str, str]:
+        """Return the input of each feature of a tf.Example that the network reads.
+
+        Args:
+            names: of the features.
+            row: of the example in its request, for messages.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, a feature is unknown, given twice or left out.
+        """
+        try:
+            return self._names.features(names, row)
+        except InputError as error:
+            raise invalid(f"{_sentence(error)} {self._example()}") from None
+
+    @cached_property
+    def _names(self) -> ColumnNames:
+        return ColumnNames(self.schema, self.columns)
+
+    @cached_property
+    def _plain(self) -> PlainCells:
+        return PlainCells(self.schema, self.columns)
 
     def cell_counts(self) -> CellCounts:
         """Return counts of cells that are unlike those of the training, all 0."""
@@ -92,18 +140,17 @@ class TableInputs:
                 numbers.append(NumberColumn(name, of, *ends, limits.was_missing))
         return CellCounts(numbers, texts, self.schema.names)
 
-    def _columns(
-        self, cells: Mapping[str, Sequence[Any]], rows: int
-    ) -> dict[str, Sequence[Any]]:
-        """Return the cells of each column of the schema."""
-        given = {self._column(name): values for name, values in cells.items()}
-        if len(given) < len(cells):
-            raise InputError(f"a column is given twice: {', '.join(sorted(cells))}")
-        for name, values in given.items():
-            if len(values) != rows:
-                raise InputError(
-                    f"column {name!r} has {len(values)} values, and another one {rows}"
-                )
+    def _cells(self, document: Mapping[str, Any], options: Sequence[str]) -> Cells | None:
+        """Return the cells of a request by column; None if it is no table."""
+        items, inputs = document.get("instances"), document.get("inputs")
+        if type(items) is list and all(type(item) is dict for item in items):
+            return cells_of_rows(items, self._names, options)
+        if type(inputs) is dict and all(type(c) is list for c in inputs.values()):
+            return cells_of_columns(inputs, self._names, options)
+        return None
+
+    def _columns(self, given: Cells, rows: int) -> Cells:
+        """Return the cells of each column of the schema, missing where left out."""
         for column in self.schema.columns:
             if column.name not in given:
                 if not column.missing:
@@ -113,22 +160,6 @@ class TableInputs:
                     )
                 given[column.name] = [None] * rows
         return {name: given[name] for name in self.schema.names}
-
-    def _column(self, name: str) -> str:
-        """Return the column that a request means by a name."""
-        if name in self.columns:
-            return self.columns[name]
-        names = self.schema.names
-        unused = [column.name for column in self.schema.left_out]
-        if (
-            name in names
-            or name in unused
-            or name == getattr(self.schema.target, "name", "")
-        ):
-            return name
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"the network has no column {name!r}{hint}")
 
     def _example(self) -> str:
         inputs = list(self.columns.items())
@@ -142,15 +173,21 @@ class TableInputs:
 def read_table_inputs(folder: Path, signatures: Mapping[str, Any]) -> TableInputs | None:
     """Return the inputs of a table's network; None for any other SavedModel.
 
+    A damaged manifest is logged: its network is served by its signatures alone.
+
     Args:
         folder: of the version.
         signatures: of its graph.
     """
     try:
         manifest = read_manifest(folder)
+        if "schema" not in manifest:
+            return None
         schema = Schema.from_dict(manifest["schema"])
         columns = {name: one["column"] for name, one in manifest["inputs"].items()}
-    except (InputError, KeyError, TypeError, AttributeError, RecursionError):
+    except (InputError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = error if isinstance(error, InputError) else f"it is damaged: {error!r}"
+        _log.warning("%s: %s. %s", folder / MANIFEST, why, _IGNORED)
         return None
     signature = signatures.get(DEFAULT_SIGNATURE)
     if signature is None or signature.inputs.keys() != columns.keys():
@@ -198,18 +235,10 @@ def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.flo
     return np.array([math.nan if cell is None else cell for cell in cells], np.float64)
 
 
-def _cells(document: Mapping[str, Any]) -> dict[str, list[Any]] | None:
-    """Return the cells of each column by the name in the request, None where left out."""
-    items, inputs = document.get("instances"), document.get("inputs")
-    if type(items) is list and items and all(type(item) is dict for item in items):
-        names = dict.fromkeys(name for item in items for name in item)
-        found = {name: [item.get(name) for item in items] for name in names}
-    elif type(inputs) is dict and all(type(c) is list for c in inputs.values()):
-        found = dict(inputs)
-    else:
-        return None
-    plain = all(type(cell) in _CELLS for cells in found.values() for cell in cells)
-    return found if plain and found else None
+def _sentence(error: InputError) -> str:
+    """Return an error as a sentence, and the beginning of the next one."""
+    end = "" if str(error).endswith(("?", ".")) else "."
+    return f"{error}{end} A row looks like this:"
 
 
 def _is_number(cell: Any) -> bool:
