@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.core.example import example_pb2
+from tensorflow_serving.apis import input_pb2
 
-from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.parser import read_object
 from kerasnn.serving.rest.request_examples import read_examples
+from kerasnn.serving.saved_model.examples import serialized_examples
 
 LIMITS = Limits(rows=10)
 
@@ -189,3 +191,37 @@ def test_any_object_is_an_example_or_is_refused(item):
         assert parsed(example).keys() == item.keys()
         return
     assert refused.code is Code.INVALID_ARGUMENT
+
+
+def test_features_of_a_table_are_named_as_its_inputs():
+    def names(given, row):
+        assert set(given) == {"class", "price (EUR)", "id"}
+        return {"class": "class_", "price (EUR)": "price__EUR_"}
+
+    document = {
+        "context": {"class": "old", "id": 7},
+        "examples": [{"class": "First", "price (EUR)": 2.5}] * 2,
+    }
+    for data in read_examples(document, Limits(), names):
+        feature = example_pb2.Example.FromString(data).features.feature
+        assert sorted(feature) == ["class_", "price__EUR_"]
+        assert feature["class_"].bytes_list.value == [b"First"]
+
+    given = input_pb2.Input()
+    given.example_list_with_context.context.features.feature[
+        "class"
+    ].bytes_list.value.append(b"old")
+    example = given.example_list_with_context.examples.add()
+    example.features.feature["class"].bytes_list.value.append(b"First")
+    example.features.feature["price (EUR)"].float_list.value.append(2.5)
+    example.features.feature["id"].int64_list.value.append(7)
+    (renamed,) = serialized_examples(given, names)
+    assert example_pb2.Example.FromString(renamed) == example_pb2.Example.FromString(data)
+
+
+def test_a_feature_that_a_table_does_not_have_is_refused():
+    def names(given, row):
+        raise invalid(f"no column {given} in row {row}")
+
+    with pytest.raises(ServingError, match="no column .*'x'.* in row 0"):
+        read_examples({"examples": [{"x": 1}]}, Limits(), names)

@@ -23,7 +23,7 @@ async def classify_examples(service: Service, request: Message, deadline: float)
             service,
             version,
             signature,
-            serialized_examples(request.input),
+            serialized_examples(request.input, version.feature_names(signature.key)),
             deadline=deadline,
         )
         response = classification_pb2.ClassificationResponse()
@@ -41,7 +41,7 @@ async def regress_examples(service: Service, request: Message, deadline: float) 
             service,
             version,
             signature,
-            serialized_examples(request.input),
+            serialized_examples(request.input, version.feature_names(signature.key)),
             deadline=deadline,
         )
         response = regression_pb2.RegressionResponse()

@@ -36,7 +36,9 @@ async def multi_inference(service: Service, request: Message, deadline: float) -
     """Return a MultiInferenceResponse, from one call of the graph."""
     with use_model(service, first_model_spec(request)) as version:
         signatures = _signatures(version, request.tasks)
-        examples = serialized_examples(request.input)
+        keys = [signature.key for signature in signatures]
+        names = version.feature_names(keys[0]) if keys else None
+        examples = serialized_examples(request.input, names)
         for signature in signatures:
             check_examples(service, signature, examples)
         feeds = {one.inputs[EXAMPLES_INPUT].tensor: examples for one in signatures}

@@ -12,6 +12,7 @@ from kerasnn.serving.saved_model.cell_counts import CellCounts
 from kerasnn.serving.saved_model.graph import Graph
 
 if TYPE_CHECKING:
+    from kerasnn.serving.saved_model.examples import FeatureNames
     from kerasnn.serving.saved_model.table_inputs import TableInputs
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
@@ -86,6 +87,11 @@ class ModelVersion:
         self.table_inputs = _table_inputs(self.folder, graph)
         if self.table_inputs is not None:
             self.cell_counts = self.table_inputs.cell_counts()
+
+    def feature_names(self, key: str) -> "FeatureNames | None":
+        """Return what names the features of a signature's examples; None: all are taken."""
+        table = self.table_inputs
+        return None if table is None or key in table.options else table.feature_names
 
     def publish(self, graph: Graph) -> None:
         """Make the version available with its graph."""

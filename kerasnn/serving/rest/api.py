@@ -256,13 +256,13 @@ class RestApp:
     ) -> bytes:
         """Classify and Regress."""
         service = self._service
-        if isinstance(document, LargeDocument):
-            examples = await self._in_thread(read_examples, document, service.limits)
-        else:
-            examples = read_examples(document, service.limits)
-        facts["rows"] = len(examples)
         with self._used(route, facts) as version:
             signature = find_examples_signature(version.graph, name)
+            names = version.feature_names(signature.key)
+            read = partial(read_examples, document, service.limits, names)
+            is_large = isinstance(document, LargeDocument)
+            examples = await self._in_thread(read) if is_large else read()
+            facts["rows"] = len(examples)
             if route.what == "classify":
                 classes = await classify(
                     service, version, signature, examples, deadline=deadline

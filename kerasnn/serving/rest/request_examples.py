@@ -12,6 +12,7 @@ from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.array import decoded, is_b64
 from kerasnn.serving.rest.excerpt import excerpt, type_name
 from kerasnn.serving.rest.request_inputs import check_rows
+from kerasnn.serving.saved_model.examples import FeatureNames
 
 EXAMPLES, CONTEXT = "examples", "context"
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
@@ -19,17 +20,23 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 Feature = Any
 
 
-def read_examples(document: Mapping[str, Any], limits: Limits) -> NDArray[Any]:
+def read_examples(
+    document: Mapping[str, Any], limits: Limits, names: FeatureNames | None = None
+) -> NDArray[Any]:
     """Return the serialized examples of a request, [n] object of bytes.
 
     The context goes before each example: if both have a feature, the example's counts.
 
+    Args:
+        document: the request.
+        limits: on rows.
+        names: of a table's network, returns the input of each feature; see
+            `TableInputs.feature_names`.
+
     Raises:
-        ServingError: INVALID_ARGUMENT, a value has no form in a tf.Example.
+        ServingError: INVALID_ARGUMENT, a value has no form in a tf.Example; as `names`.
     """
-    context = b""
-    if CONTEXT in document:
-        context = _example(document[CONTEXT])
+    context = _object(document.get(CONTEXT, {}))
     if EXAMPLES not in document:
         raise invalid(
             f"JSON Value: {excerpt(document)} When method is classify, key '{EXAMPLES}' is"
@@ -47,13 +54,24 @@ def read_examples(document: Mapping[str, Any], limits: Limits) -> NDArray[Any]:
         )
     check_rows(len(items), limits)
     array = np.empty(len(items), object)
-    array[:] = [context + _example(item) for item in items]
+    if names is None:
+        start = _example(context)
+        array[:] = [start + _example(_object(item)) for item in items]
+        return array
+    for row, item in enumerate(items):
+        features = {**context, **_object(item)}
+        inputs = names(features, row)
+        array[row] = _example({inputs[n]: v for n, v in features.items() if n in inputs})
     return array
 
 
-def _example(item: Any) -> bytes:
+def _object(item: Any) -> dict[str, Any]:
     if type(item) is not dict:
         raise invalid(f"Example must be JSON object but got JSON {type_name(item)}")
+    return item
+
+
+def _example(item: Mapping[str, Any]) -> bytes:
     example = example_pb2.Example()
     features = example.features.feature
     for name, content in item.items():

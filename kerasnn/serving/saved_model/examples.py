@@ -4,12 +4,14 @@ A signature's form decides, whatever its method name. The messages are TensorFlo
 Serving's.
 """
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import types_pb2
 
 from kerasnn.manifest import DEFAULT_SIGNATURE, EXAMPLES_INPUT
@@ -20,6 +22,9 @@ from kerasnn.serving.saved_model.signatures import Signature
 CLASSES_OUTPUT = "classes"
 SCORES_OUTPUT = "scores"
 VALUES_OUTPUT = "outputs"
+
+# From the features of an example, and its row, to the inputs of those that are read.
+FeatureNames = Callable[[Collection[str], int], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -97,23 +102,45 @@ def regress_outputs(graph: Graph, signature: Signature) -> list[str]:
     return [VALUES_OUTPUT]
 
 
-def serialized_examples(given: Any) -> NDArray[Any]:
+def serialized_examples(given: Any, names: FeatureNames | None = None) -> NDArray[Any]:
     """Return the serialized examples of an Input, [n] object of bytes; [0] if unset.
 
     The context goes before each example: if both have a feature, the last one counts.
+
+    Args:
+        given: the Input.
+        names: of a table's network, returns the input of each feature; see
+            `TableInputs.feature_names`.
+
+    Raises:
+        ServingError: as `names`.
     """
     kind = given.WhichOneof("kind")
+    context = example_pb2.Example()
     if kind == "example_list":
-        context = b""
         examples = given.example_list.examples
     elif kind == "example_list_with_context":
-        context = given.example_list_with_context.context.SerializeToString()
+        context = given.example_list_with_context.context
         examples = given.example_list_with_context.examples
     else:
         return np.empty(0, object)
     array = np.empty(len(examples), object)
-    array[:] = [context + example.SerializeToString() for example in examples]
+    if names is None:
+        start = context.SerializeToString()
+        array[:] = [start + example.SerializeToString() for example in examples]
+        return array
+    for row, example in enumerate(examples):
+        array[row] = _renamed(context, example, names, row).SerializeToString()
     return array
+
+
+def _renamed(context: Any, example: Any, names: FeatureNames, row: int) -> Any:
+    """Return an example with the features of its context, named as the inputs."""
+    features = {**context.features.feature, **example.features.feature}
+    renamed = example_pb2.Example()
+    for name, alias in names(features, row).items():
+        renamed.features.feature[alias].CopyFrom(features[name])
+    return renamed
 
 
 def as_classes(
