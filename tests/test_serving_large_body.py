@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasnn.serving.errors import ServingError
+from kerasnn.serving.options import Limits
 from kerasnn.serving.rest import large_body
 from kerasnn.serving.rest.large_body import read_large_object
 from kerasnn.serving.rest.number_list import NumberList
@@ -129,3 +130,52 @@ def test_whatever_is_sent_the_outcome_is_that_of_small_bodies(value, data):
         text = text[:at] + data.draw(st.sampled_from('[],0-.e "}')) + text[at + 1 :]
     body = text.encode()
     assert outcome(read_large_object, body) == outcome(read_object, body)
+
+
+# ---------------------------------------------------------------------- bounds
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"instances":[%s]}' % b",".join([b"{}"] * 99), "at most 50 objects and lists"),
+        (b'{"instances":[%s]}' % b",".join([b"[]"] * 99), "at most 50 objects and lists"),
+        (b'{"instances":[%s]}' % (b"[" * 60 + b"]" * 60), "at most 50 objects and lists"),
+        (b'{"inputs":{"n":[1,2,3,4],"x":[%s]}}' % b",".join([b'["a"]'] * 60), "at most 50"),
+        (b"{%s}" % b",".join(b'"%d" : 1' % i for i in range(99)), "at most 20 names of"),
+        (b'{"x":[{%s}]}' % b",".join(b'"%d":1' % i for i in range(99)), "at most 20 names"),
+    ],
+)
+def test_more_objects_lists_or_names_than_are_needed_are_refused(body, told, monkeypatch):
+    monkeypatch.setattr(large_body, "MAX_CONTAINERS", 50)
+    monkeypatch.setattr(large_body, "MAX_NAMES", 20)
+    for counted in (7, 2**18):
+        monkeypatch.setattr(large_body, "_COUNTED", counted)
+        with pytest.raises(ServingError, match=told):
+            read_large_object(body, Limits(rows=20))
+
+
+def test_numbers_and_rows_need_no_such_bounds(monkeypatch):
+    monkeypatch.setattr(large_body, "MAX_CONTAINERS", 200)
+    monkeypatch.setattr(large_body, "MAX_NAMES", 20)
+    sent = {"inputs": [[float(i)] for i in range(500)]}
+    assert as_lists(read_large_object(json.dumps(sent).encode(), Limits(rows=9))) == sent
+    monkeypatch.setattr(large_body, "_STEP", 200)
+    rows = [{"x": "a", "y": i} for i in range(190)]
+    for sent in (
+        {"instances": rows},
+        {"signature_name": "interval", "instances": rows},
+    ):
+        assert read_large_object(json.dumps(sent).encode(), Limits(rows=9)) == sent
+
+
+def test_more_rows_may_have_more_objects(monkeypatch):
+    monkeypatch.setattr(large_body, "MAX_CONTAINERS", 50)
+    body = b'{"instances":[%s]}' % b",".join([b"{}"] * 98)
+    assert len(read_large_object(body, Limits(rows=50))["instances"]) == 98
+
+
+def test_reading_ends_with_the_time_of_a_request():
+    body = b'{"instances":[%s]}' % b",".join([b'{"x":1}'] * 99)
+    with pytest.raises(TimeoutError):
+        read_large_object(body, Limits(timeout_seconds=-1.0))

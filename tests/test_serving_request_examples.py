@@ -223,5 +223,5 @@ def test_a_feature_that_a_table_does_not_have_is_refused():
     def names(given, row):
         raise invalid(f"no column {given} in row {row}")
 
-    with pytest.raises(ServingError, match="no column .*'x'.* in row 0"):
+    with pytest.raises(ServingError, match=r"no column .*x.* in row 0"):
         read_examples({"examples": [{"x": 1}]}, Limits(), names)

@@ -167,7 +167,9 @@ class RestApp:
         if route.what in self._answers:
             body = await read_body(scope, receive, self._service.limits.body_bytes, held)
             if len(body) > LARGE_BYTES:
-                document: dict[str, Any] = await self._in_thread(read_large_object, body)
+                document: dict[str, Any] = await self._in_thread(
+                    read_large_object, body, self._service.limits
+                )
             else:
                 document = read_object(body)
             del body

@@ -7,30 +7,45 @@ in a thread, it leaves the event loop its turns.
 
 Other lists, of texts and objects, are read in pieces as well, into one list. What cannot be
 read like this is left to `parser`; the answers and errors are the same.
+
+An empty object takes 3 bytes of a body and 72 of memory. So objects, lists and names are
+counted before any is made, and bodies of more than an honest request needs are refused.
 """
 
 import re
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from kerasnn.serving.errors import invalid
+from kerasnn.serving.options import Limits
 from kerasnn.serving.rest.number_list import NumberList
 from kerasnn.serving.rest.parser import read_object
 from kerasnn.serving.rest.request_inputs import INPUTS, INSTANCES
 
 LARGE_BYTES = 2**18  # a body above this is read in a thread
 _STEP = 2**18
+_COUNTED = 2**18  # bytes that are counted at once
 _MAX_LISTS = 1000
 _FREED = 10_000  # items of a list at once
-_HEAD = re.compile(rb'\s*\{\s*"(instances|inputs|examples)"\s*:\s*\[')
+# Maximum of objects and lists in a body, without those of rectangular lists of numbers;
+# if more rows are allowed, two for each.
+MAX_CONTAINERS = 2_000_000
+MAX_NAMES = 200_000  # of members, in what is read at once
+_HEAD = re.compile(
+    rb'\s*\{\s*(?:"signature_name"\s*:\s*"[^"\\]*"\s*,\s*)?'
+    rb'"(instances|inputs|examples)"\s*:\s*\['
+)
 _END = re.compile(rb'["{}]')  # what no list of numbers holds
 _TO_ZERO = bytes(48 if chr(c) in "0123456789.+-eE" else c for c in range(256))
 _NO_BRACKETS = bytes(32 if chr(c) in "[]" else c for c in range(256))
 _WHITESPACE = b" \t\r\n"
+_LIMITS = Limits()
 _MARK = secrets.token_hex(16)  # a text that no client knows
 
 
@@ -38,23 +53,58 @@ class LargeDocument(dict[str, Any]):
     """The JSON object of a large body, with `NumberList`s for its long lists."""
 
 
-def read_large_object(body: bytes) -> LargeDocument:
+class _Bounds(NamedTuple):
+    """What reading a body may take.
+
+    Attributes:
+        containers: objects and lists.
+        end: of the time, on the clock `monotonic`.
+    """
+
+    containers: int
+    end: float
+
+    def check_time(self) -> None:
+        """Raise TimeoutError after the end."""
+        if monotonic() > self.end:
+            raise TimeoutError
+
+
+def read_large_object(body: bytes, limits: Limits = _LIMITS) -> LargeDocument:
     """Return the JSON object in a large body.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, it is no JSON object.
+        ServingError: INVALID_ARGUMENT, it is no JSON object, or has too many objects,
+            lists or names.
+        TimeoutError: reading takes longer than a request may.
     """
+    bounds = _Bounds(
+        max(MAX_CONTAINERS, 2 * limits.rows), monotonic() + limits.timeout_seconds
+    )
     lists: list[NumberList] = []
     rest: list[bytes] = []
     at = 0
     for start, end in _spans(body):
-        numbers = _numbers(body, start, end)
+        bounds.check_time()
+        numbers = _numbers(body, start, end, bounds)
         if numbers is not None:
             rest += [body[at:start], b'"%s%d"' % (_MARK.encode(), len(lists))]
             lists.append(numbers)
             at = end
-    document = _filled(b"".join([*rest, body[at:]]), lists) if lists else _joined(body)
-    return LargeDocument(read_object(body) if document is None else document)
+    if lists:
+        text = b"".join([*rest, body[at:]])
+        _check_counts(text, bounds)
+        _check_names(text, bounds)
+        document = _filled(text, lists)
+    else:
+        _check_counts(body, bounds)
+        document = _joined(body, bounds)
+    if document is None:
+        if lists:
+            _check_counts(body, bounds)
+        _check_names(body, bounds)
+        document = read_object(body)
+    return LargeDocument(document)
 
 
 def release(document: LargeDocument) -> None:
@@ -64,7 +114,38 @@ def release(document: LargeDocument) -> None:
             del value[-_FREED:]
 
 
-def _joined(body: bytes) -> dict[str, Any] | None:
+def _check_counts(body: bytes, bounds: _Bounds) -> None:
+    """Raise INVALID_ARGUMENT if a body has more objects and lists than it may."""
+    found = 0
+    for at in range(0, len(body), _COUNTED):
+        piece = body[at : at + _COUNTED]
+        found += piece.count(b"{") + piece.count(b"[")
+        if found > bounds.containers:
+            raise invalid(
+                f"a body may have at most {bounds.containers} objects and lists; got more."
+                " Send several requests"
+            )
+        bounds.check_time()
+
+
+def _check_names(body: bytes, bounds: _Bounds) -> None:
+    """Raise INVALID_ARGUMENT if what is read at once has too many names of members."""
+    found = 0
+    before = b""
+    for at in range(0, len(body), _COUNTED):
+        piece = before + body[at : at + _COUNTED].translate(None, _WHITESPACE)
+        found += piece.count(b'":')
+        if found > MAX_NAMES:
+            raise invalid(
+                f"a body may have at most {MAX_NAMES} names of members, other than those of"
+                " the rows of a list that is its first member; got more. Send several"
+                " requests"
+            )
+        before = piece[-1:]
+        bounds.check_time()
+
+
+def _joined(body: bytes, bounds: _Bounds) -> dict[str, Any] | None:
     """Return the document of a body that begins with a long list; None if it does not."""
     head = _HEAD.match(body)
     if head is None:
@@ -72,6 +153,7 @@ def _joined(body: bytes) -> dict[str, Any] | None:
     items: list[Any] = []
     start = head.end()
     while len(body) - start > 2 * _STEP:
+        bounds.check_time()
         for cut in _cuts(body, start):
             piece = _loads(b"[%s]" % body[start:cut])
             if piece is not None:
@@ -142,11 +224,12 @@ def _filled(text: bytes, lists: list[NumberList]) -> dict[str, Any] | None:
     return None if marks else document
 
 
-def _numbers(body: bytes, start: int, end: int) -> NumberList | None:
+def _numbers(body: bytes, start: int, end: int, bounds: _Bounds) -> NumberList | None:
     """Return a rectangular list of numbers in a body; None if it is none."""
     arrays: list[NDArray[Any]] = []
     skeleton: list[bytes] = []
     for piece in _pieces(body, start, end):
+        bounds.check_time()
         # 0 for the characters of numbers: only the structure is left.
         marked = piece.translate(_TO_ZERO, _WHITESPACE)
         array = _flat(piece)
