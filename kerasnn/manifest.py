@@ -32,6 +32,7 @@ from kerasnn.json_forms import (
     truth,
     whole,
 )
+from kerasnn.model_files import read_model_file
 from kerasnn.model_paths import describe_other
 
 MANIFEST = Path("assets.extra") / "kerasnn.json"
@@ -175,16 +176,16 @@ def read_manifest(version_folder: Path) -> dict[str, Any]:
 
     Raises:
         InputError: it is missing or damaged, has an unknown format, or a field of another
-            form than `MANIFEST_FORM`.
+            form than `MANIFEST_FORM`; as `read_model_file`.
     """
     path = version_folder / MANIFEST
     try:
-        content = path.read_bytes()
+        content = read_model_file(path, version_folder)
     except FileNotFoundError:
         raise InputError(
             f"{version_folder}: is not a kerasnn export: it has no {MANIFEST}"
         ) from None
-    except OSError as error:
+    except OSError as error:  # such as a circle of links
         raise InputError(f"{path}: cannot be read: {error}") from None
     manifest = parse_json(content, source=path)
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 ORDERS = {
     "kerasnn": [
         {"choices", "errors", "deadline", "progress", "model_paths"},
-        {"json_forms", "system"},
+        {"json_forms", "model_files", "system"},
         {"reference", "manifest", "graphs"},
         {"checkpoints"},
         {"datasets"},
@@ -126,6 +126,8 @@ FORBIDDEN = {
 # for a table's network is read as a table's rows.
 DOORS = {
     "training/paths/table_source.py": {"kerasnn.datasets"},
+    "serving/saved_model/plain_cells.py": {"kerasnn.datasets"},
+    "serving/saved_model/table_cells.py": {"kerasnn.datasets"},
     "serving/saved_model/table_inputs.py": {"pandas", "kerasnn.datasets"},
 }
 

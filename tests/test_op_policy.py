@@ -1,6 +1,7 @@
 """Which graphs are not served: what reaches files, other machines, or Python."""
 
 import inspect
+import os
 import re
 import runpy
 import shutil
@@ -14,7 +15,7 @@ import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2, types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from kerasnn.graphs.files import read_graph
+from kerasnn.graphs.files import fingerprint, read_graph
 from kerasnn.graphs.op_list import ALLOWED, FILLS_TABLES, GROUPS, RESTORES, SAVES
 from kerasnn.graphs.policy import find_unsafe_ops
 from kerasnn.graphs.program import INIT_SIGNATURE
@@ -537,6 +538,18 @@ def test_a_link_out_of_the_folder_is_refused(colors, tmp_path, place):
         f"{path} is a link that leads out of the folder of its version, to {outside}; put"
         " the file itself there"
     )
+
+
+@pytest.mark.parametrize("place", ["saved_model.pb", "assets/a", "assets.extra/b"])
+def test_a_pipe_is_refused_and_not_opened(colors, place):
+    path = colors / place
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    assert fingerprint(colors) == ""
+    with pytest.raises(ServingError, match=f"{path} is no regular file") as caught:
+        Graph(colors)
+    assert caught.value.code is Code.PERMISSION_DENIED
 
 
 def test_links_to_the_folder_and_inside_it_are_followed(colors, tmp_path):

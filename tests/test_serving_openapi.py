@@ -13,7 +13,7 @@ from tests import serving_models
 @pytest.fixture(scope="module")
 def description(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name in ("classifier", "columns", "types", "picture", "table", "broken"):
+    for name in ("classifier", "columns", "types", "picture", "table", "broken", "counter"):
         getattr(serving_models, f"make_{name}")(folder / name)
     serving_models.make_half_plus_two(folder / "a b")
     models = ModelRegistry(folder_sources(folder, latest=1, versions=()))

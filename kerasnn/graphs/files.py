@@ -1,7 +1,6 @@
 """The files of a SavedModel: its graph, its fingerprint, links that leave its folder."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,12 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from kerasnn.errors import InputError
+from kerasnn.model_files import check_model_file
+
 SERVE_TAG = "serve"
 GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")  # the first that is there
-_READ_BY_LOADING = (*GRAPH_FILES, "variables", "assets")
+_READ_BY_LOADING = (*GRAPH_FILES, "variables", "assets", "assets.extra")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def read_graph(folder: Path) -> SavedGraph:
     Raises:
         tf.errors.NotFoundError: there is none, with TensorFlow's text.
         tf.errors.DataLossError: it is damaged.
-        tf.errors.PermissionDeniedError: a link leads out of the folder.
+        tf.errors.PermissionDeniedError: a link leads out of the folder, or something in it
+            is no regular file.
     """
     check_links(folder)
     path, content = _content(folder)
@@ -66,30 +69,29 @@ def read_graph(folder: Path) -> SavedGraph:
 def fingerprint(folder: Path) -> str:
     """Return the fingerprint of a version's graph, which is not parsed; "" without one."""
     try:
+        check_links(folder)
         return hashlib.sha256(_content(folder)[1]).hexdigest()
-    except (tf.errors.NotFoundError, tf.errors.DataLossError):
+    except tf.errors.OpError:
         return ""
 
 
 def check_links(folder: Path) -> None:
-    """Check that what loading reads is inside a version's folder.
+    """Check that what loading reads is inside a version's folder, and regular files.
 
     The folder itself may be a link.
 
     Raises:
-        tf.errors.PermissionDeniedError: a link leads out of it.
+        tf.errors.PermissionDeniedError: a link leads out of it, or there is a pipe, a
+            device or a socket.
     """
-    root = os.path.realpath(folder)
     for name in _READ_BY_LOADING:
         for path in (folder / name, *(folder / name).rglob("*")):
-            target = os.path.realpath(path)
-            if not Path(target).is_relative_to(root):
-                raise tf.errors.PermissionDeniedError(
-                    None,
-                    None,
-                    f"{path} is a link that leads out of the folder of its version, to"
-                    f" {target}; put the file itself there",
-                )
+            try:
+                check_model_file(path, folder)
+            except InputError as error:
+                raise tf.errors.PermissionDeniedError(None, None, str(error)) from None
+            except OSError:
+                continue  # it is not there, and loading says so if it is needed
 
 
 def _content(folder: Path) -> tuple[Path, bytes]:

@@ -37,6 +37,7 @@ from kerasnn.manifest import (
     find_version,
     read_manifest,
 )
+from kerasnn.model_files import read_model_file
 from kerasnn.novelty import REFERENCE_FILE, Reference, findings_table
 from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
@@ -296,7 +297,7 @@ class SavedTable:
         """
         path = self.folder / REFERENCE_FILE
         try:
-            content = path.read_bytes()
+            content = read_model_file(path, self.folder)
         except OSError as error:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}); versions of kerasnn before"

@@ -216,8 +216,8 @@ def _cell(column: Mapping[str, Any]) -> _Json:
 
 
 def _example(signature: Signature, columns: Mapping[str, _Json]) -> _Json | None:
-    """Return a request that is answered; None if it would be long."""
-    row = {}
+    """Return a request that is answered; None if it would be long, or has no inputs."""
+    row: dict[str, Any] = {}
     for name, info in signature.inputs.items():
         if columns.get(name, {}).get("examples"):
             row[name] = columns[name]["examples"][0]
@@ -225,7 +225,7 @@ def _example(signature: Signature, columns: Mapping[str, _Json]) -> _Json | None
         if info.shape is None or not info.has_rows:
             return None
         row[name] = _zeros(info, [max(size, 1) for size in info.shape[1:]])
-    if len(str(row)) > 20 * _MAX_EXAMPLE_VALUES:
+    if not row or len(str(row)) > 20 * _MAX_EXAMPLE_VALUES:
         return None
     return {"instances": [row if len(row) > 1 else next(iter(row.values()))]}
 
