@@ -16,6 +16,7 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 
 from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.models.warm_up import prepare, try_signatures
 from kerasnn.serving.saved_model import graph as graph_module
 from kerasnn.serving.saved_model.graph import Graph, make_call
 from kerasnn.serving.saved_model.signatures import CLASSIFY, PREDICT, REGRESS, TensorInfo
@@ -478,4 +479,40 @@ def test_a_convolution_says_the_rank_that_the_signature_does_not(tmp_path):
             Code.INVALID_ARGUMENT,
             f"input image must be [rows, any, any, any]; got {given}",
         )
+    graph.close()
+
+
+def test_outputs_that_are_no_tensors_of_values_are_named(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None], name="x")
+        table = tf.raw_ops.EmptyTensorList(
+            element_shape=tf.constant([], tf.int32),
+            max_num_elements=3,
+            element_dtype=tf.float32,
+        )
+        outputs = {
+            "ragged": tf.RaggedTensor.from_row_lengths(x, tf.shape(x)),
+            "sparse": tf.sparse.from_dense(x),
+            "variant": table,
+            "y": x + 1.0,
+        }
+        signatures = {"serving_default": (serving_models.PREDICT, {"x": x}, outputs)}
+        graph = Graph(serving_models._build(session, tmp_path, 1, signatures))
+    prepare(graph)
+    try_signatures(graph)
+    signature = graph.signatures["serving_default"]
+    inputs = {"x": np.ones(2, np.float32)}
+    for name, kind in (
+        ("ragged", "a composite tensor, such as a ragged one"),
+        ("sparse", "a sparse tensor"),
+        ("variant", "a variant"),
+    ):
+        with pytest.raises(ServingError) as caught:
+            graph.run(signature, inputs, [name])
+        assert caught.value.code is Code.INVALID_ARGUMENT
+        assert caught.value.message == (
+            f"the output {name} of the signature serving_default is {kind}, for which"
+            " requests and answers have no form; ask another signature"
+        )
+    assert graph.run(signature, inputs, ["y"])["y"].tolist() == [2.0, 2.0]
     graph.close()

@@ -33,7 +33,11 @@ from kerasnn.serving.saved_model.op_costs import (
     steady_signatures,
 )
 from kerasnn.serving.saved_model.ranks import needed_ranks
-from kerasnn.serving.saved_model.signatures import Signature, read_signatures
+from kerasnn.serving.saved_model.signatures import (
+    Signature,
+    find_unusable,
+    read_signatures,
+)
 
 _MAX_CALLS = 100  # that are kept; requests can ask for any choice of outputs
 
@@ -77,6 +81,7 @@ class Graph:
         self.signatures: Mapping[str, Signature] = read_signatures(meta_graph)
         self.steady = steady_signatures(meta_graph)
         self.changing, self._variables = _states(meta_graph)
+        self._unusable = find_unusable(meta_graph)
         self._elementwise = elementwise_signatures(meta_graph)
         self._graph = tf.Graph()
         self._ranks = needed_ranks(meta_graph)
@@ -112,6 +117,7 @@ class Graph:
             ServingError: an operation failed, with its code; INVALID_ARGUMENT, an alias is
                 not the signature's, or an input has another rank or size.
         """
+        self._check_usable(signature, inputs, outputs)
         self.check_shapes(signature, inputs)
         # In the signature's order: otherwise each order of a client would make a new call.
         feeds = {
@@ -149,6 +155,17 @@ class Graph:
             if not info.admits(inputs[alias].shape):
                 raise info.shape_error(inputs[alias].shape)
 
+    def _check_usable(
+        self, signature: Signature, inputs: Collection[str], outputs: Collection[str]
+    ) -> None:
+        """Raise INVALID_ARGUMENT if a request has no form for an input or output."""
+        for side, alias, kind in self._unusable.get(signature.key, ()):
+            if alias in (inputs if side == "input" else outputs):
+                raise invalid(
+                    f"the {side} {alias} of the signature {signature.key} is {kind}, for"
+                    " which requests and answers have no form; ask another signature"
+                )
+
     def run_tensors(
         self,
         feeds: Mapping[str, NDArray[Any]],
@@ -181,8 +198,10 @@ class Graph:
         """Make the call of a signature without running it, so that the first is not slow.
 
         Raises:
-            ServingError: the signature refers to tensors that are not in the graph.
+            ServingError: the signature refers to tensors that are not in the graph, or to
+                what is no tensor of values.
         """
+        self._check_usable(signature, signature.inputs, signature.outputs)
         inputs = tuple(info.tensor for info in signature.inputs.values())
         outputs = tuple(info.tensor for info in signature.outputs.values())
         try:

@@ -18,6 +18,15 @@ REGRESS = "tensorflow/serving/regress"
 # strings that is fed or fetched has more than 32; a graph may add some.
 MAX_DIMENSIONS = 24
 
+_ENCODINGS = {
+    "coo_sparse": "a sparse tensor",
+    "composite_tensor": "a composite tensor, such as a ragged one",
+}
+_TYPES = {
+    tf.resource.as_datatype_enum: "a resource",
+    tf.variant.as_datatype_enum: "a variant",
+}
+
 NamedArrays = Mapping[str, NDArray[Any]]  # of a signature's inputs or outputs, by alias
 
 
@@ -105,6 +114,23 @@ def read_signatures(meta_graph: Any) -> dict[str, Signature]:
         )
         for key, definition in meta_graph.signature_def.items()
     }
+
+
+def find_unusable(meta_graph: Any) -> dict[str, list[tuple[str, str, str]]]:
+    """Return the inputs and outputs of signatures that are no tensors of values.
+
+    Returns:
+        For each signature that has some: "input" or "output", its alias, and its kind.
+    """
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for key, definition in meta_graph.signature_def.items():
+        sides = (("input", definition.inputs), ("output", definition.outputs))
+        for side, infos in sides:
+            for alias, info in infos.items():
+                kind = _ENCODINGS.get(info.WhichOneof("encoding")) or _TYPES.get(info.dtype)
+                if kind is not None:
+                    found.setdefault(key, []).append((side, alias, kind))
+    return found
 
 
 def find_signature(signatures: Mapping[str, Signature], name: str) -> Signature:
