@@ -395,6 +395,15 @@ def test_a_manifest_that_lies_is_named_with_its_field(
         )
 
 
+def test_inspect_warns_of_a_manifest_that_contradicts_its_savedmodel(run, models, tmp_path):
+    outputs = {"odds": {"dtype": "float32", "shape": [None]}}
+    code, _, err = run("inspect", edited_manifest(models, tmp_path, outputs=outputs))
+    assert code == 0
+    assert "does not describe the SavedModel's outputs: " in err
+    assert "odds" in err
+    assert "inputs" not in err
+
+
 def test_control_characters_do_not_reach_the_terminal(run, models, tmp_path):
     folder = edited_manifest(
         models, tmp_path, created="\x1b[31mred\n", settings={"\u202eleft": "a\x9bb"}

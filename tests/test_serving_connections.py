@@ -117,6 +117,20 @@ def received(client):
     return b"".join(parts)
 
 
+def test_a_client_that_has_asked_and_sends_no_more_is_answered(connect_at_leisure):
+    client = connect_at_leisure()
+    client.sendall(HEAD % 3 + b"abc")
+    client.shutdown(socket.SHUT_WR)
+    answer = b""
+    while part := client.recv(2**20):
+        answer += part
+    assert b"3 bytes" in answer
+    half = connect_at_leisure()
+    half.sendall(HEAD % 3 + b"a")
+    half.shutdown(socket.SHUT_WR)
+    assert half.recv(2**20) == b""
+
+
 def test_a_request_in_time_is_answered(connect_at_leisure):
     client = connect_at_leisure()
     client.sendall(HEAD % 3 + b"abc")

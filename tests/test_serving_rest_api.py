@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -494,6 +495,18 @@ def test_what_is_packed_otherwise_is_read_as_it_is(ask):
     for encoding in (b"identity", b"br"):
         headers = [(b"content-encoding", encoding)]
         assert ask("POST", HALF, {"inputs": [1.0]}, headers).json == {"outputs": [2.5]}
+    given = ask("POST", HALF, zlib.compress(b"{}"), [(b"content-encoding", b"deflate")])
+    assert given.status == 400
+    assert given.json == {
+        "error": "a body may be packed with gzip, or not at all; got the content-encoding"
+        " 'deflate'"
+    }
+
+
+def test_head_is_answered_like_get(ask):
+    given = ask("GET", "/v1/models/half")
+    assert ask("HEAD", "/v1/models/half").headers == given.headers
+    assert ask("HEAD", "/v1/models/none").status == 404
 
 
 def test_who_comes_when_too_many_wait_is_told_when_to_come_again(models):

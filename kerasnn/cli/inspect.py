@@ -45,7 +45,27 @@ def inspect_command(model: Path, as_json: bool, allow: tuple[str, ...]) -> None:
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow(), without_keras():
         from kerasnn.graphs.loading import read_checked
     with cli_messages():
-        read_checked(folder, allow)
+        saved = read_checked(folder, allow)
+    for line in _contradictions(manifest, saved.meta_graph):
+        click.echo(f"Warning: {as_cli_message(line)}", err=True)
+
+
+def _contradictions(manifest: Mapping[str, Any], meta_graph: Any) -> Iterator[str]:
+    """Yield what the manifest says of inputs and outputs, and the graph does not."""
+    from tensorflow import as_dtype
+
+    from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST
+
+    definition = meta_graph.signature_def[DEFAULT_SIGNATURE]
+    for way, infos in (("inputs", definition.inputs), ("outputs", definition.outputs)):
+        said = {name: tensor["dtype"] for name, tensor in manifest[way].items()}
+        found = {name: as_dtype(info.dtype).name for name, info in infos.items()}
+        names = sorted(n for n in said.keys() | found if said.get(n) != found.get(n))
+        if names:
+            yield (
+                f"{MANIFEST} does not describe the SavedModel's {way}:"
+                f" {list_names(names, 4)}; the SavedModel counts"
+            )
 
 
 def _print_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The body of a REST request: received, decompressed, and limited in size."""
 
 import asyncio
+import re
 import zlib
 from io import BytesIO
 from typing import Any
@@ -10,6 +11,9 @@ from kerasnn.serving.in_flight import Held
 
 _LENGTH, _ENCODING = b"content-length", b"content-encoding"
 _GZIP = (b"gzip", b"x-gzip")
+_PLAIN = (b"", b"identity")
+_JSON = re.compile(rb"\s*\{")  # so it begins, whatever a proxy says of it
+_MAX_SHOWN = 40  # bytes of an encoding
 _MAX_DIGITS = 18  # of a length that can be meant
 
 
@@ -33,19 +37,25 @@ async def read_body(scope: Any, receive: Any, max_bytes: int, held: Held) -> byt
     Raises:
         TooLargeError: it has more bytes, packed or unpacked.
         GoneError: the client left meanwhile.
-        ServingError: INVALID_ARGUMENT, it is packed and damaged; UNAVAILABLE, all requests
-            together have too many bytes.
+        ServingError: INVALID_ARGUMENT, it is packed and damaged, or not with gzip;
+            UNAVAILABLE, all requests together have too many bytes.
     """
-    packed = False
+    encoding = b""
     for name, value in scope["headers"]:
         if name == _LENGTH and value.isdigit():
             if len(value) > _MAX_DIGITS or int(value) > max_bytes:
                 raise BodyTooLargeError
         elif name == _ENCODING:
-            packed = value.strip().lower() in _GZIP
+            encoding = value.strip().lower()
     body = await _received(receive, max_bytes, held)
-    if not packed or not body:
+    is_packed = encoding in _GZIP
+    if encoding in _PLAIN or not body or (not is_packed and _JSON.match(body)):
         return body
+    if not is_packed:
+        raise invalid(
+            "a body may be packed with gzip, or not at all; got the content-encoding"
+            f" {encoding[:_MAX_SHOWN].decode('latin-1')!r}"
+        )
     # A few kB may become the largest body, which takes a while.
     content = await asyncio.get_running_loop().run_in_executor(
         None, _unpacked, body, max_bytes

@@ -48,6 +48,17 @@ class Connection(UvicornConnection):
         if self.head_bytes > MAX_HEAD_BYTES:
             self.refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes")
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Return whether to stay open: a client that has asked may still read the answer.
+
+        asyncio's TLS connections close both ways at once.
+        """
+        is_asked = not self.awaits_body and not self.between_answers
+        if not is_asked or self.transport.get_extra_info("sslcontext") is not None:
+            return False
+        self.close_after_answer()
+        return True
+
     def refuse(self, status: int, message: str) -> None:
         """Send an error unless an answer has begun, and close."""
         if self.transport.is_closing():

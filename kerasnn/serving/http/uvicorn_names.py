@@ -61,6 +61,10 @@ class UvicornConnection(HttpToolsProtocol):
         """True if an error response would not be written inside another response."""
         return self.between_answers or not self.cycle.response_started
 
+    def close_after_answer(self) -> None:
+        """Close the connection once the current request is answered."""
+        self.cycle.keep_alive = False
+
     @property
     def awaits_reader(self) -> bool:
         """True if more is written than the client reads."""

@@ -42,7 +42,7 @@ def parse_route(method: str, target: bytes) -> Route | None:
     """Return the route of a request; None if the request is malformed.
 
     Args:
-        method: "GET", "POST" or another one.
+        method: "GET", "POST" or another one; "HEAD" is as "GET".
         target: the path as it was sent, with "?" and the query if there is one.
     """
     read = (
@@ -53,7 +53,7 @@ def parse_route(method: str, target: bytes) -> Route | None:
 
 @lru_cache(maxsize=1024)
 def _parse_route(method: str, target: bytes) -> Route | None:
-    pattern = {"POST": _CALL, "GET": _READ}.get(method)
+    pattern = {"POST": _CALL, "GET": _READ, "HEAD": _READ}.get(method)
     match = pattern and pattern.fullmatch(target.decode("latin-1"))
     if not match:
         return None
