@@ -181,6 +181,12 @@ def test_strict_cells_are_read_by_the_graph_only_if_it_reads_them(name, cell, pl
         assert INPUTS.are_plain({}, inputs) is plain
 
 
+def test_inputs_of_another_shape_are_left_to_the_signature():
+    inputs = INPUTS.read({"instances": [ROW]})
+    assert INPUTS.are_plain({}, {**inputs, "age": np.array([[np.inf]])})
+    assert INPUTS.are_plain({}, {**inputs, "since": np.array(b"garbage", object)})
+
+
 def test_columns_that_the_signature_does_not_name_are_not_ignored():
     inputs = INPUTS.read({"instances": [ROW]})
     assert not INPUTS.are_plain({"inputs": {**ROW, "agee": 3}}, inputs)

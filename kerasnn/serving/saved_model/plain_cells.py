@@ -43,16 +43,25 @@ class PlainCells:
         self._known: set[bytes] = {b""}
 
     def are_all(self, inputs: Mapping[str, NDArray[Any]]) -> bool:
-        """Return whether a graph reads all cells as they are meant."""
-        return (
-            all(_are_finite(inputs[name]) for name in self._numbers)
-            and all(levels.issuperset(inputs[name].flat) for name, levels in self._truths)
-            and all(all(map(self._is_date, inputs[name].flat)) for name in self._dates)
-        )
+        """Return whether a graph reads all cells as they are meant.
+
+        Inputs of another shape than [rows] are left to the signature.
+        """
+        if any(cells.ndim != 1 for cells in inputs.values()):
+            return True
+        for name in self._numbers:
+            if not _are_finite(inputs[name]):
+                return False
+        for name, levels in self._truths:
+            if not levels.issuperset(inputs[name].tolist()):
+                return False
+        for name in self._dates:
+            for cell in inputs[name].tolist():
+                if cell not in self._known and not self._is_date(cell):
+                    return False
+        return True
 
     def _is_date(self, cell: bytes) -> bool:
-        if cell in self._known:
-            return True
         if _DATE.fullmatch(cell) is None:
             return False
         try:
@@ -86,6 +95,6 @@ def has_truths(column: Column) -> bool:
 
 
 def _are_finite(cells: NDArray[Any]) -> bool:
-    if cells.size > _FEW_ROWS:
+    if len(cells) > _FEW_ROWS:
         return not np.isinf(cells).any()
-    return not any(map(math.isinf, cells.flat))
+    return not any(map(math.isinf, cells.tolist()))
