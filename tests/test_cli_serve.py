@@ -64,6 +64,13 @@ def test_allow_says_for_which_model(folder, given):
         options("models", *given)
 
 
+def test_an_operation_that_tensorflow_does_not_have_is_refused_with_a_near_one(folder):
+    with pytest.raises(click.UsageError, match="no operation ReadFle; did you mean ReadF"):
+        options("models", "--model", "a", "--allow", "ReadFle")
+    with pytest.raises(click.UsageError, match="no operation NoSuchThing"):
+        options("models", "--model", "a", "--allow", "NoSuchThing")
+
+
 def test_each_option_arrives(folder):
     told = options(
         "models",

@@ -523,13 +523,19 @@ def test_only_initializing_gets_the_paths_of_assets(colors):
     )
 
 
-@pytest.mark.parametrize("place", ["saved_model.pb", "assets", "assets/a", "variables/b"])
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
+
+
+@pytest.mark.parametrize(
+    "place", ["saved_model.pb", "assets", "assets/a", "variables/b", WARM_UP]
+)
 def test_a_link_out_of_the_folder_is_refused(colors, tmp_path, place):
     path, outside = colors / place, tmp_path / "outside"
     if path.exists():
         shutil.move(path, outside)
     else:
         outside.write_text("secret")
+    path.parent.mkdir(exist_ok=True)
     path.symlink_to(outside)
     with pytest.raises(ServingError) as caught:
         Graph(colors)
@@ -540,7 +546,7 @@ def test_a_link_out_of_the_folder_is_refused(colors, tmp_path, place):
     )
 
 
-@pytest.mark.parametrize("place", ["saved_model.pb", "assets/a", "assets.extra/b"])
+@pytest.mark.parametrize("place", ["saved_model.pb", "assets/a", WARM_UP])
 def test_a_pipe_is_refused_and_not_opened(colors, place):
     path = colors / place
     path.unlink(missing_ok=True)

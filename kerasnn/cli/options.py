@@ -1,6 +1,7 @@
 """Options of the commands: types, headings in the help, messages with the possibilities."""
 
 import dataclasses
+import difflib
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -63,6 +64,28 @@ def option(
     return click.option(name, cls=_HeadedOption, **settings)
 
 
+def known_ops(
+    context: click.Context, parameter: click.Parameter, ops: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the operations of --allow.
+
+    Raises:
+        BadParameter: TensorFlow has no such operation.
+    """
+    from kerasnn.graphs.op_list import KNOWN_OPS
+
+    for op in ops:
+        if op in KNOWN_OPS:
+            continue
+        from tensorflow import raw_ops  # of another version than that of the list
+
+        if not hasattr(raw_ops, op):
+            near = difflib.get_close_matches(op, KNOWN_OPS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise click.BadParameter(f"TensorFlow has no operation {op}{hint}")
+    return ops
+
+
 def allow_option(command: Any) -> Any:
     """Add --allow to a command that loads a SavedModel."""
     return option(
@@ -72,6 +95,7 @@ def allow_option(command: Any) -> Any:
         " which can reach files, other machines or Python, or is unknown. Several times.",
         multiple=True,
         metavar="OP",
+        callback=known_ops,
     )(command)
 
 

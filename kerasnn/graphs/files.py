@@ -15,7 +15,11 @@ from kerasnn.model_files import check_model_file
 
 SERVE_TAG = "serve"
 GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")  # the first that is there
-_READ_BY_LOADING = (*GRAPH_FILES, "variables", "assets", "assets.extra")
+_EXTRA = ("kerasnn.json", "kerasnn_reference.json", "tf_serving_warmup_requests")
+_READ_BY_LOADING = (
+    *(*GRAPH_FILES, "variables", "assets"),
+    *(f"assets.extra/{name}" for name in _EXTRA),
+)
 
 
 @dataclass(frozen=True)

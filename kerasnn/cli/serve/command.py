@@ -15,7 +15,7 @@ from kerasnn.cli.console import (
     quiet_tensorflow,
     without_keras,
 )
-from kerasnn.cli.options import PATH, Command, at_least, option
+from kerasnn.cli.options import PATH, Command, at_least, known_ops, option
 from kerasnn.cli.serve.options import (
     PortType,
     SecondsType,
@@ -92,6 +92,7 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     " although it is not safe. Several times.",
     multiple=True,
     metavar="OP",
+    callback=known_ops,
 )
 @models_option(
     "--model",
