@@ -74,6 +74,7 @@ _COLUMN_FORM = record(
         "missing_texts": _TEXTS,
         "number_format": nullable(_NUMBER_FORMAT),
         "date_format": text(100),
+        "repeating_only": truth,
         **_RANGE,
     },
     others=False,

@@ -60,8 +60,10 @@ def compare(estimator: NetworkEstimator, rows: pd.DataFrame) -> Comparison:
     explained = _explained_rows(estimator, rows)
     started = time.perf_counter()
     expected = np.stack(
-        [_kernel_shap(estimator, estimator.prepare(rows[i : i + 1]), place)
-         for i, place in enumerate(explained)]
+        [
+            _kernel_shap(estimator, estimator.prepare(rows[i : i + 1]), place)
+            for i, place in enumerate(explained)
+        ]
     )
     shap_ms = (time.perf_counter() - started) / len(rows) * 1e3
     frame = estimator.explain(rows)

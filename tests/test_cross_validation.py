@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn import model_selection
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.model_selection import KFold, StratifiedGroupKFold
 
 import kerasnn
 from kerasnn import InputError, NetworkClassifier, NetworkRegressor
@@ -89,12 +90,53 @@ def test_a_custom_scorer(x, y):
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], rtol=1e-4)
 
 
-def test_groups_stay_together(x, y):
+def test_groups_stay_together_outside_and_inside(x, y):
+    """As scikit-learn's, which routes the groups to the splitter and to `fit`."""
     groups = np.arange(N_ROWS) // 10
-    ours, theirs = both(
-        NetworkClassifier(**SMALL), x, y, cv=GroupKFold(3), groups=groups, scoring="roc_auc"
+    ours = kerasnn.cross_validate(
+        NetworkClassifier(**SMALL),
+        x,
+        y,
+        cv=3,
+        groups=groups,
+        scoring="roc_auc",
+        return_indices=True,
     )
+    for train, test in zip(*ours["indices"].values(), strict=True):
+        assert not set(groups[train]) & set(groups[test])
+    with sklearn.config_context(enable_metadata_routing=True):
+        theirs = model_selection.cross_validate(
+            NetworkClassifier(**SMALL).set_fit_request(groups=True),
+            x,
+            y,
+            cv=StratifiedGroupKFold(3),
+            scoring="roc_auc",
+            params={"groups": groups},
+        )
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], atol=2e-3)
+
+
+def test_later_rows_are_tested(x, y):
+    times = np.random.default_rng(0).permutation(N_ROWS) // 2
+    ours = kerasnn.cross_validate(
+        NetworkClassifier(**{**SMALL, "epochs": 2}),
+        x,
+        y,
+        cv=2,
+        time=times,
+        gap=2,
+        return_indices=True,
+        return_estimator=True,
+    )
+    for train, test, one in zip(*ours["indices"].values(), ours["estimator"], strict=True):
+        assert times[train].max() < times[test].min()
+        judged = ~np.isnan(one.oof_predictions_[:, 0])
+        assert 0 < judged.sum() < len(train)
+        assert times[train][judged].min() > times[train][~judged].max()
+    with pytest.raises(InputError, match=r"cv must be at most .*, 44; got cv=60"):
+        kerasnn.cross_validate(NetworkClassifier(), x, y, cv=60, time=times)
+    with pytest.raises(InputError, match="same number of rows; got 90 and 3"):
+        kerasnn.cross_validate(NetworkClassifier(), x, y, groups=[1, 2, 3])
 
 
 def test_folds_whose_networks_differ(x, y):

@@ -8,13 +8,14 @@ from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
 from kerasnn.ensembles.recipe import LARGE, SMALL, default_recipe
-from kerasnn.ensembles.task import EnsembleTask, NetworkShape, stratified_folds
+from kerasnn.ensembles.task import EnsembleTask, NetworkShape
 from kerasnn.ensembles.validation import (
     ValidationScore,
     mean_predictions,
     stacked_outputs,
     validation_score,
 )
+from kerasnn.splits import stratified_folds
 
 N = 4000
 

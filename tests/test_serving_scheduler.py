@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.inference.join_proof import JoinProof
-from kerasnn.serving.inference.latency import CallLatencies, CallLatency
+from kerasnn.serving.inference.latency import (
+    FAST_CALLS_FOR_SLOW,
+    MAX_SLOW_CALLS,
+    MIN_SINGLE_CALLS,
+    CallLatencies,
+    CallLatency,
+)
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
 from kerasnn.serving.saved_model.signatures import Signature, TensorInfo
 
@@ -468,6 +474,20 @@ def test_three_slow_calls_are_too_many():
     assert latency.is_fast(4)
     latency.observe(4, 0.03)
     assert not latency.is_fast(1)
+
+
+def test_slow_calls_are_forgotten_after_many_fast_ones():
+    latency = CallLatency()
+    for _ in range(MIN_SINGLE_CALLS):
+        latency.observe(1, 1e-5)
+    for _ in range(MAX_SLOW_CALLS):
+        latency.observe(1, 1.0)
+    assert not latency.is_fast(1)
+    for _ in range(FAST_CALLS_FOR_SLOW - 1):
+        latency.observe(1, 1e-5)
+    assert not latency.is_fast(1)
+    latency.observe(1, 1e-5)
+    assert latency.is_fast(1)
 
 
 def test_two_requests_in_one_call_are_two_clients():

@@ -98,6 +98,11 @@ def fit(rows, **settings):
     return tables.fit(rows, tables.estimator_for(rows.target)(**settings))
 
 
+def unseen(rows):
+    """The ascending numbers of the test rows and the held-out rows."""
+    return np.sort(np.concatenate([rows.test.index, rows.held_out.index]))
+
+
 def shards_of(rows, folder):
     on_disk = rows.on_disk(folder)
     return on_disk.write(
@@ -129,7 +134,7 @@ def test_counts_and_ranges_are_those_of_all_rows(path, small, table, tmp_path):
     expected = infer_schema(
         as_table(path), target="label", hints=ColumnHints(ignore=["price", "position"])
     )
-    learned = table.drop(index=rows.unseen)
+    learned = table.drop(index=unseen(rows))
     for column in expected.columns:
         found = rows.schema.column(column.name)
         assert (found.missing, found.levels, found.counts) == (
@@ -195,7 +200,7 @@ def test_what_was_found_in_a_sample_says_so(small, tmp_path):
     table["always"] = 1
     table.to_parquet(tmp_path / "rows.parquet")
     rows = read(tmp_path / "rows.parquet")
-    seen = [*rows.unseen, *rows.sample.index]
+    seen = [*unseen(rows), *rows.sample.index]
     table.loc[table.index.difference(seen)[0], "always"] = 2
     table["customer_id"] = np.random.default_rng(0).permutation(len(table))
     table.to_parquet(tmp_path / "rows.parquet")
@@ -225,11 +230,11 @@ def test_every_row_is_of_the_test_or_held_out_or_learned_from(path, small, tmp_p
     shards = shards_of(rows, tmp_path / "rows")
     on_disk = np.concatenate([shards.shard(i)["y"] for i in range(len(shards.sizes))])
     prices = as_table(path)["price"]
-    unseen = prices[rows.unseen]
-    assert len(set(rows.unseen)) == 500
-    np.testing.assert_array_equal(on_disk, prices.drop(index=rows.unseen))
+    kept = prices[unseen(rows)]
+    assert len(set(unseen(rows))) == 500
+    np.testing.assert_array_equal(on_disk, prices.drop(index=unseen(rows)))
     np.testing.assert_array_equal(
-        np.sort(unseen), np.sort([*rows.test["price"], *rows.held_out["price"]])
+        np.sort(kept), np.sort([*rows.test["price"], *rows.held_out["price"]])
     )
     moments = shards.notes["moments"]
     assert moments["mean"] == pytest.approx(on_disk.mean(), rel=1e-12)
@@ -431,7 +436,7 @@ def test_a_cell_that_is_no_number_is_named_with_its_place(small, tmp_path):
     seed, row = 0, 2500
     table.loc[row, "f0"] = "much"
     table.to_csv(file, index=False)
-    while row in [*read(file, seed=seed).sample.index, *read(file, seed=seed).unseen]:
+    while row in [*read(file, seed=seed).sample.index, *unseen(read(file, seed=seed))]:
         seed += 1
     assert message(file, seed=seed) == (
         f"{file}: in the rows from 2,100 on, counted from there: column 'f0', row 400:"
@@ -498,7 +503,7 @@ def test_numbers_among_which_a_text_comes_late_are_texts_everywhere(small, tmp_p
     table.loc[late, "version"] = "beta"
     file = tmp_path / "rows.csv"
     table.to_csv(file, index=False)
-    while set(late) & {*(rows := read(file, seed=seed)).unseen, *rows.sample.index}:
+    while set(late) & {*unseen(rows := read(file, seed=seed)), *rows.sample.index}:
         seed += 1
     rows = read(file, seed=seed, categorical=["version"])
     assert set(rows.schema.column("version").levels) == {"1.10", "1.20", "beta"}
@@ -506,7 +511,7 @@ def test_numbers_among_which_a_text_comes_late_are_texts_everywhere(small, tmp_p
     known = np.concatenate([shards.shard(i)["x"] for i in range(len(shards.sizes))])
     fitted = Preprocessor.from_dict(shards.notes["preprocessing"])
     (place,) = (i for i, n in enumerate(fitted.feature_names) if "version" in n)
-    learned = table.drop(index=rows.unseen)["version"]  # two rows of beta are too few
+    learned = table.drop(index=unseen(rows))["version"]  # two rows of beta are too few
     np.testing.assert_array_equal(known[:, place] != 0, learned != "beta")
 
 

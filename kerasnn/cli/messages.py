@@ -21,12 +21,13 @@ _LIST = re.compile(
 )
 _CHOICE = re.compile(r"\b(task)='([a-z]+)'")
 _TEXT = re.compile(
-    r"\b(sep|encoding|sheet|decimal|thousands|date_format)=('[^']*'|\"[^\"]*\")"
+    r"\b(sep|encoding|sheet|decimal|thousands|date_format|group|time|test_file)="
+    r"('[^']*'|\"[^\"]*\")"
 )
 _TUPLE = re.compile(r"\b(allow)=(\((?:'[^']*',? ?)+\))")
 _FLAG = re.compile(r"\b(header|stream|strict)=(True|False)\b")
-_NAME = re.compile(r"\b(task|target|names|sep|encoding|sheet)=(?=[ ,;.]|$)")
-_NUMBER = re.compile(r"\b(folds|members)=(?=\d)")
+_NAME = re.compile(r"\b(task|target|names|sep|encoding|sheet|time)=(?=[ ,;.]|$)")
+_NUMBER = re.compile(r"\b(folds|members|gap|test_size)=(?=\d)")
 
 
 def as_cli_message(text: str) -> str:
@@ -48,11 +49,14 @@ def as_cli_message(text: str) -> str:
         values = ast.literal_eval(match[2])
         return " ".join(f"--{match[1]} {shlex.quote(value)}" for value in values)
 
+    def number(match: re.Match[str]) -> str:
+        return f"--{match[1].replace('_', '-')} "
+
     text = _TUPLE.sub(repeated_option, _LIST.sub(column_option, text))
     text = _FLAG.sub(flag, _TEXT.sub(text_option, text))
     text = _CHOICE.sub(r"--\1 \2", text)
     text = text.replace("resume=True", "--resume").replace("checkpoint= ", "--checkpoint ")
-    return _NUMBER.sub(r"--\1 ", _NAME.sub(r"--\1", text))
+    return _NUMBER.sub(number, _NAME.sub(r"--\1", text))
 
 
 @contextmanager

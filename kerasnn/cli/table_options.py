@@ -12,7 +12,7 @@ import click
 
 from kerasnn.choices import ColumnKind
 from kerasnn.cli.messages import aligned, as_cli_message
-from kerasnn.cli.options import FOR_READING, collect, option
+from kerasnn.cli.options import FOR_READING, at_least, collect, option
 from kerasnn.errors import list_names
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The options that `tables.read_rows` takes, beside the target and the hints.
 READ_OPTIONS = ("task", "test_size", "seed")
+VALIDATION_OPTIONS = ("group", "time", "gap", "test_file")
 HINT_OPTIONS = ("ignore", *get_args(ColumnKind))
 
 _MAX_LEFT_OUT = 12
@@ -143,6 +144,54 @@ def hint_options(option: Callable[..., Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def validation_options(option: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a decorator with the options about groups, times and a file of test rows.
+
+    Args:
+        option: `options.option`, or one under a heading.
+    """
+    path = click.Path(exists=True, path_type=Path)
+    added = [
+        option(
+            "--group",
+            str,
+            "Column of groups, such as patient: folds and test rows are whole groups. It is"
+            " no feature unless --categorical names it.",
+        ),
+        option(
+            "--time",
+            str,
+            "Column of dates or numbers: the latest rows are the test rows, and later rows"
+            " judge what earlier ones taught. Only its parts that repeat, such as the"
+            " weekday, are features.",
+        ),
+        option("--gap", at_least(0), "Rows left out before the later ones.  [default: 0]"),
+        option("--test-file", path, "File of the test rows; no other row is one."),
+    ]
+
+    def decorate(command: Any) -> Any:
+        for one in reversed(added):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+def read_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `tables.read_rows` that the options give.
+
+    Raises:
+        InputError: the options cannot be used together.
+    """
+    from kerasnn.tables import Validation
+
+    validation = {name: given[name] for name in VALIDATION_OPTIONS if name in given}
+    return {
+        "validation": Validation(**validation),
+        **{name: given[name] for name in READ_OPTIONS if name in given},
+    }
+
+
 def table_header(
     path: Path, reading: ReadingArguments, target: str | None = None
 ) -> list[str]:
@@ -204,11 +253,15 @@ def table_lines(rows: "TableRows") -> list[str]:
         if names
     ]
     kept = f"{rows.n_tested:,} kept for the test"
-    n_held_out = rows.n_rows - rows.n_trained - rows.n_tested
-    if n_held_out:  # the table is read from disk
-        kept = f"{n_held_out:,} to choose the epoch, {kept}"
+    if rows.n_held_out:  # the table is read from disk
+        kept = f"{rows.n_held_out:,} to choose the epoch, {kept}"
+    n_unused = rows.n_rows - rows.n_trained - rows.n_tested - rows.n_held_out
+    if n_unused:
+        kept += f", {n_unused:,} not used"
+    how = rows.validation.how
     return [
         f"{rows.source}: {rows.n_rows:,} rows; {rows.n_trained:,} to learn from, {kept}",
+        *([f"Divided {how}"] if how else []),
         f"Target {target.name}: {_target_text(target)}",
         f"Columns {len(schema.columns):,}",
         *aligned(kinds),

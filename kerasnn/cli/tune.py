@@ -30,15 +30,16 @@ from kerasnn.cli.options import (
 )
 from kerasnn.cli.table_options import (
     HINT_OPTIONS,
-    READ_OPTIONS,
     ReadingArguments,
     check_usage,
     column_hints,
     hint_options,
     notice_lines,
+    read_arguments,
     reading_options,
     table_header,
     table_lines,
+    validation_options,
 )
 from kerasnn.cli.train.workers import reject_workers
 from kerasnn.errors import InputError
@@ -75,6 +76,7 @@ _ESTIMATOR_OPTIONS = ("folds", "members", "epochs", "driver")
     TEST_SIZE,
     "Share of the rows that no trial sees, as in train.  [default: 0.2]",
 )
+@validation_options(option)
 @option(
     "--folds",
     at_least(2),
@@ -137,7 +139,7 @@ def _tune(
         target=given["target"],
         hints=column_hints(given, header),
         reading=reading.options(),
-        **chosen(READ_OPTIONS),
+        **read_arguments(given),
     )
     for line in table_lines(rows):
         echo_line(line, err=as_json)
@@ -151,6 +153,7 @@ def _tune(
             ),
             rows.inputs(tested=False),
             rows.labels(tested=False),
+            fit_arguments=rows.fit_arguments,
             **chosen(_SWEEP_OPTIONS),
             seed=rows.seed,
             refit=False,

@@ -70,7 +70,7 @@ class ChunkSource(ABC):
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of all members."""
+        """The seeds of all networks."""
         return [seed for task in self.tasks for seed in task.member_seeds]
 
     @property

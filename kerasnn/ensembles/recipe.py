@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
 from kerasnn.errors import InputError
+from kerasnn.splits import Folds
 
 Overrides = Mapping[str, Any]  # settings of a recipe that the user has set, by name
 
@@ -100,30 +101,52 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
     )
 
 
-def memory_recipe(task: TabularTask, n_rows: int, overrides: Overrides) -> Recipe:
+def memory_recipe(
+    task: TabularTask, n_rows: int, overrides: Overrides, division: Folds | None = None
+) -> Recipe:
     """Return the recipe for rows in memory, with the user's overrides.
 
+    Args:
+        task: of the network.
+        n_rows: number of training rows.
+        overrides: settings of the user.
+        division: what the folds respect; it limits their number.
+
     Raises:
-        InputError: there are more folds than rows, or members are not a multiple of folds.
+        InputError: there are more folds than rows, groups or times, or members are not a
+            multiple of folds.
     """
-    recipe = default_recipe(task, n_rows)
-    if "folds" in overrides and overrides["folds"] > n_rows:
+    recipe, division = default_recipe(task, n_rows), division or Folds()
+    if overrides.get("folds") != 0:
+        division.check(n_rows)
+    minimum, maximum = division.minimum, division.maximum(n_rows)
+    if "folds" in overrides and overrides["folds"] > maximum:
         raise InputError(
-            f"folds must be at most the number of rows, {n_rows};"
+            f"folds must be at most the number of {division.unit}, {maximum};"
             f" got folds={overrides['folds']}"
         )
-    folds = overrides.get("folds", min(recipe.folds, n_rows))
+    folds = overrides.get("folds", min(recipe.folds, maximum))
     members = overrides.get("members", recipe.members)
     if "folds" not in overrides and "members" in overrides:
         # The largest number of folds that divides the members.
-        folds = max(f for f in range(folds + 1) if f != 1 and members % max(f, 1) == 0)
+        possible = (f for f in range(folds + 1) if f == 0 or f >= minimum)
+        folds = max(f for f in possible if members % max(f, 1) == 0)
     elif "members" not in overrides:
         members = max(members // folds, 1) * folds if folds else members
     if folds and members % folds:
         raise InputError(
             f"members must be a multiple of folds; got {members=} and {folds=}"
         )
-    return dataclasses.replace(recipe, **{**overrides, "folds": folds, "members": members})
+    recipe = dataclasses.replace(
+        recipe, **{**overrides, "folds": folds, "members": members}
+    )
+    if folds and division.are_in_time and recipe.weight_sharing == "batch-ensemble":
+        raise InputError(
+            "weight_sharing must be 'separate' with times: networks that share weights with"
+            " those that learn from all rows cannot be judged by later ones; got"
+            " 'batch-ensemble'. Or train without folds, folds=0"
+        )
+    return recipe
 
 
 def disk_recipe(task: TabularTask, n_rows: int, overrides: Overrides) -> Recipe:

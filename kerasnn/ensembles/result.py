@@ -22,8 +22,8 @@ class TrainedEnsemble:
         score: validation score of these weights; None without folds.
         best: best score so far.
         oof_predictions: for each training row, the mean prediction of the members that did
-            not learn from it: probabilities [rows, n_out], or standardised values; None
-            without folds.
+            not learn from it: probabilities [rows, n_out], or standardised values; NaN for
+            rows that judged none; None without folds.
         epoch: epoch after which the members had these weights, from 1.
         epochs: number of epochs that were run.
         shortened: whether a deadline ended the training early.

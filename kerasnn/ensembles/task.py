@@ -1,8 +1,8 @@
 """An ensemble to be trained: prepared rows, the folds of its members, and seeds."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from kerasnn.ensembles.groups import GroupArrays, GroupSource, MemberGroups
 from kerasnn.ensembles.plan import BatchShape, RowNumbers
 from kerasnn.ensembles.recipe import Recipe
 from kerasnn.models import TabularConfig, TabularNetwork
+from kerasnn.splits import Folds, Split
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 # From "y" of the shards to targets of a step: [rows] labels, or [rows, 1] standardised.
@@ -68,6 +69,7 @@ class EnsembleTask:
         shape: inputs and outputs of the networks.
         recipe: how they are trained.
         seed: decides everything that is random.
+        division: what the folds respect.
     """
 
     x: NDArray[np.float32]
@@ -77,6 +79,7 @@ class EnsembleTask:
     shape: NetworkShape
     recipe: Recipe
     seed: int
+    division: Folds = field(default_factory=Folds)
 
     @property
     def n_rows(self) -> int:
@@ -84,29 +87,50 @@ class EnsembleTask:
         return len(self.x)
 
     @cached_property
+    def _splits(self) -> list[Split]:
+        """The rows of each member that is judged; none without folds."""
+        recipe = self.recipe
+        if not recipe.folds:
+            return []
+        return self.division.splits(
+            self.targets, recipe.folds, repeats=recipe.repeats, seed=self.seed
+        )
+
+    @property
     def validation_rows(self) -> list[RowNumbers]:
-        """Numbers of the rows that each member does not learn from."""
-        folds = [
-            stratified_folds(self.targets, self.recipe.folds, seed=(self.seed, repeat))
-            for repeat in range(self.recipe.repeats)
-        ]
-        return [
-            np.flatnonzero(fold_of_row == fold).astype(np.int32)
-            for fold_of_row in folds
-            for fold in range(self.recipe.folds)
-        ]
+        """Numbers of the rows that judge each member, which it does not learn from."""
+        return [split.left_out for split in self._splits]
+
+    @cached_property
+    def judged_rows(self) -> RowNumbers:
+        """Ascending numbers of the rows that judge a member: all of them, but for time.
+
+        With folds in time the first rows judge none; without folds no row does.
+        """
+        if not self._splits:
+            return np.empty(0, np.int32)
+        return np.unique(np.concatenate(self.validation_rows))
+
+    @property
+    def refits(self) -> bool:
+        """True if networks beside the judged ones learn from all rows, and predict."""
+        return bool(self.recipe.folds) and self.division.are_in_time
+
+    @property
+    def n_networks(self) -> int:
+        """Number of networks that are trained: the members, twice with `refits`."""
+        return self.recipe.members * (2 if self.refits else 1)
 
     @cached_property
     def training_rows(self) -> list[RowNumbers]:
-        """Numbers of the rows that each member learns from."""
+        """Numbers of the rows that each network learns from, the judged ones first."""
         all_rows = np.arange(self.n_rows, dtype=np.int32)
-        if not self.recipe.folds:
-            return [all_rows] * self.recipe.members
-        return [np.setdiff1d(all_rows, left_out) for left_out in self.validation_rows]
+        learned = [split.learned for split in self._splits]
+        return learned + [all_rows] * (self.n_networks - len(learned))
 
     @cached_property
     def batch_shape(self) -> BatchShape:
-        """Number and size of each member's batches."""
+        """Number and size of each network's batches."""
         largest = max(len(rows) for rows in self.training_rows)
         return BatchShape.of(largest, self.recipe.batch_size)
 
@@ -118,19 +142,19 @@ class EnsembleTask:
         n_in = self.x.shape[1] + embedded + 8 * self.codes.shape[1]
         widths = (n_in, *recipe.hidden_units, self.shape.n_out)
         weights = sum(a * b for a, b in itertools.pairwise(widths))
-        return recipe.members * weights * (1 + self.batch_shape.width / 8)
+        return self.n_networks * weights * (1 + self.batch_shape.width / 8)
 
     @cached_property
     def member_seeds(self) -> list[int]:
-        """A seed for each member."""
+        """A seed for each network."""
         sequence = np.random.SeedSequence((self.seed, self.recipe.members))
-        return [int(seed) for seed in sequence.generate_state(self.recipe.members)]
+        return [int(seed) for seed in sequence.generate_state(self.n_networks)]
 
     @property
     def compile_key(self) -> tuple[Any, ...]:
         """Equal for tasks that one compiled loop can train side by side."""
         own = id(self) if self.recipe.weight_sharing == "batch-ensemble" else None
-        return self.recipe, self.batch_shape, self.shape, own
+        return self.recipe, self.batch_shape, self.shape, self.n_networks, own
 
 
 @dataclass(frozen=True)
@@ -165,30 +189,3 @@ class DiskTask:
     def _arrays(self, data: tuple[Mapping[str, Any], NDArray[Any]]) -> GroupArrays:
         inputs, targets = data
         return inputs["x"], inputs["codes"], self.transform(targets)
-
-
-def stratified_folds(
-    targets: NDArray[Any], n_folds: int, *, seed: Sequence[int] | int
-) -> NDArray[np.int64]:
-    """Assign rows to folds of equal size, with similar targets in each.
-
-    The rows are sorted by target, and every `n_folds` neighbours go to different folds: a
-    rare class is in as many folds as possible, and numbers are spread as evenly.
-
-    Args:
-        targets: [rows], or [rows, n_out], whose first column counts.
-        n_folds: at least 2, or 1 for a single fold of all rows.
-        seed: decides the order of equal targets, and the folds of neighbours.
-
-    Returns:
-        [rows] the fold of each row.
-    """
-    rng = np.random.default_rng(seed)
-    first = targets if targets.ndim == 1 else targets[:, 0]
-    n_rows = len(first)
-    order = np.lexsort((rng.random(n_rows), first))
-    n_runs = -(-n_rows // n_folds)
-    folds = rng.permuted(np.tile(np.arange(n_folds), (n_runs, 1)), axis=1).reshape(-1)
-    fold_of_row = np.empty(n_rows, np.int64)
-    fold_of_row[order] = folds[:n_rows]
-    return fold_of_row

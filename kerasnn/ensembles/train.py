@@ -26,6 +26,7 @@ from kerasnn.ensembles.task import DiskTask, EnsembleTask
 from kerasnn.ensembles.time_limit import Pace
 from kerasnn.ensembles.validation import (
     mean_predictions,
+    of_all_rows,
     stacked_outputs,
     validation_score,
 )
@@ -121,12 +122,12 @@ def _train(source: ChunkSource, options: RunOptions) -> list[TrainedEnsemble]:
     """Train the tasks of a source together; return the results in their order."""
     checkpoints, workers = options.checkpoints, options.workers
     training = Training(source, options)
-    members = len(source.tasks) * source.recipe.members
+    networks = sum(task.n_networks for task in source.tasks)
     with (
         checkpoints.watching() if checkpoints else contextlib.nullcontext(),
         workers.reports_lost_workers(),
         learner_cache().borrow(
-            source.tasks[0], members, workers, local_batches=source.local_batches
+            source.tasks[0], networks, workers, local_batches=source.local_batches
         ) as learner,
     ):
         return training.run(learner)
@@ -223,33 +224,39 @@ class Training:
                 )
 
     def evaluate(self, learner: MemberLearner, losses: NDArray[np.float32]) -> None:
-        """Record the losses, and keep the weights of each task whose score is accepted."""
-        source, members = self.source, self.recipe.members
+        """Record the losses, and keep the weights of each task whose score is accepted.
+
+        The members that are judged come first in a task; those that predict are the last.
+        """
+        source, members, first = self.source, self.recipe.members, 0
         outputs = self._validation_outputs(learner) if self.recipe.folds else None
-        for i, result in enumerate(self.results):
-            own, score, stacked = slice(i * members, (i + 1) * members), None, None
+        for result in self.results:
+            networks = result.task.n_networks
+            judged = slice(first, first + members)
+            predicting = slice(first + networks - members, first + networks)
+            first, score, stacked = first + networks, None, None
             if outputs is not None:
-                stacked = stacked_outputs(result.task, outputs[own])
+                stacked = stacked_outputs(result.task, outputs[judged])
                 score = validation_score(result.task, stacked)
             if result.accepts(score, last=source.finished):
-                result.weights = member_weights(learner.network, own)
+                result.weights = member_weights(learner.network, predicting)
                 result.score, result.epoch = score, source.epoch
                 if score is not None and stacked is not None and source.has_oof_rows:
-                    result.oof_predictions = mean_predictions(
+                    found = mean_predictions(
                         result.task.shape.task, stacked, score.inverse_temperature
                     )
-            result.record(source.epoch, losses[own], score)
+                    result.oof_predictions = of_all_rows(result.task, found)
+            result.record(source.epoch, losses[judged], score)
         if self.options.progress:
             self.options.progress(source.epoch, source.epochs, self._mean_losses())
 
     def _validation_outputs(self, learner: MemberLearner) -> list[NDArray[np.float32]]:
-        """Return the outputs of each member for the rows that it does not learn from."""
-        source = self.source
-        rows = [
-            left_out + start
-            for task, start in zip(source.tasks, source.starts, strict=True)
-            for left_out in task.validation_rows
-        ]
+        """Return the outputs of each network for the rows that judge it; some for none."""
+        source, rows = self.source, []
+        for task, start in zip(source.tasks, source.starts, strict=True):
+            rows += [left_out + start for left_out in task.validation_rows]
+            # Networks that learn from all rows are not judged: one row stands for theirs.
+            rows += [rows[-1][:1]] * (task.n_networks - task.recipe.members)
         longest = max(map(len, rows))
         padded = np.stack([np.resize(own, longest) for own in rows]).astype(np.int32)
         outputs = learner.outputs_for(source.x, source.codes, padded)

@@ -24,9 +24,9 @@ class ValidationScore:
     """Losses of members on the rows that they did not learn from.
 
     Attributes:
-        losses: [rows] cross-entropy at the fitted temperature, or squared error of
+        losses: [judged rows] cross-entropy at the fitted temperature, or squared error of
             standardised targets, its mean over the outputs.
-        weights: [rows], mean one.
+        weights: [judged rows], not negative.
         inverse_temperature: factor of the logits for the whole ensemble; 1 for a
             regression.
     """
@@ -63,19 +63,35 @@ def stacked_outputs(
         outputs: of each member, [its rows, n_logits].
 
     Returns:
-        [repeats, rows, n_logits].
+        [repeats, judged rows, n_logits], in the order of `EnsembleTask.judged_rows`.
     """
-    recipe = task.recipe
-    stacked = np.empty((recipe.repeats, task.n_rows, outputs[0].shape[1]))
+    recipe, judged = task.recipe, task.judged_rows
+    stacked = np.empty((recipe.repeats, len(judged), outputs[0].shape[1]))
     for m, (rows, own) in enumerate(zip(task.validation_rows, outputs, strict=True)):
-        stacked[m // recipe.folds, rows] = own
+        stacked[m // recipe.folds, np.searchsorted(judged, rows)] = own
     return stacked
+
+
+def of_all_rows(
+    task: EnsembleTask, predictions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return predictions for the judged rows in the order of all rows, NaN for the others.
+
+    Args:
+        task: decides the judged rows.
+        predictions: [judged rows, n_out].
+    """
+    found = np.full((task.n_rows, *predictions.shape[1:]), np.nan)
+    found[task.judged_rows] = predictions
+    return found
 
 
 def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> ValidationScore:
     """Return the score of a task's members, from their `stacked_outputs`."""
-    kind, recipe, targets = task.shape.task, task.recipe, task.targets
-    weights = task.weights.astype(np.float64)
+    kind, recipe, targets = task.shape.task, task.recipe, task.targets[task.judged_rows]
+    weights = task.weights[task.judged_rows].astype(np.float64)
+    if not weights.any():  # the later rows, which judge, have no weight
+        weights = np.ones_like(weights)
     if kind == "regression":
         squares = (outputs.mean(axis=0) - targets) ** 2
         return ValidationScore(np.mean(squares, axis=1), weights)
@@ -105,7 +121,7 @@ def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> Valida
 def mean_predictions(
     kind: TabularTask, outputs: NDArray[np.float64], inverse_temperature: float
 ) -> NDArray[np.float64]:
-    """Return mean probabilities [rows, n_out], or values, from `stacked_outputs`."""
+    """Return mean probabilities [judged rows, n_out], or values, of `stacked_outputs`."""
     if kind == "regression":
         return outputs.mean(axis=0)
     logits = outputs * inverse_temperature

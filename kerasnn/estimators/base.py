@@ -31,6 +31,7 @@ from kerasnn.datasets import (
     as_table,
     checked_table,
     infer_schema,
+    raw_columns,
 )
 from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
@@ -53,13 +54,23 @@ from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.explanations import Background, contribution_frame, error_frame
 from kerasnn.models import TabularNetwork
+from kerasnn.novelty import (
+    REFERENCE_FILE,
+    Novelty,
+    check_function,
+    findings_table,
+    fit_novelty,
+)
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.saving import TableSignature, export_table
+from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 
 MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the caches
 MIN_PREDICTED_ROWS = 64
+MAX_CHECKED_ROWS = 8192  # rows in one call of `check`
+MAX_REFERENCE_ROWS = 10_000  # whose predictions new ones are compared with
 
 
 class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -69,6 +80,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     warnings_: list[Notice]
     preprocessor_: Preprocessor
     recipe_: Recipe
+    novelty_: Novelty
     history_: EvaluationHistory
     oof_predictions_: NDArray[np.float64] | None
     best_epoch_: int
@@ -127,26 +139,41 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+        gap: int = 0,
         strategy: tf.distribute.Strategy | None = None,
     ) -> Self:
         """Train an ensemble.
+
+        With `groups` each fold is of whole groups. With `time` the folds are
+        forward-chained: each member is judged by rows that are later than all of its own,
+        among the last half of the rows. They select the epoch and calibrate the
+        probabilities of as many networks beside them that learn from all rows, and predict.
 
         Args:
             X: [rows, columns]: a DataFrame (pandas, polars, Arrow), a dict of columns, or
                 an array; numbers, categories, dates, missing values.
             y: [rows].
             sample_weight: [rows], not negative.
+            groups: [rows], such as the patient of each row: equal for rows of which a fold
+                has all or none.
+            time: [rows] numbers or dates, or text of them; not with `groups`.
+            gap: rows that are left out between those of a member and those that judge it
+                (as in `sklearn.model_selection.TimeSeriesSplit`); with `time`.
             strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, created before any
                 other use of TensorFlow, whose workers train the ensemble together. Each
                 calls this method with the same rows and parameters, outside of its scope.
 
         Raises:
-            InputError: rows, targets, weights or parameters cannot be used.
+            InputError: rows, targets, weights, groups, times or parameters cannot be used.
             NonFiniteLossError: the loss became NaN or infinite.
             WorkerLostError: another worker has gone.
         """
         options = self._run_options(strategy)
-        task = self._within_limit(self._task_for(X, y, sample_weight), options)
+        division = folds_for(groups, time, gap)
+        task = self._task_for(X, y, sample_weight, division)
+        task = self._within_limit(task, options)
         (trained,) = train_ensembles([task], options)
         return self._adopt(trained)
 
@@ -201,6 +228,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         targets = transform(table.held_out_targets)
         target = self._described_target(table.target, targets, table.target.name)
         self.schema_ = dataclasses.replace(schema, target=target)
+        self.novelty_ = self._fit_novelty(sample)
         seed = self._drawn_seed()
         validation = EnsembleTask(
             x=x,
@@ -259,11 +287,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         X: Any,  # noqa: N803
         y: ArrayLike,
         sample_weight: ArrayLike | None,
+        division: Folds,
     ) -> EnsembleTask:
         """Check the rows and fit the preprocessing; return what to train."""
         overrides = checked_overrides(self.get_params(deep=False))
         table = self._table(X, reset=True)
         targets = self._fit_targets(y, len(table))
+        division.check_length(len(table))
         schema = self._fitted_schema(table)
         target = self._described_target(schema.target, targets, getattr(y, "name", None))
         self.schema_ = dataclasses.replace(schema, target=target)
@@ -273,11 +303,12 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
         if self.schema is None and hasattr(X, "columns"):
             self._warn(table, checked, targets, target)
-        self.recipe_ = memory_recipe(self._kind, len(table), overrides)
+        self.recipe_ = memory_recipe(self._kind, len(table), overrides, division)
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         x, codes = self.preprocessor_.prepare(checked)
+        self.novelty_ = self._fit_novelty(checked)
         return EnsembleTask(
             x=x,
             codes=codes,
@@ -286,6 +317,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             shape=self._shape,
             recipe=self.recipe_,
             seed=self._drawn_seed(),
+            division=division,
         )
 
     def _warn(
@@ -322,7 +354,26 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.__dict__.pop("_explain", None)  # of an earlier fit
         rows = trained.task.x, trained.task.codes
         self.background_ = fit_background(self._network, self._named_outputs, *rows)
+        self.novelty_ = self._with_predictions(trained)
         return self
+
+    def _fit_novelty(self, checked: pd.DataFrame) -> Novelty:
+        """Fit what ordinary rows are like to training rows, or a sample of them."""
+        numbers = self.preprocessor_.numbers
+        ranged_dates = [number.column for number in numbers if number.part == "days"]
+        return fit_novelty(checked, self.schema_, ranged_dates=ranged_dates)
+
+    def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
+        """Add predictions and targets to what ordinary rows are like."""
+        assert self.schema_.target is not None
+        task, predictions = trained.task, self.oof_predictions_
+        if predictions is None:
+            n_rows = min(len(task.x), MAX_REFERENCE_ROWS)
+            predictions = self.predict_prepared(task.x[:n_rows], task.codes[:n_rows])
+        targets = task.targets
+        if self._kind == "regression":
+            targets = self._in_units_of_target(targets.astype(np.float64))
+        return self.novelty_.with_predictions(self.schema_.target, predictions, targets)
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
         if self.schema is None:
@@ -473,11 +524,36 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         prepared = self.prepare(X)
         if "_explain" not in self.__dict__:
-            self._explain = CompiledSignature(self._signatures()["explain"])
+            self._explain = CompiledSignature(self._explain_signature())
         frame = error_frame if standard_errors else contribution_frame
         labels = list(getattr(self, "classes_", ()))
         outputs = self._explain(*prepared)
         return frame(outputs, self.preprocessor_.names, labels, of=of)
+
+    def check(self, X: Any) -> pd.DataFrame:  # noqa: N803
+        """Return which rows are unlike those of the training, and why.
+
+        Args:
+            X: as for `predict`.
+
+        Returns:
+            A row each: `unusual` (bool), `columns` (names, comma-separated) and `reason`: a
+            number outside the range of the training, a level that it did not have, a
+            missing cell where none was, or an unlikely combination.
+
+        Raises:
+            InputError: a column is missing, or a cell cannot be used.
+        """
+        check_is_fitted(self, "history_")
+        rows = checked_table(self._table(X, reset=False), self.schema_)
+        check = check_function(self.novelty_, self.preprocessor_.graph)
+        columns = raw_columns(rows)
+        parts = [
+            check({n: tf.constant(v[i : i + MAX_CHECKED_ROWS]) for n, v in columns.items()})
+            for i in range(0, max(len(rows), 1), MAX_CHECKED_ROWS)
+        ]
+        outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        return findings_table(outputs, rows, self.schema_)
 
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
@@ -531,21 +607,30 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             folder,
             answers=self._named_outputs,
             metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
-            files=files,
+            files={
+                **(files or {}),
+                REFERENCE_FILE.name: self.novelty_.reference.to_json().encode(),
+            },
             signatures=self._signatures(),
         )
 
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
+        check = check_function(self.novelty_, self.preprocessor_.graph)
+        return {
+            "explain": self._explain_signature(),
+            "check": TableSignature(lambda rows: check(rows.columns)),
+        }
+
+    def _explain_signature(self) -> TableSignature:
         target = self.schema_.target
-        explain = explain_signature(
+        return explain_signature(
             self.network_,
             self._named_outputs,
             self.preprocessor_,
             self.background_,
             target.classes if target is not None else (),
         )
-        return {"explain": explain}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""

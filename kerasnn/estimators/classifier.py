@@ -79,7 +79,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             evaluation of the validation rows.
         oof_predictions_: for each training row, the mean probabilities of the members that
             did not learn from it, [rows, classes] (None without folds): an honest estimate
-            without test rows, slightly too good because these rows selected the epoch.
+            without test rows, slightly too good because these rows selected the epoch. NaN
+            for rows that judged no member: with `time`, about the first half.
         best_epoch_: the epoch whose weights were kept.
         n_epochs_: epochs that were run.
         n_features_in_, feature_names_in_: as in scikit-learn.

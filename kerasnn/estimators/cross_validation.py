@@ -1,7 +1,8 @@
 """Cross-validation that trains its folds side by side, in one compiled loop."""
 
-import time
+import numbers
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,21 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupKFold,
+    StratifiedGroupKFold,
+    check_cv,
+)
 
 from kerasnn.datasets import as_table
 from kerasnn.ensembles.train import train_ensembles
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, check_whole_number
 from kerasnn.estimators.base import NetworkEstimator
+from kerasnn.splits import Folds
+from kerasnn.splits.folds import folds_for
+
+_Splits = list[tuple[NDArray[Any], NDArray[Any]]]
 
 
 def cross_validate(
@@ -24,6 +34,8 @@ def cross_validate(
     *,
     cv: int | BaseCrossValidator | Iterable[Any] | None = None,
     groups: ArrayLike | None = None,
+    time: ArrayLike | None = None,
+    gap: int = 0,
     scoring: str | Callable[..., float] | Iterable[str] | Mapping[str, Any] | None = None,
     sample_weight: ArrayLike | None = None,
     return_train_score: bool = False,
@@ -42,9 +54,12 @@ def cross_validate(
             random_state each split has other random numbers at each call.
         X: [rows, columns], as for `fit`.
         y: [rows].
-        cv: number of folds (stratified for a classifier), a splitter, or pairs of row
-            numbers; None means 5.
-        groups: [rows], for splitters that need them.
+        cv: number of folds (stratified for a classifier; of whole groups with `groups`;
+            forward-chained with `time`), a splitter, or pairs of row numbers; None means 5.
+        groups: [rows], for the splitter, and for the folds within each training; see `fit`.
+        time: [rows], not with `groups`; see `fit`. Each split tests rows that are later
+            than all of its training rows.
+        gap: rows that are left out before the later ones; see `fit`.
         scoring: as in scikit-learn; None means the estimator's `score`.
         sample_weight: [rows], for the training; scores do not use it.
         return_train_score: whether to score the training rows as well.
@@ -57,7 +72,8 @@ def cross_validate(
         arguments ask for.
 
     Raises:
-        InputError: the estimator is of another package, or rows cannot be used.
+        InputError: the estimator is of another package, or rows, groups or times cannot be
+            used.
     """
     if not isinstance(estimator, NetworkEstimator):
         raise InputError(
@@ -66,39 +82,69 @@ def cross_validate(
         )
     rows = X if isinstance(X, np.ndarray) else as_table(X)
     targets = np.asarray(y)
-    splits = list(
-        check_cv(cv, targets, classifier=is_classifier(estimator)).split(
-            rows, targets, groups
-        )
-    )
+    division = folds_for(groups, time, gap)
+    division.check_length(len(targets))
+    splits = _splits(cv, rows, targets, groups, division, is_classifier(estimator))
     scorer = check_scoring(estimator, scoring)
-    started = time.perf_counter()
-    estimators = _trained(estimator, rows, targets, splits, sample_weight)
-    seconds = (time.perf_counter() - started) / len(splits)
+    started = perf_counter()
+    estimators = _trained(estimator, (rows, targets), splits, sample_weight, division)
+    seconds = (perf_counter() - started) / len(splits)
     results: dict[str, list[Any]] = {"fit_time": [seconds] * len(splits), "score_time": []}
     for trained, (train, test) in zip(estimators, splits, strict=True):
-        started = time.perf_counter()
+        started = perf_counter()
         _append(results, "test", scorer(trained, _taken(rows, test), targets[test]))
-        results["score_time"].append(time.perf_counter() - started)
+        results["score_time"].append(perf_counter() - started)
         if return_train_score:
             _append(results, "train", scorer(trained, _taken(rows, train), targets[train]))
     answer: dict[str, Any] = {name: np.array(values) for name, values in results.items()}
     if return_estimator:
         answer["estimator"] = estimators
     if return_indices:
-        train, test = zip(*splits, strict=True)
-        answer["indices"] = {"train": train, "test": test}
+        sides = zip(*splits, strict=True)
+        answer["indices"] = dict(zip(("train", "test"), sides, strict=True))
     return answer
+
+
+def _splits(
+    cv: int | BaseCrossValidator | Iterable[Any] | None,
+    rows: Any,
+    targets: NDArray[Any],
+    groups: ArrayLike | None,
+    division: Folds,
+    classifies: bool,
+) -> _Splits:
+    """Return row numbers of training and test; a number of folds respects the division."""
+    if cv is None or isinstance(cv, numbers.Integral):
+        n_folds = check_whole_number("cv", 5 if cv is None else cv, minimum=2)
+        if division.are_in_time:
+            return _chained(division, n_folds)
+        if division.groups is not None:
+            splitter = StratifiedGroupKFold if classifies else GroupKFold
+            cv = splitter(n_folds)
+    splitter = check_cv(cv, targets, classifier=classifies)
+    return list(splitter.split(rows, targets, groups))
+
+
+def _chained(division: Folds, n_folds: int) -> _Splits:
+    """Return the forward-chained splits of all rows."""
+    assert division.times is not None
+    maximum = division.maximum(len(division.times))
+    if n_folds > maximum:
+        raise InputError(
+            f"cv must be at most the number of {division.unit}, {maximum}; got cv={n_folds}"
+        )
+    return [(split.learned, split.left_out) for split in division.chained(n_folds)]
 
 
 def _trained(
     estimator: NetworkEstimator,
-    rows: Any,
-    targets: NDArray[Any],
-    splits: list[tuple[NDArray[Any], NDArray[Any]]],
+    table: tuple[Any, NDArray[Any]],
+    splits: _Splits,
     sample_weight: ArrayLike | None,
+    division: Folds,
 ) -> list[NetworkEstimator]:
-    """Return an estimator for each split, all of them trained together."""
+    """Return an estimator for each split of (X, y), all of them trained together."""
+    rows, targets = table
     weights = None if sample_weight is None else np.asarray(sample_weight)
     estimators = [clone(estimator) for _ in splits]
     tasks = [
@@ -106,6 +152,7 @@ def _trained(
             _taken(rows, train),
             targets[train],
             None if weights is None else weights[train],
+            division.of_rows(train),
         )
         for one, (train, _) in zip(estimators, splits, strict=True)
     ]

@@ -44,19 +44,34 @@ def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
     return {name: np.where(known, part, np.nan) for name, part in parts.items()}
 
 
-def varying_parts(dates: pd.Series) -> tuple[str, ...]:
+def varying_parts(dates: pd.Series, *, repeating_only: bool = False) -> tuple[str, ...]:
     """Return the parts of dates that carry information in training rows.
 
     A part with one value carries none. In dates of one year the day of the year repeats the
     days since 1970; in times of one day those repeat the hour.
+
+    Args:
+        dates: [rows] datetime64[s].
+        repeating_only: whether to leave out what does not come again in later rows: the
+            days since 1970, and the part of a cycle of which the dates have only one.
     """
     parts = date_parts(dates)
     known = dates[are_known(dates)]
+    n_years, n_days = known.dt.year.nunique(), known.dt.normalize().nunique()
     repeated = set()
-    if known.dt.year.nunique() < 2:
+    if n_years < 2:
         repeated.add("day of year")
-    if known.dt.normalize().nunique() < 2:
+    if n_days < 2:
         repeated.add("days")
+    if repeating_only:
+        days = parts["days"][are_known(dates)] // 1
+        repeated.add("days")
+        if n_days < 2:
+            repeated.add("hour")
+        if len(np.unique((days + FIRST_WEEKDAY) // 7)) < 2:
+            repeated.add("weekday")
+        if len(np.unique(known.to_numpy("datetime64[M]"))) < 2:
+            repeated.add("day of month")
     return tuple(
         name
         for name in DATE_PARTS

@@ -69,8 +69,7 @@ class PreprocessingGraph(tf.Module):
         """
         rows = tf.shape(inputs[self._features.names[0]])[0]
         inputs = self._without_missing(inputs)
-        texts = _stacked([inputs[name] for name in self._texts], rows, tf.string)
-        texts = _cleaned(texts)
+        texts = self._cleaned_texts(inputs, rows)
         numbers = self._numbers(inputs, texts, rows)
         codes = self._level_codes(texts, rows)
         n_in_x = len(self._features.in_x)
@@ -84,6 +83,39 @@ class PreprocessingGraph(tf.Module):
             tf.transpose(tf.concat(x, axis=0)),
             tf.transpose(tf.concat([codes[n_in_x:], *frequent], axis=0)),
         )
+
+    @property
+    def number_columns(self) -> tuple[str, ...]:
+        """The columns of numbers and dates, in the order of `cells`."""
+        return (*self._numeric, *self._dates)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns of text, which the dates are too, in the order of `cells`."""
+        return tuple(self._texts)
+
+    def cells(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the cells of raw columns as they are read, before they become features.
+
+        Args:
+            inputs: raw columns, see `Features.input_specs`.
+
+        Returns:
+            [number columns, rows] float64, NaN where missing, dates as days since 1970; and
+            [text columns, rows] without outer blanks; see also `texts_of_codes`.
+        """
+        rows = tf.shape(inputs[self._features.names[0]])[0]
+        inputs = self._without_missing(inputs)
+        texts = self._cleaned_texts(inputs, rows)
+        numbers = [_stacked([inputs[name] for name in self._numeric], rows, tf.float64)]
+        if self._dates:
+            numbers.append(self._date_parts(texts)[DATE_PARTS.index("days")])
+        return tf.concat(numbers, axis=0), texts
+
+    def _cleaned_texts(self, inputs: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+        """Return [text columns, rows] without outer blanks."""
+        texts = _stacked([inputs[name] for name in self._texts], rows, tf.string)
+        return _cleaned(texts)
 
     def _without_missing(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return inputs in which the missing texts of single columns are missing."""
@@ -205,7 +237,7 @@ def _lookup(
     codes: dict[bytes, int] = {}
     for i, levels in enumerate(all_levels):
         prefix = _prefix(i)
-        found = _codes_of(levels, kinds[levels.column])
+        found = texts_of_codes(levels, kinds[levels.column])
         codes |= {prefix + text: code for text, code in found.items()}
     keys, values = tf.constant([*codes]), tf.constant([*codes.values()], tf.int32)
     initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
@@ -217,7 +249,7 @@ def _prefix(column: int) -> bytes:
     return f"{column}:".encode()
 
 
-def _codes_of(levels: Levels, kind: ColumnKind) -> dict[bytes, int]:
+def texts_of_codes(levels: Levels, kind: ColumnKind) -> dict[bytes, int]:
     """Return the code of each text; `MISSING_TEXTS` are equal, and spellings of truths."""
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
     if kind == "boolean" and (level_of := levels_by_truth(levels.texts)):

@@ -133,7 +133,8 @@ def _numbers(
         if column.kind == "numeric":
             yield Number(column.name)
         elif column.kind == "datetime":
-            for part in varying_parts(table[column.name]):
+            dates = table[column.name]
+            for part in varying_parts(dates, repeating_only=column.repeating_only):
                 yield Number(column.name, part)
         for part in parts_of.get(column.name, ()):
             yield Number(column.name, part)

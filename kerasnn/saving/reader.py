@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.explanations import contribution_frame, error_frame
 from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, find_version, read_manifest
+from kerasnn.novelty import REFERENCE_FILE, Reference, findings_table
 from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
 
@@ -199,6 +201,44 @@ class SavedTable:
         target = self.schema.target
         frame = error_frame if standard_errors else contribution_frame
         return frame(outputs, self.schema.names, target.classes if target else (), of=of)
+
+    def check(self, table: Any, *, reading: ReadOptions | None = None) -> pd.DataFrame:
+        """Return which rows are unlike those of the training, and why.
+
+        Args:
+            table: as for `predict`.
+            reading: as for `predict`.
+
+        Returns:
+            As `NetworkClassifier.check`: `unusual`, `columns` and `reason` of each row.
+
+        Raises:
+            InputError: the table does not fit the schema, or the SavedModel was exported
+                without the signature `check`.
+        """
+        asked = self._asked("check", None)
+        rows = self._strict_rows(table, reading)
+        return findings_table(self._outputs(rows, asked), rows, self.schema)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The training rows, as far as new tables are compared with them.
+
+        Raises:
+            InputError: the SavedModel was exported without it, or it is damaged.
+        """
+        path = self.folder / REFERENCE_FILE
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); versions of kerasnn before"
+                " `kerasnn check` did not write it: train and export the network anew"
+            ) from None
+        found = Reference.from_json(content, source=path)
+        if [column.bins.name for column in found.columns] != [*self.schema.names]:
+            raise InputError(f"{path}: its columns are not those of the schema")
+        return found
 
     def _strict_rows(self, table: Any, reading: ReadOptions | None) -> pd.DataFrame:
         """Return checked rows of a table, every cell of which can be read."""

@@ -4,7 +4,10 @@
     fitted = tables.fit(rows, tables.estimator_for(rows.target)(members=4))
     tables.save(tables.measure(fitted), "saved_models/adult")
 
+validation   groups, times and test rows that the user names
+test_rows    test rows of a table of their own
 rows         rows of training and test, in memory
+parts        which rows of a streamed table are tested and held out
 streamed     the same for a table that is larger than memory
 fitting      the training
 measurement  scores on test rows, beside simple models
@@ -22,6 +25,7 @@ from kerasnn.tables.measurement import Measurement, measure, score_intervals
 from kerasnn.tables.rows import RowsInMemory, TableRows, read_rows
 from kerasnn.tables.streamed import StreamedRows, stream_rows
 from kerasnn.tables.time_limit import LOADING_SECONDS, before_saving, seconds_of_training
+from kerasnn.tables.validation import Validation
 
 __all__ = [
     "LOADING_SECONDS",
@@ -31,6 +35,7 @@ __all__ = [
     "RowsInMemory",
     "StreamedRows",
     "TableRows",
+    "Validation",
     "are_large",
     "before_saving",
     "estimator_for",

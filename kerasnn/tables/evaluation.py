@@ -23,13 +23,13 @@ from kerasnn.datasets.files.table_files import (
 )
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import first_of_each
-from kerasnn.datasets.schema.checking import InvalidCell, check_rows
-from kerasnn.datasets.schema.schema import Column
-from kerasnn.datasets.schema.target import class_indices, target_values, usable_rows
+from kerasnn.datasets.schema.checking import InvalidCell
+from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.errors import InputError
 from kerasnn.reports import Score
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
+from kerasnn.tables.test_rows import known_targets
 
 
 class _Part(NamedTuple):
@@ -128,7 +128,7 @@ def _answered(
     check_names([target.name], table.columns, by="the network's target")
     column = table[target.name]
     name = "value" if target.task == "regression" else "probabilities"
-    truth, known, notices = _truth(column, target, reading)
+    truth, known, notices = known_targets(column, target, reading)
     found = saved.answer_rows(table, reading=reading)
     if reading is not None and reading.strict:
         if not known.all():
@@ -145,28 +145,6 @@ def _answered(
         invalid=found.invalid[0].moved(start) if found.invalid else None,
         notices=(*notices, *found.notices),
     )
-
-
-def _truth(
-    column: pd.Series, target: Target, reading: ReadOptions | None
-) -> tuple[NDArray[Any], NDArray[np.bool_], tuple[Notice, ...]]:
-    """Return [rows] targets, and whether each is known; numbers are read as a column's."""
-    if target.task == "classification":
-        indices = class_indices(column, target)
-        return indices, indices >= 0, ()
-    numeric = Column(
-        target.name,
-        "numeric",
-        low=target.low,
-        high=target.high,
-        missing_texts=target.missing_texts,
-        number_format=target.number_format,
-    )
-    table = column.to_frame(target.name)
-    checked = check_rows(table, Schema((numeric,)), strict=False, reading=reading)
-    values = checked.rows[target.name].to_numpy(np.float64)
-    notices = tuple(notice for notice in checked.notices if notice.code == "other-format")
-    return values, np.isfinite(values), notices
 
 
 def _left_out(target: Target, parts: Sequence[_Part]) -> Iterator[Notice]:

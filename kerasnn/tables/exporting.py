@@ -43,6 +43,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
                 "train_rows": rows.n_trained,
                 "test_rows": rows.n_tested,
                 "fingerprint": rows.fingerprint,
+                **rows.validation.described(),
             },
             "training": {
                 "seconds": round(fitted.seconds, 3),

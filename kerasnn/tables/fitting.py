@@ -92,5 +92,5 @@ def fit(
             estimator.fit_on_disk(on_disk, strategy=strategy)
     else:
         x, y = rows.inputs(tested=False), rows.labels(tested=False)
-        estimator.fit(x, y, strategy=strategy)
+        estimator.fit(x, y, **rows.fit_arguments, strategy=strategy)
     return FittedTable(rows, estimator, time.perf_counter() - started)

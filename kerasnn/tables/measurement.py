@@ -60,10 +60,11 @@ class Measurement:
     @property
     def measured_on(self) -> str:
         """The rows of the scores."""
+        validation = self.fitted.rows.validation
         if self.tested:
-            return "test rows, never learned from"
+            return validation.test_rows
         # They chose the epoch, so the scores are slightly too good.
-        return "training rows, each by the members that left it out" if self.scores else ""
+        return validation.judging_rows if self.scores else ""
 
 
 def measure(
@@ -172,7 +173,10 @@ def _left_out_scores(fitted: FittedTable) -> dict[str, Score]:
     if answers is None:
         return {}
     truth = rows.targets(tested=False)
-    return reports.score_predictions(rows.target.task, truth, answers, seed=rows.seed)
+    judged = ~np.isnan(answers.reshape(len(answers), -1)[:, 0])
+    return reports.score_predictions(
+        rows.target.task, truth[judged], answers[judged], seed=rows.seed
+    )
 
 
 def _baselines(fitted: FittedTable, test: Prepared) -> dict[str, NDArray[Any]]:

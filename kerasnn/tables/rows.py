@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from kerasnn.datasets.schema.checking import check_rows
 from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
+from kerasnn.splits import Division, Folds, last_block, whole_groups
+from kerasnn.tables.test_rows import TestRows, read_test_rows
+from kerasnn.tables.validation import Validation
 
 MAX_TEST_SIZE = 0.5  # so that every class keeps a row of training
 
@@ -45,6 +48,7 @@ class TableRows(ABC):
         n_trained: number of training rows.
         test_size: share of test rows that was asked for.
         seed: with which the test rows were drawn.
+        validation: groups, times and test rows that the user named.
         notices: guesses and repairs while the table was read.
     """
 
@@ -55,7 +59,13 @@ class TableRows(ABC):
     n_trained: int
     test_size: float
     seed: int
+    validation: Validation = field(default_factory=Validation)
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def n_held_out(self) -> int:
+        """Number of rows that only choose the epoch."""
+        return 0
 
     @property
     def target(self) -> Target:
@@ -79,21 +89,43 @@ class RowsInMemory(TableRows):
     Attributes:
         table: [rows, columns], raw.
         values: [rows] targets, class indices or float64.
-        tested: [rows] whether a row is a test row.
+        trained: [rows] whether a row is learned from.
+        tested: [rows] whether a row is a test row; those of a gap are neither.
+        folds: what the folds of the rows respect.
+        test_rows: the test rows, if they are of another table.
     """
 
     table: pd.DataFrame
     values: NDArray[Any]
+    trained: NDArray[np.bool_]
     tested: NDArray[np.bool_]
+    folds: Folds = field(default_factory=Folds)
+    test_rows: TestRows | None = None
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
         """See `TableRows`."""
-        rows = self.table.loc[self.tested == tested, [*self.schema.names]]
+        if tested and self.test_rows is not None:
+            return self.test_rows.table[[*self.schema.names]]
+        rows = self.table.loc[self._rows(tested=tested), [*self.schema.names]]
         return rows.reset_index(drop=True)
 
     def targets(self, *, tested: bool) -> NDArray[Any]:
         """See `TableRows`."""
-        return self.values[self.tested == tested]
+        if tested and self.test_rows is not None:
+            return self.test_rows.values
+        return self.values[self._rows(tested=tested)]
+
+    def _rows(self, *, tested: bool) -> NDArray[np.bool_]:
+        return self.tested if tested else self.trained
+
+    @property
+    def fit_arguments(self) -> dict[str, Any]:
+        """The groups, times and gap of the training rows, as an estimator's `fit` takes."""
+        folds = self.folds.of_rows(self.trained)
+        values = {"groups": folds.groups, "time": folds.times, "gap": folds.gap}
+        return {
+            name: v for name, v in values.items() if v is not None and (name != "gap" or v)
+        }
 
     def labels(self, *, tested: bool) -> NDArray[Any] | pd.Categorical:
         """Return [rows] targets as estimators take them: numbers, or a Categorical.
@@ -103,8 +135,10 @@ class RowsInMemory(TableRows):
         column = self.table[self.target.name]
         numeric = column.dtype.kind in "iuf"
         if self.target.task == "regression":
+            if tested and self.test_rows is not None:
+                return self.test_rows.values
             values = column.to_numpy() if numeric else self.values
-            return values[self.tested == tested]
+            return values[self._rows(tested=tested)]
         classes = np.array(self.target.classes, dtype=object)
         if numeric:
             classes = classes.astype(str).astype(column.to_numpy().dtype)
@@ -123,9 +157,10 @@ def read_rows(
     target: str,
     task: Task | None = None,
     hints: ColumnHints | None = None,
-    test_size: float = 0.2,
+    test_size: float | None = None,
     seed: int = 0,
     reading: ReadOptions | None = None,
+    validation: Validation | None = None,
 ) -> RowsInMemory:
     """Read a table, infer its schema, and draw the test rows.
 
@@ -134,45 +169,84 @@ def read_rows(
         target: the column to predict.
         task: "classification" or "regression"; None infers it from the target.
         hints: kinds of columns that the user knows, and columns to ignore.
-        test_size: share of test rows, the same in each class; 0 for none.
+        test_size: share of test rows, the same in each class; 0 for none; None for 0.2, or
+            none if the validation names a file of test rows.
         seed: decides which rows are test rows.
         reading: how to read the table; None guesses. Rows without a target are left out,
             unless it is strict.
+        validation: groups and times that the division respects, or a file of test rows.
 
     Raises:
         InputError: the table, a column or the target cannot be used.
     """
-    check_test_size(test_size)
+    validation = validation or Validation()
+    share = validation.share(test_size)
+    check_test_size(share)
     reading = reading or ReadOptions()
-    read = read_table(source, reading, needed=[target])
+    read = read_table(source, reading, needed=[target, *validation.columns])
+    validation.check_columns(list(read.table.columns), target)
     schema = infer_schema(
-        read.table, target=target, task=task, hints=hints, reading=reading
+        read.table,
+        target=target,
+        task=task,
+        hints=validation.hints(hints),
+        reading=reading,
     )
     assert schema.target is not None
     table = read.table[usable_rows(read.table[target], schema.target)]
     table = table.reset_index(drop=True)
     values = target_values(table[target], schema.target)
-    classifies = schema.target.task == "classification"
-    groups = values if classifies else np.zeros(len(table), dtype=np.intp)
-    tested = drawn(groups, test_size, seed=seed)
-    warnings = score_warnings(table, schema, values, tested)
+    folds = validation.folds(table, reading)
+    schema = validation.schema(schema, table, hints)
+    division = _divided(values, schema, folds, share, seed)
+    test_rows = read_test_rows(validation, schema, reading)
+    warnings = score_warnings(table, schema, values, division.tested, validation)
+    n_tested = int(division.tested.sum()) + len(test_rows.values if test_rows else ())
     return RowsInMemory(
         source=str(source) if isinstance(source, (str, Path)) else type(source).__name__,
         schema=schema,
-        n_rows=len(table),
-        n_tested=int(tested.sum()),
-        n_trained=int((~tested).sum()),
-        test_size=test_size,
+        n_rows=len(table) + len(test_rows.values if test_rows else ()),
+        n_tested=n_tested,
+        n_trained=int(division.trained.sum()),
+        test_size=share,
         seed=seed,
-        notices=(*warnings, *read.notices, *schema.notices),
+        validation=validation,
+        notices=(
+            *warnings,
+            *read.notices,
+            *schema.notices,
+            *(test_rows.notices if test_rows else ()),
+        ),
         table=table,
         values=values,
-        tested=tested,
+        trained=division.trained,
+        tested=division.tested,
+        folds=folds,
+        test_rows=test_rows,
     )
 
 
+def _divided(
+    values: NDArray[Any], schema: Schema, folds: Folds, share: float, seed: int
+) -> Division:
+    """Return the rows of training and test."""
+    assert schema.target is not None
+    classifies = schema.target.task == "classification"
+    if folds.groups is not None:
+        return whole_groups(folds.groups, values, share, seed=seed)
+    if folds.times is not None:
+        return last_block(folds.times, share, gap=folds.gap)
+    classes = values if classifies else np.zeros(len(values), dtype=np.intp)
+    tested = drawn(classes, share, seed=seed)
+    return Division(~tested, tested)
+
+
 def score_warnings(
-    table: pd.DataFrame, schema: Schema, values: NDArray[Any], tested: NDArray[np.bool_]
+    table: pd.DataFrame,
+    schema: Schema,
+    values: NDArray[Any],
+    tested: NDArray[np.bool_],
+    validation: Validation,
 ) -> tuple[Notice, ...]:
     """Return warnings of what may make the scores untrue.
 
@@ -181,12 +255,20 @@ def score_warnings(
         schema: of the table, with the target.
         values: [rows] class indices, or float64.
         tested: [rows] whether a row is a test row.
+        validation: what the division respects already.
     """
     assert schema.target is not None
     checked = check_rows(table, schema, strict=False).rows
     return (
         *leak_notices(checked, values, schema.target),
-        *split_notices(table, checked, values, schema.target, tested),
+        *split_notices(
+            table,
+            checked,
+            values,
+            schema.target,
+            tested,
+            in_time=validation.time is not None,
+        ),
         *odd_value_notices(table, checked),
     )
 

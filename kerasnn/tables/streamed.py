@@ -7,11 +7,11 @@ second pass prepares all training rows and writes them as shards.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,23 @@ from kerasnn.json_forms import (
     text,
 )
 from kerasnn.preprocessing import Preprocessor
+from kerasnn.splits import time_values
 from kerasnn.system.partial_folders import ROWS, remove, temporary_folder
 from kerasnn.tables.files import files_fingerprint
+from kerasnn.tables.parts import (
+    HELD_OUT,
+    LEARNED,
+    TESTED,
+    DrawnParts,
+    GroupParts,
+    Parts,
+    RowParts,
+    Shares,
+    TimeParts,
+)
 from kerasnn.tables.rows import TableRows, check_test_size, score_warnings
+from kerasnn.tables.test_rows import TestRows, read_test_rows
+from kerasnn.tables.validation import Validation
 from kerasnn.training.distribution.checkpoints import checkpoint_folder
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
@@ -92,7 +106,9 @@ class StreamedRows(TableRows):
         numeric_texts: columns of text that contain only numbers.
         fingerprint: of the files.
         n_read: number of rows of the files, with those that have no usable target.
+        parts: which rows are learned from.
         reading: how the files are read.
+        test_rows: the test rows, if they are of another table.
     """
 
     test: pd.DataFrame
@@ -102,22 +118,28 @@ class StreamedRows(TableRows):
     numeric_texts: frozenset[str]
     fingerprint: str
     n_read: int
+    parts: RowParts
     reading: ReadOptions | None = None
+    test_rows: TestRows | None = None
+
+    @property
+    def n_held_out(self) -> int:
+        """Number of rows that only choose the epoch."""
+        return len(self.held_out)
 
     def inputs(self, *, tested: bool) -> pd.DataFrame:
         """Return [rows, columns] of the test, or of the sample of the training."""
         rows = self.test if tested else self.sample
+        if tested and self.test_rows is not None:
+            rows = self.test_rows.table
         return rows[[*self.schema.names]].reset_index(drop=True)
 
     def targets(self, *, tested: bool) -> NDArray[Any]:
         """Return [rows] class indices or float64, of the same rows."""
+        if tested and self.test_rows is not None:
+            return self.test_rows.values
         rows = self.test if tested else self.sample
         return target_values(rows[self.target.name], self.target)
-
-    @cached_property
-    def unseen(self) -> NDArray[np.int64]:
-        """The ascending numbers of the test rows and the held-out rows."""
-        return np.sort(np.concatenate([self.test.index, self.held_out.index]))
 
     def on_disk(
         self, folder: Path, workers: SingleProcess = ALONE, *, shared: bool = False
@@ -166,6 +188,8 @@ class StreamedRows(TableRows):
             "preprocessing": preprocessor.to_dict(),
             "unseen": [self.seed, len(self.test), len(self.held_out)],
         }
+        if self.validation.columns:
+            known["validation"] = [self.validation.described(), self.test_size]
         if folder.exists():
             shards = open_shards(folder)
             check_form(shards.notes, _NOTES, source=f"{folder}: notes")
@@ -201,7 +225,7 @@ class StreamedRows(TableRows):
     def _training_rows(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any]]]:
         """Yield checked training rows and their targets, in chunks."""
         start = 0
-        needed = [self.target.name, *self.schema.names]
+        needed = [self.target.name, *self.validation.columns, *self.schema.names]
         source = Path(self.source)
         for chunk in bounded_chunks(source, options=self.reading, needed=needed):
             try:
@@ -209,16 +233,15 @@ class StreamedRows(TableRows):
                 checked = checked_table(chunk, self.schema)
                 usable = self._usable(chunk[self.target.name])
                 targets = target_values(chunk[self.target.name][usable], self.target)
+                numbered = chunk.set_axis(range(start, start + len(chunk)))[usable]
+                learned = self.parts.of(numbered) == LEARNED
             except InputError as error:
                 where = in_rows_from(start)
                 raise InputError(f"{self.source}: {where}{error}") from None
-            first, last = np.searchsorted(self.unseen, [start, start + len(chunk)])
-            learned = usable.copy()
-            learned[self.unseen[first:last] - start] = False
             start += len(chunk)
             if learned.any():
                 dtype = np.float64 if self.target.task == "regression" else np.int32
-                yield checked[learned], targets[learned[usable]].astype(dtype)
+                yield checked[usable][learned], targets[learned].astype(dtype)
         if start != self.n_read:
             raise InputError(
                 f"{self.source}: had {self.n_read:,} rows when it was read first, and"
@@ -232,11 +255,16 @@ def stream_rows(
     target: str,
     task: Task | None = None,
     hints: ColumnHints | None = None,
-    test_size: float = 0.2,
+    test_size: float | None = None,
     seed: int = 0,
     reading: ReadOptions | None = None,
+    validation: Validation | None = None,
 ) -> StreamedRows:
     """Read a table once, infer its schema, and draw the test rows, as `read_rows`.
+
+    With groups or times the rows that choose the epoch are whole groups, or later than all
+    training rows and earlier than the test rows; of these two at most `MAX_HELD_OUT_ROWS`
+    and `MAX_TEST_ROWS` are used, and no other row of them is learned from.
 
     Args:
         source: path of a CSV or Parquet file, or of a folder of them.
@@ -246,17 +274,21 @@ def stream_rows(
         test_size: see `read_rows`; at most `MAX_TEST_ROWS` rows, drawn uniformly.
         seed: see `read_rows`.
         reading: see `read_rows`.
+        validation: see `read_rows`.
 
     Raises:
         InputError: the table, a column or the target cannot be used, or the table is small.
     """
-    check_test_size(test_size)
+    validation = validation or Validation()
+    share = validation.share(test_size)
+    check_test_size(share)
     path, hints, reading = Path(source), hints or ColumnHints(), reading or ReadOptions()
     fingerprint = files_fingerprint(path)
+    groups = [] if validation.group is None else [validation.group]
     profile = profile_table(
         path,
         sample_rows=MAX_TEST_ROWS + MAX_HELD_OUT_ROWS + MAX_SAMPLE_ROWS,
-        texts=[target, *hints.categorical, *hints.boolean],
+        texts=[target, *groups, *hints.categorical, *hints.boolean],
         seed=seed,
         options=reading,
     )
@@ -267,24 +299,41 @@ def stream_rows(
         )
     n_read = profile.rows
     profile, numeric_texts = _with_numbers(path, profile)
-    schema = _schema(path, profile, target, task, hints, reading)
+    validation.check_columns(list(profile.sample.columns), target)
+    schema = _schema(path, profile, target, task, validation.hints(hints), reading)
     profile = _with_targets(profile, schema)
-    test, held_out, sample = _divide(profile, test_size)
-    unseen = pd.concat([test, held_out])
+    schema = validation.schema(schema, profile.sample, hints)
+    parts = _parts(profile, validation, share, seed, reading)
+    part_of_row = parts.of(profile.sample)
+    test, held_out, sample = _divide(profile, part_of_row)
+    unseen = profile.sample[part_of_row != LEARNED]
     counts = {n: c.without(unseen[n]) for n, c in profile.counts.items()}
     _check_classes(schema.target, counts[target])
+    test_rows = read_test_rows(validation, schema, reading)
+    n_outside = len(test_rows.values) if test_rows else 0
+    n_trained = profile.rows - len(unseen)
+    if validation.columns:  # other rows of the test's groups or times are not learned from
+        n_trained = round(profile.rows * float(np.mean(part_of_row == LEARNED)))
     return StreamedRows(
         source=str(source),
         schema=schema,
-        n_rows=profile.rows,
+        n_rows=profile.rows + n_outside,
         n_read=n_read,
-        n_tested=len(test),
-        n_trained=profile.rows - len(unseen),
-        test_size=test_size,
+        n_tested=len(test) + n_outside,
+        n_trained=n_trained,
+        test_size=share,
         seed=seed,
+        validation=validation,
         fingerprint=fingerprint,
-        notices=(*_warnings(profile, schema, test), *profile.notices, *schema.notices),
+        notices=(
+            *_warnings(profile, schema, test, validation),
+            *profile.notices,
+            *schema.notices,
+            *(test_rows.notices if test_rows else ()),
+        ),
+        parts=parts,
         reading=reading,
+        test_rows=test_rows,
         test=test,
         held_out=held_out,
         sample=sample,
@@ -316,13 +365,13 @@ def _with_targets(profile: TableProfile, schema: Schema) -> TableProfile:
 
 
 def _warnings(
-    profile: TableProfile, schema: Schema, test: pd.DataFrame
+    profile: TableProfile, schema: Schema, test: pd.DataFrame, validation: Validation
 ) -> tuple[Notice, ...]:
     """Return the warnings that the sample gives."""
     assert schema.target is not None
     rows = profile.sample.sort_index()
     values = target_values(rows[schema.target.name], schema.target)
-    return score_warnings(rows, schema, values, rows.index.isin(test.index))
+    return score_warnings(rows, schema, values, rows.index.isin(test.index), validation)
 
 
 def _schema(
@@ -343,14 +392,45 @@ def _schema(
         raise InputError(f"{path}: {drawn}: {error}") from None
 
 
-def _divide(profile: TableProfile, test_size: float) -> list[pd.DataFrame]:
-    """Split the sample into test rows, held-out rows and training rows."""
+def _parts(
+    profile: TableProfile,
+    validation: Validation,
+    test_size: float,
+    seed: int,
+    reading: ReadOptions,
+) -> RowParts:
+    """Return which rows are tested, held out and learned from."""
+    shares = Shares(test_size, HELD_OUT_SHARE)
+    if validation.group is not None:
+        return GroupParts.of_counts(
+            validation.group,
+            profile.counts[validation.group].texts,
+            shares,
+            seed=seed,
+            missing_texts=tuple(reading.na),
+        )
+    if validation.time is not None:
+        column = profile.sample[validation.time]
+        found = validation.time_reading(profile.sample.sort_index(), reading)
+        times = time_values(column, what=validation.what, reading=found)
+        gap = math.ceil(validation.gap * len(column) / profile.rows)
+        return TimeParts.of_times(validation.time, found, times, shares, gap=gap)
     n_tested = min(round(profile.rows * test_size), MAX_TEST_ROWS)
     n_held_out = min(round(profile.rows * HELD_OUT_SHARE), MAX_HELD_OUT_ROWS)
-    ends = [n_tested, n_tested + n_held_out]
+    drawn = profile.sample.index.to_numpy()[: n_tested + n_held_out]
+    return DrawnParts(np.sort(drawn[:n_tested]), np.sort(drawn[n_tested:]))
+
+
+def _divide(profile: TableProfile, part_of_row: Parts) -> list[pd.DataFrame]:
+    """Split the sample into test rows, held-out rows and training rows."""
+    limits = {
+        TESTED: MAX_TEST_ROWS,
+        HELD_OUT: MAX_HELD_OUT_ROWS,
+        LEARNED: MAX_SAMPLE_ROWS,
+    }
     return [
-        profile.sample.iloc[start:stop].sort_index()
-        for start, stop in zip([0, *ends], [*ends, None], strict=True)
+        profile.sample[part_of_row == part].iloc[:limit].sort_index()
+        for part, limit in limits.items()
     ]
 
 

@@ -86,6 +86,7 @@ def tune(
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
+    fit_arguments: Mapping[str, Any] | None = None,
     space: Spec | Suggest | None = None,
     trials: int = 20,
     storage: str | Path | None = None,
@@ -107,6 +108,7 @@ def tune(
         X: [rows, columns], as for `fit`.
         y: [rows].
         sample_weight: [rows], not negative.
+        fit_arguments: `groups`, or `time` and `gap`, as for `fit`.
         space: for each parameter a list of choices, or a range (low, high) or
             (low, high, "log"); or a function of an Optuna trial that returns parameters;
             None is `tuning.default_space` without the parameters that the estimator sets.
@@ -126,7 +128,9 @@ def tune(
         InputError: rows, settings, space or storage cannot be used; or no trial is
             complete.
     """
-    sweep = _Sweep(estimator, X, y, sample_weight, space, seed)
+    given = {"sample_weight": sample_weight, **(fit_arguments or {})}
+    given = {name: value for name, value in given.items() if value is not None}
+    sweep = _Sweep(estimator, X, y, given, space, seed)
     check_whole_number("trials", trials, minimum=1)
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit must be None or seconds above 0; got {time_limit!r}")
@@ -159,7 +163,7 @@ class _Sweep:
         estimator: NetworkEstimator,
         X: Any,  # noqa: N803
         y: ArrayLike,
-        sample_weight: ArrayLike | None,
+        given: Mapping[str, Any],
         space: Spec | Suggest | None,
         seed: int,
     ) -> None:
@@ -173,7 +177,7 @@ class _Sweep:
                 "folds must be 'auto' or at least 2: the rows that members leave out judge"
                 " the trials; got folds=0"
             )
-        self.estimator, self.rows, self.weights = estimator, (X, y), sample_weight
+        self.estimator, self.rows, self.given = estimator, (X, y), given
         self.targets = np.asarray(y)
         self.seed = check_whole_number("seed", seed, minimum=0)
         given = estimator.random_state
@@ -232,8 +236,7 @@ class _Sweep:
             if name not in _NOT_COMPARED and value not in ("auto", None)
         } | {"random_state": self.random_state}
         arrays = [_row_hashes(table), _row_hashes(pd.DataFrame(np.asarray(y)))]
-        if self.weights is not None:
-            arrays.append(np.asarray(self.weights))
+        arrays += [np.asarray(values) for values in self.given.values()]
         space = self.space
         return {
             "rows": data_fingerprint(np.array(list(map(str, table.columns))), *arrays),
@@ -278,7 +281,7 @@ class _Sweep:
         parameters |= {"random_state": self.random_state, "progress": progress}
         parameters |= {"checkpoint": None, "resume": False}
         x, y = self.rows
-        fitted = type(self.estimator)(**parameters).fit(x, y, self.weights)
+        fitted = type(self.estimator)(**parameters).fit(x, y, **self.given)
         return fitted.set_params(progress=self.estimator.progress)
 
     def _progress(self, study: Study, trial: Trial, until: float | None) -> Any:

@@ -28,7 +28,12 @@ from kerasnn.cli.options import (
     option,
     reject_options,
 )
-from kerasnn.cli.table_options import ReadingArguments, hint_options, reading_options
+from kerasnn.cli.table_options import (
+    ReadingArguments,
+    hint_options,
+    reading_options,
+    validation_options,
+)
 from kerasnn.cli.train.checkpoints import TrainCheckpoints
 from kerasnn.cli.train.lesson import train_lesson
 from kerasnn.cli.train.table import train_file
@@ -51,6 +56,7 @@ lesson_option = partial(option, heading=FOR_LESSONS)
 @file_option(
     "--test-size", TEST_SIZE, "Share of the rows kept for the test.  [default: 0.2]"
 )
+@validation_options(file_option)
 @file_option(
     "--folds",
     at_least(0),

@@ -15,11 +15,13 @@ from kerasnn.cli.messages import cli_messages, score_lines
 from kerasnn.cli.table_options import (
     HINT_OPTIONS,
     READ_OPTIONS,
+    VALIDATION_OPTIONS,
     ReadingArguments,
     check_usage,
     column_hints,
     notice_lines,
     notice_objects,
+    read_arguments,
     table_header,
     table_lines,
 )
@@ -36,6 +38,7 @@ _NOT_OF_ESTIMATORS = {
     *("target", "stream", "time_limit", "importance"),
     *HINT_OPTIONS,
     *READ_OPTIONS,
+    *VALIDATION_OPTIONS,
 }
 
 
@@ -136,7 +139,7 @@ def _read(
             target=given["target"],
             hints=column_hints(given, header),
             reading=reading.options(),
-            **{k: given[k] for k in READ_OPTIONS if k in given},
+            **read_arguments(given),
         )
 
 
@@ -183,6 +186,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
         "left_out": {c.name: c.reason for c in rows.schema.left_out},
         "notices": notice_objects(measured.all_notices),
         "rows": {"train": rows.n_trained, "test": rows.n_tested},
+        "validation": rows.validation.described(),
         "measured_on": measured.measured_on,
         "metrics": measured.metrics,
         "intervals": score_intervals(measured.scores),
@@ -217,7 +221,7 @@ def _metric_lines(measured: "Measurement") -> list[str]:
         return ["No rows were kept for a test, and no member left any out: no metrics"]
     lines = score_lines(measured.scores, measured.baseline_scores)
     if measured.tested:
-        rows = f"{len(measured.truth):,} test rows, never learned from"
+        rows = f"{len(measured.truth):,} {measured.measured_on}"
         return [f"On {rows} (95% intervals)", *lines]
     return [
         f"On {measured.measured_on} (95% intervals)",

@@ -50,6 +50,8 @@ def split_notices(
     values: NDArray[Any],
     target: Target,
     tested: NDArray[np.bool_],
+    *,
+    in_time: bool = False,
 ) -> list[Notice]:
     """Return a warning for each reason that is found.
 
@@ -59,6 +61,7 @@ def split_notices(
         values: [rows] class indices, or float64.
         target: of the values.
         tested: [rows] whether a row is a test row.
+        in_time: whether all test rows are later than the others.
     """
     if not tested.any():
         return []
@@ -72,7 +75,8 @@ def split_notices(
     found += [
         _time_order(name, checked[name], truth)
         for name, dtype in zip(checked.columns, checked.dtypes, strict=True)
-        if dtype.kind == "M" or (dtype.kind == "f" and _words(name) & _TIMES)
+        if not in_time
+        and (dtype.kind == "M" or (dtype.kind == "f" and _words(name) & _TIMES))
     ]
     return [notice for notice in found if notice is not None]
 
@@ -131,7 +135,7 @@ def _group(
         "groups",
         f"{shared.mean():.0%} of the test rows have a {name!r} that training rows have too,"
         " and rows with the same one have similar targets: for a new one the scores are"
-        " too good. Keep some of them in a file of its own, and score them by evaluate",
+        f" too good. group={name!r} tests with whole groups",
         columns=(name,),
         rows=int(shared.sum()),
         is_warning=True,
@@ -160,8 +164,7 @@ def _time_order(name: str, column: pd.Series, truth: NDArray[np.float64]) -> Not
     return Notice(
         "time-order",
         f"{evidence}, and the test rows are drawn at random among them: for later rows the"
-        " scores may be too good. Train on the earlier rows, and score the later ones by"
-        " evaluate",
+        f" scores may be too good. time={name!r} tests with the latest rows",
         columns=(name,),
         is_warning=True,
     )

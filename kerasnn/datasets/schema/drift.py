@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.notices import Notice
+from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.datasets.schema.schema import Column, Schema
 
 _MIN_ROWS = 10  # new rows that say something about a column
@@ -34,18 +35,16 @@ def _drift(column: Column, cells: pd.Series, rows_trained: int) -> Iterator[Noti
             column, int(missing.sum()), len(cells), f"are missing; {before:.0%} were before"
         )
         return
-    present = cells[~missing]
-    if column.kind == "numeric" and column.low is not None and column.high is not None:
-        outside = ((present < column.low) | (present > column.high)).to_numpy()
-        if outside.mean() >= _MAX_OUTSIDE:
-            what = f"are outside of {column.low:.6g} to {column.high:.6g}, the range before"
-            yield _notice(column, int(outside.sum()), len(cells), what)
-    elif column.levels and column.n_levels <= len(column.levels):
-        unseen = ~present.isin(column.levels).to_numpy()
-        if unseen.mean() >= _MAX_UNKNOWN:
-            example = present.to_numpy()[np.argmax(unseen)]
-            what = f"have a value never seen before, such as {example!r}"
-            yield _notice(column, int(unseen.sum()), len(cells), what)
+    limits = ColumnLimits.of(column)
+    n_present = int((~missing).sum())
+    outside, unseen = limits.outside(cells), limits.unseen(cells)
+    if column.kind == "numeric" and n_present and outside.sum() >= _MAX_OUTSIDE * n_present:
+        what = f"are outside of {column.low:.6g} to {column.high:.6g}, the range before"
+        yield _notice(column, int(outside.sum()), len(cells), what)
+    elif n_present and unseen.sum() >= _MAX_UNKNOWN * n_present:
+        example = cells.to_numpy()[np.argmax(unseen)]
+        what = f"have a value never seen before, such as {example!r}"
+        yield _notice(column, int(unseen.sum()), len(cells), what)
 
 
 def _notice(column: Column, count: int, rows: int, what: str) -> Notice:

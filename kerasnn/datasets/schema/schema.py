@@ -42,6 +42,8 @@ class Column:
         number_format: numeric: how text writes the numbers; None for plain ones.
         date_format: datetime: how text writes the dates, beside ISO 8601; see
             `cells.date_format`.
+        repeating_only: datetime: whether only parts that repeat become features, such as
+            the weekday, and not the days since 1970.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Column:
     missing_texts: tuple[str, ...] = ()
     number_format: NumberFormat | None = None
     date_format: str = ""
+    repeating_only: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ColumnKind):

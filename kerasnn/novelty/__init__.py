@@ -1,0 +1,30 @@
+"""Rows and tables unlike those of the training.
+
+bins          cells of a column as a few bins, fitted on training rows
+statistics    population stability index, and tests of two histograms
+reference     counts of the bins of columns, predictions and target
+combinations  a tree of pairs of columns: how unlikely a row's combination of values is
+drift         columns of new rows beside the reference
+fitting       what ordinary rows are like, from training rows
+graph         the signature `check`: raw columns to flags of rows and cells
+findings      its answers as a table with reasons
+"""
+
+from kerasnn.novelty.drift import ColumnCounts, ColumnDrift, count_cells, find_drift
+from kerasnn.novelty.findings import findings_table
+from kerasnn.novelty.fitting import Novelty, fit_novelty
+from kerasnn.novelty.graph import check_function
+from kerasnn.novelty.reference import REFERENCE_FILE, Reference
+
+__all__ = [
+    "REFERENCE_FILE",
+    "ColumnCounts",
+    "ColumnDrift",
+    "Novelty",
+    "Reference",
+    "check_function",
+    "count_cells",
+    "find_drift",
+    "findings_table",
+    "fit_novelty",
+]

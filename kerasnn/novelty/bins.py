@@ -1,0 +1,110 @@
+"""Cells of a column as a few bins, fitted on training rows.
+
+Numbers and dates have about ten bins of equally many rows, and one more for each value that
+many rows have; levels have a bin each, and rare levels one together; missing cells have a
+bin of their own. `graph` repeats it on tensors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kerasnn.choices import ColumnKind
+from kerasnn.datasets import Column
+from kerasnn.preprocessing.dates import date_parts
+
+MAX_BINS = 10  # of numbers, beside the missing ones
+_SAME = 1e-6  # of the largest number: what 32 bits leave of it
+MAX_LEVEL_BINS = 20  # levels with a bin of their own, the most frequent ones
+
+
+@dataclass(frozen=True)
+class ColumnBins:
+    """The bins of one column.
+
+    The bins of numbers are those between `edges`, from the left; those of levels are
+    `levels`, then all others. The last bin is of missing cells.
+
+    Attributes:
+        name: of the column.
+        kind: of the column.
+        edges: increasing; a number on an edge is in the bin above it. Dates are days since
+            1970, free texts their number of characters.
+        levels: with a bin each; of categorical and boolean columns.
+    """
+
+    name: str
+    kind: ColumnKind
+    edges: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+
+    @property
+    def has_levels(self) -> bool:
+        """True if the bins are of levels."""
+        return self.kind in ("categorical", "boolean")
+
+    @property
+    def size(self) -> int:
+        """The number of bins."""
+        return (len(self.levels) if self.has_levels else len(self.edges)) + 2
+
+    def codes(self, cells: pd.Series) -> NDArray[np.int32]:
+        """Return the bin of each cell, [rows] from 0.
+
+        Args:
+            cells: of a checked table.
+        """
+        if self.has_levels:
+            found = pd.Index(self.levels, dtype=object).get_indexer(
+                pd.Index(cells, dtype=object)
+            )
+            found = np.where(found < 0, len(self.levels), found)
+            is_missing = cells.isna().to_numpy()
+        else:
+            numbers = column_numbers(cells, self.kind)
+            found = np.searchsorted(np.array(self.edges), numbers, side="right")
+            is_missing = np.isnan(numbers)
+        return np.where(is_missing, self.size - 1, found).astype(np.int32)
+
+    def counts(self, cells: pd.Series) -> NDArray[np.int64]:
+        """Return the number of cells in each bin."""
+        return np.bincount(self.codes(cells), minlength=self.size)
+
+
+def fit_bins(column: Column, cells: pd.Series) -> ColumnBins:
+    """Return the bins of a column of training rows.
+
+    Args:
+        column: its schema.
+        cells: [rows] of a checked table.
+    """
+    if column.kind in ("categorical", "boolean"):
+        levels = column.levels[:MAX_LEVEL_BINS]
+        return ColumnBins(column.name, column.kind, levels=levels)
+    numbers = column_numbers(cells, column.kind)
+    return ColumnBins(column.name, column.kind, edges=_edges(numbers[~np.isnan(numbers)]))
+
+
+def column_numbers(cells: pd.Series, kind: ColumnKind) -> NDArray[np.float64]:
+    """Return a column of numbers, dates or free text as numbers, NaN where missing."""
+    if kind == "datetime":
+        return date_parts(cells)["days"]
+    if kind == "text":
+        cells = cells.str.len()
+    return cells.to_numpy(np.float64, na_value=np.nan)
+
+
+def _edges(numbers: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return edges around each value that many rows have, and quantiles of the others."""
+    values, counts = np.unique(numbers, return_counts=True)
+    is_frequent = (counts >= len(numbers) / MAX_BINS) | (len(values) <= MAX_BINS)
+    frequent, others = values[is_frequent], numbers[np.isin(numbers, values[~is_frequent])]
+    width = _SAME * np.abs(values[[0, -1]]).max() if len(values) else 0.0
+    edges = [frequent - width, frequent + width]
+    if len(others):
+        n_bins = max(MAX_BINS - len(frequent), 2)
+        edges.append(np.quantile(others, np.arange(n_bins) / n_bins, method="higher"))
+    found = np.unique(np.concatenate(edges))
+    return tuple(found.tolist())

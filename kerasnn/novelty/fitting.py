@@ -1,0 +1,106 @@
+"""What ordinary rows are like, fitted on training rows."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kerasnn.datasets import Schema, Target
+from kerasnn.datasets.schema.limits import ColumnLimits
+from kerasnn.novelty.bins import ColumnBins
+from kerasnn.novelty.combinations import Combinations, fit_combinations
+from kerasnn.novelty.reference import (
+    MAX_ROWS,
+    ColumnReference,
+    Reference,
+    prediction_columns,
+    target_column,
+)
+
+_SEED = 0  # of the rows that are counted where there are many
+
+
+@dataclass(frozen=True, eq=False)
+class Novelty:
+    """What ordinary rows are like.
+
+    Attributes:
+        limits: of each column of the schema.
+        reference: the columns' bins and counts; with predictions and target once they are
+            known.
+        combinations: how unlikely combinations are; None if that cannot be told.
+    """
+
+    limits: tuple[ColumnLimits, ...]
+    reference: Reference
+    combinations: Combinations | None
+
+    @property
+    def bins(self) -> tuple[ColumnBins, ...]:
+        """The bins of the columns."""
+        return tuple(column.bins for column in self.reference.columns)
+
+    def with_predictions(
+        self, target: Target, predictions: NDArray[np.float64], targets: NDArray[np.float64]
+    ) -> "Novelty":
+        """Return the same with a reference for predictions and target.
+
+        Args:
+            target: what is predicted.
+            predictions: probabilities [rows, n_classes], or values; NaN rows do not count.
+            targets: [rows] class indices or numbers, or [rows, n_out].
+        """
+        known = ~np.isnan(predictions.reshape(len(predictions), -1)).any(axis=1)
+        found = prediction_columns(target, predictions[known])
+        reference = replace(
+            self.reference,
+            predictions=tuple(ColumnReference.fit(c, cells) for c, cells in found.values()),
+            target=_target_reference(target, targets),
+        )
+        return replace(self, reference=reference)
+
+
+def fit_novelty(
+    table: pd.DataFrame, schema: Schema, *, ranged_dates: Iterable[str] | None = None
+) -> Novelty:
+    """Fit what ordinary rows are like, to training rows or a sample of them.
+
+    Args:
+        table: from `checked_table`.
+        schema: of all rows.
+        ranged_dates: columns of dates in which a later date is unlike those of the
+            training; None: all.
+    """
+    rows = np.random.default_rng(_SEED).permutation(len(table))[:MAX_ROWS]
+    table = table.iloc[rows]
+    columns = tuple(ColumnReference.fit(c, table[c.name]) for c in schema.columns)
+    bins = [column.bins for column in columns]
+    codes = np.stack([b.codes(table[b.name]) for b in bins], axis=1)
+    sizes = np.array([1 if b.kind == "text" else b.size for b in bins], np.int32)
+    codes[:, sizes == 1] = 0  # free texts belong to no pair
+    limits = tuple(ColumnLimits.of(column) for column in schema.columns)
+    if ranged_dates is not None:
+        ranged = {*ranged_dates}
+        limits = tuple(
+            one
+            if column.name in ranged
+            else dataclasses.replace(one, first=None, last=None)
+            for one, column in zip(limits, schema.columns, strict=True)
+        )
+    return Novelty(limits, Reference(columns), fit_combinations(codes, sizes))
+
+
+def _target_reference(
+    target: Target, targets: NDArray[np.float64]
+) -> ColumnReference | None:
+    if targets.ndim > 1 and targets.shape[1] > 1:
+        return None
+    values = targets.reshape(-1)
+    if target.task == "classification":
+        cells = pd.Series(np.array(target.classes, object)[values.astype(np.intp)])
+    else:
+        cells = pd.Series(values)
+    return ColumnReference.fit(target_column(target), cells)
