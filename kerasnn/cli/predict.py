@@ -39,6 +39,7 @@ from kerasnn.cli.predictions import (
     write_csv,
     write_json,
 )
+from kerasnn.cli.reasons import OUTPUTS, reason_table
 from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
 
@@ -101,6 +102,13 @@ class RemoteOptions:
     default="skip",
     show_default=True,
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Add the reasons of each prediction: the columns that moved it most (reason_1,"
+    " ...), the mean answer, and the contribution of every column, which together add up"
+    " to the logit or the value.",
+)
 @allow_option
 @click.pass_context
 @collect(KeptColumns, "kept")
@@ -115,6 +123,7 @@ def predict_command(
     remote: RemoteOptions,
     kept: KeptColumns,
     on_error: str,
+    explain: bool,
     allow: tuple[str, ...],
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
@@ -139,7 +148,13 @@ def predict_command(
             file,
             reading.options(),
             fail=fail,
+            explain=explain,
             notices=problems.notices,
+        )
+    elif explain:
+        raise click.UsageError(
+            "--explain is for a model that is loaded here; of a server, call the signature"
+            " 'explain'"
         )
     elif allow:
         raise click.UsageError(
@@ -188,6 +203,7 @@ def _predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
+    explain: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     """Return the predictions; append what was guessed of the file to `notices`."""
@@ -195,7 +211,11 @@ def _predictions(
     from kerasnn import datasets, saving
 
     if isinstance(network, saving.SavedTable):
-        return _table_predictions(network, file, reading, fail=fail, notices=notices)
+        return _table_predictions(
+            network, file, reading, fail=fail, explain=explain, notices=notices
+        )
+    if explain:
+        network.explain(None)
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
     )
@@ -209,26 +229,33 @@ def _table_predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
+    explain: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
     target = network.schema.target
     classes = target.classes if target is not None else ()
-    start = 0
+    start, signature = 0, "explain" if explain else "serving_default"
     options = dataclasses.replace(reading, empty_rows=True)
     for chunk in bounded_chunks(
         file, options=options, needed=network.schema.names, notices=notices
     ):
         try:
-            answers = network.answer_rows(chunk, reading=reading)
+            answers = network.answer_rows(chunk, reading=reading, signature=signature)
             if fail and answers.invalid:
                 raise InputError(answers.invalid[0].message)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
+        outputs = {n: v for n, v in answers.outputs.items() if n not in OUTPUTS}
+        predictions = prediction_table(outputs, classes)
+        if explain:
+            columns = network.schema.names
+            reasons = reason_table(answers.outputs, chunk, columns, classes)
+            predictions = predictions.join(reasons)
         yield AnsweredRows(
             chunk,
-            prediction_table(answers.outputs, classes),
+            predictions,
             tuple(cell.moved(start).message for cell in answers.invalid[:MAX_LISTED]),
             int((~answers.is_answered).sum()),
             answers.notices,

@@ -29,6 +29,7 @@ from kerasnn.reports.predictions import (
     curve_section,
     value_sections,
 )
+from kerasnn.reports.reason_sections import TableReasons, reason_sections
 from kerasnn.reports.scores import (
     HIGHER_IS_BETTER,
     Score,
@@ -72,6 +73,7 @@ class TableResult:
         notices: warnings and guesses; see `report_html`.
         known_scores: of "network" and of baselines, by name, as `score_predictions` gives
             them; others are computed.
+        reasons: of some test rows; None for none.
     """
 
     title: str
@@ -91,6 +93,7 @@ class TableResult:
     seed: int = 0
     notices: Sequence[Notice] = ()
     known_scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
+    reasons: TableReasons | None = None
 
     @property
     def target(self) -> Target:
@@ -147,6 +150,8 @@ def table_sections(result: TableResult) -> list[Section]:
         sections += value_sections(result.truth, result.predicted)
     if result.importance:
         sections.append(_importance(result))
+    if result.reasons is not None:
+        sections += reason_sections(result.reasons)
     return sections + schema_sections(result.schema)
 
 

@@ -13,7 +13,9 @@ from kerasnn.deadline import Deadline
 from kerasnn.preprocessing import Prepared
 from kerasnn.reports import Importance, Score
 from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
+from kerasnn.reports.reason_sections import TableReasons
 from kerasnn.tables.fitting import FittedTable
+from kerasnn.tables.reasons import table_reasons
 
 MAX_SECONDS = 30.0  # of the importance of columns
 
@@ -31,6 +33,7 @@ class Measurement:
         baseline_scores: of the simple models.
         importance: of columns; empty without test rows.
         notices: about the training and the scores.
+        reasons: of some test rows; None if the columns are not ranked.
     """
 
     fitted: FittedTable
@@ -41,6 +44,7 @@ class Measurement:
     baseline_scores: dict[str, dict[str, Score]]
     importance: list[Importance]
     notices: tuple[Notice, ...] = ()
+    reasons: TableReasons | None = None
 
     @property
     def all_notices(self) -> tuple[Notice, ...]:
@@ -102,6 +106,7 @@ def measure(
         baseline_scores=baseline_scores,
         importance=_importance(fitted, prepared, truth, seconds) if ranked else [],
         notices=(*shortened, *_better_baseline(scores, baseline_scores)),
+        reasons=table_reasons(fitted, truth, predicted) if ranked else None,
     )
 
 
