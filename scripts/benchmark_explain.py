@@ -8,6 +8,7 @@ those to compare on a machine that others use too.
 """
 
 import argparse
+import functools
 import os
 import tempfile
 import time
@@ -82,9 +83,8 @@ def main() -> None:
                 for n_rows in (1, 16):
                     rows = raw_columns(checked_table(table[:n_rows], network.schema_))
                     inputs = {name.replace(" ", "_"): v for name, v in rows.items()}
-                    wall, cpu = measured(
-                        lambda: served.answers(inputs, signature=signature)
-                    )
+                    call = functools.partial(served.answers, inputs, signature=signature)
+                    wall, cpu = measured(call)
                     print(
                         f"{signature:16} {n_rows:3} rows: {wall / n_rows:7.3f} ms a row,"
                         f" {cpu / n_rows:7.3f} ms CPU"

@@ -56,7 +56,6 @@ def test_few_rows_and_columns_without_levels_give_no_slice() -> None:
 
 
 def test_sections_show_contributions_curves_worst_rows_and_slices() -> None:
-    table, _ = rows_of(4)
     contributions = pd.DataFrame({"age": [1.0, -3.0], "city": [0.5, 0.25]})
     reasons = TableReasons(
         contributions=contributions,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -42,6 +42,7 @@ from kerasnn.cli.predictions import (
 from kerasnn.cli.reasons import OUTPUTS, reason_table
 from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
+from kerasnn.manifest import INTERVAL_SIGNATURE
 
 if TYPE_CHECKING:
     from kerasnn.datasets import Notice, ReadOptions
@@ -109,6 +110,13 @@ class RemoteOptions:
     " ...), the mean answer, and the contribution of every column, which together add up"
     " to the logit or the value.",
 )
+@option(
+    "--interval",
+    click.FloatRange(0, 1, min_open=True, max_open=True),
+    "Add an interval that has this share of the true values, such as 0.9, as columns lower"
+    " and upper; or, for classes, a column set with the classes a|b that cover it.",
+    metavar="COVERAGE",
+)
 @allow_option
 @click.pass_context
 @collect(KeptColumns, "kept")
@@ -123,6 +131,7 @@ def predict_command(
     remote: RemoteOptions,
     kept: KeptColumns,
     on_error: str,
+    interval: float | None,
     explain: bool,
     allow: tuple[str, ...],
 ) -> None:
@@ -148,6 +157,7 @@ def predict_command(
             file,
             reading.options(),
             fail=fail,
+            interval=interval,
             explain=explain,
             notices=problems.notices,
         )
@@ -168,6 +178,7 @@ def predict_command(
             reading.options(),
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
+            interval=interval,
         )
     parts = (
         kept.beside(part.rows, part.predictions) for part in problems.collected(answered)
@@ -203,6 +214,7 @@ def _predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
+    interval: float | None,
     explain: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
@@ -211,8 +223,21 @@ def _predictions(
     from kerasnn import datasets, saving
 
     if isinstance(network, saving.SavedTable):
+        if interval is not None:
+            network.check_interval(interval)
         return _table_predictions(
-            network, file, reading, fail=fail, explain=explain, notices=notices
+            network,
+            file,
+            reading,
+            fail=fail,
+            interval=interval,
+            explain=explain,
+            notices=notices,
+        )
+    if interval is not None:
+        raise InputError(
+            f"{network.folder}: a network of rows of numbers has no intervals; a network"
+            " that kerasnn train FILE trains has"
         )
     if explain:
         network.explain(None)
@@ -229,6 +254,7 @@ def _table_predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
+    interval: float | None,
     explain: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
@@ -236,13 +262,16 @@ def _table_predictions(
 
     target = network.schema.target
     classes = target.classes if target is not None else ()
-    start, signature = 0, "explain" if explain else "serving_default"
+    start = 0
+    asked: dict[str, Any] = {"signature": "explain"} if explain else {}
+    if interval is not None:
+        asked = {"signature": INTERVAL_SIGNATURE, "options": {"coverage": interval}}
     options = dataclasses.replace(reading, empty_rows=True)
     for chunk in bounded_chunks(
         file, options=options, needed=network.schema.names, notices=notices
     ):
         try:
-            answers = network.answer_rows(chunk, reading=reading, signature=signature)
+            answers = network.answer_rows(chunk, reading=reading, **asked)
             if fail and answers.invalid:
                 raise InputError(answers.invalid[0].message)
         except InputError as error:
@@ -251,7 +280,10 @@ def _table_predictions(
         predictions = prediction_table(outputs, classes)
         if explain:
             columns = network.schema.names
-            reasons = reason_table(answers.outputs, chunk, columns, classes)
+            explained = answers
+            if interval is not None:
+                explained = network.answer_rows(chunk, reading=reading, signature="explain")
+            reasons = reason_table(explained.outputs, chunk, columns, classes)
             predictions = predictions.join(reasons)
         yield AnsweredRows(
             chunk,

@@ -3,7 +3,7 @@
 import dataclasses
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,14 @@ from kerasnn.choices import (
     TabularTask,
     WeightSharing,
 )
+from kerasnn.conformal import (
+    DEFAULT_COVERAGE,
+    ClassSets,
+    Intervals,
+    check_coverage,
+    check_judged,
+    rows_needed,
+)
 from kerasnn.datasets import (
     Notice,
     Schema,
@@ -37,6 +45,7 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
+from kerasnn.ensembles.floor import ProbabilityFloor
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
@@ -53,6 +62,7 @@ from kerasnn.estimators.reasons import (
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.explanations import Background, contribution_frame, error_frame
+from kerasnn.manifest import INTERVAL_SIGNATURE
 from kerasnn.models import TabularNetwork
 from kerasnn.novelty import (
     REFERENCE_FILE,
@@ -62,7 +72,7 @@ from kerasnn.novelty import (
     fit_novelty,
 )
 from kerasnn.preprocessing import Prepared, Preprocessor
-from kerasnn.saving import TableSignature, export_table
+from kerasnn.saving import SignatureRows, TableSignature, export_table
 from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
@@ -87,6 +97,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     n_epochs_: int
     shortened_: bool
     background_: Background
+    # Estimators of older pickles have none.
+    _floor: ProbabilityFloor | None = None
+    _conformal: Intervals | ClassSets | None = None
 
     def __init__(
         self,
@@ -228,7 +241,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         targets = transform(table.held_out_targets)
         target = self._described_target(table.target, targets, table.target.name)
         self.schema_ = dataclasses.replace(schema, target=target)
-        self.novelty_ = self._fit_novelty(sample)
+        self.novelty_ = fit_novelty(sample, self.schema_)
         seed = self._drawn_seed()
         validation = EnsembleTask(
             x=x,
@@ -308,7 +321,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         x, codes = self.preprocessor_.prepare(checked)
-        self.novelty_ = self._fit_novelty(checked)
+        self.novelty_ = fit_novelty(checked, self.schema_)
         return EnsembleTask(
             x=x,
             codes=codes,
@@ -344,6 +357,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Set the fitted attributes."""
         self._kept_weights = trained.weights
         self._validation_score = trained.score
+        self._floor = trained.floor
+        self._conformal = self._fit_conformal(trained)
         oof = trained.oof_predictions
         self.oof_predictions_ = None if oof is None else self._in_units_of_target(oof)
         self.history_ = trained.history
@@ -351,17 +366,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.n_epochs_ = trained.epochs
         self.shortened_ = trained.shortened
         self._network = self._made_network()
+        self.novelty_ = self._with_predictions(trained)
         self.__dict__.pop("_explain", None)  # of an earlier fit
         rows = trained.task.x, trained.task.codes
         self.background_ = fit_background(self._network, self._named_outputs, *rows)
-        self.novelty_ = self._with_predictions(trained)
         return self
-
-    def _fit_novelty(self, checked: pd.DataFrame) -> Novelty:
-        """Fit what ordinary rows are like to training rows, or a sample of them."""
-        numbers = self.preprocessor_.numbers
-        ranged_dates = [number.column for number in numbers if number.part == "days"]
-        return fit_novelty(checked, self.schema_, ranged_dates=ranged_dates)
 
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
         """Add predictions and targets to what ordinary rows are like."""
@@ -483,17 +492,85 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             codes: [rows, n_codes] from `prepare`.
         """
         check_is_fitted(self, "history_")
-        n_rows = len(x)
+        (outputs,) = self._in_parts(
+            lambda *rows: (self.network_.call(rows),), Prepared(x, codes)
+        )
+        return self._answers(outputs.astype(np.float64))
+
+    def _in_parts(
+        self, outputs: Callable[..., Sequence[tf.Tensor]], rows: Prepared
+    ) -> list[NDArray[Any]]:
+        """Return outputs for x and codes, each [rows, ...], computed a part at a time."""
+        n_rows = len(rows.x)
         # On some processors the sums of a product depend on its number of rows.
         padding = [(0, max(0, MIN_PREDICTED_ROWS - n_rows)), (0, 0)]
-        padded = [np.pad(array, padding) for array in (x, codes)]
+        padded = [np.pad(array, padding) for array in rows]
         parts = [
-            self.network_.call(
-                tuple(tf.constant(a[start : start + MAX_PREDICTED_ROWS]) for a in padded)
-            )
-            for start in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
+            outputs(*(tf.constant(a[i : i + MAX_PREDICTED_ROWS]) for a in padded))
+            for i in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
         ]
-        return self._answers(np.concatenate(parts)[:n_rows].astype(np.float64))
+        return [np.concatenate(part)[:n_rows] for part in zip(*parts, strict=True)]
+
+    def has_intervals(self, coverage: float) -> bool:
+        """Check whether enough rows were judged for intervals or sets of a coverage."""
+        fitted = self._conformal
+        return fitted is not None and fitted.n_judged >= rows_needed(coverage)
+
+    def interval_outputs(
+        self, coverage: float, rows: Prepared, *names: str
+    ) -> list[NDArray[Any]]:
+        """Return outputs of the signature `interval`, by the same operations.
+
+        Args:
+            coverage: between 0 and 1.
+            rows: from `prepare`.
+            names: of the outputs: `value`, `lower`, `upper`; or `probabilities`, `in_set`.
+
+        Raises:
+            InputError: coverage is no number between 0 and 1, or too few rows were judged.
+        """
+        check_is_fitted(self, "history_")
+        coverage = check_coverage(coverage)
+        if self._conformal is None:
+            without = "folds=0 leaves none" if not self.recipe_.folds else "none was kept"
+            raise InputError(
+                "intervals and sets need rows that members judged without having learned"
+                f" from them; {without}. Fit again, with folds='auto'"
+            )
+        check_judged(coverage, self._conformal.n_judged)
+
+        def outputs(x: tf.Tensor, codes: tf.Tensor) -> list[tf.Tensor]:
+            wanted = tf.fill(tf.shape(x)[:1], tf.constant(coverage, tf.float64))
+            given = SignatureRows({}, x, codes, {"coverage": wanted})
+            found = self._interval_answer(given)
+            return [found[name] for name in names]
+
+        return self._in_parts(outputs, rows)
+
+    def check(self, X: Any) -> pd.DataFrame:  # noqa: N803
+        """Return which rows are unlike those of the training, and why.
+
+        Args:
+            X: as for `predict`.
+
+        Returns:
+            A row each: `unusual` (bool), `columns` (names, comma-separated) and `reason`: a
+            number outside the range of the training, a level that it did not have, a
+            missing cell where none was, or an unlikely combination.
+
+        Raises:
+            InputError: a column is missing, or a cell cannot be used.
+        """
+        check_is_fitted(self, "history_")
+        rows = checked_table(self._table(X, reset=False), self.schema_)
+        check = check_function(self.novelty_, self.preprocessor_.graph)
+        columns = raw_columns(rows)
+        parts = [
+            check({n: tf.constant(v[i : i + MAX_CHECKED_ROWS]) for n, v in columns.items()})
+            for i in range(0, max(len(rows), 1), MAX_CHECKED_ROWS)
+        ]
+        outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        return findings_table(outputs, rows, self.schema_)
 
     def explain(
         self,
@@ -529,31 +606,6 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         labels = list(getattr(self, "classes_", ()))
         outputs = self._explain(*prepared)
         return frame(outputs, self.preprocessor_.names, labels, of=of)
-
-    def check(self, X: Any) -> pd.DataFrame:  # noqa: N803
-        """Return which rows are unlike those of the training, and why.
-
-        Args:
-            X: as for `predict`.
-
-        Returns:
-            A row each: `unusual` (bool), `columns` (names, comma-separated) and `reason`: a
-            number outside the range of the training, a level that it did not have, a
-            missing cell where none was, or an unlikely combination.
-
-        Raises:
-            InputError: a column is missing, or a cell cannot be used.
-        """
-        check_is_fitted(self, "history_")
-        rows = checked_table(self._table(X, reset=False), self.schema_)
-        check = check_function(self.novelty_, self.preprocessor_.graph)
-        columns = raw_columns(rows)
-        parts = [
-            check({n: tf.constant(v[i : i + MAX_CHECKED_ROWS]) for n, v in columns.items()})
-            for i in range(0, max(len(rows), 1), MAX_CHECKED_ROWS)
-        ]
-        outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-        return findings_table(outputs, rows, self.schema_)
 
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
@@ -606,7 +658,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_,
             folder,
             answers=self._named_outputs,
-            metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
+            metadata={
+                "settings": dataclasses.asdict(self.recipe_),
+                **({"judged_rows": self._conformal.n_judged} if self._conformal else {}),
+                **(metadata or {}),
+            },
             files={
                 **(files or {}),
                 REFERENCE_FILE.name: self.novelty_.reference.to_json().encode(),
@@ -618,8 +674,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Return the SavedModel's signatures beside `serving_default`, by key."""
         check = check_function(self.novelty_, self.preprocessor_.graph)
         return {
-            "explain": self._explain_signature(),
             "check": TableSignature(lambda rows: check(rows.columns)),
+            "explain": self._explain_signature(),
+            **self._interval_signature(),
         }
 
     def _explain_signature(self) -> TableSignature:
@@ -631,6 +688,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.background_,
             target.classes if target is not None else (),
         )
+
+    def _interval_signature(self) -> dict[str, TableSignature]:
+        """Return `interval`, if enough rows were judged for its default coverage."""
+        if not self.has_intervals(DEFAULT_COVERAGE):
+            return {}
+        options = {"coverage": DEFAULT_COVERAGE}
+        return {INTERVAL_SIGNATURE: TableSignature(self._interval_answer, options)}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""
@@ -692,6 +756,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _in_units_of_target(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         return predictions
+
+    @abstractmethod
+    def _fit_conformal(self, trained: TrainedEnsemble) -> Intervals | ClassSets | None:
+        """Fit intervals or sets to the judged rows; None without them."""
+
+    @abstractmethod
+    def _interval_answer(self, rows: SignatureRows) -> dict[str, tf.Tensor]:
+        """Return the outputs of the signature `interval`, by TensorFlow operations."""
 
     @abstractmethod
     def _set_output_scale(self, network: TabularNetwork) -> None:

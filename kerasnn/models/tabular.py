@@ -124,6 +124,8 @@ class TabularNetwork(keras.Model):
         else:
             self.inverse_temperature = self._kept("sharpness", ())
             self.inverse_temperature.assign(1.0)
+            self.floor_share = self._kept("floor_share", ())
+            self.floor_rates = self._kept("floor_rates", (config.n_out,))
 
     def _block(self, i: int, n_in: int, n_out: int, *, hidden: bool) -> Block:
         config = self.config
@@ -163,6 +165,11 @@ class TabularNetwork(keras.Model):
         if self.config.embedding == "piecewise-linear":
             variables += [self.bin_starts, self.bin_slopes]
         return variables
+
+    @property
+    def in_training(self) -> list[keras.Variable]:
+        """All Variables but those of the floor, which checkpoints of version 0.1 lack."""
+        return [v for v in self.variables if not v.name.startswith("floor_")]
 
     # ------------------------------------------------------------------ forward
 
@@ -283,9 +290,14 @@ class TabularNetwork(keras.Model):
         return tf.broadcast_to(rows[tf.newaxis], shape)
 
     def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Return probabilities [members, batch, n_out], or values in the target's units."""
+        """Return probabilities [members, batch, n_out], or values in the target's units.
+
+        The probabilities are mixed with rates below which they cannot fall; the mean over
+        the members is then mixed alike.
+        """
         if self.config.task != "regression":
-            return probabilities(self.config.task, outputs * self.inverse_temperature)
+            given = probabilities(self.config.task, outputs * self.inverse_temperature)
+            return given * (1 - self.floor_share) + self.floor_rates * self.floor_share
         values = outputs * self.target_scale + self.target_mean
         return tf.clip_by_value(values, self.target_low, self.target_high)
 
@@ -296,11 +308,19 @@ class TabularNetwork(keras.Model):
             inputs: (x, codes), or x if there are no codes.
         """
         x, codes = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        return self.mean_answers(self.common_outputs(x, codes))
+
+    def common_outputs(self, x: tf.Tensor, codes: tf.Tensor | None) -> tf.Tensor:
+        """Compute each member's outputs for the same rows, [members, batch, n_logits]."""
         x = self.for_each_member(tf.cast(x, tf.float32))
         codes = self.for_each_member(
             tf.zeros([tf.shape(x)[1], 0], tf.int32) if codes is None else codes
         )
-        return tf.reduce_mean(self.member_answers(self.member_outputs(x, codes)), axis=0)
+        return self.member_outputs(x, codes)
+
+    def mean_answers(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the mean of `member_answers`, [batch, n_out]."""
+        return tf.reduce_mean(self.member_answers(outputs), axis=0)
 
     # ------------------------------------------------------------------ initial weights
 
