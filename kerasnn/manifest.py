@@ -38,6 +38,7 @@ MANIFEST = Path("assets.extra") / "kerasnn.json"
 # TensorFlow Serving's names, shared by the export and the server.
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 DEFAULT_SIGNATURE = "serving_default"
+INTERVAL_SIGNATURE = "interval"
 EXAMPLES_INPUT = "inputs"  # the input of signatures that take tf.Examples
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
 _FORMAT = 1
@@ -123,6 +124,7 @@ _SIGNATURE_FORM = record(
 METADATA_FORMS = {
     "schema": SCHEMA_FORM,
     "signatures": mapping_of(_SIGNATURE_FORM),
+    "judged_rows": whole(),
     "run": text(100),
     "measured_on": text(),
     "metrics": mapping_of(anything),

@@ -24,7 +24,7 @@ ORDERS = {
         {"models"},
         {"training"},
         {"ensembles"},
-        {"novelty"},
+        {"conformal", "novelty", "explanations"},
         {"saving"},
         {"estimators"},
         {"reports"},
@@ -56,6 +56,10 @@ ORDERS = {
         {"features"},
         {"graph"},
         {"preprocessor"},
+    ],
+    "kerasnn.conformal": [
+        {"quantiles", "features", "scale"},
+        {"intervals", "sets"},
     ],
     "kerasnn.tables": [
         {"files", "parts", "validation"},

@@ -94,5 +94,5 @@ def test_checkpoints_keep_the_names_of_version_0_1(tmp_path):
     (result,) = found.description["results"]
     assert set(result["sharpness"]) == {"score", "best"}
     assert "sharpness" in result["history"]
-    assert found.arrays["result/0/held_out"].shape == (120, 2)
+    assert found.arrays["result/0/validation_outputs"].shape == (2, 120, 1)
     assert len(found.description["position"]) == 3  # epochs done, of all, finished

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from kerasnn.reports import Score
 
 # "error" is not shown: it is 1 - accuracy.
-_SHOWN = ("accuracy", "balanced_accuracy", "auc", "log_loss", "brier", "rmse", "mae", "r2")
+_SHOWN = (
+    *("accuracy", "balanced_accuracy", "auc", "log_loss", "brier", "rmse", "mae", "r2"),
+    *("coverage_90", "mean_width_90", "mean_set_size_90"),
+)
 
 _LIST = re.compile(
     r"\b(categorical|numeric|boolean|datetime|ignore|names|na)="
@@ -94,7 +97,7 @@ def score_lines(
             score = scores[name]
             value, low, high = (format_number(v, like=score.value) for v in score)
             others = [
-                format_number(other[name].value, like=score.value)
+                format_number(other[name].value, like=score.value) if name in other else ""
                 for other in baselines.values()
             ]
             rows.append([f"  {SCORE_NAMES[name]}", f"{value} ({low} to {high})", *others])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,6 +41,7 @@ from kerasnn.cli.predictions import (
 )
 from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
+from kerasnn.manifest import INTERVAL_SIGNATURE
 
 if TYPE_CHECKING:
     from kerasnn.datasets import Notice, ReadOptions
@@ -101,6 +102,13 @@ class RemoteOptions:
     default="skip",
     show_default=True,
 )
+@option(
+    "--interval",
+    click.FloatRange(0, 1, min_open=True, max_open=True),
+    "Add an interval that has this share of the true values, such as 0.9, as columns lower"
+    " and upper; or, for classes, a column set with the classes a|b that cover it.",
+    metavar="COVERAGE",
+)
 @allow_option
 @click.pass_context
 @collect(KeptColumns, "kept")
@@ -115,6 +123,7 @@ def predict_command(
     remote: RemoteOptions,
     kept: KeptColumns,
     on_error: str,
+    interval: float | None,
     allow: tuple[str, ...],
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
@@ -139,6 +148,7 @@ def predict_command(
             file,
             reading.options(),
             fail=fail,
+            interval=interval,
             notices=problems.notices,
         )
     elif allow:
@@ -153,6 +163,7 @@ def predict_command(
             reading.options(),
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
+            interval=interval,
         )
     parts = (
         kept.beside(part.rows, part.predictions) for part in problems.collected(answered)
@@ -188,6 +199,7 @@ def _predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
+    interval: float | None,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     """Return the predictions; append what was guessed of the file to `notices`."""
@@ -195,7 +207,16 @@ def _predictions(
     from kerasnn import datasets, saving
 
     if isinstance(network, saving.SavedTable):
-        return _table_predictions(network, file, reading, fail=fail, notices=notices)
+        if interval is not None:
+            network.check_interval(interval)
+        return _table_predictions(
+            network, file, reading, fail=fail, interval=interval, notices=notices
+        )
+    if interval is not None:
+        raise InputError(
+            f"{network.folder}: a network of rows of numbers has no intervals; a network"
+            " that kerasnn train FILE trains has"
+        )
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
     )
@@ -209,6 +230,7 @@ def _table_predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
+    interval: float | None,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
@@ -216,12 +238,15 @@ def _table_predictions(
     target = network.schema.target
     classes = target.classes if target is not None else ()
     start = 0
+    asked: dict[str, Any] = {}
+    if interval is not None:
+        asked = {"signature": INTERVAL_SIGNATURE, "options": {"coverage": interval}}
     options = dataclasses.replace(reading, empty_rows=True)
     for chunk in bounded_chunks(
         file, options=options, needed=network.schema.names, notices=notices
     ):
         try:
-            answers = network.answer_rows(chunk, reading=reading)
+            answers = network.answer_rows(chunk, reading=reading, **asked)
             if fail and answers.invalid:
                 raise InputError(answers.invalid[0].message)
         except InputError as error:

@@ -23,6 +23,7 @@ def remote_answers(
     *,
     max_rows: int,
     ca_cert: Path | None,
+    interval: float | None = None,
 ) -> Iterator[AnsweredRows]:
     """Yield a server's predictions for the rows of a file, a table for each request.
 
@@ -33,6 +34,7 @@ def remote_answers(
         reading: how to read it.
         max_rows: of a request.
         ca_cert: file with the certificates to trust.
+        interval: coverage of intervals or sets; None for none.
 
     Raises:
         InputError: there is no such model, or it does not fit the file.
@@ -41,11 +43,15 @@ def remote_answers(
     from kerasnn.serving.client import RemoteModel, RestClient
 
     with RestClient(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
-        yield from _answered(RemoteModel(server, name), file, reading, max_rows)
+        yield from _answered(RemoteModel(server, name), file, reading, max_rows, interval)
 
 
 def _answered(
-    model: "RemoteModel", file: Path, reading: "ReadOptions", max_rows: int
+    model: "RemoteModel",
+    file: Path,
+    reading: "ReadOptions",
+    max_rows: int,
+    interval: float | None,
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
@@ -57,7 +63,10 @@ def _answered(
     for chunk in chunks:
         try:
             input_mapping = model.input_mapping(list(chunk.columns))
-            answers = model.predict(chunk, input_mapping)
+            if interval is None:
+                answers = model.predict(chunk, input_mapping)
+            else:
+                answers = model.predict_interval(chunk, interval, input_mapping)
             table = prediction_table(answers, model.classes)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None

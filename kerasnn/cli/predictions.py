@@ -1,5 +1,6 @@
 """Predictions as a table, beside columns of their rows; written as CSV or JSON in parts."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -143,13 +144,17 @@ def prediction_table(
 
     Args:
         outputs: `class` [rows] and `probabilities` [rows, n_classes]; or others, each
-            [rows] or [rows, n], such as `value`.
+            [rows] or [rows, n], such as `value`. `in_set` [rows, n_classes] becomes a
+            column `set` with the classes in it: a|b.
         classes: names of the probabilities; None numbers them.
     """
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for name in sorted(outputs, key=lambda name: (name != "class", name)):
+    for name in sorted(outputs, key=_place):
+        if name == "in_set":
+            columns["set"] = _set_texts(outputs[name], classes)
+            continue
         values = outputs[name].reshape(len(outputs[name]), -1).T
         if name == "probabilities":
             labels = range(len(values)) if classes is None else classes
@@ -160,6 +165,23 @@ def prediction_table(
         else:
             columns |= {f"{name}_{k}": column for k, column in enumerate(values)}
     return pd.DataFrame(columns)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Order the outputs: first the class and its set, or the value and its interval."""
+    first = ("class", "in_set", "value", "lower", "upper")
+    return (first.index(name) if name in first else len(first), name)
+
+
+def _set_texts(in_set: Any, classes: Sequence[str] | None) -> list[str | None]:
+    """Return the classes in each set, a|b; None in a row that is not answered."""
+    labels = range(in_set.shape[1]) if classes is None else classes
+    names = [str(label) for label in labels]
+    return [
+        # None stands in a row that is not answered.
+        None if row[0] is None else "|".join(itertools.compress(names, row))
+        for row in in_set
+    ]
 
 
 def write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:

@@ -84,7 +84,7 @@ class EnsembleSaver:
         self._results = results
         self._settings = settings
         self._variables = [
-            *raw_variables(learner.network.variables),
+            *raw_variables(learner.network.in_training),
             *learner.optimizer.variables,
             learner.dropout,
             learner.seeds,
@@ -179,8 +179,8 @@ def _arrays_of(result: TrainedEnsemble) -> _Arrays:
         if score is not None:
             arrays[f"{name}/losses"] = score.losses
             arrays[f"{name}/weights"] = score.weights
-    if result.oof_predictions is not None:
-        arrays["held_out"] = result.oof_predictions
+    if result.validation_outputs is not None:
+        arrays["validation_outputs"] = result.validation_outputs
     return arrays
 
 
@@ -224,6 +224,11 @@ def _restore_result(
                 f"{found.path}: results[{place}].{name} must have {rows[0]} rows"
             )
         setattr(result, name, ValidationScore(losses, weights, inverse))
-    result.oof_predictions = found.arrays.get(f"{start}held_out")
+    outputs = found.arrays.get(f"{start}validation_outputs")
+    if outputs is not None and (outputs.ndim != 3 or outputs.shape[1:2] != rows):
+        raise InputError(
+            f"{found.path}: results[{place}].validation_outputs must have {rows[0]} rows"
+        )
+    result.validation_outputs = outputs
     result.epoch, result.epochs = saved["epoch"], saved["epochs"]
     result.history = _renamed(saved["history"], _NAMES_IN_MEMORY)

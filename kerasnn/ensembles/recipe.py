@@ -37,7 +37,7 @@ class Recipe:
         weight_decay, dropout: constant for half of the training, then decreasing to zero.
         label_smoothing: share of a label that is spread over all classes.
         n_evaluations: evaluations of the validation rows in a training, about.
-        calibrate: whether the temperature of the probabilities is fitted.
+        calibrate: whether the temperature and the floor of the probabilities are fitted.
         standard_errors: an epoch counts as equal to the best one if it is worse by less
             than this; the last one of equal epochs is kept.
         frequent_value_codes: whether frequent values of a numeric column get codes too.

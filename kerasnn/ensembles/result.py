@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasnn.ensembles.floor import ProbabilityFloor, fitted_floor
 from kerasnn.ensembles.task import EnsembleTask
-from kerasnn.ensembles.validation import ValidationScore
+from kerasnn.ensembles.validation import (
+    ValidationScore,
+    judged_inverse_temperature,
+    mean_predictions,
+    of_all_rows,
+)
 
 EvaluationHistory = dict[str, list[Any]]
 
@@ -21,9 +27,10 @@ class TrainedEnsemble:
         weights: values of `TabularNetwork.learned`.
         score: validation score of these weights; None without folds.
         best: best score so far.
-        oof_predictions: for each training row, the mean prediction of the members that did
-            not learn from it: probabilities [rows, n_out], or standardised values; NaN for
-            rows that judged none; None without folds.
+        validation_outputs: outputs with these weights for the task's judged rows, each by
+            the members that did not learn from it, [repeats, judged rows, n_logits]; None
+            without folds.
+        has_oof_rows: whether the task's rows are the training rows of other members.
         epoch: epoch after which the members had these weights, from 1.
         epochs: number of epochs that were run.
         shortened: whether a deadline ended the training early.
@@ -35,11 +42,54 @@ class TrainedEnsemble:
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     score: ValidationScore | None = None
     best: ValidationScore | None = None
-    oof_predictions: NDArray[np.float64] | None = None
+    validation_outputs: NDArray[np.float32] | None = None
+    has_oof_rows: bool = True
     epoch: int = 0
     epochs: int = 0
     shortened: bool = False
     history: EvaluationHistory = field(default_factory=dict)
+
+    @property
+    def validation_predictions(self) -> NDArray[np.float64] | None:
+        """For each of the task's rows the mean prediction of the members that judged it.
+
+        Probabilities [rows, n_out], with the floor, or standardised values; NaN in rows
+        that nobody judged. None without folds. They are training rows in memory, and the
+        held-out rows of a table on disk.
+        """
+        predictions, floor = self._mean_predictions, self.floor
+        if predictions is None:
+            return None
+        if floor is not None:
+            predictions = floor.mixed(predictions)
+        return of_all_rows(self.task, predictions)
+
+    @property
+    def oof_predictions(self) -> NDArray[np.float64] | None:
+        """The `validation_predictions` of training rows; None if the rows are others."""
+        return self.validation_predictions if self.has_oof_rows else None
+
+    @property
+    def floor(self) -> ProbabilityFloor | None:
+        """The floor of the probabilities; None where they are not calibrated."""
+        predictions, task = self._mean_predictions, self.task
+        if predictions is None or task.shape.task == "regression":
+            return None
+        if not task.recipe.calibrate:
+            return None
+        judged = task.judged_rows
+        return fitted_floor(predictions, task.targets[judged], task.weights[judged])
+
+    @property
+    def _mean_predictions(self) -> NDArray[np.float64] | None:
+        """The predictions for judged rows without a floor, of the best temperature."""
+        if self.validation_outputs is None:
+            return None
+        outputs, kind = self.validation_outputs.astype(np.float64), self.task.shape.task
+        inverse = 1.0
+        if kind != "regression":
+            inverse = judged_inverse_temperature(self.task, outputs)
+        return mean_predictions(kind, outputs, inverse)
 
     def accepts(self, score: ValidationScore | None, *, last: bool) -> bool:
         """Check whether to keep the current weights: the last of equally good ones.

@@ -24,12 +24,7 @@ from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask
 from kerasnn.ensembles.time_limit import Pace
-from kerasnn.ensembles.validation import (
-    mean_predictions,
-    of_all_rows,
-    stacked_outputs,
-    validation_score,
-)
+from kerasnn.ensembles.validation import stacked_outputs, validation_score
 from kerasnn.errors import NonFiniteLossError
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
 from kerasnn.training.compiled.programs import programs_of
@@ -144,7 +139,9 @@ class Training:
         self.source = source
         self.recipe = source.recipe
         self.options = options
-        self.results = [TrainedEnsemble(task) for task in source.tasks]
+        self.results = [
+            TrainedEnsemble(task, has_oof_rows=source.has_oof_rows) for task in source.tasks
+        ]
         self._steps = source.total  # without a deadline
         self._overfitted = False
         self._pace = Pace(_evaluation_steps(source))
@@ -241,11 +238,8 @@ class Training:
             if result.accepts(score, last=source.finished):
                 result.weights = member_weights(learner.network, predicting)
                 result.score, result.epoch = score, source.epoch
-                if score is not None and stacked is not None and source.has_oof_rows:
-                    found = mean_predictions(
-                        result.task.shape.task, stacked, score.inverse_temperature
-                    )
-                    result.oof_predictions = of_all_rows(result.task, found)
+                if stacked is not None:
+                    result.validation_outputs = stacked.astype(np.float32)
             result.record(source.epoch, losses[judged], score)
         if self.options.progress:
             self.options.progress(source.epoch, source.epochs, self._mean_losses())

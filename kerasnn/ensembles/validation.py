@@ -89,33 +89,61 @@ def of_all_rows(
 def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> ValidationScore:
     """Return the score of a task's members, from their `stacked_outputs`."""
     kind, recipe, targets = task.shape.task, task.recipe, task.targets[task.judged_rows]
-    weights = task.weights[task.judged_rows].astype(np.float64)
-    if not weights.any():  # the later rows, which judge, have no weight
-        weights = np.ones_like(weights)
+    weights = _weights(task)
     if kind == "regression":
         squares = (outputs.mean(axis=0) - targets) ** 2
         return ValidationScore(np.mean(squares, axis=1), weights)
 
-    def logs(log_inverse: float) -> NDArray[np.float64]:
-        return log_likelihoods(kind, targets, outputs * np.exp(log_inverse))
-
-    def ensemble_losses(log_inverse: float) -> NDArray[np.float64]:
-        mean = logsumexp(logs(log_inverse), axis=0) - np.log(len(outputs))
-        return -np.maximum(mean, np.log(MIN_LIKELIHOOD))
-
     if not recipe.calibrate:
-        return ValidationScore(ensemble_losses(0.0), weights)
-    of_mean = _best_log_inverse(ensemble_losses, weights)
-    extrapolated = of_mean
+        return ValidationScore(_mean_losses(kind, targets, outputs), weights)
+    inverse = judged_inverse_temperature(task, outputs)
+    extrapolated = np.log(inverse)
     if recipe.repeats > 1:
         # The mean of members is less confident than each of them, so a larger ensemble
         # needs a larger factor. The factors of one member and of the mean of a few are
         # extrapolated to all members, linearly in 1 / members.
-        of_one = _best_log_inverse(lambda value: -logs(value).mean(axis=0), weights)
+        of_one = _best_log_inverse(
+            lambda value: -log_likelihoods(kind, targets, outputs * value).mean(axis=0),
+            weights,
+        )
         few, many = 1 / recipe.repeats, 1 / recipe.members
-        extrapolated = of_mean + (of_mean - of_one) * (few - many) / (1 - few)
-    losses = ensemble_losses(of_mean)
+        extrapolated += (np.log(inverse) - of_one) * (few - many) / (1 - few)
+    losses = _mean_losses(kind, targets, outputs * inverse)
     return ValidationScore(losses, weights, float(np.exp(extrapolated)))
+
+
+def judged_inverse_temperature(task: EnsembleTask, outputs: NDArray[np.float64]) -> float:
+    """Return the factor of the logits that is best for the members that judged a row.
+
+    They are fewer than all members, for which a larger factor is best.
+
+    Args:
+        task: of classes.
+        outputs: of its members, from `stacked_outputs`.
+    """
+    if not task.recipe.calibrate:
+        return 1.0
+    kind, labels = task.shape.task, task.targets[task.judged_rows]
+    best = _best_log_inverse(
+        lambda inverse: _mean_losses(kind, labels, outputs * inverse), _weights(task)
+    )
+    return float(np.exp(best))
+
+
+def _weights(task: EnsembleTask) -> NDArray[np.float64]:
+    """Return the weights of the judged rows."""
+    weights = task.weights[task.judged_rows].astype(np.float64)
+    # The later rows, which judge, may have no weight.
+    return weights if weights.any() else np.ones_like(weights)
+
+
+def _mean_losses(
+    kind: TabularTask, labels: NDArray[np.int32], logits: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the cross-entropy of the members' mean probability, [rows]."""
+    logs = log_likelihoods(kind, labels, logits)
+    mean = logsumexp(logs, axis=0) - np.log(len(logits))
+    return -np.maximum(mean, np.log(MIN_LIKELIHOOD))
 
 
 def mean_predictions(
@@ -155,7 +183,7 @@ def _best_log_inverse(
 ) -> float:
     """Return the logarithm of the inverse temperature with the smallest mean loss."""
     found = minimize_scalar(
-        lambda log_inverse: np.average(losses(log_inverse), weights=weights),
+        lambda log_inverse: np.average(losses(np.exp(log_inverse)), weights=weights),
         bounds=LOG_BOUNDS,
         method="bounded",
         options={"xatol": 1e-2},

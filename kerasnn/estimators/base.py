@@ -3,7 +3,7 @@
 import dataclasses
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,14 @@ from kerasnn.choices import (
     TabularTask,
     WeightSharing,
 )
+from kerasnn.conformal import (
+    DEFAULT_COVERAGE,
+    ClassSets,
+    Intervals,
+    check_coverage,
+    check_judged,
+    rows_needed,
+)
 from kerasnn.datasets import (
     Notice,
     Schema,
@@ -37,6 +45,7 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
+from kerasnn.ensembles.floor import ProbabilityFloor
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
@@ -45,8 +54,15 @@ from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.overrides import checked_driver, checked_overrides
+from kerasnn.estimators.reasons import (
+    CompiledSignature,
+    explain_signature,
+    fit_background,
+)
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
+from kerasnn.explanations import Background, contribution_frame, error_frame
+from kerasnn.manifest import INTERVAL_SIGNATURE
 from kerasnn.models import TabularNetwork
 from kerasnn.novelty import (
     REFERENCE_FILE,
@@ -56,7 +72,7 @@ from kerasnn.novelty import (
     fit_novelty,
 )
 from kerasnn.preprocessing import Prepared, Preprocessor
-from kerasnn.saving import TableSignature, export_table
+from kerasnn.saving import SignatureRows, TableSignature, export_table
 from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
@@ -80,6 +96,10 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     best_epoch_: int
     n_epochs_: int
     shortened_: bool
+    background_: Background
+    # Estimators of older pickles have none.
+    _floor: ProbabilityFloor | None = None
+    _conformal: Intervals | ClassSets | None = None
 
     def __init__(
         self,
@@ -337,6 +357,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """Set the fitted attributes."""
         self._kept_weights = trained.weights
         self._validation_score = trained.score
+        self._floor = trained.floor
+        self._conformal = self._fit_conformal(trained)
         oof = trained.oof_predictions
         self.oof_predictions_ = None if oof is None else self._in_units_of_target(oof)
         self.history_ = trained.history
@@ -345,6 +367,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.shortened_ = trained.shortened
         self._network = self._made_network()
         self.novelty_ = self._with_predictions(trained)
+        self.__dict__.pop("_explain", None)  # of an earlier fit
+        rows = trained.task.x, trained.task.codes
+        self.background_ = fit_background(self._network, self._named_outputs, *rows)
         return self
 
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
@@ -467,17 +492,60 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             codes: [rows, n_codes] from `prepare`.
         """
         check_is_fitted(self, "history_")
-        n_rows = len(x)
+        (outputs,) = self._in_parts(
+            lambda *rows: (self.network_.call(rows),), Prepared(x, codes)
+        )
+        return self._answers(outputs.astype(np.float64))
+
+    def _in_parts(
+        self, outputs: Callable[..., Sequence[tf.Tensor]], rows: Prepared
+    ) -> list[NDArray[Any]]:
+        """Return outputs for x and codes, each [rows, ...], computed a part at a time."""
+        n_rows = len(rows.x)
         # On some processors the sums of a product depend on its number of rows.
         padding = [(0, max(0, MIN_PREDICTED_ROWS - n_rows)), (0, 0)]
-        padded = [np.pad(array, padding) for array in (x, codes)]
+        padded = [np.pad(array, padding) for array in rows]
         parts = [
-            self.network_.call(
-                tuple(tf.constant(a[start : start + MAX_PREDICTED_ROWS]) for a in padded)
-            )
-            for start in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
+            outputs(*(tf.constant(a[i : i + MAX_PREDICTED_ROWS]) for a in padded))
+            for i in range(0, len(padded[0]), MAX_PREDICTED_ROWS)
         ]
-        return self._answers(np.concatenate(parts)[:n_rows].astype(np.float64))
+        return [np.concatenate(part)[:n_rows] for part in zip(*parts, strict=True)]
+
+    def has_intervals(self, coverage: float) -> bool:
+        """Check whether enough rows were judged for intervals or sets of a coverage."""
+        fitted = self._conformal
+        return fitted is not None and fitted.n_judged >= rows_needed(coverage)
+
+    def interval_outputs(
+        self, coverage: float, rows: Prepared, *names: str
+    ) -> list[NDArray[Any]]:
+        """Return outputs of the signature `interval`, by the same operations.
+
+        Args:
+            coverage: between 0 and 1.
+            rows: from `prepare`.
+            names: of the outputs: `value`, `lower`, `upper`; or `probabilities`, `in_set`.
+
+        Raises:
+            InputError: coverage is no number between 0 and 1, or too few rows were judged.
+        """
+        check_is_fitted(self, "history_")
+        coverage = check_coverage(coverage)
+        if self._conformal is None:
+            without = "folds=0 leaves none" if not self.recipe_.folds else "none was kept"
+            raise InputError(
+                "intervals and sets need rows that members judged without having learned"
+                f" from them; {without}. Fit again, with folds='auto'"
+            )
+        check_judged(coverage, self._conformal.n_judged)
+
+        def outputs(x: tf.Tensor, codes: tf.Tensor) -> list[tf.Tensor]:
+            wanted = tf.fill(tf.shape(x)[:1], tf.constant(coverage, tf.float64))
+            given = SignatureRows({}, x, codes, {"coverage": wanted})
+            found = self._interval_answer(given)
+            return [found[name] for name in names]
+
+        return self._in_parts(outputs, rows)
 
     def check(self, X: Any) -> pd.DataFrame:  # noqa: N803
         """Return which rows are unlike those of the training, and why.
@@ -503,6 +571,41 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         ]
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         return findings_table(outputs, rows, self.schema_)
+
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        of: Any = None,
+        standard_errors: bool = False,
+    ) -> pd.DataFrame:
+        """Return how much each column moves the answer of each row away from the mean.
+
+        Contributions are Shapley values: the change of the answer when the column is
+        changed from a training row's value to this row's, in the mean over the orders in
+        which columns are changed and over training rows (`background_`). Those of a row
+        and the mean answer, in the last column "(mean)", add up to the row's answer: for
+        two classes the logit of the second, for more classes the logarithm of the
+        probability minus the mean of these logarithms, for a regression the value.
+
+        Args:
+            X: the columns of `fit`, as for `predict`.
+            of: the class, or the number of one of several values, that is explained. None
+                explains the value, the second of two classes, and of more classes the
+                predicted one of each row.
+            standard_errors: return the standard errors of the contributions instead.
+
+        Raises:
+            InputError: a column is missing, a cell cannot be used, or there is no such
+                class or value.
+        """
+        prepared = self.prepare(X)
+        if "_explain" not in self.__dict__:
+            self._explain = CompiledSignature(self._signatures()["explain"])
+        frame = error_frame if standard_errors else contribution_frame
+        labels = list(getattr(self, "classes_", ()))
+        outputs = self._explain(*prepared)
+        return frame(outputs, self.preprocessor_.names, labels, of=of)
 
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
@@ -555,7 +658,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_,
             folder,
             answers=self._named_outputs,
-            metadata={"settings": dataclasses.asdict(self.recipe_), **(metadata or {})},
+            metadata={
+                "settings": dataclasses.asdict(self.recipe_),
+                **({"judged_rows": self._conformal.n_judged} if self._conformal else {}),
+                **(metadata or {}),
+            },
             files={
                 **(files or {}),
                 REFERENCE_FILE.name: self.novelty_.reference.to_json().encode(),
@@ -566,12 +673,32 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
         check = check_function(self.novelty_, self.preprocessor_.graph)
-        return {"check": TableSignature(lambda rows: check(rows.columns))}
+        target = self.schema_.target
+        explain = explain_signature(
+            self.network_,
+            self._named_outputs,
+            self.preprocessor_,
+            self.background_,
+            target.classes if target is not None else (),
+        )
+        return {
+            "check": TableSignature(lambda rows: check(rows.columns)),
+            "explain": explain,
+            **self._interval_signature(),
+        }
+
+    def _interval_signature(self) -> dict[str, TableSignature]:
+        """Return `interval`, if enough rows were judged for its default coverage."""
+        if not self.has_intervals(DEFAULT_COVERAGE):
+            return {}
+        options = {"coverage": DEFAULT_COVERAGE}
+        return {INTERVAL_SIGNATURE: TableSignature(self._interval_answer, options)}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""
         state = dict(super().__getstate__())
-        state.pop("_network", None)
+        for made in ("_network", "_explain"):
+            state.pop(made, None)
         return state
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -627,6 +754,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _in_units_of_target(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         return predictions
+
+    @abstractmethod
+    def _fit_conformal(self, trained: TrainedEnsemble) -> Intervals | ClassSets | None:
+        """Fit intervals or sets to the judged rows; None without them."""
+
+    @abstractmethod
+    def _interval_answer(self, rows: SignatureRows) -> dict[str, tf.Tensor]:
+        """Return the outputs of the signature `interval`, by TensorFlow operations."""
 
     @abstractmethod
     def _set_output_scale(self, network: TabularNetwork) -> None:

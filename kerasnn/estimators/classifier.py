@@ -21,12 +21,15 @@ from kerasnn.choices import (
     TabularTask,
     WeightSharing,
 )
+from kerasnn.conformal import DEFAULT_COVERAGE, ClassSets, fit_sets, with_best_class
 from kerasnn.datasets import Schema, Target, category_text
+from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import TargetTransform
 from kerasnn.ensembles.train import Progress
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.models import TabularNetwork
+from kerasnn.saving import SignatureRows
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 
 
@@ -48,8 +51,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         weight_decay: decoupled, relative to the learning rate.
         dropout: probability that a unit is zero in a step.
         label_smoothing: share of a label that is spread over all classes.
-        calibrate: whether the temperature of the probabilities is fitted to the rows that
-            the members left out.
+        calibrate: whether the temperature of the probabilities, and a floor below which
+            none of them falls, are fitted to the rows that the members left out.
         activation: "relu", "selu", "mish", "silu" or "gelu".
         embedding: of numbers: "periodic", "piecewise-linear" or "none".
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
@@ -147,6 +150,33 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         """Return the accuracy of `predict` on rows with known classes."""
         return float(super().score(X, y, sample_weight))
 
+    def predict_set(
+        self,
+        X: Any,  # noqa: N803
+        coverage: float = DEFAULT_COVERAGE,
+        *,
+        allow_empty: bool = True,
+    ) -> NDArray[np.bool_]:
+        """Return which classes each row may have, [rows, classes].
+
+        The true class is in the set of at least this share of new rows that are like those
+        of the training; no other sets are smaller in the mean.
+
+        Args:
+            X: as for `predict_proba`.
+            coverage: between 0 and 1.
+            allow_empty: whether a set may be empty: a row that is unlike every class.
+                Otherwise it has the most probable class, and the sets cover more.
+
+        Raises:
+            InputError: the coverage is not between 0 and 1, or too few rows were judged for
+                it; or X cannot be used.
+        """
+        inside, given = self.interval_outputs(
+            coverage, self.prepare(X), "in_set", "probabilities"
+        )
+        return inside if allow_empty else with_best_class(inside, given)
+
     @property
     def _n_out(self) -> int:
         return len(self.classes_)
@@ -218,8 +248,25 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return outputs / outputs.sum(axis=1, keepdims=True)
 
     def _set_output_scale(self, network: TabularNetwork) -> None:
-        score = self._validation_score
+        score, floor = self._validation_score, self._floor
         network.inverse_temperature.assign(score.inverse_temperature if score else 1.0)
+        if floor is not None:
+            network.floor_share.assign(floor.share)
+            network.floor_rates.assign(floor.rates)
+
+    def _fit_conformal(self, trained: TrainedEnsemble) -> ClassSets | None:
+        given, task = trained.validation_predictions, trained.task
+        return None if given is None else fit_sets(given, task.targets, task.weights)
+
+    def _interval_answer(self, rows: SignatureRows) -> dict[str, tf.Tensor]:
+        assert isinstance(self._conformal, ClassSets)
+        given = self.network_.call((rows.x, rows.codes))
+        classes = tf.constant(tuple(category_text(self.classes_)))
+        return {
+            "class": tf.gather(classes, tf.argmax(given, axis=1)),
+            "probabilities": given,
+            "in_set": self._conformal.contains(given, rows.options["coverage"]),
+        }
 
     def _named_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities; the SavedModel adds the text of the class."""

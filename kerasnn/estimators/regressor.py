@@ -11,11 +11,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from kerasnn.choices import TabularTask
+from kerasnn.conformal import DEFAULT_COVERAGE, Intervals, JudgedValues, fit_intervals
 from kerasnn.datasets import Target
+from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import TargetTransform
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.models import TabularNetwork
+from kerasnn.saving import SignatureRows
 
 MAX_TARGET = 1e37  # float32 ends at 3.4e38
 
@@ -48,6 +51,31 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     ) -> float:
         """Return the coefficient of determination (R2) of `predict` on known values."""
         return float(super().score(X, y, sample_weight))
+
+    def predict_interval(
+        self,
+        X: Any,  # noqa: N803
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> NDArray[np.float64]:
+        """Return the lower and the upper end of an interval for each row.
+
+        The true value is in the interval of at least this share of new rows that are like
+        those of the training. Rows that are hard to predict get wide intervals. No interval
+        ends outside of the range of the training targets.
+
+        Args:
+            X: as for `predict`.
+            coverage: between 0 and 1. Of several outputs it is the share for each.
+
+        Returns:
+            [rows, 2], or [rows, outputs, 2] as the target was.
+
+        Raises:
+            InputError: the coverage is not between 0 and 1, or too few rows were judged for
+                it; or X cannot be used.
+        """
+        ends = self.interval_outputs(coverage, self.prepare(X), "lower", "upper")
+        return np.stack(ends, axis=-1).astype(np.float64)
 
     @property
     def _n_out(self) -> int:
@@ -108,6 +136,40 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         network.target_scale.assign(self._target_scale)
         network.target_low.assign(self._target_low)
         network.target_high.assign(self._target_high)
+
+    def _fit_conformal(self, trained: TrainedEnsemble) -> Intervals | None:
+        outputs, task = trained.validation_outputs, trained.task
+        if outputs is None:
+            return None
+        rows = task.judged_rows
+        judged = JudgedValues(
+            outputs=outputs,
+            targets=task.targets[rows],
+            weights=task.weights[rows],
+            x=task.x[rows],
+            codes=task.codes[rows],
+            n_numeric=task.shape.n_numeric,
+            members=task.recipe.members,
+        )
+        low, high = self._standardised(np.stack([self._target_low, self._target_high]))
+        return fit_intervals(judged, low, high)
+
+    def _interval_answer(self, rows: SignatureRows) -> dict[str, tf.Tensor]:
+        assert isinstance(self._conformal, Intervals)
+        network = self.network_
+        outputs = network.common_outputs(rows.x, rows.codes)
+        ends = self._conformal.ends(outputs, rows.x, rows.codes, rows.options["coverage"])
+        ends = ends * network.target_scale + network.target_mean
+        inside = tf.clip_by_value(ends, network.target_low, network.target_high)
+        ends = tf.where(tf.math.is_finite(ends), inside, ends)
+        found = {
+            "value": network.mean_answers(outputs),
+            "lower": ends[:, 0],
+            "upper": ends[:, 1],
+        }
+        if self._target_ndim > 1:
+            return found
+        return {name: values[:, 0] for name, values in found.items()}
 
     def _named_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         values = self.network_.call((x, codes))

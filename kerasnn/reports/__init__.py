@@ -6,11 +6,13 @@ importance                    permutation importance of columns
 figures                       learning curve, confusion matrix, misclassified digits
 table_figures, class_figures  figures of networks for tables
 page, formatting              the HTML page; numbers as texts
+coverage                      how often intervals and sets cover the truth
 columns, predictions          sections about columns and predictions
 table_report                  the report on a network for a table
 """
 
 from kerasnn.reports.baselines import BaselineInputs, baseline_predictions
+from kerasnn.reports.coverage import COVERAGE, Covered, coverage_scores
 from kerasnn.reports.figures import (
     confusion_matrix_figure,
     learning_curve,
@@ -28,8 +30,10 @@ from kerasnn.reports.scores import Score, compare_predictions, score_predictions
 from kerasnn.reports.table_report import TableResult, table_report, table_sections
 
 __all__ = [
+    "COVERAGE",
     "BaselineInputs",
     "Cell",
+    "Covered",
     "Importance",
     "Permutations",
     "PreparedTable",
@@ -40,6 +44,7 @@ __all__ = [
     "baseline_predictions",
     "compare_predictions",
     "confusion_matrix_figure",
+    "coverage_scores",
     "learning_curve",
     "permutation_importance",
     "png",

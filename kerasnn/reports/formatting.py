@@ -16,6 +16,9 @@ SCORE_NAMES = {
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R\u00b2",
+    "coverage_90": "90% coverage",
+    "mean_width_90": "90% mean width",
+    "mean_set_size_90": "90% mean set size",
 }
 
 

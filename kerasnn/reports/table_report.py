@@ -15,6 +15,7 @@ from kerasnn.choices import Task
 from kerasnn.datasets import Notice, Schema, Target
 from kerasnn.errors import InputError
 from kerasnn.reports.columns import schema_sections
+from kerasnn.reports.coverage import Covered, coverage_section
 from kerasnn.reports.formatting import (
     SCORE_NAMES,
     format_count,
@@ -70,6 +71,7 @@ class TableResult:
         versions: by name.
         seed: of the resamples.
         notices: warnings and guesses; see `report_html`.
+        covered: intervals or sets of the test rows; None without them.
         known_scores: of "network" and of baselines, by name, as `score_predictions` gives
             them; others are computed.
     """
@@ -90,6 +92,7 @@ class TableResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     notices: Sequence[Notice] = ()
+    covered: Covered | None = None
     known_scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
 
     @property
@@ -145,6 +148,8 @@ def table_sections(result: TableResult) -> list[Section]:
         sections += class_sections(result.truth, result.predicted, target.classes)
     else:
         sections += value_sections(result.truth, result.predicted)
+    if result.covered is not None:
+        sections.append(coverage_section(target.task, result.covered))
     if result.importance:
         sections.append(_importance(result))
     return sections + schema_sections(result.schema)

@@ -12,6 +12,12 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasnn.conformal import (
+    DEFAULT_COVERAGE,
+    check_coverage,
+    check_judged,
+    with_best_class,
+)
 from kerasnn.datasets import (
     Notice,
     ReadOptions,
@@ -23,7 +29,14 @@ from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.manifest import DEFAULT_SIGNATURE, MANIFEST, find_version, read_manifest
+from kerasnn.explanations import contribution_frame, error_frame
+from kerasnn.manifest import (
+    DEFAULT_SIGNATURE,
+    INTERVAL_SIGNATURE,
+    MANIFEST,
+    find_version,
+    read_manifest,
+)
 from kerasnn.novelty import REFERENCE_FILE, Reference, findings_table
 from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
@@ -67,6 +80,18 @@ class SavedNetwork:
         rows = checked_rows(self._in_order(table), len(self.columns), self.dtype)
         outputs = self.manifest["outputs"]
         return _answers(self.folder, self._model, {"x": rows}, outputs)
+
+    def explain(self, x: Any, **options: Any) -> pd.DataFrame:
+        """Raise: only networks of tables have reasons.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"{self.folder}: a network of rows of numbers has no signature 'explain';"
+            " networks that kerasnn train, NetworkClassifier or NetworkRegressor have"
+            " trained from a table have it"
+        )
 
     def _in_order(self, table: Any) -> Any:
         """Return the network's columns of a DataFrame; arrays as they are."""
@@ -163,6 +188,87 @@ class SavedTable:
         asked = self._asked(signature, options)
         return self._outputs(self._strict_rows(table, reading), asked)
 
+    def predict_interval(
+        self,
+        table: Any,
+        coverage: float = DEFAULT_COVERAGE,
+        *,
+        reading: ReadOptions | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the lower and the upper end of an interval for each row.
+
+        Args:
+            table: as for `predict`.
+            coverage: between 0 and 1: share of the rows whose value is inside.
+            reading: as for `predict`.
+
+        Returns:
+            [rows, 2], or [rows, outputs, 2].
+
+        Raises:
+            InputError: the network predicts classes, is of an older version, or had too few
+                rows for the coverage; or the table does not fit the schema.
+        """
+        found = self._covered(table, "regression", coverage, reading)
+        return np.stack([found["lower"], found["upper"]], axis=-1).astype(np.float64)
+
+    def predict_set(
+        self,
+        table: Any,
+        coverage: float = DEFAULT_COVERAGE,
+        *,
+        allow_empty: bool = True,
+        reading: ReadOptions | None = None,
+    ) -> NDArray[np.bool_]:
+        """Return which classes each row may have, in the order of `schema.target.classes`.
+
+        Args:
+            table: as for `predict`.
+            coverage: between 0 and 1: share of the rows whose class is in the set.
+            allow_empty: whether a set may be empty. Otherwise it has the most probable
+                class, and the sets cover more.
+            reading: as for `predict`.
+
+        Returns:
+            [rows, classes].
+
+        Raises:
+            InputError: the network predicts numbers, is of an older version, or had too few
+                rows for the coverage; or the table does not fit the schema.
+        """
+        found = self._covered(table, "classification", coverage, reading)
+        inside = found["in_set"]
+        return inside if allow_empty else with_best_class(inside, found["probabilities"])
+
+    @property
+    def has_intervals(self) -> bool:
+        """True if the SavedModel has intervals of values, or sets of classes."""
+        return INTERVAL_SIGNATURE in self.manifest.get("signatures", {})
+
+    def check_interval(self, coverage: float) -> None:
+        """Check that there are intervals, or sets, of a coverage.
+
+        Raises:
+            InputError: there are none; or the coverage is not between 0 and 1.
+        """
+        check_coverage(coverage)
+        self._asked(INTERVAL_SIGNATURE, {})
+        check_judged(coverage, self.manifest.get("judged_rows"))
+
+    def _covered(
+        self, table: Any, task: str, coverage: float, reading: ReadOptions | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the outputs of the signature `interval`, for a network of a task."""
+        target = self.schema.target
+        if target is not None and target.task != task:
+            other = "classes, use predict_set"
+            if task == "classification":
+                other = "numbers, use predict_interval"
+            raise InputError(f"{self.folder}: the network predicts {other}")
+        self.check_interval(coverage)
+        rows = self._strict_rows(table, reading)
+        return self._outputs(rows, self._asked(INTERVAL_SIGNATURE, {"coverage": coverage}))
+
     def check(self, table: Any, *, reading: ReadOptions | None = None) -> pd.DataFrame:
         """Return which rows are unlike those of the training, and why.
 
@@ -200,6 +306,32 @@ class SavedTable:
         if [column.bins.name for column in found.columns] != [*self.schema.names]:
             raise InputError(f"{path}: its columns are not those of the schema")
         return found
+
+    def explain(
+        self,
+        table: Any,
+        *,
+        of: Any = None,
+        standard_errors: bool = False,
+        reading: ReadOptions | None = None,
+    ) -> pd.DataFrame:
+        """Return how much each column moves the answer of each row away from the mean.
+
+        Args:
+            table: as for `predict`.
+            of: a class, or the number of a value; see `NetworkClassifier.explain`, which
+                describes the result too.
+            standard_errors: return the standard errors of the contributions instead.
+            reading: as for `predict`.
+
+        Raises:
+            InputError: the SavedModel has no signature "explain", the table does not fit
+                the schema, or there is no such class or value.
+        """
+        outputs = self.signature_outputs("explain", table, reading=reading)
+        target = self.schema.target
+        frame = error_frame if standard_errors else contribution_frame
+        return frame(outputs, self.schema.names, target.classes if target else (), of=of)
 
     def _strict_rows(self, table: Any, reading: ReadOptions | None) -> pd.DataFrame:
         """Return checked rows of a table, every cell of which can be read."""

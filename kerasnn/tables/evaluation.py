@@ -26,7 +26,8 @@ from kerasnn.datasets.notices import first_of_each
 from kerasnn.datasets.schema.checking import InvalidCell
 from kerasnn.datasets.schema.target import target_values, usable_rows
 from kerasnn.errors import InputError
-from kerasnn.reports import Score
+from kerasnn.manifest import DEFAULT_SIGNATURE, INTERVAL_SIGNATURE
+from kerasnn.reports import COVERAGE, Covered, Score, coverage_scores
 from kerasnn.tables.files import are_large, files_fingerprint
 from kerasnn.tables.rows import table_fingerprint
 from kerasnn.tables.test_rows import known_targets
@@ -37,6 +38,7 @@ class _Part(NamedTuple):
 
     Attributes:
         truth, predicted: of the rows that can be scored.
+        covered: these rows with their intervals or sets; None without them.
         n_rows: number of all rows.
         unknown: texts of the targets that are not known, one for each such row.
         n_invalid: rows with a cell that cannot be read.
@@ -46,6 +48,7 @@ class _Part(NamedTuple):
 
     truth: NDArray[Any]
     predicted: NDArray[Any]
+    covered: Covered | None
     n_rows: int
     unknown: list[str | None]
     n_invalid: int
@@ -114,6 +117,10 @@ def evaluate(
         )
     predicted = np.concatenate([part.predicted for part in parts])
     scores = reports.score_predictions(target.task, truth, predicted)
+    covered = [part.covered for part in parts if part.covered is not None]
+    if covered:
+        joined = Covered(*map(np.concatenate, zip(*covered, strict=True)))
+        scores |= coverage_scores(target.task, joined)
     return Evaluation(len(truth), scores, learned, tuple(notices))
 
 
@@ -129,7 +136,9 @@ def _answered(
     column = table[target.name]
     name = "value" if target.task == "regression" else "probabilities"
     truth, known, notices = known_targets(column, target, reading)
-    found = saved.answer_rows(table, reading=reading)
+    options = {"coverage": COVERAGE} if saved.has_intervals else None
+    signature = INTERVAL_SIGNATURE if saved.has_intervals else DEFAULT_SIGNATURE
+    found = saved.answer_rows(table, reading=reading, signature=signature, options=options)
     if reading is not None and reading.strict:
         if not known.all():
             target_values(column, target)  # raises
@@ -139,12 +148,25 @@ def _answered(
     return _Part(
         truth=truth[scored],
         predicted=found.outputs[name][scored],
+        covered=_covered(truth[scored], found, scored),
         n_rows=len(table),
         unknown=category_text(column[~known].reset_index(drop=True)).tolist(),
         n_invalid=int((~found.is_answered).sum()),
         invalid=found.invalid[0].moved(start) if found.invalid else None,
         notices=(*notices, *found.notices),
     )
+
+
+def _covered(
+    truth: NDArray[Any], found: saving.RowAnswers, scored: NDArray[np.bool_]
+) -> Covered | None:
+    """Return the scored rows with their intervals or sets, if the network has any."""
+    if "in_set" in found.outputs:
+        return Covered.of_classes(truth, found.outputs["in_set"][scored])
+    if "lower" in found.outputs:
+        ends = [found.outputs[end][scored] for end in ("lower", "upper")]
+        return Covered.of_values(truth, ends)
+    return None
 
 
 def _left_out(target: Target, parts: Sequence[_Part]) -> Iterator[Notice]:

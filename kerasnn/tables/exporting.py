@@ -30,7 +30,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
         metadata={
             **({"run": run} if run else {}),
             "metrics": measured.metrics,
-            "intervals": score_intervals(measured.scores),
+            "intervals": score_intervals(measured.all_scores),
             "measured_on": measured.measured_on,
             "baselines": {
                 name: {score: s.value for score, s in scores.items()}

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from kerasnn import reports
 from kerasnn.datasets import Notice
 from kerasnn.deadline import Deadline
+from kerasnn.estimators import NetworkRegressor
 from kerasnn.preprocessing import Prepared
-from kerasnn.reports import Importance, Score
+from kerasnn.reports import COVERAGE, Covered, Importance, Score, coverage_scores
 from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
 from kerasnn.tables.fitting import FittedTable
 
@@ -31,6 +32,7 @@ class Measurement:
         baseline_scores: of the simple models.
         importance: of columns; empty without test rows.
         notices: about the training and the scores.
+        covered: test rows with their intervals or sets; None where there are none.
     """
 
     fitted: FittedTable
@@ -41,6 +43,7 @@ class Measurement:
     baseline_scores: dict[str, dict[str, Score]]
     importance: list[Importance]
     notices: tuple[Notice, ...] = ()
+    covered: Covered | None = None
 
     @property
     def all_notices(self) -> tuple[Notice, ...]:
@@ -48,9 +51,17 @@ class Measurement:
         return (*self.notices, *self.fitted.rows.notices)
 
     @property
+    def all_scores(self) -> dict[str, Score]:
+        """The scores, and the coverage of intervals or sets, which simple models lack."""
+        if self.covered is None:
+            return self.scores
+        task = self.fitted.rows.target.task
+        return self.scores | coverage_scores(task, self.covered)
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The scores without their intervals."""
-        return {name: score.value for name, score in self.scores.items()}
+        return {name: score.value for name, score in self.all_scores.items()}
 
     @property
     def tested(self) -> bool:
@@ -78,7 +89,7 @@ def measure(
         deadline: of the ranking, which takes at most `MAX_SECONDS` anyway.
     """
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
-    shortened = _shortened(fitted)
+    shortened = (*_shortened(fitted), *_refitted(fitted))
     if not rows.n_tested:
         none, scores = np.empty(0), _left_out_scores(fitted)
         return Measurement(fitted, none, none, {}, scores, {}, [], shortened)
@@ -102,7 +113,22 @@ def measure(
         baseline_scores=baseline_scores,
         importance=_importance(fitted, prepared, truth, seconds) if ranked else [],
         notices=(*shortened, *_better_baseline(scores, baseline_scores)),
+        covered=_covered(fitted, prepared, truth),
     )
+
+
+def _covered(
+    fitted: FittedTable, prepared: Prepared, truth: NDArray[Any]
+) -> Covered | None:
+    """Return the test rows with their intervals or sets, where there are any."""
+    estimator = fitted.estimator
+    if not estimator.has_intervals(COVERAGE):
+        return None
+    if isinstance(estimator, NetworkRegressor):
+        ends = estimator.interval_outputs(COVERAGE, prepared, "lower", "upper")
+        return Covered.of_values(truth, ends)
+    (in_set,) = estimator.interval_outputs(COVERAGE, prepared, "in_set")
+    return Covered.of_classes(truth, in_set)
 
 
 def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
@@ -120,6 +146,27 @@ def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
             is_warning=True,
         ),
     )
+
+
+def _refitted(fitted: FittedTable) -> tuple[Notice, ...]:
+    """Return a note about the networks that predict, where later rows judged others."""
+    rows, recipe = fitted.rows, fitted.estimator.recipe_
+    if rows.validation.time is None or not recipe.folds:
+        return ()
+    if rows.n_held_out:
+        message = (
+            f"the latest {format_count(rows.n_held_out, 'row')} before the test rows chose"
+            " the epoch, and were not learned from"
+        )
+    else:
+        message = (
+            "later training rows judged networks that learned from earlier ones; the"
+            " networks that predict learned from all training rows, for as many epochs and"
+            " with the same calibration"
+        )
+    if rows.n_tested and rows.validation.test_file is None:
+        message += "; test_size=0 learns from the test rows, the latest, too"
+    return (Notice("refitted", message, (rows.validation.time,)),)
 
 
 def _better_baseline(

@@ -189,7 +189,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
         "validation": rows.validation.described(),
         "measured_on": measured.measured_on,
         "metrics": measured.metrics,
-        "intervals": score_intervals(measured.scores),
+        "intervals": score_intervals(measured.all_scores),
         "baselines": {
             name: {score: s.value for score, s in scores.items()}
             for name, scores in measured.baseline_scores.items()
@@ -219,7 +219,7 @@ def _print(measured: "Measurement", version: Path) -> None:
 def _metric_lines(measured: "Measurement") -> list[str]:
     if not measured.scores:
         return ["No rows were kept for a test, and no member left any out: no metrics"]
-    lines = score_lines(measured.scores, measured.baseline_scores)
+    lines = score_lines(measured.all_scores, measured.baseline_scores)
     if measured.tested:
         rows = f"{len(measured.truth):,} {measured.measured_on}"
         return [f"On {rows} (95% intervals)", *lines]

@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.datasets import as_table
 from kerasnn.errors import InputError, ServerError
-from kerasnn.manifest import DEFAULT_SIGNATURE
+from kerasnn.manifest import DEFAULT_SIGNATURE, INTERVAL_SIGNATURE
 from kerasnn.serving.client.connection import RestClient
 from kerasnn.serving.client.input_mapping import (
     InputMapping,
@@ -109,9 +110,57 @@ class RemoteModel:
         answer = self._answer(input_mapping.values(rows))
         return read_outputs(answer, self.signature.outputs, len(rows))
 
-    def _answer(self, inputs: Mapping[str, Any]) -> Any:
+    def predict_interval(
+        self, table: Any, coverage: float, input_mapping: InputMapping | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return what `predict` does, and intervals or sets of a coverage.
+
+        Args:
+            table: as for `predict`.
+            coverage: between 0 and 1.
+            input_mapping: as for `predict`.
+
+        Returns:
+            [rows, ...] for each output of the signature `interval`: `lower` and `upper`, or
+            `in_set`.
+
+        Raises:
+            InputError: the model has no intervals, or not of this coverage, or the table
+                does not fit.
+            ServerError: the server does not answer, or with an error.
+        """
+        signature = self._interval_signature()
+        judged = (self.manifest or {}).get("judged_rows", np.inf)
+        (option,) = signature.inputs.keys() - self.signature.inputs.keys()
+        rows: pd.DataFrame = as_table(table)
+        if input_mapping is None:
+            input_mapping = self.input_mapping(list(rows.columns))
+        inputs = {**input_mapping.values(rows), option: [coverage] * len(rows)}
+        answer = self._answer(inputs, INTERVAL_SIGNATURE)
+        found = read_outputs(answer, signature.outputs, len(rows))
+        infinite = "lower" in found and np.isinf(found["lower"]).any()
+        if infinite or judged < coverage / (1 - coverage) - 1e-9:
+            raise InputError(
+                f"the model {self.name!r} had too few judged rows for a coverage of"
+                f" {coverage:g}: ask for a smaller one"
+            )
+        return found
+
+    def _interval_signature(self) -> RemoteSignature:
+        signature = self._signatures.get(INTERVAL_SIGNATURE)
+        if signature is None:
+            raise InputError(
+                f"the model {self.name!r} has no signature {INTERVAL_SIGNATURE!r}; a"
+                " network that this version of kerasnn trains and exports has it"
+            )
+        return signature
+
+    def _answer(self, inputs: Mapping[str, Any], signature: str = "") -> Any:
+        body: dict[str, Any] = {"inputs": inputs}
+        if signature:
+            body["signature_name"] = signature
         try:
-            return self._server.post(f"{self._path}:predict", {"inputs": inputs})
+            return self._server.post(f"{self._path}:predict", body)
         except ServerError as error:
             if error.status != 404:
                 raise

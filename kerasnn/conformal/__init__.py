@@ -1,0 +1,33 @@
+"""Intervals and sets with a promised coverage, from rows that the members left out.
+
+quantiles  scores of the judged rows, and the bound that a coverage needs
+features   of a row, that tell how far off a prediction may be
+scale      how far off, for each row
+intervals  of a regression
+sets       of classes
+
+Everything is fitted with NumPy after the training, and answered by TensorFlow operations
+alone, so that the SavedModel gives the same intervals.
+"""
+
+from kerasnn.conformal.intervals import Intervals, JudgedValues, fit_intervals
+from kerasnn.conformal.quantiles import (
+    DEFAULT_COVERAGE,
+    check_coverage,
+    check_judged,
+    rows_needed,
+)
+from kerasnn.conformal.sets import ClassSets, fit_sets, with_best_class
+
+__all__ = [
+    "DEFAULT_COVERAGE",
+    "ClassSets",
+    "Intervals",
+    "JudgedValues",
+    "check_coverage",
+    "check_judged",
+    "fit_intervals",
+    "fit_sets",
+    "rows_needed",
+    "with_best_class",
+]
