@@ -9,7 +9,7 @@ import click
 import pytest
 
 from kerasnn.cli import console, main, serve
-from kerasnn.cli.serve_options import server_options
+from kerasnn.cli.serve.options import server_options
 from kerasnn.serving.options import Limits, ServerOptions, TlsFiles
 
 

@@ -1,9 +1,16 @@
 """Rows unlike those of the training: in NumPy, in the graph and in the SavedModel."""
 
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
 
 from kerasnn import NetworkRegressor
 from kerasnn.datasets import checked_table, infer_schema, raw_columns
@@ -11,6 +18,16 @@ from kerasnn.errors import InputError
 from kerasnn.novelty import check_function, fit_novelty
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import load
+from kerasnn.serving.app import make_app
+from kerasnn.serving.grpc.predict import predict_tensors
+from kerasnn.serving.inference.scheduler import Scheduler
+from kerasnn.serving.metrics import Metrics
+from kerasnn.serving.models.registry import ModelRegistry
+from kerasnn.serving.models.sources import ModelSource
+from kerasnn.serving.options import Limits
+from kerasnn.serving.server import add_cell_counts
+from kerasnn.serving.service import Service
+from kerasnn.tables import check_drift
 
 ROWS = 600
 
@@ -161,8 +178,14 @@ def test_estimator_and_saved_model_agree_on_many_rows(trained, saved):
     assert 0.3 < found["unusual"].mean() < 0.9  # two of three towns do not fit the heat
 
 
-def test_a_model_without_reference_says_so(trained, tmp_path):
-    folder = trained.export(tmp_path / "towns")
+@pytest.fixture
+def copied(saved, tmp_path):
+    """A folder of the model that a test may damage."""
+    return Path(shutil.copytree(saved.folder, tmp_path / "copy" / "1"))
+
+
+def test_a_model_without_reference_says_so(copied):
+    folder = copied
     (folder / "assets.extra" / "kerasnn_reference.json").unlink()
     with pytest.raises(InputError, match="export the network anew"):
         _ = load(folder).reference
@@ -171,8 +194,8 @@ def test_a_model_without_reference_says_so(trained, tmp_path):
 @pytest.mark.parametrize(
     "damage", [b"{", b'{"format": 1, "columns": []}', b'{"format": 2, "columns": []}']
 )
-def test_a_damaged_reference_is_named(damage, trained, tmp_path):
-    folder = trained.export(tmp_path / "towns")
+def test_a_damaged_reference_is_named(damage, copied):
+    folder = copied
     path = folder / "assets.extra" / "kerasnn_reference.json"
     path.write_bytes(damage)
     with pytest.raises(InputError, match="kerasnn_reference"):
@@ -196,3 +219,172 @@ def test_a_table_of_one_kind_of_column_can_be_checked(only):
     assert novelty.combinations is None
     assert not found["unusual"].numpy().any()
     assert found["outside"].shape == (ROWS, 1)
+
+
+# ---------------------------------------------------------------------- drift of a table
+
+
+def test_rows_like_those_of_the_training_have_not_drifted(saved):
+    found = check_drift(saved, made_table(1000, seed=5))
+    assert found.verdict == "no drift"
+    assert {drift.role for drift in found.drifts} == {"column", "combination", "prediction"}
+    assert found.rows == 1000
+    assert found.rows_before == ROWS
+    assert not found.effects
+
+
+def test_a_shift_is_named_with_its_effect_on_the_predictions(saved):
+    rows = made_table(1000, seed=5)
+    rows["heat"] += 0.5 * rows["heat"].std()
+    found = check_drift(saved, rows)
+    assert found.verdict == "drift"
+    assert "heat" in {drift.name for drift in found.drifted}
+    values = [float(saved.predict(t)["value"].mean()) for t in (rows, made_table(1000, 5))]
+    effect = found.effects["heat"]
+    assert effect.output == "target"
+    assert effect.shift == pytest.approx(values[0] - values[1], abs=0.5)
+
+
+def test_columns_that_no_longer_belong_together_are_a_drift(saved):
+    rows = made_table(1000, seed=5)
+    rows["town"] = rows["town"].sample(frac=1, random_state=0).to_numpy()
+    found = check_drift(saved, rows)
+    assert "combination" in {drift.role for drift in found.drifted}
+    assert "town" not in {drift.name for drift in found.drifted}
+    assert found.unlikely > 0.3
+
+
+def test_the_target_is_compared_where_it_is_known(saved):
+    rows = made_table(1000, seed=5)
+    like = saved.reference.target.mean
+    for shift, drifted in ((0.0, False), (30.0, True)):
+        known = rows.assign(
+            target=like + shift + np.random.default_rng(0).normal(0, 9, 1000)
+        )
+        known.loc[:500, "target"] = np.nan
+        found = check_drift(saved, known)
+        (target,) = (drift for drift in found.drifts if drift.role == "target")
+        assert target.drifted == drifted
+        assert target.missing == 0
+    assert found.matters
+
+
+def test_few_rows_are_too_few(saved):
+    found = check_drift(saved, changed(heat=1e9))
+    assert found.verdict == "too few rows"
+    assert not found.drifts
+
+
+def test_the_command_says_what_has_drifted_in_words_and_by_its_exit_code(saved, run):
+    rows = made_table(200, seed=5)
+    rows.to_csv("same.csv", index=False)
+    code, out, _ = run("check", saved.folder, "same.csv")
+    assert code == 0
+    assert out.endswith("No drift.\n")
+    rows.assign(town="Paris").to_csv("paris.csv", index=False)
+    code, out, _ = run("check", saved.folder, "paris.csv")
+    assert code == 3
+    assert "100.0% unseen" in out
+    assert "Drift: 1 of 6 columns (town)" in out
+    code, out, _ = run("check", saved.folder, "paris.csv", "--json")
+    found = json.loads(out)
+    assert code == 3
+    assert found["verdict"] == "drift"
+    (town,) = (one for one in found["drifts"] if one["drifted"] and one["role"] == "column")
+    assert town["name"] == "town"
+    assert set(town["effect"]) == {"output", "shift"}
+
+
+def test_the_command_counts_cells_that_cannot_be_read(saved, run):
+    rows = made_table(100, seed=5).astype({"dose": object})
+    rows.loc[:29, "dose"] = "much"
+    rows.to_csv("rows.csv", index=False)
+    code, out, _ = run("check", saved.folder, "rows.csv")
+    assert code == 3
+    assert "100 rows of rows.csv (30 with a cell that cannot be read)" in out
+    assert "30.0% unreadable" in out
+    code, _, err = run("check", saved.folder, "rows.csv", "--strict")
+    assert code == 1
+    assert "'much' is not a number" in err
+
+
+def test_the_command_reads_a_file_in_chunks_as_it_does_at_once(saved, run, monkeypatch):
+    rows = made_table(400, seed=6).assign(town="Paris")
+    rows.to_csv("rows.csv", index=False)
+    whole = json.loads(run("check", saved.folder, "rows.csv", "--json")[1])
+    monkeypatch.setattr("kerasnn.datasets.files.table_files.MAX_CHUNK_ROWS", 70)
+    parts = json.loads(run("check", saved.folder, "rows.csv", "--json")[1])
+    for one, other in zip(whole["drifts"], parts["drifts"], strict=True):
+        assert one["psi"] == pytest.approx(other["psi"])
+        assert one["drifted"] == other["drifted"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("heat,town\n1,Rome\n", "open"), ("heat,town,open,day,size,dose\n", "no rows")],
+)
+def test_the_command_names_what_a_file_lacks(content, message, saved, run):
+    Path("rows.csv").write_text(content)
+    code, _, err = run("check", saved.folder, "rows.csv")
+    assert code == 1
+    assert message in err
+
+
+def test_the_command_says_what_an_older_version_lacks(copied, run):
+    made_table(50).to_csv("rows.csv", index=False)
+    (copied / "assets.extra" / "kerasnn_reference.json").unlink()
+    code, _, err = run("check", copied, "rows.csv")
+    assert code == 1
+    assert "train and export the network anew" in err
+
+
+# ---------------------------------------------------------------------- on a server
+
+
+def test_rest_and_grpc_serve_the_signature_and_count_unusual_cells(trained, saved):
+    rows = made_table(20, seed=8)
+    rows.loc[3, "heat"], rows.loc[4, "town"], rows.loc[5, "open"] = 99.0, "Paris", None
+    raw = raw_columns(checked_table(rows, saved.schema))
+    expected = trained.check(rows)["unusual"].tolist()
+    metrics = Metrics()
+    models = ModelRegistry({"towns": ModelSource(saved.folder.parent)}, metrics=metrics)
+    models.refresh()
+    add_cell_counts(metrics, models)
+
+    async def ask():
+        inference = Scheduler(threads=1, metrics=metrics)
+        inference.start()
+        service = Service(models, inference, metrics, Limits())
+        app = make_app(service, stopping=lambda: False)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost"
+        ) as rest:
+            # As people write rows: a number as text, null, a truth.
+            instances = json.loads(rows.to_json(orient="records", date_format="iso"))
+            instances[0] |= {"heat": str(instances[0]["heat"]), "open": True}
+            content = {"instances": instances, "signature_name": "check"}
+            answer = await rest.post("/v1/models/towns:predict", json=content)
+            text = (await rest.get("/metrics")).text
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = "towns", "check"
+        for name, values in raw.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        deadline = asyncio.get_running_loop().time() + 60
+        over_grpc = await predict_tensors(service, request, deadline)
+        await inference.stop()
+        return answer, text, over_grpc
+
+    answer, text, over_grpc = asyncio.run(ask())
+    later = metrics.text()
+    models.stop()
+    assert answer.status_code == 200, answer.text
+    assert [row["unusual"] for row in answer.json()["predictions"]] == expected
+    assert tf.make_ndarray(over_grpc.outputs["unusual"]).tolist() == expected
+    assert 'kerasnn_table_rows_total{model_name="towns",version="1"} 20' in text
+    start = 'kerasnn_unusual_cells_total{model_name="towns",version="1",column='
+    assert f'{start}"heat",reason="outside"}} 1\n' in text
+    assert f'{start}"town",reason="unseen"}} 1\n' in text
+    assert f'{start}"open",reason="missing"}} 1\n' in text
+    assert f'{start}"town",reason="missing"}} 0\n' in text
+    assert 'kerasnn_table_rows_total{model_name="towns",version="1"} 40' in later

@@ -80,6 +80,14 @@ def test_the_examples_of_tables_run(tmp_path, monkeypatch, capsys):
     assert np.allclose(probabilities, shown["probabilities"], atol=0.05)
 
 
+def test_the_example_of_validation_runs(capsys):
+    code = "".join(blocks(ROOT / "docs" / "validation.md", "python"))
+    names = {}
+    exec(compile(code, "validation.md", "exec"), names)
+    assert "150\n" in capsys.readouterr().out
+    assert names["scores"]["test_score"].mean() > 0.5
+
+
 def test_the_examples_of_tune_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = "".join(blocks(ROOT / "docs" / "tune.md", "python"))

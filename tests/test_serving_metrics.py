@@ -4,7 +4,7 @@ import pytest
 
 from kerasnn.serving.errors import Code
 from kerasnn.serving.metrics import Metrics, resident_memory_bytes
-from kerasnn.serving.prometheus import Counter, Gauge, Histogram
+from kerasnn.serving.prometheus import Counter, CounterByLabels, Gauge, Histogram
 
 
 def samples(text):
@@ -25,6 +25,19 @@ def test_a_counter_counts_by_its_labels():
         "# TYPE n counter",
         'n{model_name="a",status="OK"} 1',
         'n{model_name="b",status="OK"} 2',
+    ]
+
+
+def test_counts_that_are_read_have_all_their_labels():
+    counts = {("a", 'say "x"'): 2, ("b", "y"): 0}
+    counter = CounterByLabels(
+        "n_total", "How many.", ("model_name", "column"), lambda: counts
+    )
+    assert counter.lines() == [
+        "# HELP n_total How many.",
+        "# TYPE n_total counter",
+        'n_total{model_name="a",column="say \\"x\\""} 2',
+        'n_total{model_name="b",column="y"} 0',
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from kerasnn.datasets import Column, LeftOut, Schema, Target
 from kerasnn.manifest import DEFAULT_SIGNATURE
 from kerasnn.serving.errors import ServingError
+from kerasnn.serving.saved_model.cell_counts import MAX_LABELS, OTHERS
 from kerasnn.serving.saved_model.table_inputs import TableInputs
 
 SCHEMA = Schema(
@@ -139,3 +140,74 @@ def test_a_signature_with_options_takes_them_beside_the_columns():
 def test_an_option_that_is_no_number_is_named(value):
     with pytest.raises(ServingError, match="coverage must be a number for each row"):
         INPUTS.read({"instances": [{**ROW, "coverage": value}]}, "interval")
+
+
+# ---------------------------------------------------------------------- counts of cells
+
+
+def counted(*rows):
+    """The counts that are not 0, after requests of single rows and of all rows at once."""
+    counts = INPUTS.cell_counts()
+    read = [INPUTS.read({"instances": [row]}) for row in rows]
+    for inputs in read:
+        counts.count(inputs)
+    counts.count({name: np.concatenate([one[name] for one in read]) for name in read[0]})
+    assert counts.rows == 2 * len(rows)
+    return {key: count for key, count in counts.counts.items() if count}
+
+
+def test_usual_rows_have_no_unusual_cells():
+    ends = [{**ROW, "age": 17, "fare": 6000.0}, {**ROW, "age": 91, "since": None}]
+    assert counted(ROW, *ends, {**ROW, "fare": None, "member": "no"}) == {}
+
+
+def test_unusual_cells_are_counted_by_column_and_reason_in_few_rows_and_in_many():
+    rows = [
+        {**ROW, "age": 16.9},
+        {**ROW, "age": 1e9, "class_": "Third"},
+        {**ROW, "class_": None, "age": None},
+        {**ROW, "member": None, "fare": -1},
+        *[ROW] * 10,
+    ]
+    assert counted(*rows) == {
+        ("age", "outside"): 4,
+        ("age", "missing"): 2,
+        ("fare", "outside"): 2,
+        ("class", "unseen"): 2,
+        ("class", "missing"): 2,
+        ("member", "missing"): 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (b"First", None),
+        (b" First ", None),
+        (b"first", "unseen"),
+        (b"", "missing"),
+        (b"NA", "missing"),
+        (b"\xff", "unseen"),
+    ],
+)
+def test_cells_of_requests_count_as_the_network_reads_them(cell, reason):
+    counts = INPUTS.cell_counts()
+    counts.count({**INPUTS.read({"instances": [ROW]}), "class_": np.array([cell], object)})
+    found = [reason for (_, reason), count in counts.counts.items() if count]
+    assert found == ([] if reason is None else [reason])
+
+
+def test_requests_without_the_columns_are_not_counted():
+    counts = INPUTS.cell_counts()
+    counts.count({"inputs": np.array([b"example"], object)})
+    counts.count({**INPUTS.read({"instances": [ROW]}), "age": np.array(3.0)})
+    assert counts.rows == 0
+
+
+def test_columns_after_the_first_fifty_share_their_counts():
+    names = [f"x{i}" for i in range(MAX_LABELS + 30)]
+    schema = Schema(tuple(Column(name, "numeric", low=0.0, high=1.0) for name in names))
+    counts = TableInputs(schema, {name: name for name in names}, {}).cell_counts()
+    counts.count({name: np.array([2.0]) for name in names})
+    assert len({column for column, _ in counts.counts}) == MAX_LABELS + 1
+    assert counts.counts[OTHERS, "outside"] == 30

@@ -173,7 +173,7 @@ def test_units_have_variance_one_on_the_training_rows(weight_sharing):
     network = made(initialized=False, weight_sharing=weight_sharing)
     x, codes, _ = rows_of_members(network, rows=300)
     network.initialize(x.numpy(), codes.numpy(), range(MEMBERS))
-    z = network._embedded(x, codes)
+    z = network.embedded(x, codes)
     for block in network.blocks:
         scaled = z if block.scale_in is None else z * block.scale_in
         units = scaled @ block.kernel / np.sqrt(z.shape[-1]) + block.bias

@@ -6,6 +6,7 @@ import sys
 import click
 
 import kerasnn
+from kerasnn.cli.check import check_command
 from kerasnn.cli.console import echo_line
 from kerasnn.cli.evaluate import evaluate_command
 from kerasnn.cli.inspect import inspect_command
@@ -41,13 +42,13 @@ def cli() -> None:
 
 for _command in (
     *(train_command, tune_command, predict_command),
-    *(evaluate_command, inspect_command, serve),
+    *(evaluate_command, check_command, inspect_command, serve),
 ):
     cli.add_command(_command)
 
 
 def run() -> None:
-    """Run the command; exit with 0 done, 1 failed, 2 wrong use, 130 interrupted.
+    """Run the command; exit with 0 done, 1 failed, 2 wrong use, 3 drift, 130 interrupted.
 
     Raises:
         TerminatedError: SIGTERM came.

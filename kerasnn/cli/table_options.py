@@ -255,13 +255,13 @@ def table_lines(rows: "TableRows") -> list[str]:
     kept = f"{rows.n_tested:,} kept for the test"
     if rows.n_held_out:  # the table is read from disk
         kept = f"{rows.n_held_out:,} to choose the epoch, {kept}"
-    n_unused = rows.n_rows - rows.n_trained - rows.n_tested - rows.n_held_out
+    n_unused = rows.n_unused
     if n_unused:
         kept += f", {n_unused:,} not used"
     how = rows.validation.how
     return [
         f"{rows.source}: {rows.n_rows:,} rows; {rows.n_trained:,} to learn from, {kept}",
-        *([f"Divided {how}"] if how else []),
+        *([f"Validation {how}"] if how else []),
         f"Target {target.name}: {_target_text(target)}",
         f"Columns {len(schema.columns):,}",
         *aligned(kinds),

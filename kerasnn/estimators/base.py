@@ -54,8 +54,14 @@ from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.overrides import checked_driver, checked_overrides
+from kerasnn.estimators.reasons import (
+    CompiledSignature,
+    explain_signature,
+    fit_background,
+)
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
+from kerasnn.explanations import Background, contribution_frame, error_frame
 from kerasnn.manifest import INTERVAL_SIGNATURE
 from kerasnn.models import TabularNetwork
 from kerasnn.novelty import (
@@ -90,6 +96,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     best_epoch_: int
     n_epochs_: int
     shortened_: bool
+    background_: Background
     # Estimators of older pickles have none.
     _floor: ProbabilityFloor | None = None
     _conformal: Intervals | ClassSets | None = None
@@ -234,7 +241,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         targets = transform(table.held_out_targets)
         target = self._described_target(table.target, targets, table.target.name)
         self.schema_ = dataclasses.replace(schema, target=target)
-        self.novelty_ = self._fit_novelty(sample)
+        self.novelty_ = fit_novelty(sample, self.schema_)
         seed = self._drawn_seed()
         validation = EnsembleTask(
             x=x,
@@ -314,7 +321,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         x, codes = self.preprocessor_.prepare(checked)
-        self.novelty_ = self._fit_novelty(checked)
+        self.novelty_ = fit_novelty(checked, self.schema_)
         return EnsembleTask(
             x=x,
             codes=codes,
@@ -360,13 +367,10 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.shortened_ = trained.shortened
         self._network = self._made_network()
         self.novelty_ = self._with_predictions(trained)
+        self.__dict__.pop("_explain", None)  # of an earlier fit
+        rows = trained.task.x, trained.task.codes
+        self.background_ = fit_background(self._network, self._named_outputs, *rows)
         return self
-
-    def _fit_novelty(self, checked: pd.DataFrame) -> Novelty:
-        """Fit what ordinary rows are like to training rows, or a sample of them."""
-        numbers = self.preprocessor_.numbers
-        ranged_dates = [number.column for number in numbers if number.part == "days"]
-        return fit_novelty(checked, self.schema_, ranged_dates=ranged_dates)
 
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
         """Add predictions and targets to what ordinary rows are like."""
@@ -568,6 +572,41 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         return findings_table(outputs, rows, self.schema_)
 
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        of: Any = None,
+        standard_errors: bool = False,
+    ) -> pd.DataFrame:
+        """Return how much each column moves the answer of each row away from the mean.
+
+        Contributions are Shapley values: the change of the answer when the column is
+        changed from a training row's value to this row's, in the mean over the orders in
+        which columns are changed and over training rows (`background_`). Those of a row
+        and the mean answer, in the last column "(mean)", add up to the row's answer: for
+        two classes the logit of the second, for more classes the logarithm of the
+        probability minus the mean of these logarithms, for a regression the value.
+
+        Args:
+            X: the columns of `fit`, as for `predict`.
+            of: the class, or the number of one of several values, that is explained. None
+                explains the value, the second of two classes, and of more classes the
+                predicted one of each row.
+            standard_errors: return the standard errors of the contributions instead.
+
+        Raises:
+            InputError: a column is missing, a cell cannot be used, or there is no such
+                class or value.
+        """
+        prepared = self.prepare(X)
+        if "_explain" not in self.__dict__:
+            self._explain = CompiledSignature(self._signatures()["explain"])
+        frame = error_frame if standard_errors else contribution_frame
+        labels = list(getattr(self, "classes_", ()))
+        outputs = self._explain(*prepared)
+        return frame(outputs, self.preprocessor_.names, labels, of=of)
+
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
     ) -> NDArray[np.float64]:
@@ -634,8 +673,17 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
         check = check_function(self.novelty_, self.preprocessor_.graph)
+        target = self.schema_.target
+        explain = explain_signature(
+            self.network_,
+            self._named_outputs,
+            self.preprocessor_,
+            self.background_,
+            target.classes if target is not None else (),
+        )
         return {
             "check": TableSignature(lambda rows: check(rows.columns)),
+            "explain": explain,
             **self._interval_signature(),
         }
 
@@ -649,7 +697,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def __getstate__(self) -> dict[str, Any]:
         """The state with weights as arrays, without the network."""
         state = dict(super().__getstate__())
-        state.pop("_network", None)
+        for made in ("_network", "_explain"):
+            state.pop(made, None)
         return state
 
     def __sklearn_is_fitted__(self) -> bool:

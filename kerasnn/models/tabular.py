@@ -196,7 +196,7 @@ class TabularNetwork(keras.Model):
         Returns:
             [members, batch, n_logits]: logits, or standardised values.
         """
-        z = self._embedded(x, codes)
+        z = self.embedded(x, codes)
         *hidden, head = self.blocks
         for i, block in enumerate(hidden):
             z = self._hidden(block, z)
@@ -204,7 +204,7 @@ class TabularNetwork(keras.Model):
                 z = member_dropout(z, dropout, dropout_keys(seeds, step, i), first_row)
         return member_dense(z, self._kernel(head), head.bias)
 
-    def _embedded(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    def embedded(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
         """Return the inputs of the first layer, [members, batch, n_embedded]."""
         numbers = x[..., : self.config.n_numeric]
         parts = [x]
@@ -239,10 +239,55 @@ class TabularNetwork(keras.Model):
         z = member_dense(z, self._kernel(block), block.bias)
         if block.scale_out is not None:
             z = z * block.scale_out
+        return self._activated(block, z)
+
+    def _activated(self, block: Block, z: tf.Tensor) -> tf.Tensor:
         activated = ACTIVATIONS[self.config.activation](z)
         if block.activation_weight is None:
             return activated
         return z + block.activation_weight * (activated - z)
+
+    def first_layer(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the first layer as one linear function of the embedded inputs.
+
+        Its sums are `embedded(x, codes) @ weights + bias`: a sum over the inputs, so that
+        the share of each column can be replaced.
+
+        Returns:
+            weights [members, n_embedded, units] and bias [members, 1, units].
+        """
+        block = self.blocks[0]
+        weights = self._kernel(block) / math.sqrt(max(self.config.n_embedded, 1))
+        shape = [self.config.members, *weights.shape[-2:]]
+        weights, bias = tf.broadcast_to(weights, shape), tf.convert_to_tensor(block.bias)
+        if block.scale_in is not None:
+            weights *= tf.transpose(block.scale_in, [0, 2, 1])
+        if block.scale_out is not None:
+            weights, bias = weights * block.scale_out, bias * block.scale_out
+        return weights, bias
+
+    def outputs_of_sums(self, sums: tf.Tensor) -> tf.Tensor:
+        """Return each member's outputs for sums of its first layer.
+
+        Args:
+            sums: [members, batch, units], see `first_layer`.
+
+        Returns:
+            [members, batch, n_logits], as `member_outputs`.
+        """
+        first, *others = self.blocks
+        if not others:
+            return sums
+        *hidden, head = others
+        z = self._activated(first, sums)
+        for block in hidden:
+            z = self._hidden(block, z)
+        return member_dense(z, self._kernel(head), head.bias)
+
+    def for_each_member(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return the same rows for each member, [members, rows, columns]."""
+        shape = [self.config.members, tf.shape(rows)[0], rows.shape[1]]
+        return tf.broadcast_to(rows[tf.newaxis], shape)
 
     def member_answers(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return probabilities [members, batch, n_out], or values in the target's units.
@@ -267,8 +312,8 @@ class TabularNetwork(keras.Model):
 
     def common_outputs(self, x: tf.Tensor, codes: tf.Tensor | None) -> tf.Tensor:
         """Compute each member's outputs for the same rows, [members, batch, n_logits]."""
-        x = self._for_each_member(tf.cast(x, tf.float32))
-        codes = self._for_each_member(
+        x = self.for_each_member(tf.cast(x, tf.float32))
+        codes = self.for_each_member(
             tf.zeros([tf.shape(x)[1], 0], tf.int32) if codes is None else codes
         )
         return self.member_outputs(x, codes)
@@ -276,10 +321,6 @@ class TabularNetwork(keras.Model):
     def mean_answers(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return the mean of `member_answers`, [batch, n_out]."""
         return tf.reduce_mean(self.member_answers(outputs), axis=0)
-
-    def _for_each_member(self, rows: tf.Tensor) -> tf.Tensor:
-        shape = [self.config.members, tf.shape(rows)[0], rows.shape[1]]
-        return tf.broadcast_to(rows[tf.newaxis], shape)
 
     # ------------------------------------------------------------------ initial weights
 
@@ -306,7 +347,7 @@ class TabularNetwork(keras.Model):
             )
         draw = MemberDraws(seeds)
         self._initialize_embeddings(draw, x)
-        z = self._embedded(tf.constant(x), tf.constant(codes))
+        z = self.embedded(tf.constant(x), tf.constant(codes))
         for block in self.blocks:
             self._initialize_block(block, draw, z)
             if block is not self.blocks[-1]:

@@ -10,21 +10,39 @@ graph         the signature `check`: raw columns to flags of rows and cells
 findings      its answers as a table with reasons
 """
 
-from kerasnn.novelty.drift import ColumnCounts, ColumnDrift, count_cells, find_drift
+from kerasnn.novelty.drift import (
+    MIN_ROWS,
+    ColumnCounts,
+    ColumnDrift,
+    Role,
+    count_cells,
+    find_drift,
+)
 from kerasnn.novelty.findings import findings_table
 from kerasnn.novelty.fitting import Novelty, fit_novelty
 from kerasnn.novelty.graph import check_function
-from kerasnn.novelty.reference import REFERENCE_FILE, Reference
+from kerasnn.novelty.reference import (
+    REFERENCE_FILE,
+    ColumnReference,
+    Reference,
+    prediction_columns,
+    target_column,
+)
 
 __all__ = [
+    "MIN_ROWS",
     "REFERENCE_FILE",
     "ColumnCounts",
     "ColumnDrift",
+    "ColumnReference",
     "Novelty",
     "Reference",
+    "Role",
     "check_function",
     "count_cells",
     "find_drift",
     "findings_table",
     "fit_novelty",
+    "prediction_columns",
+    "target_column",
 ]

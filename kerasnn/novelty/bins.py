@@ -83,6 +83,8 @@ def fit_bins(column: Column, cells: pd.Series) -> ColumnBins:
     if column.kind in ("categorical", "boolean"):
         levels = column.levels[:MAX_LEVEL_BINS]
         return ColumnBins(column.name, column.kind, levels=levels)
+    if column.repeating_only:  # a later date is nothing new
+        return ColumnBins(column.name, column.kind)
     numbers = column_numbers(cells, column.kind)
     return ColumnBins(column.name, column.kind, edges=_edges(numbers[~np.isnan(numbers)]))
 

@@ -9,7 +9,7 @@ Trees (1968).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,16 @@ class Combinations:
         surprises: [sum of the pairs' products of sizes] float32: of each pair of bins the
             logarithm of how much rarer it is than if the columns were independent.
         threshold: a row with a larger sum is unlikely.
+        n_unlikely: rows above it that were left out when the tree was fitted, ...
+        n_rows: ... of so many.
     """
 
     pairs: NDArray[np.int32]
     sizes: NDArray[np.int32]
     surprises: NDArray[np.float32]
     threshold: float
+    n_unlikely: int = 0
+    n_rows: int = 0
 
     @property
     def starts(self) -> NDArray[np.int32]:
@@ -85,7 +89,13 @@ def fit_combinations(
     if not len(tree.pairs):
         return None
     threshold = float(np.quantile(scores, 1 - UNLIKELY_SHARE, method="higher"))
-    return Combinations(tree.pairs, tree.sizes, tree.surprises, max(threshold, 0.0))
+    threshold = max(threshold, 0.0)
+    return replace(
+        tree,
+        threshold=threshold,
+        n_unlikely=int((scores > threshold).sum()),
+        n_rows=len(codes),
+    )
 
 
 def _varied_columns(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.datasets.schema.limits import ColumnLimits
+from kerasnn.novelty.bins import column_numbers
 from kerasnn.novelty.reference import ColumnReference
 from kerasnn.novelty.statistics import (
     out_of_range_p_value,
@@ -22,7 +23,7 @@ MIN_PSI = 0.1  # a smaller change is none, however sure
 MIN_SHARE = 0.05  # more cells that are missing, unseen or outside
 LEVEL = 0.001  # probability of any false alarm, over all columns together
 
-Role = Literal["column", "prediction", "target"]
+Role = Literal["column", "combination", "prediction", "target"]
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,36 @@ class ColumnCounts:
     Attributes:
         bins: [bins] rows in each bin of the reference.
         outside, unseen: rows out of the range of the training, or with an unseen level.
+        total: sum of the numbers; 0 for levels.
+        unreadable: cells that are no value of the column's kind; no rows of `bins`.
     """
 
     bins: NDArray[np.int64]
     outside: int = 0
     unseen: int = 0
+    total: float = 0.0
+    unreadable: int = 0
 
     def __add__(self, other: "ColumnCounts") -> "ColumnCounts":
         """Return the counts of both."""
         return ColumnCounts(
-            self.bins + other.bins, self.outside + other.outside, self.unseen + other.unseen
+            self.bins + other.bins,
+            self.outside + other.outside,
+            self.unseen + other.unseen,
+            self.total + other.total,
+            self.unreadable + other.unreadable,
         )
 
     @property
     def rows(self) -> int:
-        """The number of rows."""
+        """The number of rows whose cell can be read."""
         return int(self.bins.sum())
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the numbers; None if there are none."""
+        present = self.rows - int(self.bins[-1])
+        return self.total / present if present else None
 
 
 @dataclass(frozen=True)
@@ -56,11 +71,13 @@ class ColumnDrift:
 
     Attributes:
         name: of the column.
-        role: a column of the table, a prediction or the target.
+        role: a column of the table, the flag `unlikely`, a prediction or the target.
         psi: population stability index, from 0.
         p_value: probability of a difference like this by chance, for this column alone.
         missing, missing_before: shares of missing cells.
         unseen, outside: shares of cells with a level or a number unlike those before.
+        unreadable: share of cells that are no value of the column's kind.
+        change: what has changed most, in words: a mean, or the share of a level.
         drifted: whether it differs, by more than chance and by enough.
     """
 
@@ -72,11 +89,16 @@ class ColumnDrift:
     missing_before: float
     unseen: float
     outside: float
+    unreadable: float
+    change: str
     drifted: bool
 
 
 def count_cells(
-    reference: ColumnReference, cells: pd.Series, limits: ColumnLimits | None = None
+    reference: ColumnReference,
+    cells: pd.Series,
+    limits: ColumnLimits | None = None,
+    unreadable: NDArray[np.bool_] | None = None,
 ) -> ColumnCounts:
     """Return the counts of a column of a checked table.
 
@@ -84,12 +106,17 @@ def count_cells(
         reference: of the training.
         cells: [rows].
         limits: of the training, if cells may be outside or unseen.
+        unreadable: [rows] whether a cell could not be read.
     """
-    counts = reference.bins.counts(cells)
-    if limits is None:
-        return ColumnCounts(counts)
-    outside, unseen = limits.outside(cells).sum(), limits.unseen(cells).sum()
-    return ColumnCounts(counts, int(outside), int(unseen))
+    n_unreadable = 0
+    if unreadable is not None:
+        cells, n_unreadable = cells[~unreadable], int(unreadable.sum())
+    bins, outside, unseen, total = reference.bins, 0, 0, 0.0
+    if limits is not None:
+        outside, unseen = int(limits.outside(cells).sum()), int(limits.unseen(cells).sum())
+    if not bins.has_levels:
+        total = float(np.nansum(column_numbers(cells, bins.kind)))
+    return ColumnCounts(bins.counts(cells), outside, unseen, total, n_unreadable)
 
 
 def find_drift(
@@ -99,7 +126,8 @@ def find_drift(
 
     A column has drifted if a test says that chance does not explain the difference, with a
     correction for the number of columns (`LEVEL`), and if the difference is large: a PSI of
-    `MIN_PSI`, or more missing, unseen or outside cells by `MIN_SHARE`.
+    `MIN_PSI`, or more missing, unseen or outside cells by `MIN_SHARE`. So has one with that
+    share of cells that cannot be read.
 
     Args:
         compared: role, reference and counts of each.
@@ -117,17 +145,29 @@ def find_drift(
 def _p_value(before: ColumnReference, now: ColumnCounts) -> float:
     by_bins = same_distribution_p_value(np.array(before.counts), now.bins)
     by_range = out_of_range_p_value(now.outside, before.rows, now.rows)
-    return min(1.0, 2 * min(by_bins, by_range))
+    by_levels = 1.0
+    if now.unseen / max(now.rows, 1) > _usually_unseen(before):
+        single, unseen = (before.n_single, now.unseen)
+        by_levels = same_distribution_p_value(
+            np.array([before.rows - single, single]), np.array([now.rows - unseen, unseen])
+        )
+    return min(1.0, 3 * min(by_bins, by_range, by_levels))
+
+
+def _usually_unseen(before: ColumnReference) -> float:
+    """Return the share of later rows whose level is not among those of the training."""
+    return before.n_single / max(before.rows, 1)
 
 
 def _drift(
     role: Role, before: ColumnReference, now: ColumnCounts, p_value: float, sure: bool
 ) -> ColumnDrift:
     rows = max(now.rows, 1)
+    unreadable = now.unreadable / max(now.rows + now.unreadable, 1)
     psi = population_stability_index(np.array(before.counts), now.bins)
     missing = int(now.bins[-1]) / rows
     unseen, outside = now.unseen / rows, now.outside / rows
-    new = max(missing - before.missing, unseen, outside)
+    new = max(missing - before.missing, unseen - _usually_unseen(before), outside)
     return ColumnDrift(
         name=before.bins.name,
         role=role,
@@ -137,5 +177,24 @@ def _drift(
         missing_before=before.missing,
         unseen=unseen,
         outside=outside,
-        drifted=sure and (psi >= MIN_PSI or new >= MIN_SHARE),
+        unreadable=unreadable,
+        change=_change(before, now),
+        drifted=(sure and (psi >= MIN_PSI or new >= MIN_SHARE)) or unreadable >= MIN_SHARE,
     )
+
+
+def _change(before: ColumnReference, now: ColumnCounts) -> str:
+    """Return a mean before and now, or the share of the level that has changed most."""
+    bins = before.bins
+    if bins.kind == "datetime" and before.mean is not None and now.mean is not None:
+        days = [np.datetime64(int(mean), "D") for mean in (before.mean, now.mean)]
+        return f"mean {days[0]} -> {days[1]}"
+    if not bins.has_levels:
+        word = "mean length" if bins.kind == "text" else "mean"
+        means = ("none" if m is None else f"{m:.4g}" for m in (before.mean, now.mean))
+        return f"{word} {' -> '.join(means)}"
+    shares = np.stack([np.array(before.counts), now.bins]).astype(np.float64)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
+    most = int(np.abs(shares[1] - shares[0]).argmax())
+    name = [*map(repr, bins.levels), "other levels", "missing"][most]
+    return f"{name} {shares[0][most]:.1%} -> {shares[1][most]:.1%}"

@@ -1,7 +1,5 @@
 """What ordinary rows are like, fitted on training rows."""
 
-import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +14,7 @@ from kerasnn.novelty.reference import (
     MAX_ROWS,
     ColumnReference,
     Reference,
+    flags_reference,
     prediction_columns,
     target_column,
 )
@@ -63,16 +62,12 @@ class Novelty:
         return replace(self, reference=reference)
 
 
-def fit_novelty(
-    table: pd.DataFrame, schema: Schema, *, ranged_dates: Iterable[str] | None = None
-) -> Novelty:
+def fit_novelty(table: pd.DataFrame, schema: Schema) -> Novelty:
     """Fit what ordinary rows are like, to training rows or a sample of them.
 
     Args:
         table: from `checked_table`.
         schema: of all rows.
-        ranged_dates: columns of dates in which a later date is unlike those of the
-            training; None: all.
     """
     rows = np.random.default_rng(_SEED).permutation(len(table))[:MAX_ROWS]
     table = table.iloc[rows]
@@ -82,15 +77,9 @@ def fit_novelty(
     sizes = np.array([1 if b.kind == "text" else b.size for b in bins], np.int32)
     codes[:, sizes == 1] = 0  # free texts belong to no pair
     limits = tuple(ColumnLimits.of(column) for column in schema.columns)
-    if ranged_dates is not None:
-        ranged = {*ranged_dates}
-        limits = tuple(
-            one
-            if column.name in ranged
-            else dataclasses.replace(one, first=None, last=None)
-            for one, column in zip(limits, schema.columns, strict=True)
-        )
-    return Novelty(limits, Reference(columns), fit_combinations(codes, sizes))
+    tree = fit_combinations(codes, sizes)
+    flags = None if tree is None else flags_reference(tree.n_unlikely, tree.n_rows)
+    return Novelty(limits, Reference(columns, combinations=flags), tree)
 
 
 def _target_reference(

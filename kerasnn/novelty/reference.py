@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets import Column, Target
+from kerasnn.datasets.cells.truths import TRUTH_LEVELS
 from kerasnn.errors import InputError
 from kerasnn.json_forms import (
     check_form,
@@ -42,12 +43,18 @@ _COLUMN_FORM = record(
         "edges": list_of(number, 1000),
         "levels": list_of(text(), 1000),
         "values": list_of(nullable(number), 1000),
+        "mean": number,
+        "n_single": whole(),
     },
     others=False,
 )
 _FORM = record(
     {"format": one_of(_FORMAT), "columns": list_of(_COLUMN_FORM)},
-    {"predictions": list_of(_COLUMN_FORM), "target": nullable(_COLUMN_FORM)},
+    {
+        "combinations": nullable(_COLUMN_FORM),
+        "predictions": list_of(_COLUMN_FORM),
+        "target": nullable(_COLUMN_FORM),
+    },
     others=False,
 )
 
@@ -60,11 +67,16 @@ class ColumnReference:
         bins: of the column.
         counts: of rows in each bin.
         values: an ordinary number of each bin, None in an empty one; none for levels.
+        mean: of the numbers; None for levels, or if all are missing.
+        n_single: rows with a level that no other row has: about this share of later rows
+            has a level that was never seen (Good-Turing).
     """
 
     bins: ColumnBins
     counts: tuple[int, ...]
     values: tuple[float | None, ...] = ()
+    mean: float | None = None
+    n_single: int = 0
 
     @property
     def rows(self) -> int:
@@ -80,14 +92,19 @@ class ColumnReference:
     def fit(cls, column: Column, cells: pd.Series) -> Self:
         """Return the reference of a column of a checked table."""
         bins = fit_bins(column, cells)
-        codes = bins.codes(cells)
-        counts = np.bincount(codes, minlength=bins.size)
+        counts = bins.counts(cells)
         if bins.has_levels:
-            return cls(bins, tuple(counts.tolist()))
-        medians = pd.Series(column_numbers(cells, column.kind)).groupby(codes).median()
-        values = [float(medians.get(i, np.nan)) for i in range(bins.size)]
-        present = tuple(None if np.isnan(value) else value for value in values)
-        return cls(bins, tuple(counts.tolist()), present)
+            n_single = int((cells.value_counts() == 1).sum())
+            return cls(bins, tuple(counts.tolist()), n_single=n_single)
+        numbers = np.sort(column_numbers(cells, column.kind))  # NaN last, as their bin
+        middles = np.cumsum(counts) - counts + counts // 2
+        values = (
+            float(numbers[middle]) if count and i < bins.size - 1 else None
+            for i, (middle, count) in enumerate(zip(middles, counts, strict=True))
+        )
+        present = numbers[: len(numbers) - counts[-1]]
+        mean = float(present.mean()) if len(present) else None
+        return cls(bins, tuple(counts.tolist()), tuple(values), mean)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, without empty ones."""
@@ -98,8 +115,10 @@ class ColumnReference:
             "edges": self.bins.edges,
             "levels": self.bins.levels,
             "values": self.values,
+            "mean": self.mean,
+            "n_single": self.n_single or None,
         }
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in found.items() if value not in ((), None)}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
@@ -114,7 +133,7 @@ class ColumnReference:
         increasing = all(np.diff(edges) > 0)
         if len(counts) != bins.size or len(values) not in (0, bins.size) or not increasing:
             raise ValueError(f"column {bins.name!r}: counts and bins do not fit")
-        return cls(bins, counts, values)
+        return cls(bins, counts, values, content.get("mean"), content.get("n_single", 0))
 
 
 @dataclass(frozen=True)
@@ -123,21 +142,25 @@ class Reference:
 
     Attributes:
         columns: in the order of the schema.
+        combinations: how many rows that were left out were unlikely, as levels "False" and
+            "True"; None if that cannot be told.
         predictions: of rows that were left out, if there are; see `prediction_columns`.
         target: of the same rows; None for several values.
     """
 
     columns: tuple[ColumnReference, ...]
+    combinations: ColumnReference | None = None
     predictions: tuple[ColumnReference, ...] = ()
     target: ColumnReference | None = None
 
     def to_json(self) -> str:
         """Return the reference as JSON text."""
+        single = {"combinations": self.combinations, "target": self.target}
         content: dict[str, Any] = {
             "format": _FORMAT,
             "columns": [column.to_dict() for column in self.columns],
             "predictions": [column.to_dict() for column in self.predictions],
-            "target": None if self.target is None else self.target.to_dict(),
+            **{name: one.to_dict() for name, one in single.items() if one is not None},
         }
         return json.dumps(content, ensure_ascii=False) + "\n"
 
@@ -150,15 +173,22 @@ class Reference:
         """
         found = parse_json(content, source=source)
         check_form(found, _FORM, source=source)
-        target = found.get("target")
+        read = ColumnReference.from_dict
+        names = [n for n in ("combinations", "target") if found.get(n) is not None]
         try:
             return cls(
-                tuple(map(ColumnReference.from_dict, found["columns"])),
-                tuple(map(ColumnReference.from_dict, found.get("predictions", ()))),
-                None if target is None else ColumnReference.from_dict(target),
+                tuple(map(read, found["columns"])),
+                predictions=tuple(map(read, found.get("predictions", ()))),
+                **{name: read(found[name]) for name in names},
             )
         except ValueError as error:
             raise InputError(f"{source}: {error}") from None
+
+
+def flags_reference(n_true: int, n_rows: int) -> ColumnReference:
+    """Return the reference of a flag of rows, such as `unlikely`."""
+    bins = ColumnBins("combinations of values", "boolean", levels=TRUTH_LEVELS)
+    return ColumnReference(bins, (n_rows - n_true, n_true, 0, 0))
 
 
 def prediction_columns(

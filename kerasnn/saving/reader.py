@@ -29,6 +29,7 @@ from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
 from kerasnn.errors import DataWarning, InputError
+from kerasnn.explanations import contribution_frame, error_frame
 from kerasnn.manifest import (
     DEFAULT_SIGNATURE,
     INTERVAL_SIGNATURE,
@@ -79,6 +80,18 @@ class SavedNetwork:
         rows = checked_rows(self._in_order(table), len(self.columns), self.dtype)
         outputs = self.manifest["outputs"]
         return _answers(self.folder, self._model, {"x": rows}, outputs)
+
+    def explain(self, x: Any, **options: Any) -> pd.DataFrame:
+        """Raise: only networks of tables have reasons.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"{self.folder}: a network of rows of numbers has no signature 'explain';"
+            " networks that kerasnn train, NetworkClassifier or NetworkRegressor have"
+            " trained from a table have it"
+        )
 
     def _in_order(self, table: Any) -> Any:
         """Return the network's columns of a DataFrame; arrays as they are."""
@@ -293,6 +306,32 @@ class SavedTable:
         if [column.bins.name for column in found.columns] != [*self.schema.names]:
             raise InputError(f"{path}: its columns are not those of the schema")
         return found
+
+    def explain(
+        self,
+        table: Any,
+        *,
+        of: Any = None,
+        standard_errors: bool = False,
+        reading: ReadOptions | None = None,
+    ) -> pd.DataFrame:
+        """Return how much each column moves the answer of each row away from the mean.
+
+        Args:
+            table: as for `predict`.
+            of: a class, or the number of a value; see `NetworkClassifier.explain`, which
+                describes the result too.
+            standard_errors: return the standard errors of the contributions instead.
+            reading: as for `predict`.
+
+        Raises:
+            InputError: the SavedModel has no signature "explain", the table does not fit
+                the schema, or there is no such class or value.
+        """
+        outputs = self.signature_outputs("explain", table, reading=reading)
+        target = self.schema.target
+        frame = error_frame if standard_errors else contribution_frame
+        return frame(outputs, self.schema.names, target.classes if target else (), of=of)
 
     def _strict_rows(self, table: Any, reading: ReadOptions | None) -> pd.DataFrame:
         """Return checked rows of a table, every cell of which can be read."""

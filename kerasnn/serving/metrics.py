@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kerasnn.serving.errors import Code
-from kerasnn.serving.prometheus import Counter, Gauge, GaugeByLabel, Histogram
+from kerasnn.serving.prometheus import (
+    Counter,
+    CounterByLabels,
+    Gauge,
+    GaugeByLabel,
+    Histogram,
+)
 
 # As TensorFlow Serving's: from 10 microseconds to 25 minutes.
 LATENCY_BUCKETS = tuple(10 * 1.8**i for i in range(33))
@@ -68,7 +74,7 @@ class Metrics:
             ROW_BUCKETS,
         )
         start = time.time()
-        self._gauges: list[Gauge | GaugeByLabel] = [
+        self._gauges: list[Gauge | GaugeByLabel | CounterByLabels] = [
             Gauge(
                 "process_start_time_seconds",
                 "When the process started, in seconds since 1970.",
@@ -120,9 +126,19 @@ class Metrics:
         """Add numbers by the names of models, read whenever the metrics are requested."""
         self._gauges.append(GaugeByLabel(name, help_text, "model_name", read))
 
+    def add_counter(
+        self,
+        name: str,
+        help_text: str,
+        labels: tuple[str, ...],
+        read: Callable[[], Mapping[tuple[str, ...], int]],
+    ) -> None:
+        """Add counts by several labels, read whenever the metrics are requested."""
+        self._gauges.append(CounterByLabels(name, help_text, labels, read))
+
     def text(self) -> str:
         """Return all metrics in Prometheus's text format (version 0.0.4)."""
-        counted: list[Counter | Histogram | Gauge | GaugeByLabel] = [
+        counted: list[Counter | Histogram | Gauge | GaugeByLabel | CounterByLabels] = [
             self._requests,
             self._latency,
             self._runtime,

@@ -120,6 +120,39 @@ class Gauge:
         return [] if value is None else [*self._head, f"{self.name} {value:.15g}"]
 
 
+class CounterByLabels:
+    """Counts that are read when Prometheus asks, by the values of several labels.
+
+    Args:
+        name: in Prometheus.
+        help_text: one line.
+        labels: their names.
+        read: returns the counts by the values of the labels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        help_text: str,
+        labels: _Values,
+        read: Callable[[], Mapping[_Values, int]],
+    ) -> None:
+        self.name = name
+        self._head = _head(name, help_text, "counter")
+        self._labels = labels
+        self._read = read
+
+    def lines(self) -> list[str]:
+        """Return the lines of Prometheus's format, in the order of the counts."""
+        return [
+            *self._head,
+            *(
+                f"{self.name}{_braces(self._labels, values)} {count}"
+                for values, count in self._read().items()
+            ),
+        ]
+
+
 class GaugeByLabel:
     """Numbers that are read when Prometheus asks, by the values of one label.
 

@@ -261,6 +261,7 @@ def _service(options: ServerOptions) -> Service:
         "Calls of a model that run on after their deadlines.",
         inference.overdue,
     )
+    add_cell_counts(metrics, models)
     service = Service(models, inference, metrics, options.limits)
     metrics.add_gauge(
         "kerasnn_bytes_in_flight",
@@ -268,6 +269,27 @@ def _service(options: ServerOptions) -> Service:
         lambda: service.in_flight.bytes,
     )
     return service
+
+
+def add_cell_counts(metrics: Metrics, models: ModelRegistry) -> None:
+    """Add counts of the rows of tables, and of their cells unlike those of the training."""
+    metrics.add_counter(
+        "kerasnn_table_rows_total",
+        "Rows of tables that were answered.",
+        ("model_name", "version"),
+        lambda: {(name, str(n)): counts.rows for name, n, counts in models.counted()},
+    )
+    metrics.add_counter(
+        "kerasnn_unusual_cells_total",
+        "Cells of these rows unlike those of the training: outside of the range, of an"
+        " unseen level, or missing in a column in which none was.",
+        ("model_name", "version", "column", "reason"),
+        lambda: {
+            (name, str(n), *labels): count
+            for name, n, counts in models.counted()
+            for labels, count in counts.counts.items()
+        },
+    )
 
 
 def _sources(options: ServerOptions) -> Callable[[], Sources]:

@@ -14,9 +14,11 @@ measurement  scores on test rows, beside simple models
 report       the HTML page of a network
 exporting    a network with its report, saved
 evaluation   scores of a saved network on another table
+drift        another table beside the rows of the training
 time_limit   what testing and saving take of a time limit
 """
 
+from kerasnn.tables.drift import Effect, TableDrift, check_drift
 from kerasnn.tables.evaluation import Evaluation, evaluate
 from kerasnn.tables.exporting import save
 from kerasnn.tables.files import are_large
@@ -29,15 +31,18 @@ from kerasnn.tables.validation import Validation
 
 __all__ = [
     "LOADING_SECONDS",
+    "Effect",
     "Evaluation",
     "FittedTable",
     "Measurement",
     "RowsInMemory",
     "StreamedRows",
+    "TableDrift",
     "TableRows",
     "Validation",
     "are_large",
     "before_saving",
+    "check_drift",
     "estimator_for",
     "evaluate",
     "fit",

@@ -89,7 +89,7 @@ def measure(
         deadline: of the ranking, which takes at most `MAX_SECONDS` anyway.
     """
     rows, task, seed = fitted.rows, fitted.rows.target.task, fitted.rows.seed
-    shortened = _shortened(fitted)
+    shortened = (*_shortened(fitted), *_refitted(fitted))
     if not rows.n_tested:
         none, scores = np.empty(0), _left_out_scores(fitted)
         return Measurement(fitted, none, none, {}, scores, {}, [], shortened)
@@ -146,6 +146,27 @@ def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
             is_warning=True,
         ),
     )
+
+
+def _refitted(fitted: FittedTable) -> tuple[Notice, ...]:
+    """Return a note about the networks that predict, where later rows judged others."""
+    rows, recipe = fitted.rows, fitted.estimator.recipe_
+    if rows.validation.time is None or not recipe.folds:
+        return ()
+    if rows.n_held_out:
+        message = (
+            f"the latest {format_count(rows.n_held_out, 'row')} before the test rows chose"
+            " the epoch, and were not learned from"
+        )
+    else:
+        message = (
+            "later training rows judged networks that learned from earlier ones; the"
+            " networks that predict learned from all training rows, for as many epochs and"
+            " with the same calibration"
+        )
+    if rows.n_tested and rows.validation.test_file is None:
+        message += "; test_size=0 learns from the test rows, the latest, too"
+    return (Notice("refitted", message, (rows.validation.time,)),)
 
 
 def _better_baseline(

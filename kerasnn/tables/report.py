@@ -52,8 +52,8 @@ def table_page(measured: Measurement, *, title: str) -> str:
 def _page_without_test(measured: Measurement, title: str) -> str:
     fitted = measured.fitted
     message = (
-        "no rows were kept for a test. The scores are of these rows, each answered by the"
-        " members that left it out; they have chosen the epoch and are a little too good."
+        f"no rows were kept for a test. The scores are of {measured.measured_on}; these"
+        " rows have chosen the epoch, and the scores are a little too good."
         if measured.scores
         else "no rows were kept for a test, so nothing tells how good it is on new ones."
     )
@@ -81,7 +81,7 @@ def _curve_section(fitted: FittedTable) -> reports.Section:
         best_epoch=fitted.estimator.best_epoch_,
     )
     held_out = (
-        " Held-out rows: the same rows, each by the members that left it out."
+        f" Held-out rows: {fitted.rows.validation.judging_rows}."
         if fitted.estimator.oof_predictions_ is not None
         else ""
     )
@@ -100,7 +100,12 @@ def _curves(fitted: FittedTable) -> dict[str, Any]:
 
 
 def _data(fitted: FittedTable) -> dict[str, str]:
-    return {"source": fitted.rows.source, "fingerprint": fitted.rows.fingerprint}
+    rows, how = fitted.rows, fitted.rows.validation.how
+    return {
+        "source": rows.source,
+        "fingerprint": rows.fingerprint,
+        **({"validation": how} if how else {}),
+    }
 
 
 def _versions() -> dict[str, str]:

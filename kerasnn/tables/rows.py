@@ -43,7 +43,7 @@ class TableRows(ABC):
     Attributes:
         source: name of the table, for the user.
         schema: of all rows, with the target.
-        n_rows: number of rows.
+        n_rows: number of rows, without test rows of a table of their own.
         n_tested: number of test rows.
         n_trained: number of training rows.
         test_size: share of test rows that was asked for.
@@ -66,6 +66,12 @@ class TableRows(ABC):
     def n_held_out(self) -> int:
         """Number of rows that only choose the epoch."""
         return 0
+
+    @property
+    def n_unused(self) -> int:
+        """Number of rows of gaps, and of tested groups and times that are not needed."""
+        n_inside = 0 if self.validation.test_file is not None else self.n_tested
+        return self.n_rows - self.n_trained - n_inside - self.n_held_out
 
     @property
     def target(self) -> Target:
@@ -201,11 +207,11 @@ def read_rows(
     division = _divided(values, schema, folds, share, seed)
     test_rows = read_test_rows(validation, schema, reading)
     warnings = score_warnings(table, schema, values, division.tested, validation)
-    n_tested = int(division.tested.sum()) + len(test_rows.values if test_rows else ())
+    n_tested = len(test_rows.values) if test_rows else int(division.tested.sum())
     return RowsInMemory(
         source=str(source) if isinstance(source, (str, Path)) else type(source).__name__,
         schema=schema,
-        n_rows=len(table) + len(test_rows.values if test_rows else ()),
+        n_rows=len(table),
         n_tested=n_tested,
         n_trained=int(division.trained.sum()),
         test_size=share,

@@ -310,17 +310,13 @@ def stream_rows(
     counts = {n: c.without(unseen[n]) for n, c in profile.counts.items()}
     _check_classes(schema.target, counts[target])
     test_rows = read_test_rows(validation, schema, reading)
-    n_outside = len(test_rows.values) if test_rows else 0
-    n_trained = profile.rows - len(unseen)
-    if validation.columns:  # other rows of the test's groups or times are not learned from
-        n_trained = round(profile.rows * float(np.mean(part_of_row == LEARNED)))
     return StreamedRows(
         source=str(source),
         schema=schema,
-        n_rows=profile.rows + n_outside,
+        n_rows=profile.rows,
         n_read=n_read,
-        n_tested=len(test) + n_outside,
-        n_trained=n_trained,
+        n_tested=len(test_rows.values) if test_rows else len(test),
+        n_trained=_n_learned(profile, parts, part_of_row),
         test_size=share,
         seed=seed,
         validation=validation,
@@ -419,6 +415,18 @@ def _parts(
     n_held_out = min(round(profile.rows * HELD_OUT_SHARE), MAX_HELD_OUT_ROWS)
     drawn = profile.sample.index.to_numpy()[: n_tested + n_held_out]
     return DrawnParts(np.sort(drawn[:n_tested]), np.sort(drawn[n_tested:]))
+
+
+def _n_learned(profile: TableProfile, parts: RowParts, part_of_row: Parts) -> int:
+    """Return the number of rows that are learned from; of many groups or times about."""
+    if isinstance(parts, DrawnParts):
+        return profile.rows - len(parts.tested) - len(parts.held_out)
+    if isinstance(parts, GroupParts):
+        texts = profile.counts[parts.column].texts
+        if texts is not None and sum(texts.values()) == profile.rows:
+            learned = parts.of(pd.DataFrame({parts.column: list(texts)})) == LEARNED
+            return int(np.array(list(texts.values()))[learned].sum())
+    return round(profile.rows * float(np.mean(part_of_row == LEARNED)))
 
 
 def _divide(profile: TableProfile, part_of_row: Parts) -> list[pd.DataFrame]:

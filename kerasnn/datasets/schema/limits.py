@@ -1,6 +1,7 @@
 """Which cells are unlike those of the training: the one definition, for all who ask.
 
-A number or date is outside if it is below the least or above the greatest of the training.
+A number or date is outside if it is below the least or above the greatest of the training;
+a date of which only repeating parts are used, such as the month, is never outside.
 A level is unseen if the training did not have it. A missing cell is new in a column in
 which no cell was missing.
 """
@@ -37,12 +38,13 @@ class ColumnLimits:
     @classmethod
     def of(cls, column: Column) -> Self:
         """Return the limits of a column of a schema."""
+        is_ranged = column.kind == "datetime" and not column.repeating_only
         is_complete = bool(column.levels) and column.n_levels <= len(column.levels)
         return cls(
             low=column.low if column.kind == "numeric" else None,
             high=column.high if column.kind == "numeric" else None,
-            first=column.first if column.kind == "datetime" else None,
-            last=column.last if column.kind == "datetime" else None,
+            first=column.first if is_ranged else None,
+            last=column.last if is_ranged else None,
             levels=frozenset(column.levels) if is_complete else None,
             was_missing=column.missing > 0,
         )

@@ -134,7 +134,10 @@ class Scheduler:
         names = tuple(signature.outputs) if outputs is None else tuple(outputs)
         request = Request(inputs, self._loop.create_future(), deadline)
         queue = self._queue(version, signature, names, request)
-        return await self._answer(request, queue)
+        answer = await self._answer(request, queue)
+        if version.cell_counts is not None:
+            version.cell_counts.count(inputs)
+        return answer
 
     async def run_blocking(
         self,

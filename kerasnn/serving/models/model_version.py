@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kerasnn.manifest import MANIFEST
 from kerasnn.serving.errors import Code, ServingError
+from kerasnn.serving.saved_model.cell_counts import CellCounts
 from kerasnn.serving.saved_model.graph import Graph
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ModelVersion:
         fingerprint: of the folder before loading; None once the folder is gone.
         status: of its life cycle.
         table_inputs: how to read requests as rows of a table; None for other networks.
+        cell_counts: of the rows of a table in requests; None for other networks.
     """
 
     def __init__(self, name: str, number: int, folder: Path) -> None:
@@ -57,6 +59,7 @@ class ModelVersion:
         self.fingerprint: Fingerprint | None = folder_fingerprint(folder)
         self.status = VersionStatus(number, "LOADING", Code.OK, "")
         self.table_inputs: TableInputs | None = None
+        self.cell_counts: CellCounts | None = None
         self._users = 0
         self._retired = False
         self._graph: Graph | None = None
@@ -79,8 +82,10 @@ class ModelVersion:
         return self._retired
 
     def read_table_inputs(self, graph: Graph) -> None:
-        """Set `table_inputs`; may import pandas, which takes seconds."""
+        """Set `table_inputs` and counts; may import pandas, which takes seconds."""
         self.table_inputs = _table_inputs(self.folder, graph)
+        if self.table_inputs is not None:
+            self.cell_counts = self.table_inputs.cell_counts()
 
     def publish(self, graph: Graph) -> None:
         """Make the version available with its graph."""

@@ -36,6 +36,7 @@ from kerasnn.serving.models.versions import (
     not_found_error,
 )
 from kerasnn.serving.models.warm_up import prepare, try_signatures, warm_up
+from kerasnn.serving.saved_model.cell_counts import CellCounts
 from kerasnn.serving.saved_model.graph import Graph
 
 _log = logging.getLogger("kerasnn.serving")
@@ -121,6 +122,16 @@ class ModelRegistry:
         """Return the names of the configured or found models, sorted."""
         with self._lock:
             return sorted(name for name, v in self._models.items() if v.source is not None)
+
+    def counted(self) -> list[tuple[str, int, CellCounts]]:
+        """Return name, number and counts of each available version that has any."""
+        with self._lock:
+            return [
+                (name, number, version.cell_counts)
+                for name, versions in sorted(self._models.items())
+                for number, version in sorted(versions.available.items())
+                if version.cell_counts is not None
+            ]
 
     def labels(self, name: str) -> dict[str, int]:
         """Return the labels of a model's versions."""

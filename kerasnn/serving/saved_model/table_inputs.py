@@ -9,7 +9,7 @@ never comes here.
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kerasnn.datasets.cells.factorized import MISSING_TEXTS, text_of
+from kerasnn.datasets.cells.truths import truth_of
 from kerasnn.datasets.schema.checking import check_rows
 from kerasnn.datasets.schema.inputs import raw_columns
+from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.datasets.schema.schema import Column, Schema
 from kerasnn.errors import InputError
 from kerasnn.manifest import DEFAULT_SIGNATURE, read_manifest
 from kerasnn.serving.errors import invalid
+from kerasnn.serving.saved_model.cell_counts import (
+    CellCounts,
+    NumberColumn,
+    Reason,
+    TextColumn,
+)
 
 _MAX_SHOWN = 12  # columns of the row that a message shows
 _CELLS = (str, int, float, bool, type(None))
@@ -68,6 +77,20 @@ class TableInputs:
             raise invalid(f"{error}. A row looks like this: {self._example()}") from None
         raw = raw_columns(checked)
         return {**{name: raw[c] for name, c in self.columns.items()}, **options}
+
+    def cell_counts(self) -> CellCounts:
+        """Return counts of cells that are unlike those of the training, all 0."""
+        numbers: list[NumberColumn] = []
+        texts: list[TextColumn] = []
+        for name, of in self.columns.items():
+            column = self.schema.column(of)
+            limits = ColumnLimits.of(column)
+            if column.kind != "numeric":
+                texts += _counted_texts(name, column, limits)
+            elif limits.low is not None and limits.high is not None:
+                ends = limits.low, limits.high
+                numbers.append(NumberColumn(name, of, *ends, limits.was_missing))
+        return CellCounts(numbers, texts, self.schema.names)
 
     def _columns(
         self, cells: Mapping[str, Sequence[Any]], rows: int
@@ -140,6 +163,25 @@ def read_table_inputs(folder: Path, signatures: Mapping[str, Any]) -> TableInput
         if columns.keys() <= one.inputs.keys()
     }
     return TableInputs(schema, columns, options)
+
+
+def _counted_texts(name: str, column: Column, limits: ColumnLimits) -> Iterator[TextColumn]:
+    """Yield a column of texts, if its cells can be unlike those of the training."""
+    levels, missing = limits.levels, {*MISSING_TEXTS, *column.missing_texts, ""}
+    truths = {truth_of(level) for level in levels or ()} - {None}
+
+    def judge(cell: bytes) -> Reason | None:
+        text = text_of(cell.decode("utf-8", "replace").strip())
+        if text in missing:
+            return None if limits.was_missing else "missing"
+        if levels is None or text in levels:
+            return None
+        is_truth = column.kind == "boolean" and truth_of(text) in truths
+        return None if is_truth else "unseen"
+
+    if levels is not None or not limits.was_missing:
+        usual = None if levels is None else frozenset(level.encode() for level in levels)
+        yield TextColumn(name, column.name, usual, judge)
 
 
 def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from kerasnn.cli.console import (
     without_keras,
 )
 from kerasnn.cli.options import PATH, Command, at_least, option
-from kerasnn.cli.serve_options import (
+from kerasnn.cli.serve.options import (
     PortType,
     SecondsType,
     VersionsType,
