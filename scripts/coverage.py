@@ -182,6 +182,7 @@ def _peer(table: Table, train: np.ndarray, test: np.ndarray) -> Result:
     models = [
         Fitted(
             CatBoostRegressor(
+                allow_writing_files=False,
                 loss_function=f"Quantile:alpha={tail:.2f}",
                 cat_features=texts,
                 random_seed=0,
