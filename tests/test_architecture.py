@@ -66,7 +66,7 @@ ORDERS = {
         {"test_rows"},
         {"rows"},
         {"streamed", "time_limit"},
-        {"fitting", "evaluation"},
+        {"fitting", "evaluation", "error_slices"},
         {"reasons", "drift"},
         {"measurement"},
         {"report"},

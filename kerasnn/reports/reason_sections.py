@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kerasnn.reports.error_slices import LEVEL, ErrorSlice
 from kerasnn.reports.figures import TRAIN_COLOUR, png
 from kerasnn.reports.formatting import format_count, format_number
 from kerasnn.reports.page import Cell, Section, Table
 from kerasnn.reports.table_figures import abbreviate, escape, new_axes
 
+LEVEL = 0.05  # chance of any wrong slice in the whole list
 _MAX_BARS = 20
 _N_REASONS = 3
 _MAX_LETTERS = 60  # of a cell
@@ -32,6 +33,27 @@ class EffectCurve:
     column: str
     values: Sequence[float] | Sequence[str]
     members: NDArray[np.float64]
+
+
+class ErrorSlice(NamedTuple):
+    """Rows whose errors are larger than those of the others.
+
+    Attributes:
+        column: its name.
+        values: the level, or the range.
+        rows: number of rows.
+        loss: their mean loss.
+        others: mean loss of the other rows.
+        chance: upper bound of the probability that chance made it, for all slices that
+            were looked at.
+    """
+
+    column: str
+    values: str
+    rows: int
+    loss: float
+    others: float
+    chance: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """Slices of the test rows with larger errors: single levels or ranges of one column."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,33 +8,12 @@ from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 
 from kerasnn.datasets import Column
+from kerasnn.reports.reason_sections import LEVEL, ErrorSlice
 
 MIN_ROWS = 30  # of a slice, and of the others
 N_RANGES = 5
-LEVEL = 0.05  # chance of any wrong slice in the whole list
 _MAX_LEVELS = 50  # the most frequent ones of a column
 _KEPT_QUANTILE = 0.99  # a single extreme error is no slice
-
-
-class ErrorSlice(NamedTuple):
-    """Rows whose errors are larger than those of the others.
-
-    Attributes:
-        column: its name.
-        values: the level, or the range.
-        rows: number of rows.
-        loss: their mean loss.
-        others: mean loss of the other rows.
-        chance: upper bound of the probability that chance made it, for all slices that
-            were looked at.
-    """
-
-    column: str
-    values: str
-    rows: int
-    loss: float
-    others: float
-    chance: float
 
 
 def error_slices(
