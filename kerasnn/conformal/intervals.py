@@ -32,6 +32,7 @@ N_FOLDS = 5
 RIDGES = (3.0, 30.0, 300.0)
 MAX_FITTED_ROWS = 10_000
 MIN_FITTED_ROWS = 40  # of fewer every row has the same scale
+MIN_SHRINKAGE = 0.9
 _GAIN = 0.01  # by which a scale of each row must be better
 
 
@@ -178,7 +179,8 @@ def _shrinkage(
     """Return how much smaller the errors of the whole ensemble are, at most 1.
 
     The squared error of the mean of m members is a + b / m, b their variance: what is known
-    of the few members that judged a row is extrapolated to all of them.
+    of the few members that judged a row is extrapolated to all of them. Members that have
+    hardly learned differ so much that this says nothing of quantiles: hence the bound.
 
     Args:
         outputs: [repeats, rows].
@@ -190,7 +192,7 @@ def _shrinkage(
         return 1.0
     variance = float(outputs.var(axis=0, ddof=1, dtype=np.float64).mean())
     less = variance * (1 / repeats - 1 / max(members, repeats))
-    return float(np.sqrt(max(square - less, square / 4) / square))
+    return max(MIN_SHRINKAGE, float(np.sqrt(max(square - less, 0.0) / square)))
 
 
 def _fit_output(
