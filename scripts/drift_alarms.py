@@ -15,6 +15,7 @@ shuffled and cut in halves many times. One half is the training, the other the n
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +24,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.datasets import Schema, checked_table, infer_schema
+from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.errors import InputError
-from kerasnn.novelty import Novelty, count_cells, find_drift, fit_novelty
+from kerasnn.novelty import (
+    ColumnReference,
+    Novelty,
+    count_cells,
+    find_drift,
+    fit_novelty,
+)
 
 SHIFT = 0.5  # standard deviations
 SHIFTED_ROWS = 1_000
+MAX_ROWS = 10_000  # of a table
 
 
 class Counts(NamedTuple):
@@ -52,6 +61,7 @@ def main() -> None:
     for path in sorted(options.folder.glob("*.json")):
         if names is None or path.stem in names:
             table = read_columns(path)
+            table = table.sample(min(len(table), MAX_ROWS), random_state=0)
             found = count_alarms(table, options.repeats)
             print(
                 f"{path.stem} {len(table)} {table.shape[1]}"
@@ -80,18 +90,21 @@ def count_alarms(table: pd.DataFrame, repeats: int) -> Counts:
             schema = infer_schema(before)
         except InputError:
             continue  # no column has two values
-        novelty = fit_novelty(checked_table(before, schema), schema)
-        new = checked_table(now, schema)
-        alarms += bool(drifted_columns(novelty, new, schema))
-        detected = detected or detections(novelty, new, schema)
+        old, new = (checked_table(half, schema) for half in (before, now))
+        columns = [ColumnReference.fit(c, old[c.name]) for c in schema.columns]
+        alarms += bool(drifted_columns(columns, new, schema))
+        detected = detected or detections(fit_novelty(old, schema), new, schema)
     return Counts(alarms, *detected)
 
 
-def drifted_columns(novelty: Novelty, new: pd.DataFrame, schema: Schema) -> set[str]:
+def drifted_columns(
+    references: Sequence[ColumnReference], new: pd.DataFrame, schema: Schema
+) -> set[str]:
     """Return the names of the columns that have drifted."""
+    limits = map(ColumnLimits.of, schema.columns)
     compared: Any = [
-        ("column", reference, count_cells(reference, new[reference.bins.name], limits))
-        for reference, limits in zip(novelty.reference.columns, novelty.limits, strict=True)
+        ("column", reference, count_cells(reference, new[reference.bins.name], limit))
+        for reference, limit in zip(references, limits, strict=True)
     ]
     return {drift.name for drift in find_drift(compared) if drift.drifted}
 
@@ -105,7 +118,7 @@ def detections(novelty: Novelty, new: pd.DataFrame, schema: Schema) -> tuple[flo
         if column.kind != "numeric" or not values.std() > 0:
             continue
         shifted = few.assign(**{column.name: values + SHIFT * values.std()})
-        found = drifted_columns(novelty, shifted, schema)
+        found = drifted_columns(novelty.reference.columns, shifted, schema)
         named.append(column.name in found)
         others.append(len(found - {column.name}))
     rng = np.random.default_rng(0)

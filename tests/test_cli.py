@@ -454,6 +454,13 @@ def test_evaluate_gives_the_metrics_that_the_manifest_keeps(run, models):
     assert result["metrics"]["loss"] == pytest.approx(manifest["metrics"]["loss"], rel=1e-5)
 
 
+def test_check_is_for_networks_of_tables(run, models):
+    file = write_rows("rows.csv", datasets.IRIS_COLUMNS, [[5.1, 3.5]])
+    code, _, err = run("check", models / "iris", file)
+    assert code == 1
+    assert "only networks of tables know what their training rows were like" in err
+
+
 def test_evaluate_in_words(run, models):
     code, out, _ = run("evaluate", models / "iris", "iris")
     assert code == 0

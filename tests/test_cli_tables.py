@@ -111,9 +111,11 @@ def test_train_tells_what_was_inferred_the_scores_and_where_it_lies(run):
         value, low, high, *others = map(float, re.findall(r"\d\.\d+", line))
         assert low <= value <= high
         assert len(others) == 2
+    names = [line.split("  ")[1].strip() for line in lines[18:20]]
+    assert names == ["90% coverage", "90% mean set size"]
     # Two epochs are few.
-    assert lines[18].startswith("Warning: a linear model is better on the test rows: log")
-    assert lines[19:] == [
+    assert lines[20].startswith("Warning: a linear model is better on the test rows: log")
+    assert lines[21:] == [
         "Saved    saved_models/people/1",
         "Report   saved_models/people/1/assets.extra/report.html",
     ]
@@ -134,7 +136,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
     manifest = saving.load("out/mine").manifest
     metrics = result.pop("metrics")
     assert metrics == manifest["metrics"]
-    assert metrics.keys() == {"rmse", "mae", "r2"}
+    assert metrics.keys() == {"rmse", "mae", "r2", "coverage_90", "mean_width_90"}
     for name, (low, high) in result.pop("intervals").items():
         assert low <= metrics[name] <= high
     assert result.pop("baselines").keys() == {"linear", "constant"}
@@ -741,7 +743,7 @@ def test_inspect_shows_schema_signature_and_metrics_with_intervals(run, models):
         "  test_rows  24",
         f"  fingerprint  {manifest['data']['fingerprint']}",
     ):
-        assert line in out.splitlines()
+        assert line.split() in [shown.split() for shown in out.splitlines()]
 
 
 def test_inspect_gives_the_manifest_as_json(run, models):

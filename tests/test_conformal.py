@@ -138,12 +138,18 @@ def test_without_anything_to_learn_every_row_has_the_same_width(rng):
 
 
 def test_the_errors_of_few_members_are_extrapolated_to_all(rng):
-    """Members that only differ by chance: the mean of eight has half the error of two."""
+    """The mean of two members has a variance of 0.5, that of eight of 0.125."""
     truth = 10 * rng.normal(size=(4000, 1)).astype(np.float32)
     outputs = truth + rng.normal(size=(2, 4000, 1)).astype(np.float32)
-    rows = judged_rows(rng, 4000, noise=plain)._replace(outputs=outputs, targets=truth)
-    lower, upper = ends_of(fitted(rows), rows)
-    assert (upper - lower).mean() / 2 == pytest.approx(1.645 / np.sqrt(MEMBERS), rel=0.1)
+    rows = judged_rows(rng, 4000, noise=plain)._replace(outputs=outputs)
+    wide = {}
+    for noise in (2.0, 0.0):
+        targets = truth + noise * rng.normal(size=truth.shape).astype(np.float32)
+        lower, upper = ends_of(fitted(rows._replace(targets=targets)), rows)
+        wide[noise] = (upper - lower).mean() / 2
+    assert wide[2.0] == pytest.approx(1.645 * np.sqrt(4 + 1 / MEMBERS), rel=0.04)
+    # Nothing but the members' errors: these are left as they are.
+    assert wide[0.0] == pytest.approx(1.645 * np.sqrt(0.5), rel=0.06)
 
 
 def test_judged_and_new_rows_have_the_same_mean_spread(rng):

@@ -1,9 +1,13 @@
 """The lessons' scripts run from beginning to end and keep what they trained."""
 
+import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import kerasnn
@@ -50,3 +54,35 @@ def test_check_tables_prints_what_is_refused(tmp_path, monkeypatch, capsys):
     assert "1 refused (50.0%)" in printed
     assert f"{tmp_path / 'b.csv'}: not opened: line 3 has 1 value where" in printed
     assert "1  comment-lines" in printed
+
+
+def test_drift_alarms_counts_alarms_and_detections(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    town = rng.choice(["Rome", "Oslo"], 600)
+    heat = np.where(town == "Rome", 25.0, 5.0) + rng.normal(0, 6, 600)
+    table = pd.DataFrame({"heat": heat, "town": town, "target": heat})
+    table.to_csv(tmp_path / "towns.csv.gz", index=False)
+    described = {"numeric": ["heat"], "categorical": ["town"]}
+    (tmp_path / "towns.json").write_text(json.dumps(described))
+    monkeypatch.setattr(sys, "argv", ["drift_alarms.py", str(tmp_path), "--repeats", "3"])
+    runpy.run_path(str(SCRIPTS / "drift_alarms.py"), run_name="__main__")
+    _, line = capsys.readouterr().out.splitlines()
+    name, rows, columns, alarms, shifts, others, ordinary, shuffled = line.split()
+    assert (name, rows, columns, alarms) == ("towns", "600", "2", "0/3")
+    assert (shifts, others) == ("100%", "0.00")
+    assert float(ordinary.rstrip("%")) < 5 < 20 < float(shuffled.rstrip("%"))
+
+
+def test_soak_trainings_finds_nothing_wrong_in_a_round():
+    command = [sys.executable, SCRIPTS / "soak_trainings.py", "--rounds", "1"]
+    ended = subprocess.run(
+        [*command, "--commands", "0"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "start_worker: 1 rounds in " in ended.stdout
+    assert ", 0 with problems" in ended.stdout
+    assert "start_command: 0 rounds in 0 s, 0 with problems" in ended.stdout

@@ -107,7 +107,19 @@ def export_table(folder):
         folder,
         answers=network,
         metadata={"metrics": metrics, "measured_on": "test rows"},
+        signatures={"explain": saving.TableSignature(lambda rows: reasons(network, rows))},
     )
+
+
+def reasons(network, rows):
+    """Return contributions that grow from column to column, to the answer of age."""
+    sizes = np.array([1, -2, 3, -4, 5], np.float32)[:, np.newaxis] / 10
+    age = rows.x[:, :1]
+    return {
+        **network(rows.x, rows.codes),
+        "contributions": (age * 3)[..., tf.newaxis] * (sizes * np.ones(3, np.float32)),
+        "base": tf.ones_like(age) * np.array([0.5, 1, 1.5], np.float32),
+    }
 
 
 # --- server and browser -----------------------------------------------------------------
@@ -451,6 +463,30 @@ def test_the_form_of_a_table_gives_the_network_s_answers(open_page, folder):
         wait_for_probabilities(page, unusual["probabilities"])
         page.get_by_role("button", name="Back to the first values").click()
         wait_for_probabilities(page, first["probabilities"])
+
+
+def test_reasons_move_while_the_fields_are_edited(open_page):
+    with open_page("#shop") as page:
+        bars = page.locator(".reasons li")
+        expect(bars).to_have_count(5)
+        # The largest one first.
+        expect(bars.locator(".label")).to_have_text(
+            ["since", "member", "city", "price of ticket", "age"]
+        )
+        shown = bars.first.locator(".share").text_content()
+        expect(page.locator(".reasons .against")).to_have_count(2)
+        page.get_by_label("age", exact=True).fill("20")
+        expect(bars.first.locator(".share")).not_to_have_text(shown)
+        expect(page.locator(".reasons .against")).to_have_count(3)
+        expect(page.get_by_text("From the mean")).to_contain_text(
+            "logarithm of the probability of"
+        )
+
+
+def test_a_model_without_reasons_shows_none(open_page):
+    with open_page("#many") as page:
+        expect(page.locator(".headline")).to_be_visible()
+        expect(page.get_by_role("heading", name="Reasons")).to_have_count(0)
 
 
 def test_a_slider_moves_within_the_range_that_was_seen(open_page, folder):

@@ -301,6 +301,14 @@ def test_cells_of_requests_count_as_the_network_reads_them(cell, reason):
     assert found == ([] if reason is None else [reason])
 
 
+def test_texts_of_a_column_without_levels_can_only_be_missing():
+    schema = Schema((Column("since", "datetime", first="2001-05-03T00:00:00"),))
+    counts = TableInputs(schema, {"since": "since"}, {}).cell_counts()
+    cells = [b"2010-01-02", b"next week", b"", b" NA ", b"1900-01-01"]
+    counts.count({"since": np.array(cells, object)})
+    assert counts.counts == {("since", "missing"): 2, ("since", "unseen"): 0}
+
+
 def test_requests_without_the_columns_are_not_counted():
     counts = INPUTS.cell_counts()
     counts.count({"inputs": np.array([b"example"], object)})

@@ -39,6 +39,7 @@ from kerasnn.cli.predictions import (
     write_csv,
     write_json,
 )
+from kerasnn.cli.reasons import OUTPUTS, reason_table
 from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
 from kerasnn.manifest import INTERVAL_SIGNATURE
@@ -102,6 +103,13 @@ class RemoteOptions:
     default="skip",
     show_default=True,
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Add the reasons of each prediction: the columns that moved it most (reason_1,"
+    " ...), the mean answer, and the contribution of every column, which together add up"
+    " to the logit or the value.",
+)
 @option(
     "--interval",
     click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -124,6 +132,7 @@ def predict_command(
     kept: KeptColumns,
     on_error: str,
     interval: float | None,
+    explain: bool,
     allow: tuple[str, ...],
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
@@ -149,7 +158,13 @@ def predict_command(
             reading.options(),
             fail=fail,
             interval=interval,
+            explain=explain,
             notices=problems.notices,
+        )
+    elif explain:
+        raise click.UsageError(
+            "--explain is for a model that is loaded here; of a server, call the signature"
+            " 'explain'"
         )
     elif allow:
         raise click.UsageError(
@@ -200,6 +215,7 @@ def _predictions(
     *,
     fail: bool,
     interval: float | None,
+    explain: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     """Return the predictions; append what was guessed of the file to `notices`."""
@@ -210,13 +226,21 @@ def _predictions(
         if interval is not None:
             network.check_interval(interval)
         return _table_predictions(
-            network, file, reading, fail=fail, interval=interval, notices=notices
+            network,
+            file,
+            reading,
+            fail=fail,
+            interval=interval,
+            explain=explain,
+            notices=notices,
         )
     if interval is not None:
         raise InputError(
             f"{network.folder}: a network of rows of numbers has no intervals; a network"
             " that kerasnn train FILE trains has"
         )
+    if explain:
+        network.explain(None)
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
     )
@@ -231,6 +255,7 @@ def _table_predictions(
     *,
     fail: bool,
     interval: float | None,
+    explain: bool,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
@@ -238,7 +263,7 @@ def _table_predictions(
     target = network.schema.target
     classes = target.classes if target is not None else ()
     start = 0
-    asked: dict[str, Any] = {}
+    asked: dict[str, Any] = {"signature": "explain"} if explain else {}
     if interval is not None:
         asked = {"signature": INTERVAL_SIGNATURE, "options": {"coverage": interval}}
     options = dataclasses.replace(reading, empty_rows=True)
@@ -251,9 +276,18 @@ def _table_predictions(
                 raise InputError(answers.invalid[0].message)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
+        outputs = {n: v for n, v in answers.outputs.items() if n not in OUTPUTS}
+        predictions = prediction_table(outputs, classes)
+        if explain:
+            columns = network.schema.names
+            explained = answers
+            if interval is not None:
+                explained = network.answer_rows(chunk, reading=reading, signature="explain")
+            reasons = reason_table(explained.outputs, chunk, columns, classes)
+            predictions = predictions.join(reasons)
         yield AnsweredRows(
             chunk,
-            prediction_table(answers.outputs, classes),
+            predictions,
             tuple(cell.moved(start).message for cell in answers.invalid[:MAX_LISTED]),
             int((~answers.is_answered).sum()),
             answers.notices,

@@ -32,6 +32,7 @@ N_FOLDS = 5
 RIDGES = (3.0, 30.0, 300.0)
 MAX_FITTED_ROWS = 10_000
 MIN_FITTED_ROWS = 40  # of fewer every row has the same scale
+MIN_SHRINKAGE = 0.9
 _GAIN = 0.01  # by which a scale of each row must be better
 
 
@@ -94,12 +95,14 @@ class Intervals:
         outputs: for each.
         repeats: members that judged each row.
         low, high: [n_out] range of the training targets, standardised.
+        in_range: whether the intervals end there too; values of later rows may be beyond.
     """
 
     outputs: tuple[OutputIntervals, ...]
     repeats: int
     low: NDArray[np.float32]
     high: NDArray[np.float32]
+    in_range: bool = True
 
     @property
     def n_judged(self) -> int:
@@ -138,6 +141,7 @@ def fit_intervals(
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     *,
+    in_range: bool = True,
     seed: int = 0,
 ) -> Intervals | None:
     """Fit the intervals; None without judged rows.
@@ -146,6 +150,7 @@ def fit_intervals(
         judged: rows that members judged.
         low: [n_out] smallest training targets, standardised.
         high: [n_out] largest ones.
+        in_range: whether new values are expected between them.
         seed: of the folds of the scales.
     """
     rows = judged.counted
@@ -163,7 +168,7 @@ def fit_intervals(
         # One thread: for matrices as small as these, several wait for each other.
         with threadpool_limits(1):
             fitted.append(_fit_output(signals, shrunk, rows.n_numeric, seed))
-    return Intervals(tuple(fitted), repeats, low, high)
+    return Intervals(tuple(fitted), repeats, low, high, in_range)
 
 
 def _spreads(outputs: tf.Tensor, repeats: int) -> tf.Tensor:
@@ -178,7 +183,8 @@ def _shrinkage(
     """Return how much smaller the errors of the whole ensemble are, at most 1.
 
     The squared error of the mean of m members is a + b / m, b their variance: what is known
-    of the few members that judged a row is extrapolated to all of them.
+    of the few members that judged a row is extrapolated to all of them. Members that have
+    hardly learned differ so much that this says nothing of quantiles: then it is 1.
 
     Args:
         outputs: [repeats, rows].
@@ -190,7 +196,8 @@ def _shrinkage(
         return 1.0
     variance = float(outputs.var(axis=0, ddof=1, dtype=np.float64).mean())
     less = variance * (1 / repeats - 1 / max(members, repeats))
-    return float(np.sqrt(max(square - less, square / 4) / square))
+    factor = float(np.sqrt(max(square - less, 0.0) / square))
+    return factor if factor >= MIN_SHRINKAGE else 1.0
 
 
 def _fit_output(

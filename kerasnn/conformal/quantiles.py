@@ -64,7 +64,7 @@ class ScoreTable:
 
 def rows_needed(coverage: float) -> int:
     """Return how many rows must have been judged for a finite bound."""
-    return math.ceil(coverage / (1 - coverage) - _ROUNDING)
+    return math.ceil(coverage / (1 - coverage) * (1 - _ROUNDING))
 
 
 def check_judged(coverage: float, n_judged: int | None) -> None:

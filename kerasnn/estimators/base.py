@@ -601,7 +601,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         prepared = self.prepare(X)
         if "_explain" not in self.__dict__:
-            self._explain = CompiledSignature(self._signatures()["explain"])
+            self._explain = CompiledSignature(self._explain_signature())
         frame = error_frame if standard_errors else contribution_frame
         labels = list(getattr(self, "classes_", ()))
         outputs = self._explain(*prepared)
@@ -673,19 +673,21 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
         check = check_function(self.novelty_, self.preprocessor_.graph)
+        return {
+            "check": TableSignature(lambda rows: check(rows.columns)),
+            "explain": self._explain_signature(),
+            **self._interval_signature(),
+        }
+
+    def _explain_signature(self) -> TableSignature:
         target = self.schema_.target
-        explain = explain_signature(
+        return explain_signature(
             self.network_,
             self._named_outputs,
             self.preprocessor_,
             self.background_,
             target.classes if target is not None else (),
         )
-        return {
-            "check": TableSignature(lambda rows: check(rows.columns)),
-            "explain": explain,
-            **self._interval_signature(),
-        }
 
     def _interval_signature(self) -> dict[str, TableSignature]:
         """Return `interval`, if enough rows were judged for its default coverage."""

@@ -61,7 +61,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
 
         The true value is in the interval of at least this share of new rows that are like
         those of the training. Rows that are hard to predict get wide intervals. No interval
-        ends outside of the range of the training targets.
+        ends outside of the range of the training targets, unless the folds are in time.
 
         Args:
             X: as for `predict`.
@@ -152,7 +152,8 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             members=task.recipe.members,
         )
         low, high = self._standardised(np.stack([self._target_low, self._target_high]))
-        return fit_intervals(judged, low, high)
+        in_time = task.division.are_in_time
+        return fit_intervals(judged, low, high, in_range=not in_time)
 
     def _interval_answer(self, rows: SignatureRows) -> dict[str, tf.Tensor]:
         assert isinstance(self._conformal, Intervals)
@@ -160,8 +161,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         outputs = network.common_outputs(rows.x, rows.codes)
         ends = self._conformal.ends(outputs, rows.x, rows.codes, rows.options["coverage"])
         ends = ends * network.target_scale + network.target_mean
-        inside = tf.clip_by_value(ends, network.target_low, network.target_high)
-        ends = tf.where(tf.math.is_finite(ends), inside, ends)
+        if self._conformal.in_range:
+            inside = tf.clip_by_value(ends, network.target_low, network.target_high)
+            ends = tf.where(tf.math.is_finite(ends), inside, ends)
         found = {
             "value": network.mean_answers(outputs),
             "lower": ends[:, 0],

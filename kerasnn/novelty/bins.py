@@ -81,7 +81,9 @@ def fit_bins(column: Column, cells: pd.Series) -> ColumnBins:
         cells: [rows] of a checked table.
     """
     if column.kind in ("categorical", "boolean"):
-        levels = column.levels[:MAX_LEVEL_BINS]
+        levels = column.levels
+        if len(levels) > MAX_LEVEL_BINS:
+            levels = tuple(cells.value_counts().index[:MAX_LEVEL_BINS])
         return ColumnBins(column.name, column.kind, levels=levels)
     if column.repeating_only:  # a later date is nothing new
         return ColumnBins(column.name, column.kind)

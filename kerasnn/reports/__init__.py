@@ -6,6 +6,7 @@ importance                    permutation importance of columns
 figures                       learning curve, confusion matrix, misclassified digits
 table_figures, class_figures  figures of networks for tables
 page, formatting              the HTML page; numbers as texts
+reason_sections               sections about reasons, and slices with larger errors
 coverage                      how often intervals and sets cover the truth
 columns, predictions          sections about columns and predictions
 table_report                  the report on a network for a table

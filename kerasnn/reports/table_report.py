@@ -30,6 +30,7 @@ from kerasnn.reports.predictions import (
     curve_section,
     value_sections,
 )
+from kerasnn.reports.reason_sections import TableReasons, reason_sections
 from kerasnn.reports.scores import (
     HIGHER_IS_BETTER,
     Score,
@@ -74,6 +75,7 @@ class TableResult:
         covered: intervals or sets of the test rows; None without them.
         known_scores: of "network" and of baselines, by name, as `score_predictions` gives
             them; others are computed.
+        reasons: of some test rows; None for none.
     """
 
     title: str
@@ -94,6 +96,7 @@ class TableResult:
     notices: Sequence[Notice] = ()
     covered: Covered | None = None
     known_scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
+    reasons: TableReasons | None = None
 
     @property
     def target(self) -> Target:
@@ -152,6 +155,8 @@ def table_sections(result: TableResult) -> list[Section]:
         sections.append(coverage_section(target.task, result.covered))
     if result.importance:
         sections.append(_importance(result))
+    if result.reasons is not None:
+        sections += reason_sections(result.reasons)
     return sections + schema_sections(result.schema)
 
 

@@ -205,7 +205,7 @@ class _Comparison:
         return TableDrift(
             rows=self._rows,
             unreadable_rows=self._unreadable,
-            rows_before=self._reference.columns[0].rows,
+            rows_before=max(column.rows for column in self._reference.columns),
             drifts=tuple(drifts),
             effects=self._effects(drifts),
             unusual=self._unusual / answered,

@@ -14,7 +14,9 @@ from kerasnn.estimators import NetworkRegressor
 from kerasnn.preprocessing import Prepared
 from kerasnn.reports import COVERAGE, Covered, Importance, Score, coverage_scores
 from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
+from kerasnn.reports.reason_sections import TableReasons
 from kerasnn.tables.fitting import FittedTable
+from kerasnn.tables.reasons import table_reasons
 
 MAX_SECONDS = 30.0  # of the importance of columns
 
@@ -32,6 +34,7 @@ class Measurement:
         baseline_scores: of the simple models.
         importance: of columns; empty without test rows.
         notices: about the training and the scores.
+        reasons: of some test rows; None if the columns are not ranked.
         covered: test rows with their intervals or sets; None where there are none.
     """
 
@@ -43,6 +46,7 @@ class Measurement:
     baseline_scores: dict[str, dict[str, Score]]
     importance: list[Importance]
     notices: tuple[Notice, ...] = ()
+    reasons: TableReasons | None = None
     covered: Covered | None = None
 
     @property
@@ -113,6 +117,7 @@ def measure(
         baseline_scores=baseline_scores,
         importance=_importance(fitted, prepared, truth, seconds) if ranked else [],
         notices=(*shortened, *_better_baseline(scores, baseline_scores)),
+        reasons=table_reasons(fitted, truth, predicted) if ranked else None,
         covered=_covered(fitted, prepared, truth),
     )
 

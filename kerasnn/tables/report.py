@@ -38,6 +38,7 @@ def table_page(measured: Measurement, *, title: str) -> str:
             epochs=fitted.estimator.history_["epoch"],
             best_epoch=fitted.estimator.best_epoch_,
             importance=measured.importance,
+            reasons=measured.reasons,
             settings=fitted.settings,
             data=_data(fitted),
             versions=_versions(),

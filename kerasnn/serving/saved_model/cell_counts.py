@@ -43,13 +43,15 @@ class TextColumn:
     Attributes:
         input: its name in requests.
         column: its name in the table.
-        usual: texts that are like those of the training; None: most are.
-        judge: returns why another text is unlike them; None: it is not.
+        usual: texts that are like those of the training; None: all but the missing ones.
+        missing: texts of missing cells, without outer blanks.
+        judge: returns why a text is unlike those of the training; None: it is not.
     """
 
     input: str
     column: str
     usual: frozenset[bytes] | None
+    missing: frozenset[bytes]
     judge: Callable[[bytes], Reason | None]
 
 
@@ -79,10 +81,7 @@ class CellCounts:
         self._numbers = [
             (c.input, c.low, c.high, c, labels.get(c.column, OTHERS)) for c in numbers
         ]
-        self._texts = [
-            (c.input, c.usual or frozenset(), c, labels.get(c.column, OTHERS))
-            for c in texts
-        ]
+        self._texts = [(c.input, c, labels.get(c.column, OTHERS)) for c in texts]
 
     def count(self, inputs: Mapping[str, NDArray[Any]]) -> None:
         """Count the cells of an answered request; one without the columns is ignored."""
@@ -99,17 +98,24 @@ class CellCounts:
                 unlike = [cell for cell in cells.tolist() if not low <= cell <= high]
             if unlike:
                 self._add_numbers(unlike, column, label)
-        for name, usual, text_column, label in self._texts:
+        for name, text_column, label in self._texts:
             cells = inputs.get(name)
             if cells is None or cells.ndim != 1:
                 return
-            rows = len(cells)
-            for cell in cells.tolist():
-                if cell not in usual:
-                    reason = text_column.judge(cell)
-                    if reason is not None:
-                        self.counts[label, reason] += 1
+            rows, usual = len(cells), text_column.usual
+            if usual is not None:
+                odd = [cell for cell in cells.tolist() if cell not in usual]
+            else:
+                missing = text_column.missing
+                odd = [cell for cell in cells.tolist() if cell.strip() in missing]
+            for cell in odd:
+                self._add_text(cell, text_column, label)
         self.rows += rows
+
+    def _add_text(self, cell: bytes, column: TextColumn, label: str) -> None:
+        reason = column.judge(cell)
+        if reason is not None:
+            self.counts[label, reason] += 1
 
     def _add_numbers(self, unlike: list[float], column: NumberColumn, label: str) -> None:
         n_missing = int(np.isnan(unlike).sum())

@@ -217,8 +217,16 @@ def _counted_texts(name: str, column: Column, limits: ColumnLimits) -> Iterator[
         return None if is_truth else "unseen"
 
     if levels is not None or not limits.was_missing:
-        usual = None if levels is None else frozenset(level.encode() for level in levels)
-        yield TextColumn(name, column.name, usual, judge)
+        usual = None if levels is None else {level.encode() for level in levels}
+        if usual is not None and limits.was_missing:
+            usual.add(b"")
+        yield TextColumn(
+            name,
+            column.name,
+            None if usual is None else frozenset(usual),
+            frozenset(text.encode() for text in missing),
+            judge,
+        )
 
 
 def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.float64]:

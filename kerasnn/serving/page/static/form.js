@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 import { FieldError, fieldFor, numberField } from "./fields.js";
 import { writeJson } from "./json.js";
+import { REASONS } from "./reasons.js";
 
 /** What each input of a model takes, from its manifest; null where that tells no columns. */
 export function columnsOf(manifest, signature) {
@@ -72,7 +73,8 @@ export class Form {
     const cautions = this.fields.map((field) => field.caution()).filter(Boolean);
     const lone = this.inputs.length === 1 && this.inputs[0].isList;
     const row = lone ? read[0][1] : Object.fromEntries(read);
-    return { verb: "predict", text: writeJson({ instances: [row] }), cautions };
+    const explained = writeJson({ signature_name: REASONS, instances: [row] });
+    return { verb: "predict", text: writeJson({ instances: [row] }), explained, cautions };
   }
 }
 

@@ -9,6 +9,7 @@ import { ImageQuestion, pictureSizes } from "./image.js";
 import { Latest } from "./latest.js";
 import { Pad, pixelNames } from "./pad.js";
 import { Paste } from "./paste.js";
+import { Reasons, givesReasons } from "./reasons.js";
 import { postRequest, restUrl } from "./server.js";
 import { Snippets } from "./snippets.js";
 import { day, number } from "./words.js";
@@ -52,10 +53,28 @@ function askingParts(facts) {
     ({ content, milliseconds }, request) => answer.show(content, milliseconds, request),
     (error) => answer.showProblem(error.message),
   );
+  const reasons = givesReasons(facts) ? new Reasons(facts) : null;
+  // Beside the answer, which does not wait for them.
+  const explanations = new Latest(
+    send,
+    ({ content }) => reasons.show(content),
+    () => reasons.hide(),
+  );
+  const explain = ({ explained }, url) => {
+    if (explained === undefined) {
+      explanations.forget();
+      reasons.hide();
+    } else {
+      explanations.ask({ text: explained, url });
+    }
+  };
   const ask = (request) => {
     const url = restUrl(facts.name, facts.version, request.verb);
     snippets.show(url, request.text);
     latest.ask({ ...request, url });
+    if (reasons !== null) {
+      explain(request, url);
+    }
   };
   const { heading, question, empty, inputs } = questionFor(facts, () => follow());
   const editor = new Editor(facts.signatures, facts.manifest, () => ask(editor.request()));
@@ -67,6 +86,8 @@ function askingParts(facts) {
       return;
     }
     latest.forget();
+    explanations.forget();
+    reasons?.showStale();
     if (empty) {
       answer.showNothing(empty);
     } else {
@@ -92,7 +113,7 @@ function askingParts(facts) {
       isDrawn ? "div.try.drawn" : "div.try",
       {},
       section(heading, question === null ? editor.element : question.element, paste),
-      element("div.answers", {}, section("Answer", answer.element)),
+      element("div.answers", {}, section("Answer", answer.element, reasons?.element ?? null)),
     ),
     section(
       "Request",
