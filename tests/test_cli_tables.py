@@ -120,7 +120,12 @@ def test_train_tells_what_was_inferred_the_scores_and_where_it_lies(run):
         "Report   saved_models/people/1/assets.extra/report.html",
     ]
     extra = sorted(os.listdir("saved_models/people/1/assets.extra"))
-    assert extra == ["kerasnn.json", "report.html", "tf_serving_warmup_requests"]
+    assert extra == [
+        "kerasnn.json",
+        "kerasnn_reference.json",
+        "report.html",
+        "tf_serving_warmup_requests",
+    ]
 
 
 def test_train_prints_json_and_the_rest_on_standard_error(run):
@@ -153,6 +158,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
         "report": "out/mine/1/assets.extra/report.html",
         "target": "income",
         "task": "regression",
+        "validation": {},
         "columns": {
             "age": "numeric",
             "job": "categorical",
