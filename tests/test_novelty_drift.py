@@ -8,12 +8,13 @@ import pytest
 from scipy import stats
 from sklearn.datasets import load_breast_cancer
 
-from kerasnn.datasets import Column, checked_table, infer_schema
+from kerasnn.datasets import Column, Schema, Target, checked_table, infer_schema
 from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.novelty.bins import MAX_LEVEL_BINS, fit_bins
 from kerasnn.novelty.combinations import fit_combinations
 from kerasnn.novelty.drift import ColumnCounts, count_cells, find_drift
-from kerasnn.novelty.reference import ColumnReference
+from kerasnn.novelty.fitting import fit_novelty
+from kerasnn.novelty.reference import ColumnReference, Reference
 from kerasnn.novelty.statistics import (
     out_of_range_p_value,
     population_stability_index,
@@ -177,6 +178,31 @@ def test_a_column_of_unreadable_cells_has_drifted():
     (found,) = find_drift([("column", before, now)])
     assert found.drifted
     assert found.unreadable == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize(
+    ("spread", "has_drifted"), [(0.5, False), (0.8, False), (1.1, False), (2.5, True)]
+)
+def test_predictions_are_like_those_of_left_out_or_of_learned_rows(spread, has_drifted):
+    """Those of learned rows are surer; those of new rows are between the two."""
+    rng = np.random.default_rng(0)
+
+    def predictions(spread):
+        return 1 / (1 + np.exp(rng.normal(0, 3 * spread, (2000, 1)))) * [1, 0] + [0, 1e-9]
+
+    left_out, learned, now = (predictions(s) for s in (0.5, 1.1, spread))
+    target = Target("y", "classification", classes=("no", "yes"))
+    schema = Schema((Column("x", "numeric"),), target=target)
+    fitted = fit_novelty(pd.DataFrame({"x": rng.normal(size=60)}), schema)
+    fitted = fitted.with_predictions(
+        target, left_out[:, ::-1], np.zeros(2000, int), learned[:, ::-1]
+    )
+    (before,) = fitted.reference.predictions
+    read = Reference.from_json(fitted.reference.to_json(), source="it").predictions
+    assert read == (before,)
+    cells = pd.Series(now[:, 0])
+    (found,) = find_drift([("prediction", before, count_cells(before, cells))])
+    assert found.drifted == has_drifted
 
 
 def test_a_value_of_many_rows_has_a_bin_of_its_own():

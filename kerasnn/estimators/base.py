@@ -80,7 +80,7 @@ from kerasnn.training.distribution.checkpoints import make_checkpoints
 MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the caches
 MIN_PREDICTED_ROWS = 64
 MAX_CHECKED_ROWS = 8192  # rows in one call of `check`
-MAX_REFERENCE_ROWS = 10_000  # whose predictions new ones are compared with
+MAX_REFERENCE_ROWS = 4_000  # whose predictions new ones are compared with
 
 
 class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -375,14 +375,16 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
         """Add predictions and targets to what ordinary rows are like."""
         assert self.schema_.target is not None
-        task, predictions = trained.task, self.oof_predictions_
-        if predictions is None:
-            n_rows = min(len(task.x), MAX_REFERENCE_ROWS)
-            predictions = self.predict_prepared(task.x[:n_rows], task.codes[:n_rows])
+        task = trained.task
+        some = slice(None, None, -(-len(task.x) // MAX_REFERENCE_ROWS))
+        learned = self.predict_prepared(task.x[some], task.codes[some])
+        left_out = self.oof_predictions_
         targets = task.targets
         if self._kind == "regression":
             targets = self._in_units_of_target(targets.astype(np.float64))
-        return self.novelty_.with_predictions(self.schema_.target, predictions, targets)
+        return self.novelty_.with_predictions(
+            self.schema_.target, learned if left_out is None else left_out, targets, learned
+        )
 
     def _fitted_schema(self, table: pd.DataFrame) -> Schema:
         if self.schema is None:

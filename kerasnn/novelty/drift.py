@@ -21,6 +21,8 @@ from kerasnn.novelty.statistics import (
 MIN_ROWS = 30  # new rows; fewer say nothing
 MIN_PSI = 0.1  # a smaller change is none, however sure
 MIN_SHARE = 0.05  # more cells that are missing, unseen or outside
+# From predictions of left-out rows to those of learned ones.
+_BETWEEN = np.linspace(0, 1, 5)
 LEVEL = 0.001  # probability of any false alarm, over all columns together
 
 Role = Literal["column", "combination", "prediction", "target"]
@@ -127,7 +129,8 @@ def find_drift(
     A column has drifted if a test says that chance does not explain the difference, with a
     correction for the number of columns (`LEVEL`), and if the difference is large: a PSI of
     `MIN_PSI`, or more missing, unseen or outside cells by `MIN_SHARE`. So has one with that
-    share of cells that cannot be read.
+    share of cells that cannot be read. A prediction must differ from that for rows that
+    were left out, and from that for rows that were learned from.
 
     Args:
         compared: role, reference and counts of each.
@@ -143,7 +146,7 @@ def find_drift(
 
 
 def _p_value(before: ColumnReference, now: ColumnCounts) -> float:
-    by_bins = same_distribution_p_value(np.array(before.counts), now.bins)
+    by_bins = max(same_distribution_p_value(n, now.bins) for n in _counts(before))
     by_range = out_of_range_p_value(now.outside, before.rows, now.rows)
     by_levels = 1.0
     if now.unseen / max(now.rows, 1) > _usually_unseen(before):
@@ -152,6 +155,16 @@ def _p_value(before: ColumnReference, now: ColumnCounts) -> float:
             np.array([before.rows - single, single]), np.array([now.rows - unseen, unseen])
         )
     return min(1.0, 3 * min(by_bins, by_range, by_levels))
+
+
+def _counts(before: ColumnReference) -> list[NDArray[np.int64]]:
+    """Return the counts that new ones must differ from, all of them."""
+    counts = np.array(before.counts)
+    if not before.learned_counts:
+        return [counts]
+    learned = np.array(before.learned_counts)
+    learned = learned * (counts.sum() / max(learned.sum(), 1))
+    return [np.rint(counts + share * (learned - counts)).astype(int) for share in _BETWEEN]
 
 
 def _usually_unseen(before: ColumnReference) -> float:
@@ -164,7 +177,7 @@ def _drift(
 ) -> ColumnDrift:
     rows = max(now.rows, 1)
     unreadable = now.unreadable / max(now.rows + now.unreadable, 1)
-    psi = population_stability_index(np.array(before.counts), now.bins)
+    psi = min(population_stability_index(n, now.bins) for n in _counts(before))
     missing = int(now.bins[-1]) / rows
     unseen, outside = now.unseen / rows, now.outside / rows
     new = max(missing - before.missing, unseen - _usually_unseen(before), outside)

@@ -43,20 +43,31 @@ class Novelty:
         return tuple(column.bins for column in self.reference.columns)
 
     def with_predictions(
-        self, target: Target, predictions: NDArray[np.float64], targets: NDArray[np.float64]
+        self,
+        target: Target,
+        predictions: NDArray[np.float64],
+        targets: NDArray[np.float64],
+        learned: NDArray[np.float64],
     ) -> "Novelty":
         """Return the same with a reference for predictions and target.
 
         Args:
             target: what is predicted.
-            predictions: probabilities [rows, n_classes], or values; NaN rows do not count.
+            predictions: probabilities [rows, n_classes], or values, by members that left
+                the rows out; NaN rows do not count.
             targets: [rows] class indices or numbers, or [rows, n_out].
+            learned: the same as `predictions`, by the network for some rows that it learned
+                from.
         """
         known = ~np.isnan(predictions.reshape(len(predictions), -1)).any(axis=1)
         found = prediction_columns(target, predictions[known])
+        of_learned = prediction_columns(target, learned)
         reference = replace(
             self.reference,
-            predictions=tuple(ColumnReference.fit(c, cells) for c, cells in found.values()),
+            predictions=tuple(
+                _with_learned(ColumnReference.fit(column, cells), of_learned[name][1])
+                for name, (column, cells) in found.items()
+            ),
             target=_target_reference(target, targets),
         )
         return replace(self, reference=reference)
@@ -80,6 +91,11 @@ def fit_novelty(table: pd.DataFrame, schema: Schema) -> Novelty:
     tree = fit_combinations(codes, sizes)
     flags = None if tree is None else flags_reference(tree.n_unlikely, tree.n_rows)
     return Novelty(limits, Reference(columns, combinations=flags), tree)
+
+
+def _with_learned(reference: ColumnReference, cells: pd.Series) -> ColumnReference:
+    counts = reference.bins.counts(cells)
+    return replace(reference, learned_counts=tuple(counts.tolist()))
 
 
 def _target_reference(

@@ -45,6 +45,7 @@ _COLUMN_FORM = record(
         "values": list_of(nullable(number), 1000),
         "mean": number,
         "n_single": whole(),
+        "learned_counts": list_of(whole(), 1000),
     },
     others=False,
 )
@@ -70,6 +71,8 @@ class ColumnReference:
         mean: of the numbers; None for levels, or if all are missing.
         n_single: rows with a level that no other row has: about this share of later rows
             has a level that was never seen (Good-Turing).
+        learned_counts: of a prediction, the same for rows that the network learned from; in
+            later rows it is like one of the two, or between them. Empty for other columns.
     """
 
     bins: ColumnBins
@@ -77,6 +80,7 @@ class ColumnReference:
     values: tuple[float | None, ...] = ()
     mean: float | None = None
     n_single: int = 0
+    learned_counts: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -122,6 +126,7 @@ class ColumnReference:
             "values": self.values,
             "mean": self.mean,
             "n_single": self.n_single or None,
+            "learned_counts": self.learned_counts,
         }
         return {name: value for name, value in found.items() if value not in ((), None)}
 
@@ -135,10 +140,13 @@ class ColumnReference:
         edges, levels = (tuple(content.get(name, ())) for name in ("edges", "levels"))
         bins = ColumnBins(content["name"], content["kind"], edges, levels)
         counts, values = tuple(content["counts"]), tuple(content.get("values", ()))
+        learned = tuple(content.get("learned_counts", ()))
         increasing = all(np.diff(edges) > 0)
-        if len(counts) != bins.size or len(values) not in (0, bins.size) or not increasing:
+        fit = all(len(of_bins) in (0, bins.size) for of_bins in (values, learned))
+        if len(counts) != bins.size or not fit or not increasing:
             raise ValueError(f"column {bins.name!r}: counts and bins do not fit")
-        return cls(bins, counts, values, content.get("mean"), content.get("n_single", 0))
+        n_single = content.get("n_single", 0)
+        return cls(bins, counts, values, content.get("mean"), n_single, learned)
 
 
 @dataclass(frozen=True)
