@@ -23,8 +23,9 @@ ORDERS = {
         {"preprocessing"},
         {"models"},
         {"training"},
+        {"conformal"},
         {"ensembles"},
-        {"conformal", "novelty", "explanations"},
+        {"novelty", "explanations"},
         {"saving"},
         {"estimators"},
         {"reports"},
@@ -58,7 +59,7 @@ ORDERS = {
         {"preprocessor"},
     ],
     "kerasnn.conformal": [
-        {"quantiles", "features", "scale"},
+        {"floor", "quantiles", "features", "scale"},
         {"intervals", "sets"},
     ],
     "kerasnn.tables": [
@@ -66,7 +67,7 @@ ORDERS = {
         {"test_rows"},
         {"rows"},
         {"streamed", "time_limit"},
-        {"fitting", "evaluation", "error_slices"},
+        {"fitting", "evaluation"},
         {"reasons", "drift"},
         {"measurement"},
         {"report"},

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets import Column
+from kerasnn.reports.error_slices import error_slices
 from kerasnn.reports.reason_sections import EffectCurve, TableReasons, reason_sections
-from kerasnn.tables.error_slices import error_slices
 
 COLUMNS = (
     Column("age", "numeric", low=0.0, high=100.0),

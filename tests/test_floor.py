@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from kerasnn.ensembles.floor import fitted_floor
+from kerasnn.conformal.floor import fitted_floor
 from tests.test_ensemble_validation import drawn_labels
 
 N = 300

@@ -12,7 +12,7 @@ from kerasnn.datasets import Column, Schema, Target, checked_table, infer_schema
 from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.novelty.bins import MAX_LEVEL_BINS, fit_bins
 from kerasnn.novelty.combinations import fit_combinations
-from kerasnn.novelty.drift import ColumnCounts, count_cells, find_drift
+from kerasnn.novelty.drift import CellCounts, count_cells, find_drift
 from kerasnn.novelty.fitting import fit_novelty
 from kerasnn.novelty.reference import ColumnReference, Reference
 from kerasnn.novelty.statistics import (
@@ -174,7 +174,7 @@ def test_holms_method_is_that_of_the_book():
 
 def test_a_column_of_unreadable_cells_has_drifted():
     before = ColumnReference.fit(Column("x", "numeric"), pd.Series(np.arange(100.0)))
-    now = ColumnCounts(np.array(before.counts), unreadable=20)
+    now = CellCounts(np.array(before.counts), unreadable=20)
     (found,) = find_drift([("column", before, now)])
     assert found.drifted
     assert found.unreadable == pytest.approx(1 / 6)

@@ -148,10 +148,10 @@ def _cells(drift: "ColumnDrift", effect: "Effect | None") -> list[str]:
 
 
 def _conclusion(found: "TableDrift") -> str:
-    from kerasnn.novelty import MIN_ROWS
+    from kerasnn.novelty import MIN_NEW_ROWS
 
     if found.verdict == "too few rows":
-        return f"Too few rows to tell: {MIN_ROWS} are needed, {found.rows} are given."
+        return f"Too few rows to tell: {MIN_NEW_ROWS} are needed, {found.rows} are given."
     if found.verdict == "no drift":
         return "No drift."
     n_columns = sum(drift.role == "column" for drift in found.drifts)

@@ -42,7 +42,7 @@ from kerasnn.cli.predictions import (
 from kerasnn.cli.reasons import OUTPUTS, reason_table
 from kerasnn.cli.table_options import ReadingArguments, reading_options
 from kerasnn.errors import InputError
-from kerasnn.manifest import INTERVAL_SIGNATURE
+from kerasnn.manifest import EXPLAIN_SIGNATURE, INTERVAL_SIGNATURE
 
 if TYPE_CHECKING:
     from kerasnn.datasets import Notice, ReadOptions
@@ -56,6 +56,21 @@ class RemoteOptions:
     server: str | None
     rows_per_request: int
     ca_cert: Path | None
+
+
+@dataclass(frozen=True)
+class AskedAnswers:
+    """The options of answers beside the predictions; see the help."""
+
+    interval: float | None
+    explain: bool
+
+    def signature(self) -> dict[str, Any]:
+        """Return the signature of a first call, as arguments of `answer_rows`."""
+        if self.interval is not None:
+            options = {"coverage": self.interval}
+            return {"signature": INTERVAL_SIGNATURE, "options": options}
+        return {"signature": EXPLAIN_SIGNATURE} if self.explain else {}
 
 
 @click.command("predict", cls=Command, short_help="Predict the rows of a file.")
@@ -119,6 +134,7 @@ class RemoteOptions:
 )
 @allow_option
 @click.pass_context
+@collect(AskedAnswers, "asked")
 @collect(KeptColumns, "kept")
 @collect(RemoteOptions, "remote")
 def predict_command(
@@ -130,9 +146,8 @@ def predict_command(
     reading: ReadingArguments,
     remote: RemoteOptions,
     kept: KeptColumns,
+    asked: AskedAnswers,
     on_error: str,
-    interval: float | None,
-    explain: bool,
     allow: tuple[str, ...],
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
@@ -157,11 +172,10 @@ def predict_command(
             file,
             reading.options(),
             fail=fail,
-            interval=interval,
-            explain=explain,
+            asked=asked,
             notices=problems.notices,
         )
-    elif explain:
+    elif asked.explain:
         raise click.UsageError(
             "--explain is for a model that is loaded here; of a server, call the signature"
             " 'explain'"
@@ -178,7 +192,7 @@ def predict_command(
             reading.options(),
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
-            interval=interval,
+            interval=asked.interval,
         )
     parts = (
         kept.beside(part.rows, part.predictions) for part in problems.collected(answered)
@@ -191,9 +205,14 @@ def predict_command(
             write_json(tables, stream, problems)
         else:
             write_csv(tables, stream)
+    _report(problems, None if to_stream else output, as_json=as_json)
+
+
+def _report(problems: Problems, output: Path | None, *, as_json: bool) -> None:
+    """Print the problems, and how many rows were written to a file."""
     for line in [] if as_json else problems.lines():
         echo_line(line, err=True)
-    if to_stream:
+    if output is None:
         return
     if as_json:
         print_json({"rows": problems.n_rows, "output": str(output), **problems.to_dict()})
@@ -214,8 +233,7 @@ def _predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
-    interval: float | None,
-    explain: bool,
+    asked: AskedAnswers,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     """Return the predictions; append what was guessed of the file to `notices`."""
@@ -223,23 +241,17 @@ def _predictions(
     from kerasnn import datasets, saving
 
     if isinstance(network, saving.SavedTable):
-        if interval is not None:
-            network.check_interval(interval)
+        if asked.interval is not None:
+            network.check_interval(asked.interval)
         return _table_predictions(
-            network,
-            file,
-            reading,
-            fail=fail,
-            interval=interval,
-            explain=explain,
-            notices=notices,
+            network, file, reading, fail=fail, asked=asked, notices=notices
         )
-    if interval is not None:
+    if asked.interval is not None:
         raise InputError(
             f"{network.folder}: a network of rows of numbers has no intervals; a network"
             " that kerasnn train FILE trains has"
         )
-    if explain:
+    if asked.explain:
         network.explain(None)
     rows = datasets.read_numbers(
         file, network.columns, dtype=network.dtype, options=reading
@@ -254,8 +266,7 @@ def _table_predictions(
     reading: "ReadOptions",
     *,
     fail: bool,
-    interval: float | None,
-    explain: bool,
+    asked: AskedAnswers,
     notices: "list[Notice]",
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
@@ -263,26 +274,25 @@ def _table_predictions(
     target = network.schema.target
     classes = target.classes if target is not None else ()
     start = 0
-    asked: dict[str, Any] = {"signature": "explain"} if explain else {}
-    if interval is not None:
-        asked = {"signature": INTERVAL_SIGNATURE, "options": {"coverage": interval}}
     options = dataclasses.replace(reading, empty_rows=True)
     for chunk in bounded_chunks(
         file, options=options, needed=network.schema.names, notices=notices
     ):
         try:
-            answers = network.answer_rows(chunk, reading=reading, **asked)
+            answers = network.answer_rows(chunk, reading=reading, **asked.signature())
             if fail and answers.invalid:
                 raise InputError(answers.invalid[0].message)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
         outputs = {n: v for n, v in answers.outputs.items() if n not in OUTPUTS}
         predictions = prediction_table(outputs, classes)
-        if explain:
+        if asked.explain:
             columns = network.schema.names
             explained = answers
-            if interval is not None:
-                explained = network.answer_rows(chunk, reading=reading, signature="explain")
+            if asked.interval is not None:
+                explained = network.answer_rows(
+                    chunk, reading=reading, signature=EXPLAIN_SIGNATURE
+                )
             reasons = reason_table(explained.outputs, chunk, columns, classes)
             predictions = predictions.join(reasons)
         yield AnsweredRows(

@@ -1,5 +1,6 @@
-"""Intervals and sets with a promised coverage, from rows that the members left out.
+"""Floor, intervals and sets: what the rows that members left out can promise.
 
+floor      of probabilities, which are never surer than these rows allow
 quantiles  scores of the judged rows, and the bound that a coverage needs
 features   of a row, that tell how far off a prediction may be
 scale      how far off, for each row

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-MAX_NUMBERS = 32  # numbers of x that are encoded, those that tell most
+MAX_BENT_NUMBERS = 32  # numbers of x that are encoded, those that tell most
 MAX_INDICATORS = 48
 MAX_CODES = 8  # frequent codes of each column
 MAX_CODE_COLUMNS = 8
@@ -21,7 +21,7 @@ FEW_NUMBERS, MANY_PIECES, FEW_PIECES = 16, 6, 3
 
 
 class RowSignals(NamedTuple):
-    """What is known of rows when they are predicted.
+    """Facts about rows that are known when they are predicted.
 
     Attributes:
         centre: [rows] prediction, float32, standardised.
@@ -101,7 +101,7 @@ def fit_features(
         sizes: [rows] of the errors; of many columns those that go with them are taken.
     """
     x, codes = np.asarray(rows.x), np.asarray(rows.codes)[:, :MAX_CODE_COLUMNS]
-    numbers = _strongest(x[:, :n_numeric], sizes, MAX_NUMBERS)
+    numbers = _strongest(x[:, :n_numeric], sizes, MAX_BENT_NUMBERS)
     indicators = n_numeric + _strongest(x[:, n_numeric:], sizes, MAX_INDICATORS)
     pieces = MANY_PIECES if len(numbers) <= FEW_NUMBERS else FEW_PIECES
     frequent = np.full((codes.shape[1], MAX_CODES), -1, np.int32)

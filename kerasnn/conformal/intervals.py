@@ -30,7 +30,7 @@ from kerasnn.conformal.scale import ScaleModel, constant_scale, fit_scales
 
 N_FOLDS = 5
 RIDGES = (3.0, 30.0, 300.0)
-MAX_FITTED_ROWS = 10_000
+MAX_SCALE_ROWS = 10_000
 MIN_FITTED_ROWS = 40  # of fewer every row has the same scale
 MIN_SHRINKAGE = 0.9
 _GAIN = 0.01  # by which a scale of each row must be better
@@ -262,7 +262,7 @@ def _candidates(
     encoded: NDArray[np.float32], errors: NDArray[np.float64], folds: NDArray[np.int64]
 ) -> Iterator[_Candidate]:
     """Yield scales of each ridge: alike on both sides, and of each side alone."""
-    fitted = np.arange(len(errors)) < MAX_FITTED_ROWS
+    fitted = np.arange(len(errors)) < MAX_SCALE_ROWS
     sides = (fitted, fitted & (errors < 0), fitted & (errors >= 0))
     found = [_crossfitted(encoded, np.abs(errors), folds, side) for side in sides]
     for both, below, above in zip(*found, strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.ensembles.floor import ProbabilityFloor, fitted_floor
+from kerasnn.conformal.floor import ProbabilityFloor, fitted_floor
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import (
     ValidationScore,

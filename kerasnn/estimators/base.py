@@ -31,6 +31,7 @@ from kerasnn.conformal import (
     check_judged,
     rows_needed,
 )
+from kerasnn.conformal.floor import ProbabilityFloor
 from kerasnn.datasets import (
     Notice,
     Schema,
@@ -45,7 +46,6 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
-from kerasnn.ensembles.floor import ProbabilityFloor
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
@@ -62,7 +62,7 @@ from kerasnn.estimators.reasons import (
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.explanations import Background, contribution_frame, error_frame
-from kerasnn.manifest import INTERVAL_SIGNATURE
+from kerasnn.manifest import EXPLAIN_SIGNATURE, INTERVAL_SIGNATURE
 from kerasnn.models import TabularNetwork
 from kerasnn.novelty import (
     REFERENCE_FILE,
@@ -677,7 +677,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         check = check_function(self.novelty_, self.preprocessor_.graph)
         return {
             "check": TableSignature(lambda rows: check(rows.columns)),
-            "explain": self._explain_signature(),
+            EXPLAIN_SIGNATURE: self._explain_signature(),
             **self._interval_signature(),
         }
 

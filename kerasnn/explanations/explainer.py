@@ -15,8 +15,8 @@ from kerasnn.explanations.background import Background
 from kerasnn.explanations.coalitions import Coalitions, draw_coalitions
 from kerasnn.explanations.linear import Linear, linear_approximation
 from kerasnn.explanations.players import (
+    InputPositions,
     Players,
-    Positions,
     choose_players,
     columns_of_inputs,
 )
@@ -25,7 +25,7 @@ from kerasnn.models import TabularNetwork
 
 MAX_PLAYERS = 64  # of more columns, those that move the answers least are one player
 
-Answers = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+AnswerFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Explainer:
@@ -43,9 +43,9 @@ class Explainer:
     def __init__(
         self,
         network: TabularNetwork,
-        features: Mapping[str, Positions],
+        features: Mapping[str, InputPositions],
         background: Background,
-        answers: Answers,
+        answers: AnswerFunction,
         *,
         max_players: int = MAX_PLAYERS,
     ) -> None:

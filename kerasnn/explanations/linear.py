@@ -13,7 +13,7 @@ from kerasnn.models import TabularNetwork
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """What each input adds to the sums of the first layer, and what these add to answers.
+    """The effect of each input on the sums of the first layer, and of these on answers.
 
     Attributes:
         inputs: [members, rows, n_embedded] of the background rows.

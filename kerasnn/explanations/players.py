@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kerasnn.models.tabular_config import TabularConfig
 
-Positions = tuple[Sequence[int], Sequence[int]]  # in x and in codes
+InputPositions = tuple[Sequence[int], Sequence[int]]  # in x and in codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Players:
 
 
 def columns_of_inputs(
-    config: TabularConfig, features: Mapping[str, Positions]
+    config: TabularConfig, features: Mapping[str, InputPositions]
 ) -> NDArray[np.intp]:
     """Return the number of the column of each input of the first layer, [n_embedded].
 

@@ -11,8 +11,8 @@ findings      its answers as a table with reasons
 """
 
 from kerasnn.novelty.drift import (
-    MIN_ROWS,
-    ColumnCounts,
+    MIN_NEW_ROWS,
+    CellCounts,
     ColumnDrift,
     Role,
     count_cells,
@@ -30,9 +30,9 @@ from kerasnn.novelty.reference import (
 )
 
 __all__ = [
-    "MIN_ROWS",
+    "MIN_NEW_ROWS",
     "REFERENCE_FILE",
-    "ColumnCounts",
+    "CellCounts",
     "ColumnDrift",
     "ColumnReference",
     "Novelty",

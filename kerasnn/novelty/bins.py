@@ -63,7 +63,7 @@ class ColumnBins:
             found = np.where(found < 0, len(self.levels), found)
             is_missing = cells.isna().to_numpy()
         else:
-            numbers = column_numbers(cells, self.kind)
+            numbers = numbers_of_cells(cells, self.kind)
             found = np.searchsorted(np.array(self.edges), numbers, side="right")
             is_missing = np.isnan(numbers)
         return np.where(is_missing, self.size - 1, found).astype(np.int32)
@@ -87,11 +87,11 @@ def fit_bins(column: Column, cells: pd.Series) -> ColumnBins:
         return ColumnBins(column.name, column.kind, levels=levels)
     if column.repeating_only:  # a later date is nothing new
         return ColumnBins(column.name, column.kind)
-    numbers = column_numbers(cells, column.kind)
+    numbers = numbers_of_cells(cells, column.kind)
     return ColumnBins(column.name, column.kind, edges=_edges(numbers[~np.isnan(numbers)]))
 
 
-def column_numbers(cells: pd.Series, kind: ColumnKind) -> NDArray[np.float64]:
+def numbers_of_cells(cells: pd.Series, kind: ColumnKind) -> NDArray[np.float64]:
     """Return a column of numbers, dates or free text as numbers, NaN where missing."""
     if kind == "datetime":
         return date_parts(cells)["days"]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-MAX_COLUMNS = 128  # of the tree, those whose bins differ most
-MAX_ROWS = 5_000  # that it is fitted to
-MIN_ROWS = 50
+MAX_TREE_COLUMNS = 128  # of the tree, those whose bins differ most
+MAX_TREE_ROWS = 5_000  # that it is fitted to
+MIN_TREE_ROWS = 50
 UNLIKELY_SHARE = 0.01  # of the rows that were left out when it was fitted
 _FOLDS = 5
 _PRIOR = 1.0  # rows that independent columns would have in each pair of bins, in addition
@@ -72,8 +72,8 @@ def fit_combinations(
         codes: [rows, n_columns] bins, the rows in random order.
         sizes: [n_columns] bins of each column.
     """
-    codes = codes[:MAX_ROWS]
-    if len(codes) < MIN_ROWS or not len(sizes):
+    codes = codes[:MAX_TREE_ROWS]
+    if len(codes) < MIN_TREE_ROWS or not len(sizes):
         return None
     chosen = _varied_columns(codes, sizes)
     folds = np.arange(len(codes)) % _FOLDS
@@ -99,12 +99,12 @@ def fit_combinations(
 
 
 def _varied_columns(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Return the columns of the largest entropy, at most `MAX_COLUMNS`, in their order."""
+    """Return the columns of the largest entropy, at most `MAX_TREE_COLUMNS`, in order."""
     entropies = []
     for column, size in zip(codes.T, sizes, strict=True):
         shares = np.bincount(column, minlength=size) / len(column)
         entropies.append(-(shares * np.log(np.maximum(shares, 1e-12))).sum())
-    return np.sort(np.argsort(entropies, kind="stable")[::-1][:MAX_COLUMNS])
+    return np.sort(np.argsort(entropies, kind="stable")[::-1][:MAX_TREE_COLUMNS])
 
 
 def _pair_counts(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArray[np.float64]:

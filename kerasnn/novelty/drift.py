@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.datasets.schema.limits import ColumnLimits
-from kerasnn.novelty.bins import column_numbers
+from kerasnn.novelty.bins import numbers_of_cells
 from kerasnn.novelty.reference import ColumnReference
 from kerasnn.novelty.statistics import (
     out_of_range_p_value,
@@ -18,18 +18,18 @@ from kerasnn.novelty.statistics import (
     still_rejected,
 )
 
-MIN_ROWS = 30  # new rows; fewer say nothing
+MIN_NEW_ROWS = 30  # new rows; fewer say nothing
 MIN_PSI = 0.1  # a smaller change is none, however sure
 MIN_SHARE = 0.05  # more cells that are missing, unseen or outside
 # From predictions of left-out rows to those of learned ones.
 _BETWEEN = np.linspace(0, 1, 5)
-LEVEL = 0.001  # probability of any false alarm, over all columns together
+FALSE_ALARM_LEVEL = 0.001  # probability of any false alarm, over all columns together
 
 Role = Literal["column", "combination", "prediction", "target"]
 
 
 @dataclass(frozen=True)
-class ColumnCounts:
+class CellCounts:
     """Counts of one column of new rows; those of parts of a table are added.
 
     Attributes:
@@ -45,9 +45,9 @@ class ColumnCounts:
     total: float = 0.0
     unreadable: int = 0
 
-    def __add__(self, other: "ColumnCounts") -> "ColumnCounts":
+    def __add__(self, other: "CellCounts") -> "CellCounts":
         """Return the counts of both."""
-        return ColumnCounts(
+        return CellCounts(
             self.bins + other.bins,
             self.outside + other.outside,
             self.unseen + other.unseen,
@@ -101,7 +101,7 @@ def count_cells(
     cells: pd.Series,
     limits: ColumnLimits | None = None,
     unreadable: NDArray[np.bool_] | None = None,
-) -> ColumnCounts:
+) -> CellCounts:
     """Return the counts of a column of a checked table.
 
     Args:
@@ -117,26 +117,26 @@ def count_cells(
     if limits is not None:
         outside, unseen = int(limits.outside(cells).sum()), int(limits.unseen(cells).sum())
     if not bins.has_levels:
-        total = float(np.nansum(column_numbers(cells, bins.kind)))
-    return ColumnCounts(bins.counts(cells), outside, unseen, total, n_unreadable)
+        total = float(np.nansum(numbers_of_cells(cells, bins.kind)))
+    return CellCounts(bins.counts(cells), outside, unseen, total, n_unreadable)
 
 
 def find_drift(
-    compared: Sequence[tuple[Role, ColumnReference, ColumnCounts]],
+    compared: Sequence[tuple[Role, ColumnReference, CellCounts]],
 ) -> list[ColumnDrift]:
     """Return the drift of columns, predictions and target, in their order.
 
     A column has drifted if a test says that chance does not explain the difference, with a
-    correction for the number of columns (`LEVEL`), and if the difference is large: a PSI of
-    `MIN_PSI`, or more missing, unseen or outside cells by `MIN_SHARE`. So has one with that
-    share of cells that cannot be read. A prediction must differ from that for rows that
-    were left out, and from that for rows that were learned from.
+    correction for the number of columns (`FALSE_ALARM_LEVEL`), and if the difference is
+    large: a PSI of `MIN_PSI`, or more missing, unseen or outside cells by `MIN_SHARE`. So
+    has one with that share of cells that cannot be read. A prediction must differ from that
+    for rows that were left out, and from that for rows that were learned from.
 
     Args:
         compared: role, reference and counts of each.
     """
     p_values = np.array([_p_value(before, now) for _, before, now in compared])
-    surprising = still_rejected(p_values, LEVEL)
+    surprising = still_rejected(p_values, FALSE_ALARM_LEVEL)
     return [
         _drift(role, before, now, float(p_value), bool(sure))
         for (role, before, now), p_value, sure in zip(
@@ -145,7 +145,7 @@ def find_drift(
     ]
 
 
-def _p_value(before: ColumnReference, now: ColumnCounts) -> float:
+def _p_value(before: ColumnReference, now: CellCounts) -> float:
     by_bins = max(same_distribution_p_value(n, now.bins) for n in _counts(before))
     by_range = out_of_range_p_value(now.outside, before.rows, now.rows)
     by_levels = 1.0
@@ -173,7 +173,7 @@ def _usually_unseen(before: ColumnReference) -> float:
 
 
 def _drift(
-    role: Role, before: ColumnReference, now: ColumnCounts, p_value: float, sure: bool
+    role: Role, before: ColumnReference, now: CellCounts, p_value: float, sure: bool
 ) -> ColumnDrift:
     rows = max(now.rows, 1)
     unreadable = now.unreadable / max(now.rows + now.unreadable, 1)
@@ -196,7 +196,7 @@ def _drift(
     )
 
 
-def _change(before: ColumnReference, now: ColumnCounts) -> str:
+def _change(before: ColumnReference, now: CellCounts) -> str:
     """Return a mean before and now, or the share of the level that has changed most."""
     bins = before.bins
     if bins.kind == "datetime" and before.mean is not None and now.mean is not None:

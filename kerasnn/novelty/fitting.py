@@ -1,4 +1,4 @@
-"""What ordinary rows are like, fitted on training rows."""
+"""The description of ordinary rows, fitted on training rows."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.novelty.bins import ColumnBins
 from kerasnn.novelty.combinations import Combinations, fit_combinations
 from kerasnn.novelty.reference import (
-    MAX_ROWS,
+    MAX_COUNTED_ROWS,
     ColumnReference,
     Reference,
     flags_reference,
@@ -24,7 +24,7 @@ _SEED = 0  # of the rows that are counted where there are many
 
 @dataclass(frozen=True, eq=False)
 class Novelty:
-    """What ordinary rows are like.
+    """A description of ordinary rows.
 
     Attributes:
         limits: of each column of the schema.
@@ -80,7 +80,7 @@ def fit_novelty(table: pd.DataFrame, schema: Schema) -> Novelty:
         table: from `checked_table`.
         schema: of all rows.
     """
-    rows = np.random.default_rng(_SEED).permutation(len(table))[:MAX_ROWS]
+    rows = np.random.default_rng(_SEED).permutation(len(table))[:MAX_COUNTED_ROWS]
     table = table.iloc[rows]
     columns = tuple(ColumnReference.fit(c, table[c.name]) for c in schema.columns)
     bins = [column.bins for column in columns]

@@ -1,4 +1,4 @@
-"""What new tables are compared with: counts of the bins of columns, predictions, target.
+"""The training rows that new tables are compared with, as counts of bins.
 
 It is a file of a saved network, `REFERENCE_FILE` in `assets.extra`.
 """
@@ -27,10 +27,10 @@ from kerasnn.json_forms import (
     whole,
 )
 from kerasnn.manifest import MANIFEST
-from kerasnn.novelty.bins import MAX_LEVEL_BINS, ColumnBins, column_numbers, fit_bins
+from kerasnn.novelty.bins import MAX_LEVEL_BINS, ColumnBins, fit_bins, numbers_of_cells
 
 REFERENCE_FILE = MANIFEST.with_name("kerasnn_reference.json")
-MAX_ROWS = 100_000  # of the training that are counted, drawn at random
+MAX_COUNTED_ROWS = 100_000  # of the training that are counted, drawn at random
 
 _FORMAT = 1
 _COLUMN_FORM = record(
@@ -105,7 +105,7 @@ class ColumnReference:
             single = (cells.value_counts() == 1).sum() / max(len(cells), 1)
             n_single = round(single * len(counted))
             return cls(bins, tuple(counts.tolist()), n_single=n_single)
-        numbers = np.sort(column_numbers(cells, column.kind))  # NaN last, as their bin
+        numbers = np.sort(numbers_of_cells(cells, column.kind))  # NaN last, as their bin
         middles = np.cumsum(counts) - counts + counts // 2
         values = (
             float(numbers[middle]) if count and i < bins.size - 1 else None

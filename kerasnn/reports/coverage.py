@@ -1,4 +1,4 @@
-"""Whether intervals of values, or sets of classes, cover their share of the test rows."""
+"""The coverage of intervals of values, or sets of classes, on the test rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -14,7 +14,7 @@ from kerasnn.reports.formatting import format_count, format_number
 from kerasnn.reports.page import Cell, Section, Table
 from kerasnn.reports.table_figures import abbreviate, escape, new_axes
 
-LEVEL = 0.05  # chance of any wrong slice in the whole list
+SLICE_LEVEL = 0.05  # chance of any wrong slice in the whole list
 _MAX_BARS = 20
 _N_REASONS = 3
 _MAX_LETTERS = 60  # of a cell
@@ -58,7 +58,7 @@ class ErrorSlice(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TableReasons:
-    """What a report shows of reasons.
+    """The reasons that a report shows.
 
     Attributes:
         contributions: [explained rows, columns] of the columns, by name.
@@ -198,7 +198,7 @@ def _slice_section(reasons: TableReasons) -> Section:
     return Section(
         title,
         "Levels and ranges of single columns in which the mean loss of the test rows is"
-        f" larger than elsewhere; all of them are right with {1 - LEVEL:.0%} probability."
+        f" larger than elsewhere; all are right with {1 - SLICE_LEVEL:.0%} probability."
         " More rows of this kind, or columns that tell them apart, would help most.",
         table=Table(["column", "loss", "elsewhere", "test rows"], rows),
     )

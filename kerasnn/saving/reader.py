@@ -32,6 +32,7 @@ from kerasnn.errors import DataWarning, InputError
 from kerasnn.explanations import contribution_frame, error_frame
 from kerasnn.manifest import (
     DEFAULT_SIGNATURE,
+    EXPLAIN_SIGNATURE,
     INTERVAL_SIGNATURE,
     MANIFEST,
     find_version,
@@ -329,7 +330,7 @@ class SavedTable:
             InputError: the SavedModel has no signature "explain", the table does not fit
                 the schema, or there is no such class or value.
         """
-        outputs = self.signature_outputs("explain", table, reading=reading)
+        outputs = self.signature_outputs(EXPLAIN_SIGNATURE, table, reading=reading)
         target = self.schema.target
         frame = error_frame if standard_errors else contribution_frame
         return frame(outputs, self.schema.names, target.classes if target else (), of=of)

@@ -35,7 +35,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """What the folds of some rows must respect; by default nothing.
+    """Groups or times that the folds of some rows respect; by default none.
 
     Attributes:
         groups: [rows] codes from 0; rows of one group are in one fold.
@@ -65,7 +65,7 @@ class Folds:
 
     @property
     def unit(self) -> str:
-        """What limits the number of folds."""
+        """The things that limit the number of folds, in words."""
         if self.groups is not None:
             return "different groups"
         return "rows" if self.times is None else "places between two times, after the gap"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 from kerasnn.splits.folds import grouped_folds, nearest_cuts
 
-MAX_PARTS = 20  # folds of the groups, of which some are kept
+MAX_GROUP_PARTS = 20  # folds of the groups, of which some are kept
 
 
 class Division(NamedTuple):
@@ -49,7 +49,7 @@ def whole_groups(
             f"all {n_rows:,} rows are of one group, so none can be kept for the test:"
             " test_size=0 keeps none"
         )
-    n_folds = min(MAX_PARTS, n_groups)
+    n_folds = min(MAX_GROUP_PARTS, n_groups)
     fold_of_row = grouped_folds(groups, targets, n_folds, seed=(seed, n_folds))
     labels = targets if targets.dtype.kind in "iu" else np.zeros(n_rows, np.int64)
     counts = np.zeros((n_folds, int(labels.max()) + 1), np.int64)

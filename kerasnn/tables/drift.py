@@ -25,8 +25,8 @@ from kerasnn.datasets.schema.limits import ColumnLimits
 from kerasnn.datasets.schema.target import class_indices
 from kerasnn.errors import InputError
 from kerasnn.novelty import (
-    MIN_ROWS,
-    ColumnCounts,
+    MIN_NEW_ROWS,
+    CellCounts,
     ColumnDrift,
     ColumnReference,
     Reference,
@@ -87,13 +87,13 @@ class TableDrift:
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
-        """What has drifted."""
+        """The columns and other things that have drifted."""
         return tuple(drift for drift in self.drifts if drift.drifted)
 
     @property
     def verdict(self) -> Verdict:
         """The answer in a word."""
-        if self.rows < MIN_ROWS:
+        if self.rows < MIN_NEW_ROWS:
             return "too few rows"
         return "drift" if self.drifted else "no drift"
 
@@ -165,7 +165,7 @@ class _Comparison:
         self._saved, self._schema = saved, saved.schema
         self._target: Target = saved.schema.target
         self._reference = reference
-        self._counts: dict[tuple[Role, str], ColumnCounts] = {}
+        self._counts: dict[tuple[Role, str], CellCounts] = {}
         self._references: dict[tuple[Role, str], ColumnReference] = {}
         self._rows = self._unreadable = self._unusual = self._unlikely = 0
         self._sample = pd.DataFrame()
@@ -198,9 +198,9 @@ class _Comparison:
         compared = [
             (role, self._references[role, name], counts)
             for (role, name), counts in self._counts.items()
-            if role != "target" or counts.rows >= MIN_ROWS
+            if role != "target" or counts.rows >= MIN_NEW_ROWS
         ]
-        drifts = find_drift(compared) if self._rows >= MIN_ROWS else []
+        drifts = find_drift(compared) if self._rows >= MIN_NEW_ROWS else []
         answered = max(self._rows - self._unreadable, 1)
         return TableDrift(
             rows=self._rows,
@@ -213,7 +213,7 @@ class _Comparison:
             notices=tuple(self._notices),
         )
 
-    def _count(self, role: Role, before: ColumnReference, counts: ColumnCounts) -> None:
+    def _count(self, role: Role, before: ColumnReference, counts: CellCounts) -> None:
         key = role, before.bins.name
         self._references[key] = before
         self._counts[key] = self._counts[key] + counts if key in self._counts else counts

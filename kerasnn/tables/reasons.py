@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from kerasnn.datasets import Column, checked_table
 from kerasnn.explanations import explained_scale
+from kerasnn.reports.error_slices import error_slices
 from kerasnn.reports.formatting import format_number
 from kerasnn.reports.reason_sections import EffectCurve, TableReasons
 from kerasnn.reports.scores import losses
-from kerasnn.tables.error_slices import error_slices
 from kerasnn.tables.fitting import FittedTable
 
 MAX_EXPLAINED = 200  # rows; a row takes some milliseconds

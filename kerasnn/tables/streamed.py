@@ -9,7 +9,7 @@ second pass prepares all training rows and writes them as shards.
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -285,18 +285,8 @@ def stream_rows(
     path, hints, reading = Path(source), hints or ColumnHints(), reading or ReadOptions()
     fingerprint = files_fingerprint(path)
     groups = [] if validation.group is None else [validation.group]
-    profile = profile_table(
-        path,
-        sample_rows=MAX_TEST_ROWS + MAX_HELD_OUT_ROWS + MAX_SAMPLE_ROWS,
-        texts=[target, *groups, *hints.categorical, *hints.boolean],
-        seed=seed,
-        options=reading,
-    )
-    if profile.rows < MIN_ROWS:
-        raise InputError(
-            f"{path}: has {profile.rows} rows; a table that is read from disk needs"
-            f" {MIN_ROWS}. Read it into memory: stream=False"
-        )
+    texts = [target, *groups, *hints.categorical, *hints.boolean]
+    profile = _profiled(path, texts, seed, reading)
     n_read = profile.rows
     profile, numeric_texts = _with_numbers(path, profile)
     validation.check_columns(list(profile.sample.columns), target)
@@ -336,6 +326,29 @@ def stream_rows(
         counts=counts,
         numeric_texts=numeric_texts,
     )
+
+
+def _profiled(
+    path: Path, texts: Sequence[str], seed: int, reading: ReadOptions
+) -> TableProfile:
+    """Read the table once; see `profile_table`.
+
+    Raises:
+        InputError: it has few rows.
+    """
+    profile = profile_table(
+        path,
+        sample_rows=MAX_TEST_ROWS + MAX_HELD_OUT_ROWS + MAX_SAMPLE_ROWS,
+        texts=texts,
+        seed=seed,
+        options=reading,
+    )
+    if profile.rows < MIN_ROWS:
+        raise InputError(
+            f"{path}: has {profile.rows} rows; a table that is read from disk needs"
+            f" {MIN_ROWS}. Read it into memory: stream=False"
+        )
+    return profile
 
 
 def _check_classes(target: Target | None, counts: ColumnCounts) -> None:

@@ -22,12 +22,12 @@ from kerasnn.errors import InputError, check_whole_number
 from kerasnn.preprocessing.dates import varying_parts
 from kerasnn.splits import Folds, group_codes, time_reading, time_values
 
-TEST_SIZE = 0.2  # by default
+DEFAULT_TEST_SIZE = 0.2  # by default
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What the division of a table's rows respects; by default nothing.
+    """Groups or times that the division of a table's rows respects; by default none.
 
     Attributes:
         group: column whose equal values are rows of one group, such as a patient: a group
@@ -71,7 +71,7 @@ class Validation:
             InputError: there are both.
         """
         if self.test_file is None:
-            return TEST_SIZE if test_size is None else test_size
+            return DEFAULT_TEST_SIZE if test_size is None else test_size
         if test_size:
             raise InputError(
                 "test_size must not be given with test_file, which holds the test rows; got"

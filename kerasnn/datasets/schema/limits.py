@@ -18,7 +18,7 @@ from kerasnn.datasets.schema.schema import Column
 
 @dataclass(frozen=True)
 class ColumnLimits:
-    """What the cells of one column were in the training.
+    """The limits of one column: its cells in the training.
 
     Attributes:
         low, high: the range of numbers; None: any is inside.

@@ -30,7 +30,7 @@ from kerasnn.serving.saved_model.signatures import (
 from kerasnn.serving.saved_model.tensors import array_from_proto
 
 MAX_RECORDS = 1000
-MAX_FILE_BYTES = 2**30
+MAX_WARM_UP_BYTES = 2**30
 _MAX_ROWS = 1_000_000  # of one request
 _MAX_MADE_UP = 10_000_000  # values of a made-up request
 _WAY_OUT = (
@@ -134,8 +134,8 @@ def _records(path: Path) -> Iterator[bytes]:
     """Yield the records of a TFRecord file; none if it does not exist."""
     if not path.exists():
         return
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise invalid(f"{path}: it may have at most {MAX_FILE_BYTES:,} bytes")
+    if path.stat().st_size > MAX_WARM_UP_BYTES:
+        raise invalid(f"{path}: it may have at most {MAX_WARM_UP_BYTES:,} bytes")
     try:
         yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     except tf.errors.OpError as error:

@@ -54,7 +54,7 @@ class LargeDocument(dict[str, Any]):
 
 
 class _Bounds(NamedTuple):
-    """What reading a body may take.
+    """Limits of the reading of a body.
 
     Attributes:
         containers: objects and lists.

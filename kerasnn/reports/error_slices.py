@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 
 from kerasnn.datasets import Column
-from kerasnn.reports.reason_sections import LEVEL, ErrorSlice
+from kerasnn.reports.reason_sections import SLICE_LEVEL, ErrorSlice
 
-MIN_ROWS = 30  # of a slice, and of the others
+MIN_SLICE_ROWS = 30  # of a slice, and of the others
 N_RANGES = 5
 _MAX_LEVELS = 50  # the most frequent ones of a column
 _KEPT_QUANTILE = 0.99  # a single extreme error is no slice
@@ -41,7 +41,7 @@ def error_slices(
     found = []
     for column in columns:
         for values, chosen in _slices(table[column.name], column):
-            if MIN_ROWS <= chosen.sum() <= len(chosen) - MIN_ROWS:
+            if MIN_SLICE_ROWS <= chosen.sum() <= len(chosen) - MIN_SLICE_ROWS:
                 found.append((column.name, values, chosen))
     slices = []
     for name, values, chosen in found:
@@ -49,7 +49,7 @@ def error_slices(
             kept[chosen], kept[~chosen], equal_var=False, alternative="greater"
         )
         chance = min(1.0, float(np.nan_to_num(test.pvalue, nan=1.0)) * len(found))
-        if chance < LEVEL:
+        if chance < SLICE_LEVEL:
             means = float(losses[chosen].mean()), float(losses[~chosen].mean())
             slices.append(ErrorSlice(name, values, int(chosen.sum()), *means, chance))
     return sorted(slices, key=lambda one: one.chance)[:maximum]
