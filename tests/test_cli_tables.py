@@ -669,8 +669,9 @@ def test_evaluate_says_so_where_the_rows_are_those_of_the_training(run, models):
     code, out, _ = run("evaluate", models / "income", "people.csv")
     assert code == 0
     lines = out.splitlines()
-    assert [line.split()[0] for line in lines[1:4]] == ["RMSE", "MAE", "R²"]
-    assert lines[4:] == [
+    names = [line.strip().split("  ")[0] for line in lines[1:-1]]
+    assert names == ["RMSE", "MAE", "R²", "90% coverage", "90% mean width"]
+    assert lines[-1:] == [
         "The network was trained on this table: on new rows its scores are lower."
         " kerasnn inspect shows the scores on its test rows."
     ]
