@@ -9,6 +9,7 @@ import click
 import pytest
 
 from kerasnn.cli import console, main, serve
+from kerasnn.cli.serve import command
 from kerasnn.cli.serve.options import server_options
 from kerasnn.serving.options import Limits, ServerOptions, TlsFiles
 
@@ -53,7 +54,7 @@ def test_without_options_the_server_is_told_its_own_defaults(folder):
 
 
 def test_control_characters_are_escaped_in_the_log():
-    formatter = serve._LineFormatter("%(message)s")
+    formatter = command._LineFormatter("%(message)s")
     record = logging.LogRecord("a", 30, "", 1, "model %s", ("\x1b[31m\nb",), None)
     assert formatter.format(record) == r"model \x1b[31m\nb"
 
@@ -277,7 +278,7 @@ def test_a_certificate_that_is_not_there_is_told_before_anything_is_loaded(run):
 
 
 def test_a_missing_extra_is_told_with_the_way_out(run, monkeypatch):
-    monkeypatch.setattr(serve, "NEEDED", ("no_such_module",))
+    monkeypatch.setattr(command, "NEEDED", ("no_such_module",))
     code, err = run("models")
     assert code == 1
     assert err.startswith("Error: kerasnn serve needs packages that are not installed.")

@@ -35,7 +35,7 @@ def test_a_folder_is_trained_on_from_disk_and_evaluated(run, folder, monkeypatch
     ]
     told = json.loads(out)
     assert told["rows"] == {"train": 420, "test": 120}
-    assert set(told["metrics"]) == SCORES
+    assert set(told["metrics"]) == {*SCORES, "coverage_90", "mean_set_size_90"}
     assert told["epochs"] == 2
     monkeypatch.setattr(files, "STREAMED_FROM_BYTES", 0)
     code, out, err = run("evaluate", "saved_models/people", folder, "--json")

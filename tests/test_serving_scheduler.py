@@ -67,7 +67,7 @@ class OverSum(FakeGraph):
 
 
 class FakeVersion:
-    name, number = "m", 1
+    name, number, cell_counts = "m", 1, None
 
     def __init__(self, graph):
         self.graph = graph

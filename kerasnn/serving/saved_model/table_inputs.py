@@ -111,7 +111,7 @@ class TableInputs:
             row: of the example in its request, for messages.
 
         Raises:
-            ServingError: INVALID_ARGUMENT, a feature is unknown, given twice or left out.
+            ServingError: INVALID_ARGUMENT, a feature is unknown or given twice.
         """
         try:
             return self._names.features(names, row)
