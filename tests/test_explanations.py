@@ -359,3 +359,19 @@ def test_a_background_of_one_row_is_enough() -> None:
     )
     found = explainer(tf.constant(x), tf.constant(codes))
     np.testing.assert_allclose(found["contributions"], 0, atol=2e-3)
+
+
+def test_an_estimator_that_an_older_version_fitted_says_so(trained, tmp_path):
+    older = pickle.loads(pickle.dumps(trained.estimator))
+    del older.background_
+    np.testing.assert_array_equal(
+        older.predict_proba(trained.table), trained.estimator.predict_proba(trained.table)
+    )
+    for ask in (
+        lambda: older.explain(trained.table),
+        lambda: older.check(trained.table),
+        lambda: older.export(tmp_path / "things"),
+    ):
+        with pytest.raises(InputError, match="older version of kerasnn: it has no backg"):
+            ask()
+    assert not (tmp_path / "things").exists()

@@ -166,7 +166,7 @@ def _conclusion(found: "TableDrift") -> str:
         parts.append("The target has drifted: train anew.")
     if "prediction" in roles:
         parts.append(
-            "The predictions have drifted as well: it matters. Score rows with a known"
+            "The predictions have drifted: it matters. Score rows with a known"
             " target (kerasnn evaluate), and train anew if the scores are lower."
         )
     else:

@@ -563,7 +563,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         Raises:
             InputError: a column is missing, or a cell cannot be used.
         """
-        check_is_fitted(self, "history_")
+        self._check_complete()
         rows = checked_table(self._table(X, reset=False), self.schema_)
         check = check_function(self.novelty_, self.preprocessor_.graph)
         columns = raw_columns(rows)
@@ -601,6 +601,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             InputError: a column is missing, a cell cannot be used, or there is no such
                 class or value.
         """
+        self._check_complete()
         prepared = self.prepare(X)
         if "_explain" not in self.__dict__:
             self._explain = CompiledSignature(self._explain_signature())
@@ -653,7 +654,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             InputError: the folder cannot be written.
             ExportError: the SavedModel does not predict what the network predicts.
         """
-        check_is_fitted(self, "history_")
+        self._check_complete()
         return export_table(
             self.network_,
             self.preprocessor_,
@@ -671,6 +672,20 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             },
             signatures=self._signatures(),
         )
+
+    def _check_complete(self) -> None:
+        """Check that the fit kept what `check`, `explain` and `export` need.
+
+        Raises:
+            InputError: it was the fit of an older version, that was pickled.
+        """
+        check_is_fitted(self, "history_")
+        missing = [n for n in ("background_", "novelty_") if not hasattr(self, n)]
+        if missing:
+            raise InputError(
+                f"this {type(self).__name__} was fitted by an older version of kerasnn: it"
+                f" has no {' and no '.join(missing)}; fit it again"
+            )
 
     def _signatures(self) -> dict[str, TableSignature]:
         """Return the SavedModel's signatures beside `serving_default`, by key."""
