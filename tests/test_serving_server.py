@@ -298,22 +298,39 @@ def status_of(port, path, body=None):
 
 
 def while_running(options, act):
-    """Run a server, and a function of its ports beside it; what the function returned."""
-    with bound_ports(options) as ports, ThreadPoolExecutor(1) as pool:
-        acted = pool.submit(act, ports.rest_port, ports.grpc_port)
+    """Run a server, and a function of its ports beside it; what the function returned.
+
+    The ports are bound, but refuse connections until the server listens.
+    """
+
+    def acting(*ports):
         try:
-            status = run_server(options, ports, announce=announced.append)
+            return act(*ports)
+        except BaseException:
+            os.kill(os.getpid(), signal.SIGTERM)  # or the server would run for ever
+            raise
+
+    announced.clear()
+    ready.clear()
+    with bound_ports(options) as ports, ThreadPoolExecutor(1) as pool:
+        acted = pool.submit(acting, ports.rest_port, ports.grpc_port)
+        try:
+            status = run_server(options, ports, announce=announce)
         except SystemExit as stop:
             status = stop.code
         return status, acted.result(60)
 
 
-announced = []
+announced, ready = [], threading.Event()
+
+
+def announce(started):
+    announced.append(started)
+    ready.set()
 
 
 def test_it_listens_before_the_models_are_loaded(models, monkeypatch):
     loader = SlowLoader(monkeypatch)
-    announced.clear()
 
     def ask(rest, grpc_port):
         assert loader.begun.wait(60)
@@ -424,8 +441,7 @@ def test_a_server_does_not_end_before_its_last_graph_is_unloaded(models, monkeyp
     version.retire()
 
     def stop(rest, grpc_port):
-        while status_of(rest, "/readyz")[0] != 200:
-            time.sleep(0.01)
+        assert ready.wait(60)
         version.release()
         assert graph.begun.wait(60)
         os.kill(os.getpid(), signal.SIGTERM)
