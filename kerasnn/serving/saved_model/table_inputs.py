@@ -117,7 +117,7 @@ class TableInputs:
         """
         if self.are_plain({}, inputs):
             return inputs
-        cells = {name: _cells(array) for name, array in inputs.items()}
+        cells = {name: _json_cells(array) for name, array in inputs.items()}
         return self.read({"inputs": cells}, signature) or inputs
 
     def feature_names(self, names: Collection[str], row: int) -> dict[str, str]:
@@ -260,7 +260,7 @@ def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.flo
     return np.array([math.nan if cell is None else cell for cell in cells], np.float64)
 
 
-def _cells(array: NDArray[Any]) -> list[Any]:
+def _json_cells(array: NDArray[Any]) -> list[Any]:
     """Return the cells of a column as those of JSON."""
     if array.dtype != object:
         return array.tolist()
