@@ -188,7 +188,7 @@ class Programs:
             raise InputError(f"driver='xla' cannot compile this model: {obstacle}")
         if driver in ("xla", "graph", "eager"):
             return driver
-        if obstacle:
+        if obstacle or _forbidden(self.learner):
             return "graph"
         if steps is not None and self._count(steps, shapes) >= XLA_PAYS_FROM_STEPS:
             return "xla"
@@ -326,6 +326,10 @@ def _obstacle(learner: Trainable) -> str | None:
         return None
     layers = keras_names.layers_without_xla(learner)
     return f"Keras marks {', '.join(layers) or 'op determinism'} as impossible under XLA"
+
+
+def _forbidden(learner: Trainable) -> bool:
+    return isinstance(learner, keras.Model) and keras_names.forbids_xla(learner)
 
 
 def _name(learner: Trainable) -> str:
