@@ -7,7 +7,7 @@ scikit-learn.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasnn.startup import accelerate_if_asked
+from kerasnn.startup import accelerate_if_asked, prepare_xla_cache
 
 if TYPE_CHECKING:
     from kerasnn import (
@@ -99,4 +99,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+prepare_xla_cache()
 accelerate_if_asked()

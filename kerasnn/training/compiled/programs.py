@@ -24,6 +24,7 @@ from kerasnn.training import keras_names
 from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.loop import Logs, Step, StepRange, Trainable, run_epochs
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
+from kerasnn.training.compiled.xla_cache import keep_programs, xla_cache
 
 # XLA starts about a second later, and saves 0.1 to 0.3 ms in each small step.
 XLA_PAYS_FROM_STEPS = 5000
@@ -71,6 +72,8 @@ class Program:
         self.resets_inside = step.resets_inside
         self._ready: set[tuple[Any, ...]] = set()
         run = partial(run_epochs, step, test)
+        if driver == "xla":
+            xla_cache()  # from here on it may find this program on disk
         if driver != "eager":
             run = tf.function(run, jit_compile=driver == "xla").get_concrete_function(
                 tf.TensorSpec([len(StepRange._fields)], tf.int32),
@@ -103,6 +106,8 @@ class Program:
                 raise RefusedError(refusal(error)) from error
             raise
         self._ready.add(shapes)
+        if self.driver == "xla":
+            keep_programs()
 
     def __call__(
         self,
