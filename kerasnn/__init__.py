@@ -100,4 +100,4 @@ def __dir__() -> list[str]:
 
 
 prepare_xla_cache()
-accelerate_if_asked()
+accelerate_if_asked(lambda: importlib.import_module("kerasnn.acceleration"))

@@ -7,9 +7,9 @@ its flags at its first operation, so the folder of XLA's cache must be set befor
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -56,18 +56,29 @@ def _cache_folder() -> str | None:
     return None if re.search(r"\s", folder) else folder  # a flag cannot hold a blank
 
 
-def accelerate_if_asked() -> None:
-    """Accelerate Keras now, or when it is imported, if the environment says so."""
+def accelerate_if_asked(load: Callable[[], Any]) -> None:
+    """Accelerate Keras now, or when it is imported, if the environment says so.
+
+    Args:
+        load: returns the module `kerasnn.acceleration`.
+    """
     if os.environ.get(ACCELERATE, "0") in ("", "0"):
         return
     if "keras" in sys.modules:
-        _accelerate()
+        _accelerate(load)
     elif not any(isinstance(finder, _WhenKerasLoads) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _WhenKerasLoads())
+        sys.meta_path.insert(0, _WhenKerasLoads(load))
 
 
 class _WhenKerasLoads:
-    """Finds Keras as the other finders do, and accelerates it at the end of its import."""
+    """Finds Keras as the other finders do, and accelerates it at the end of its import.
+
+    Args:
+        load: returns the module `kerasnn.acceleration`.
+    """
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -79,22 +90,19 @@ class _WhenKerasLoads:
         found = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
+            execute = spec.loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
-                load(module)
+                execute(module)
                 sys.meta_path.remove(self)
-                _accelerate()
+                _accelerate(self._load)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
-def _accelerate() -> None:
-    from kerasnn.acceleration import accelerate
-    from kerasnn.errors import InputError
-
+def _accelerate(load: Callable[[], Any]) -> None:
     try:
-        accelerate(summary=os.environ.get(ACCELERATE) != "quiet")
-    except InputError as error:  # another backend: the program goes on without
+        load().accelerate(summary=os.environ.get(ACCELERATE) != "quiet")
+    except ValueError as error:  # another backend: the program goes on without
         sys.stderr.write(f"{ACCELERATE}: {error}\n")

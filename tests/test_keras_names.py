@@ -119,13 +119,6 @@ def test_the_row_order_under_a_global_seed_is_that_of_keras_s_pipeline(shuffle):
     assert keras_names.seeded_row_order(arrays(shuffle=False)) is None
 
 
-def test_jit_compile_false_forbids_xla_and_the_default_does_not():
-    model = compiled()
-    assert not keras_names.forbids_xla(model)
-    model.compile("sgd", "mse", jit_compile=False)
-    assert keras_names.forbids_xla(model)
-
-
 def test_a_callback_may_set_the_initial_epoch():
     model = compiled()
     assert keras_names.initial_epoch(model) is None

@@ -1,5 +1,6 @@
 """`kerasnn run`: a program as `python` runs it, with Keras accelerated."""
 
+import importlib
 import os
 import runpy
 import signal
@@ -38,7 +39,7 @@ def run_command(
     if not as_module and not Path(program).exists():
         raise click.BadParameter(f"{program}: no such file", param_hint="PROGRAM")
     os.environ[ACCELERATE] = "quiet" if quiet else "1"
-    accelerate_if_asked()
+    accelerate_if_asked(lambda: importlib.import_module("kerasnn.acceleration"))
     sys.argv = [program, *arguments]
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as under python

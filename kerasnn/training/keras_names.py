@@ -44,7 +44,6 @@ __all__ = [
     "compiled_as",
     "default_summary_writer",
     "evaluate_in_order",
-    "forbids_xla",
     "get_data_adapter",
     "initial_epoch",
     "is_default",
@@ -173,15 +172,6 @@ def symbolic_build(model: keras.Model, batch: Any) -> None:
 def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
     """Split off the last rows, with the checks and messages of `validation_split`."""
     return array_slicing.train_validation_split(arrays, validation_split=fraction)
-
-
-def forbids_xla(model: keras.Model) -> bool:
-    """Return whether a model was compiled with `jit_compile=False`.
-
-    On a CPU Keras stores the same value in `model.jit_compile` for it as for the default.
-    """
-    config = getattr(model, "_compile_config", None)
-    return config is not None and config.config.get("jit_compile") is False
 
 
 def layers_without_xla(model: keras.Model) -> list[str]:
