@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress", "model_paths"},
+        {"choices", "errors", "deadline", "progress", "model_paths", "startup"},
         {"json_forms", "model_files", "system"},
         {"reference", "manifest", "graphs"},
         {"checkpoints"},
@@ -23,6 +23,7 @@ ORDERS = {
         {"preprocessing"},
         {"models"},
         {"training"},
+        {"acceleration"},
         {"conformal"},
         {"ensembles"},
         {"novelty", "explanations"},
