@@ -19,7 +19,7 @@ ORDERS = {
         {"reference", "manifest", "graphs"},
         {"checkpoints"},
         {"datasets"},
-        {"losses", "metrics", "layers", "splits"},
+        {"losses", "metrics", "layers", "splits", "trees"},
         {"preprocessing"},
         {"models"},
         {"training"},

@@ -30,15 +30,6 @@ def test_the_readme_is_a_screen_and_a_half():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 115
 
 
-def test_the_example_of_the_lesson_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    code = "".join(blocks(ROOT / "docs" / "lesson.md", "python"))
-    names = {}
-    exec(compile(code, "lesson.md", "exec"), names)
-    assert names["history"].history["val_accuracy"][-1] > 0.95
-    assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
-
-
 def test_the_example_of_resume_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "".join(blocks(ROOT / "docs" / "resume.md", "python"))

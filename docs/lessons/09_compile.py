@@ -1,0 +1,279 @@
+"""Lesson 9: compile the loop: eager, graph, XLA, and what each costs."""
+
+# %% [markdown] lang="en"
+# # Compile the loop
+#
+# A training step of our digits network multiplies a few small matrices: some millions of multiplications, work for a fraction of a millisecond. Run line by line from Python it takes many times as long. Where does the time go, and how does one get it back?
+
+# %% [markdown] lang="zh"
+# # 编译训练循环
+#
+# 我们的数字网络，一个训练步只是几个小矩阵相乘：几百万次乘法，本来不到一毫秒。但从 Python 一行一行地执行，时间要长好多倍。时间花到哪里去了？怎样拿回来？
+
+# %%
+import time
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+from kerasnn import datasets, models
+
+(x_train, y_train), _ = datasets.digits(one_hot=True)
+x, y = tf.constant(x_train[:64]), tf.constant(y_train[:64])
+
+# %% [markdown] lang="en"
+# ## Three ways to run
+#
+# ![Eager: Python calls each operation. Graph: Python calls each step. Loop in the graph: Python calls once](../figures/drivers.svg)
+#
+# - **Eager**: Python calls each operation, and TensorFlow runs it at once. A step has some hundred operations, with Adam's, and each call costs several microseconds, whatever the size of the matrices. It is what you want with a debugger.
+# - **Graph**: `@tf.function` calls your Python function once, with stand-ins for the tensors, and records the operations: that is *tracing*. Later calls run the recorded graph without Python.
+# - **XLA**: with `jit_compile=True` the graph is compiled to machine code for these shapes. Many small operations are fused into one that goes through memory once.
+#
+# In all three the step is the same Python function:
+
+# %% [markdown] lang="zh"
+# ## 三种执行方式
+#
+# ![即时执行：Python 逐个调用运算。图：Python 逐步调用。循环在图里：Python 只调用一次](../figures/drivers.zh.svg)
+#
+# - **即时执行（eager）**：Python 逐个调用运算，TensorFlow 立刻执行。加上 Adam，一步有一百来个运算，无论矩阵多小，每次调用都要几微秒。需要调试器时，就用这种方式。
+# - **图（graph）**：`@tf.function` 用张量的“替身”把你的 Python 函数调用一次，记录下各个运算，这叫**追踪**（tracing）。之后的调用直接执行记录下的图，不再经过 Python。
+# - **XLA**：加上 `jit_compile=True`，图会针对这些形状编译成机器码。许多小运算融合成一个，内存只过一遍。
+#
+# 三种方式用的是同一个 Python 函数：
+
+
+# %%
+def make_step():
+    network = models.DigitsNetwork(seed=0)
+    optimizer = keras.optimizers.Adam(0.002)
+    variables = list(network.trainable_variables)
+    optimizer.build(variables)
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            losses = tf.nn.softmax_cross_entropy_with_logits(y, network(x))
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    return step
+
+
+steps = {
+    "eager": make_step(),
+    "graph": tf.function(make_step()),
+    "xla": tf.function(make_step(), jit_compile=True),
+}
+last = {}
+for name, step in steps.items():
+    for _ in range(20):
+        last[name] = float(step(x, y))
+    print(f"{name:6} loss after 20 steps {last[name]:.6f}")
+
+# %% tags=["test"]
+assert abs(last["eager"] - last["graph"]) < 1e-6
+assert abs(last["eager"] - last["xla"]) < 1e-5
+
+# %% [markdown] lang="en"
+# The same numbers, to rounding. And the time of a step? (The first calls, with tracing and compiling, are behind us.)
+
+# %% [markdown] lang="zh"
+# 数值相同，只差舍入误差。每一步的时间呢？（包含追踪和编译的首次调用已经过去了。）
+
+# %% tags=["timing"]
+microseconds = {}
+for name, repeats in (("eager", 20), ("graph", 200), ("xla", 200)):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        steps[name](x, y)
+    microseconds[name] = (time.perf_counter() - start) / repeats * 1e6
+    print(f"{name:6}{microseconds[name]:8.0f} microseconds a step")
+
+# %% [markdown] lang="en"
+# ## Put the loop inside
+#
+# A call of a graph still costs Python a few hundred microseconds: arguments are checked, tensors are handed over. For a step this small that is most of the time. So let Python call once, and put the loop itself into the graph. Inside a `tf.function`, `for ... in tf.range(...)` becomes a loop of the graph:
+
+# %% [markdown] lang="zh"
+# ## 把循环放进图里
+#
+# 每次调用图，Python 仍要花几百微秒：检查参数，交接张量。对这么小的一步来说，大部分时间就花在这里。所以让 Python 只调用一次，把循环本身放进图里。在 `tf.function` 内部，`for ... in tf.range(...)` 会变成图里的循环：
+
+
+# %%
+def make_loop(jit_compile):
+    step = make_step()
+
+    @tf.function(jit_compile=jit_compile)
+    def loop(x, y, n_steps):
+        loss = tf.constant(0.0)
+        for _ in tf.range(n_steps):
+            loss = step(x, y)
+        return loss
+
+    return loop
+
+
+loops = {"loop, graph": make_loop(False), "loop, xla": make_loop(True)}
+for name, loop in loops.items():
+    print(
+        f"{name:12} loss after 20 steps {loop(x, y, tf.constant(20)):.6f}"
+    )
+
+# %% tags=["test"]
+np.testing.assert_allclose(list(last.values()), last["eager"], rtol=1e-5)
+
+# %% tags=["timing"]
+for name, loop in loops.items():
+    start = time.perf_counter()
+    loop(x, y, tf.constant(1000)).numpy()
+    microseconds[name] = (time.perf_counter() - start) / 1000 * 1e6
+    print(f"{name:12}{microseconds[name]:8.0f} microseconds a step")
+
+plt.barh(list(microseconds)[::-1], list(microseconds.values())[::-1])
+plt.xscale("log")
+plt.title("One training step of 64-30-10, batch 64")
+plt.xlabel("microseconds, logarithmic")
+plt.show()
+
+# %% [markdown] lang="en"
+# From eager to the compiled loop it is a factor of a hundred or so, and not one formula has changed. This is what `kerasnn.fit` does: whole epochs run inside one graph, with row orders drawn outside and the rows gathered inside. The price is the compilation, one to two seconds for XLA. So a short run is best as a graph, a long one with XLA, and a debugger wants eager: `driver="graph"`, `"xla"`, `"eager"`. With `"auto"` kerasnn chooses.
+#
+# ## Traced once, or again and again
+#
+# Python code inside a `tf.function` runs while it is traced, not when the graph runs. A `print` shows it:
+
+# %% [markdown] lang="zh"
+# 从即时执行到编译好的循环，相差一百倍左右，而公式一个也没有改。`kerasnn.fit` 就是这样做的：整个 epoch 都在一张图里执行，行的次序在外面抽好，数据在里面按次序取。代价是编译，XLA 要一两秒。所以短的训练用图，长的训练用 XLA，调试时用即时执行：`driver="graph"`、`"xla"`、`"eager"`。用 `"auto"` 则由 kerasnn 选择。
+#
+# ## 追踪一次，还是一再追踪
+#
+# `tf.function` 里的 Python 代码在追踪时执行，而不是在图执行时。用 `print` 就能看到：
+
+# %%
+traced = []
+
+
+@tf.function
+def scaled(x, factor):
+    print(
+        "tracing with", factor if isinstance(factor, float) else "a tensor"
+    )
+    traced.append(factor)
+    return x * factor
+
+
+for rate in (0.1, 0.2, 0.3):
+    scaled(x, rate)
+for rate in (0.1, 0.2, 0.3):
+    scaled(x, tf.constant(rate))
+print("traced", len(traced), "times")
+
+# %% tags=["test"]
+assert len(traced) == 4
+
+# %% [markdown] lang="en"
+# A Python number is part of the program, so each new one is a new trace. A tensor is a value, and one trace serves all. A new shape means a new trace, too. Rule: what changes between calls is a tensor; batches have one shape.
+#
+# ## Exercises
+#
+# **1.** Time a larger network: 64-1024-1024-10. How much does the graph gain over eager now? Say first what you expect.
+
+# %% [markdown] lang="zh"
+# Python 的数是程序的一部分，每换一个就要重新追踪。张量只是一个值，追踪一次就够了。新的形状也会引起新的追踪。规则：调用之间会变的东西用张量；批次只有一种形状。
+#
+# ## 练习
+#
+# **1.** 给更大的网络计时：64-1024-1024-10。现在图比即时执行快多少？先说出你的预期。
+
+# %% tags=["solution", "timing"]
+large = models.DigitsNetwork(hidden_units=(1024, 1024))
+forward = {"eager": large.__call__, "graph": tf.function(large.__call__)}
+for name, call in forward.items():
+    call(x)
+    start = time.perf_counter()
+    for _ in range(10):
+        call(x)
+    print(
+        f"{name}: {(time.perf_counter() - start) / 10 * 1e6:.0f} microseconds"
+    )
+
+# %% [markdown] lang="en" tags=["solution"]
+# Little: now the time goes into the multiplications, which are the same in both. Compiling helps small networks most.
+
+# %% [markdown] lang="zh" tags=["solution"]
+# 很少：现在时间花在乘法上，两者的乘法是一样的。编译对小网络帮助最大。
+
+# %% tags=["test"]
+np.testing.assert_allclose(
+    *(call(x) for call in forward.values()), rtol=1e-5
+)
+
+# %% [markdown] lang="en"
+# **2.** Why does this function always return the same random number? Mend it.
+#
+# ```python
+# @tf.function
+# def noise():
+#     return tf.constant(np.random.default_rng().normal())
+# ```
+
+# %% [markdown] lang="zh"
+# **2.** 为什么下面这个函数总是返回同一个随机数？把它改好。
+#
+# ```python
+# @tf.function
+# def noise():
+#     return tf.constant(np.random.default_rng().normal())
+# ```
+
+
+# %% tags=["solution"]
+@tf.function
+def frozen():
+    return tf.constant(np.random.default_rng(0).normal())
+
+
+@tf.function
+def noise(seed):
+    return tf.random.stateless_normal([], seed=seed)
+
+
+print(
+    "frozen:", len({float(frozen()) for _ in range(5)}), "different value"
+)
+drawn = {float(noise(tf.constant([0, i]))) for i in range(5)}
+print("noise: ", len(drawn), "different values")
+
+# %% [markdown] lang="en" tags=["solution"]
+# NumPy drew the number while the function was traced; the graph holds it as a constant. An operation of TensorFlow draws at each call. A stateless one draws from a seed that you give, so that a run can be repeated.
+
+# %% [markdown] lang="zh" tags=["solution"]
+# NumPy 在追踪时抽了那个数，图里存的是常数。TensorFlow 的运算则每次调用都会抽。无状态（stateless）的运算从你给的种子抽数，因此结果可以重现。
+
+# %% tags=["test"]
+assert len(drawn) == 5
+assert float(frozen()) == float(frozen())
+
+# %% [markdown] lang="en"
+# ## Summary
+#
+# - Eager calls each operation from Python, a graph each step, a loop in the graph the whole training.
+# - XLA compiles for one shape: slow to begin, fastest after.
+# - Python inside a `tf.function` runs while tracing. What changes must be a tensor.
+#
+# In the package: `kerasnn/training/compiled/loop.py`; [how it works](../../how-it-works.md) has the measurements. More: TensorFlow's guides to [tf.function](https://www.tensorflow.org/guide/function) and [XLA](https://openxla.org/xla).
+
+# %% [markdown] lang="zh"
+# ## 小结
+#
+# - 即时执行从 Python 逐个调用运算，图逐步调用，循环在图里则整个训练只调用一次。
+# - XLA 针对一种形状编译：起步慢，之后最快。
+# - `tf.function` 里的 Python 在追踪时执行。会变的东西必须是张量。
+#
+# 在本软件包中：`kerasnn/training/compiled/loop.py`；测量结果见[工作原理（英文）](../../how-it-works.md)。更多：TensorFlow 的 [tf.function](https://www.tensorflow.org/guide/function) 和 [XLA](https://openxla.org/xla) 指南。
