@@ -7,8 +7,11 @@ scikit-learn.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasnn.startup import accelerate_if_asked, prepare_xla_cache
+
 if TYPE_CHECKING:
     from kerasnn import (
+        acceleration,
         datasets,
         estimators,
         layers,
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
         saving,
         training,
     )
+    from kerasnn.acceleration import accelerate
     from kerasnn.errors import (
         ExportError,
         InputError,
@@ -49,6 +53,8 @@ __all__ = [
     "Sequential",
     "Trainer",
     "__version__",
+    "accelerate",
+    "acceleration",
     "cross_validate",
     "datasets",
     "estimators",
@@ -70,6 +76,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "acceleration": ("accelerate",),
     "errors": ("ExportError", "InputError", "InterruptedFitError", "NonFiniteLossError"),
     "estimators": ("NetworkClassifier", "NetworkRegressor", "cross_validate"),
     "saving": ("export", "load"),
@@ -90,3 +97,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+prepare_xla_cache()
+accelerate_if_asked(lambda: importlib.import_module("kerasnn.acceleration"))

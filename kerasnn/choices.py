@@ -6,6 +6,7 @@ Initializer = Literal["ones", "normal", "glorot", "he"]
 Batching = Literal["full", "kfold", "shuffled", "tf-data"]
 Driver = Literal["eager", "graph", "xla"]
 FitDriver = Literal["auto", "xla", "graph", "eager", "keras"]
+AccelerateDriver = Literal["auto", "xla", "graph"]
 OptimizerName = Literal[
     "by-hand",
     "sgd",

@@ -6,6 +6,8 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The tests run in a process for each core, and their networks are small.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# Each run compiles what it tests, and leaves nothing in the home folder.
+os.environ.setdefault("KERASNN_XLA_CACHE", "0")
 
 import hypothesis
 import numpy as np

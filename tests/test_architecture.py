@@ -14,15 +14,16 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress", "model_paths"},
+        {"choices", "errors", "deadline", "progress", "model_paths", "startup"},
         {"json_forms", "model_files", "system"},
         {"reference", "manifest", "graphs"},
         {"checkpoints"},
         {"datasets"},
-        {"losses", "metrics", "layers", "splits"},
+        {"losses", "metrics", "layers", "splits", "trees"},
         {"preprocessing"},
         {"models"},
         {"training"},
+        {"acceleration"},
         {"conformal"},
         {"ensembles"},
         {"novelty", "explanations"},

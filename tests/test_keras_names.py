@@ -95,6 +95,30 @@ def test_an_uncompiled_model_raises_keras_error():
         keras_names.assert_compiled(keras.Sequential(), "fit")
 
 
+def test_the_methods_of_keras_are_replaced_and_restored():
+    keras_s = keras.Model.fit
+    keras_names.replace_methods({"fit": lambda model: "replaced"})
+    try:
+        assert compiled().fit() == "replaced"
+        assert keras_names.keras_method("fit") is keras_s
+    finally:
+        keras_names.replace_methods({})
+    assert keras.Model.fit is keras_s
+
+
+@pytest.mark.parametrize("shuffle", [True, "batch"])
+def test_the_row_order_under_a_global_seed_is_that_of_keras_s_pipeline(shuffle):
+    tf.random.set_seed(5)
+    adapter = arrays(shuffle=shuffle)
+    order = keras_names.seeded_row_order(adapter)
+    for _ in range(2):  # it is the same in every epoch
+        targets = [batch[1].numpy() for batch in adapter.get_tf_dataset()]
+        np.testing.assert_array_equal(np.concatenate(targets), Y[order])
+    assert sorted(order) == list(range(10))
+    assert not np.array_equal(order, np.arange(10))
+    assert keras_names.seeded_row_order(arrays(shuffle=False)) is None
+
+
 def test_a_callback_may_set_the_initial_epoch():
     model = compiled()
     assert keras_names.initial_epoch(model) is None

@@ -68,6 +68,17 @@ def test_refits_of_any_length_and_rate_use_the_same_program():
     assert programs_of(model).all() == programs
 
 
+def test_xla_pays_sooner_for_steps_with_more_operations_but_not_for_large_networks():
+    def steps(*dense):
+        model = keras.Sequential([layers.Input((2,)), *dense])
+        return programs_module.xla_pays_from(model)
+
+    assert steps(layers.Dense(1)) == steps(*map(layers.Dense, (3, 1))) == 5000
+    assert steps(*[layers.Dense(2) for _ in range(4)]) == 2500
+    assert steps(*[layers.Dense(2) for _ in range(16)]) == 1250
+    assert steps(*[layers.Dense(2) for _ in range(17)]) == 5000
+
+
 def test_one_graph_takes_any_number_of_rows():
     model = regressor()
     for rows in (50, 49, 30):  # all have a short last batch

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import predict_pb2, regression_pb2
 
 from kerasnn import NetworkRegressor
 from kerasnn.datasets import checked_table, infer_schema, raw_columns
@@ -19,6 +21,8 @@ from kerasnn.novelty import check_function, fit_novelty
 from kerasnn.preprocessing import Preprocessor
 from kerasnn.saving import load
 from kerasnn.serving.app import make_app
+from kerasnn.serving.errors import ServingError
+from kerasnn.serving.grpc.examples import regress_examples
 from kerasnn.serving.grpc.predict import predict_tensors
 from kerasnn.serving.inference.scheduler import Scheduler
 from kerasnn.serving.metrics import Metrics
@@ -341,6 +345,35 @@ def test_the_command_says_what_an_older_version_lacks(copied, run):
 # ---------------------------------------------------------------------- on a server
 
 
+def predict_request(raw):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "towns", "check"
+    for name, values in raw.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    return request
+
+
+def regress_request(raw):
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name, request.model_spec.signature_name = "towns", "regress"
+    for row in zip(*raw.values(), strict=True):
+        features = request.input.example_list.examples.add().features.feature
+        for name, cell in zip(raw, row, strict=True):
+            if isinstance(cell, bytes):
+                features[name].bytes_list.value.append(cell)
+            else:
+                features[name].float_list.value.append(cell)
+    return request
+
+
+def table_counts(text):
+    """The counts of a table's rows and unusual cells in the metrics, without zeros."""
+    pattern = r'kerasnn_unusual_cells_total{.*column="(.*)",reason="(.*)"} ([0-9]+)'
+    counts = {(column, why): int(n) for column, why, n in re.findall(pattern, text)}
+    counts["rows"] = int(re.search("kerasnn_table_rows_total{.*} ([0-9]+)", text)[1])
+    return {key: count for key, count in counts.items() if count}
+
+
 def test_rest_and_grpc_serve_the_signature_and_count_unusual_cells(trained, saved):
     rows = made_table(20, seed=8)
     rows.loc[3, "heat"], rows.loc[4, "town"], rows.loc[5, "open"] = 99.0, "Paris", None
@@ -366,25 +399,38 @@ def test_rest_and_grpc_serve_the_signature_and_count_unusual_cells(trained, save
             content = {"instances": instances, "signature_name": "check"}
             answer = await rest.post("/v1/models/towns:predict", json=content)
             text = (await rest.get("/metrics")).text
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = "towns", "check"
-        for name, values in raw.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+            instances[0]["heat"] = math.inf
+            wrong = await rest.post("/v1/models/towns:predict", content=json.dumps(content))
         deadline = asyncio.get_running_loop().time() + 60
-        over_grpc = await predict_tensors(service, request, deadline)
+        over_grpc = await predict_tensors(service, predict_request(raw), deadline)
+        truths = np.where(raw["open"] == b"True", b"yes", raw["open"])
+        as_meant = await predict_tensors(
+            service, predict_request({**raw, "open": truths}), deadline
+        )
+        heats = np.array([np.inf, *raw["heat"][1:]], raw["heat"].dtype)
+        request = predict_request({**raw, "heat": heats})
+        with pytest.raises(ServingError) as caught:
+            await predict_tensors(service, request, deadline)
+        before = metrics.text()
+        await regress_examples(service, regress_request(raw), deadline)
         await inference.stop()
-        return answer, text, over_grpc
+        assert wrong.json() == {"error": caught.value.message}
+        assert as_meant.outputs == over_grpc.outputs
+        return answer, text, over_grpc, before
 
-    answer, text, over_grpc = asyncio.run(ask())
+    answer, text, over_grpc, before = asyncio.run(ask())
     later = metrics.text()
     models.stop()
     assert answer.status_code == 200, answer.text
     assert [row["unusual"] for row in answer.json()["predictions"]] == expected
     assert tf.make_ndarray(over_grpc.outputs["unusual"]).tolist() == expected
-    assert 'kerasnn_table_rows_total{model_name="towns",version="1"} 20' in text
-    start = 'kerasnn_unusual_cells_total{model_name="towns",version="1",column='
-    assert f'{start}"heat",reason="outside"}} 1\n' in text
-    assert f'{start}"town",reason="unseen"}} 1\n' in text
-    assert f'{start}"open",reason="missing"}} 1\n' in text
-    assert f'{start}"town",reason="missing"}} 0\n' in text
-    assert 'kerasnn_table_rows_total{model_name="towns",version="1"} 40' in later
+    once = {
+        "rows": 20,
+        ("heat", "outside"): 1,
+        ("open", "missing"): 1,
+        ("town", "unseen"): 1,
+    }
+    assert table_counts(text) == once
+    # Two more requests over gRPC were answered, and then one of tf.Examples.
+    assert table_counts(before) == {key: 3 * count for key, count in once.items()}
+    assert table_counts(later) == {key: 4 * count for key, count in once.items()}

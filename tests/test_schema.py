@@ -118,6 +118,10 @@ def test_a_column_is_found_by_its_name():
             {"format": 1, "columns": [{"name": "a", "kind": "numeric", "unit": "cm"}]},
             "columns[0].unit is not known",
         ),
+        (
+            {"format": 1, "columns": [{"name": "a", "kind": "datetime", "last": "relu"}]},
+            "Invalid isoformat string: 'relu'",
+        ),
     ],
 )
 def test_what_is_no_schema_is_told(content, message):

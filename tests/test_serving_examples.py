@@ -37,7 +37,7 @@ def version_of(**definitions):
         signature_defs=definitions,
         signatures=read_signatures(SimpleNamespace(signature_def=definitions)),
     )
-    return SimpleNamespace(graph=graph)
+    return SimpleNamespace(graph=graph, cell_counts=None)
 
 
 CLASSES = {"classes": STRING, "scores": FLOAT}

@@ -1,6 +1,7 @@
 """Joined calls are compared with the same requests alone, before they answer anybody."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from kerasnn.serving.inference.join_proof import (
     JoinProofs,
     find_difference,
 )
+from kerasnn.serving.models.model_version import ModelVersion
 
 BFLOAT16 = tf.bfloat16.as_numpy_dtype
 
@@ -26,7 +28,7 @@ class Client:
         self.model, self.calls = model, []
         self.proof = JoinProof("model m version 1, serving_default")
         self.queue = BatchQueue(
-            None, self._run, max_rows=max_rows, sizes=sizes, proof=self.proof, key=1
+            None, self._run, max_rows=max_rows, sizes=sizes, proof=self.proof
         )
 
     def _run(self, inputs):
@@ -255,8 +257,9 @@ def test_a_value_near_zero_may_be_rounded_as_the_largest():
 
 def test_no_more_proofs_are_kept_than_a_thousand():
     proofs = JoinProofs()
-    first = proofs.of(0, "m")
-    assert proofs.of(0, "m") is first
+    version = ModelVersion("m", 1, Path("m"))
+    first = proofs.of(version, "0", ("y", "z"))
+    assert proofs.of(version, "0", ("z", "y")) is first
     for key in range(1, 1001):
-        proofs.of(key, "m")
-    assert proofs.of(0, "m") is not first
+        proofs.of(version, str(key), ())
+    assert proofs.of(version, "0", ("y", "z")) is not first

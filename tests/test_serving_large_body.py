@@ -144,11 +144,14 @@ def test_whatever_is_sent_the_outcome_is_that_of_small_bodies(value, data):
         (b'{"inputs":{"n":[1,2,3,4],"x":[%s]}}' % b",".join([b'["a"]'] * 60), "at most 50"),
         (b"{%s}" % b",".join(b'"%d" : 1' % i for i in range(99)), "at most 20 names of"),
         (b'{"x":[{%s}]}' % b",".join(b'"%d":1' % i for i in range(99)), "at most 20 names"),
+        (b'{"inputs":{"x":[[1],[%s]]}}' % b" , ".join([b"-1"] * 99), "at most 30 numbers"),
+        (b'{"instances":[[1],[%s]]}' % b",".join([b"2.5"] * 99), "at most 30 numbers"),
     ],
 )
 def test_more_objects_lists_or_names_than_are_needed_are_refused(body, told, monkeypatch):
     monkeypatch.setattr(large_body, "MAX_CONTAINERS", 50)
     monkeypatch.setattr(large_body, "MAX_NAMES", 20)
+    monkeypatch.setattr(large_body, "MAX_NUMBERS", 30)
     for counted in (7, 2**18):
         monkeypatch.setattr(large_body, "_COUNTED", counted)
         with pytest.raises(ServingError, match=told):
@@ -158,6 +161,7 @@ def test_more_objects_lists_or_names_than_are_needed_are_refused(body, told, mon
 def test_numbers_and_rows_need_no_such_bounds(monkeypatch):
     monkeypatch.setattr(large_body, "MAX_CONTAINERS", 200)
     monkeypatch.setattr(large_body, "MAX_NAMES", 20)
+    monkeypatch.setattr(large_body, "MAX_NUMBERS", 30)
     sent = {"inputs": [[float(i)] for i in range(500)]}
     assert as_lists(read_large_object(json.dumps(sent).encode(), Limits(rows=9))) == sent
     monkeypatch.setattr(large_body, "_STEP", 200)

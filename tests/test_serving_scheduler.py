@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from kerasnn.serving.errors import Code, ServingError, invalid
+from kerasnn.serving.inference import scheduler
 from kerasnn.serving.inference.join_proof import JoinProof
 from kerasnn.serving.inference.latency import (
     FAST_CALLS_FOR_SLOW,
     MAX_SLOW_CALLS,
     MIN_SINGLE_CALLS,
-    CallLatencies,
     CallLatency,
 )
 from kerasnn.serving.inference.scheduler import BatchingOptions, Scheduler
@@ -106,7 +106,7 @@ def answers(graph, requests, *, seconds=60.0, shape=(-1,), before=None, **option
         graph.open.set()
         while inference.waiting:
             await asyncio.sleep(0.001)
-        assert not inference._queues
+        assert not any(q.waiting or q.offered for q in inference._queues.values())
         await inference.stop()
         return found
 
@@ -499,9 +499,16 @@ def test_two_requests_in_one_call_are_two_clients():
     assert not latency.is_fast(1)
 
 
-def test_no_more_paces_are_kept_than_a_thousand():
-    paces = CallLatencies()
-    first = paces.of(0)
-    for kind in range(1, 1001):
-        paces.of(kind)
-    assert paces.of(0) is not first
+def test_queues_are_few_and_those_that_are_dropped_still_answer(monkeypatch):
+    monkeypatch.setattr(scheduler, "MAX_QUEUES", 3)
+    kept = []
+
+    async def count(inference, tasks, ask):
+        await asyncio.gather(*tasks)
+        kept.append(len(inference._queues))
+
+    rows = [[[1.0] * width] for width in range(1, 6)]  # each width is a kind
+    batching = BatchingOptions()
+    found = answers(FakeGraph(), rows, shape=(-1, -1), batching=batching, before=count)
+    assert found == [[[2.0] * width] for width in range(1, 6)]
+    assert kept == [3]

@@ -29,6 +29,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from kerasnn.errors import InputError
 from kerasnn.serving import server as server_module
 from kerasnn.serving.models import registry
+from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.options import ServerOptions
 from kerasnn.serving.ports import bound_ports
 from kerasnn.serving.saved_model.graph import Graph
@@ -297,22 +298,39 @@ def status_of(port, path, body=None):
 
 
 def while_running(options, act):
-    """Run a server, and a function of its ports beside it; what the function returned."""
-    with bound_ports(options) as ports, ThreadPoolExecutor(1) as pool:
-        acted = pool.submit(act, ports.rest_port, ports.grpc_port)
+    """Run a server, and a function of its ports beside it; what the function returned.
+
+    The ports are bound, but refuse connections until the server listens.
+    """
+
+    def acting(*ports):
         try:
-            status = run_server(options, ports, announce=announced.append)
+            return act(*ports)
+        except BaseException:
+            os.kill(os.getpid(), signal.SIGTERM)  # or the server would run for ever
+            raise
+
+    announced.clear()
+    ready.clear()
+    with bound_ports(options) as ports, ThreadPoolExecutor(1) as pool:
+        acted = pool.submit(acting, ports.rest_port, ports.grpc_port)
+        try:
+            status = run_server(options, ports, announce=announce)
         except SystemExit as stop:
             status = stop.code
         return status, acted.result(60)
 
 
-announced = []
+announced, ready = [], threading.Event()
+
+
+def announce(started):
+    announced.append(started)
+    ready.set()
 
 
 def test_it_listens_before_the_models_are_loaded(models, monkeypatch):
     loader = SlowLoader(monkeypatch)
-    announced.clear()
 
     def ask(rest, grpc_port):
         assert loader.begun.wait(60)
@@ -386,6 +404,53 @@ def test_a_server_that_still_loads_ends_with_a_word(models, monkeypatch, caplog)
     options = ServerOptions(models / "slow", rest_port=0, grpc_port=None)
     assert while_running(options, stop)[0] == 0
     assert "stopping; what runs is finished, for at most 30 s" in caplog.text
+
+
+# --- while a version is unloaded, in this process -----------------------------------------
+
+
+class SlowToClose:
+    """A graph whose closing ends when the server has seen that it must wait for it."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.seen, self.ended = (threading.Event() for _ in range(3))
+        any_native_thread = server_module._any_native_thread
+
+        def look():
+            found = any_native_thread()
+            if found:
+                self.seen.set()
+            return found
+
+        monkeypatch.setattr(server_module, "_any_native_thread", look)
+
+    def close(self):
+        self.begun.set()
+        if self.seen.wait(60):
+            self.ended.set()
+
+
+def test_a_server_does_not_end_before_its_last_graph_is_unloaded(models, monkeypatch):
+    """Python would end the thread within TensorFlow, and C++ then abort the process."""
+    monkeypatch.setattr(server_module, "_end_at_once", sys.exit)
+    monkeypatch.setattr(server_module, "UNLOAD_SECONDS", 60)
+    graph = SlowToClose(monkeypatch)
+    version = ModelVersion("slow", 2, models)
+    version.publish(graph)
+    version.hold()
+    version.retire()
+
+    def stop(rest, grpc_port):
+        assert ready.wait(60)
+        version.release()
+        assert graph.begun.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    options = ServerOptions(models / "slow", rest_port=0, grpc_port=None)
+    status, _ = while_running(options, stop)
+    assert graph.ended.is_set()
+    assert version.status.state == "END"
+    assert status == 0
 
 
 # --- others -------------------------------------------------------------------------------

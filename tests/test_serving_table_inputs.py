@@ -187,6 +187,37 @@ def test_inputs_of_another_shape_are_left_to_the_signature():
     assert INPUTS.are_plain({}, {**inputs, "since": np.array(b"garbage", object)})
 
 
+@pytest.mark.parametrize(
+    ("name", "cell", "read"),
+    [
+        ("member", b"yes", b"True"),
+        ("since", b"May 3, 2010", b"2010-05-03T00:00:00"),
+        ("class_", b"\xff", b"\xff"),
+        ("age", np.nan, np.nan),
+    ],
+)
+def test_arrays_are_read_as_the_rows_of_a_table(name, cell, read):
+    inputs = INPUTS.read({"instances": [ROW] * 2})
+    inputs[name] = np.array([inputs[name][0], cell], inputs[name].dtype)
+    found = INPUTS.as_meant(inputs, DEFAULT_SIGNATURE)
+    np.testing.assert_equal(found[name][1], read)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "told"),
+    [
+        ("age", -np.inf, "-inf"),
+        ("since", b"2021-13-45", "2021-13-45"),
+        ("member", b"m", "m"),
+    ],
+)
+def test_arrays_with_cells_without_a_meaning_are_refused(name, cell, told):
+    inputs = INPUTS.read({"instances": [ROW] * 2})
+    inputs[name] = np.array([inputs[name][0], cell], inputs[name].dtype)
+    with pytest.raises(ServingError, match=rf"column '{name}', row 1: .*{told}"):
+        INPUTS.as_meant(inputs, DEFAULT_SIGNATURE)
+
+
 def test_columns_that_the_signature_does_not_name_are_not_ignored():
     inputs = INPUTS.read({"instances": [ROW]})
     assert not INPUTS.are_plain({"inputs": {**ROW, "agee": 3}}, inputs)

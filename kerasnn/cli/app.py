@@ -13,6 +13,7 @@ from kerasnn.cli.inspect import inspect_command
 from kerasnn.cli.messages import as_cli_message
 from kerasnn.cli.options import CommandGroup
 from kerasnn.cli.predict import predict_command
+from kerasnn.cli.run import run_command
 from kerasnn.cli.serve import serve
 from kerasnn.cli.train import train_command
 from kerasnn.cli.tune import tune_command
@@ -42,7 +43,7 @@ def cli() -> None:
 
 for _command in (
     *(train_command, tune_command, predict_command),
-    *(evaluate_command, check_command, inspect_command, serve),
+    *(evaluate_command, check_command, inspect_command, serve, run_command),
 ):
     cli.add_command(_command)
 

@@ -87,7 +87,7 @@ class EnsembleTask:
         return len(self.x)
 
     @cached_property
-    def _splits(self) -> list[Split]:
+    def splits(self) -> list[Split]:
         """The rows of each member that is judged; none without folds."""
         recipe = self.recipe
         if not recipe.folds:
@@ -99,7 +99,7 @@ class EnsembleTask:
     @property
     def validation_rows(self) -> list[RowNumbers]:
         """Numbers of the rows that judge each member, which it does not learn from."""
-        return [split.left_out for split in self._splits]
+        return [split.left_out for split in self.splits]
 
     @cached_property
     def judged_rows(self) -> RowNumbers:
@@ -107,7 +107,7 @@ class EnsembleTask:
 
         With folds in time the first rows judge none; without folds no row does.
         """
-        if not self._splits:
+        if not self.splits:
             return np.empty(0, np.int32)
         return np.unique(np.concatenate(self.validation_rows))
 
@@ -125,7 +125,7 @@ class EnsembleTask:
     def training_rows(self) -> list[RowNumbers]:
         """Numbers of the rows that each network learns from, the judged ones first."""
         all_rows = np.arange(self.n_rows, dtype=np.int32)
-        learned = [split.learned for split in self._splits]
+        learned = [split.learned for split in self.splits]
         return learned + [all_rows] * (self.n_networks - len(learned))
 
     @cached_property

@@ -53,7 +53,8 @@ from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetT
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.estimators.overrides import checked_driver, checked_overrides
+from kerasnn.estimators.blending import Blend, blend_with_trees
+from kerasnn.estimators.overrides import checked_driver, checked_overrides, checked_trees
 from kerasnn.estimators.reasons import (
     CompiledSignature,
     explain_signature,
@@ -81,6 +82,7 @@ MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the cac
 MIN_PREDICTED_ROWS = 64
 MAX_CHECKED_ROWS = 8192  # rows in one call of `check`
 MAX_REFERENCE_ROWS = 4_000  # whose predictions new ones are compared with
+TREES_SHARE = 0.15  # of a time limit
 
 
 class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -100,6 +102,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     # Estimators of older pickles have none.
     _floor: ProbabilityFloor | None = None
     _conformal: Intervals | ClassSets | None = None
+    trees_: Blend | None = None
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
+        trees: bool | str = "auto",
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",
@@ -135,6 +139,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.activation = activation
         self.embedding = embedding
         self.weight_sharing = weight_sharing
+        self.trees = trees
         self.schema = schema
         self.time_limit = time_limit
         self.driver = driver
@@ -187,8 +192,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         division = folds_for(groups, time, gap)
         task = self._task_for(X, y, sample_weight, division)
         task = self._within_limit(task, options)
-        (trained,) = train_ensembles([task], options)
-        return self._adopt(trained)
+        networks = self._without_trees_time(options)
+        (trained,) = train_ensembles([task], networks)
+        return self._adopt(trained, options.deadline)
 
     def _within_limit(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
         """Return a smaller task before a short deadline, if the user left its size open."""
@@ -199,6 +205,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         task = fitting_task(task, options.deadline.left())
         self.recipe_ = task.recipe
         return task
+
+    def _without_trees_time(self, options: RunOptions) -> RunOptions:
+        """Return the options of the networks, which leave some time for the trees."""
+        deadline = options.deadline
+        if deadline is None or not checked_trees(self.trees):
+            return options
+        seconds = deadline.seconds - TREES_SHARE * deadline.left()
+        return dataclasses.replace(options, deadline=Deadline(deadline.started, seconds))
 
     def fit_on_disk(
         self, table: TableOnDisk, *, strategy: tf.distribute.Strategy | None = None
@@ -353,8 +367,11 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def _drawn_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _adopt(self, trained: TrainedEnsemble) -> Self:
-        """Set the fitted attributes."""
+    def _adopt(self, trained: TrainedEnsemble, deadline: Deadline | None = None) -> Self:
+        """Grow trees beside the networks, until a deadline; set the fitted attributes."""
+        self.trees_ = None
+        if checked_trees(self.trees):
+            trained, self.trees_ = blend_with_trees(trained, deadline)
         self._kept_weights = trained.weights
         self._validation_score = trained.score
         self._floor = trained.floor
@@ -468,9 +485,15 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _made_network(self) -> TabularNetwork:
-        network = self._shape.network(self.recipe_)
+        config = self._shape.config(self.recipe_, self.recipe_.members)
+        trees = self.trees_
+        if trees is not None:
+            config = dataclasses.replace(config, forest=trees.forest.shape)
+        network = TabularNetwork(config)
         for variable, value in zip(network.learned, self._kept_weights, strict=True):
             variable.assign(value)
+        if trees is not None:
+            network.add_trees(trees.forest, trees.network_factor)
         self._set_output_scale(network)
         return network
 
@@ -664,6 +687,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             metadata={
                 "settings": dataclasses.asdict(self.recipe_),
                 **({"judged_rows": self._conformal.n_judged} if self._conformal else {}),
+                **({"trees": self.trees_.description} if self.trees_ else {}),
                 **(metadata or {}),
             },
             files={

@@ -56,6 +56,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         activation: "relu", "selu", "mish", "silu" or "gelu".
         embedding: of numbers: "periodic", "piecewise-linear" or "none".
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
+        trees: whether boosted trees may stand beside the networks: "auto", if the rows that
+            both left out gain by them; False for networks alone.
         class_weight: None, "balanced", or a weight for each class by its label.
         schema: kinds of the columns, from `datasets.infer_schema`; None infers them from X.
         time_limit: seconds of `fit`; the training is shortened to keep to it, and has fewer
@@ -78,6 +80,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         preprocessor_: fitted preprocessing.
         network_: the trained `models.TabularNetwork`.
         recipe_: every setting of the training.
+        trees_: trees beside the networks, their share, and the losses on left-out rows of
+            networks, trees and both; None without trees.
         history_: "epoch", "loss", "val_loss", "inverse_temperature", "member_loss" of each
             evaluation of the validation rows.
         oof_predictions_: for each training row, the mean probabilities of the members that
@@ -107,6 +111,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
+        trees: bool | str = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
         schema: Schema | None = None,
         time_limit: float | None = None,

@@ -103,6 +103,17 @@ def checked_overrides(parameters: Mapping[str, Any]) -> Overrides:
     }
 
 
+def checked_trees(value: Any) -> bool:
+    """Return whether trees may stand beside the networks, checked.
+
+    Raises:
+        InputError: it is not "auto" or a boolean.
+    """
+    if isinstance(value, str) and value == "auto":
+        return True
+    return _boolean("trees", value)
+
+
 def checked_driver(driver: Any) -> FitDriver:
     """Return the driver of the loop, checked.
 

@@ -21,6 +21,7 @@ from kerasnn.explanations.players import (
     columns_of_inputs,
 )
 from kerasnn.explanations.scale import explained_scale
+from kerasnn.explanations.tree_mixtures import TreeMixtures
 from kerasnn.models import TabularNetwork
 
 MAX_PLAYERS = 64  # of more columns, those that move the answers least are one player
@@ -58,7 +59,11 @@ class Explainer:
         players = choose_players(of_inputs, sizes, max_players)
         members, n_rows, _ = linear.inputs.shape
         drawn = draw_coalitions(players.count, members, n_rows)
-        self._game = _Game(network, linear, players, drawn)
+        trees = None
+        if network.config.forest is not None:
+            of_columns = tuple(features.values()), players.of_columns
+            trees = TreeMixtures(network, background, *of_columns, drawn)
+        self._game = _Game(network, linear, players, drawn, trees)
         self._split = _Split(linear, players, of_inputs)
         # Sums over neighbours are several times faster than over inputs in any order.
         self._order = np.argsort(players.of_inputs, kind="stable")
@@ -85,17 +90,17 @@ class Explainer:
         slopes = self._split.slopes(weights)
         sorted_weights = tf.gather(weights, self._order)
 
-        def explain(row: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            of_row, answer = row
+        def explain(row: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+            of_row, answer, *prepared = row
             added = tf.gather(of_row, self._order)[..., tf.newaxis] * sorted_weights
-            means, errors = self._game.play(added, bias)
+            means, errors = self._game.play(added, bias, *prepared)
             contributions = self._split.contributions(means, of_row, slopes)
             left = answer - self._base - tf.reduce_sum(contributions, axis=0)
             return with_residual(contributions, left), self._split.errors(errors)
 
         contributions, errors = tf.map_fn(
             explain,
-            (inputs, explained),
+            (inputs, explained, x, codes),
             fn_output_signature=(tf.float32, tf.float32),
             parallel_iterations=1,
         )
@@ -137,12 +142,19 @@ class _Game:
         linear: its approximation.
         players: that are mixed.
         drawn: the mixtures.
+        trees: what trees add to the members' outputs; None without trees.
     """
 
     def __init__(
-        self, network: TabularNetwork, linear: Linear, players: Players, drawn: Coalitions
+        self,
+        network: TabularNetwork,
+        linear: Linear,
+        players: Players,
+        drawn: Coalitions,
+        trees: TreeMixtures | None,
     ) -> None:
         self._network, self._players, self._weights = network, players, drawn.weights
+        self._trees = trees
         sums = linear.sums(players.of_inputs, players.count)
         rows = sums[np.arange(len(sums))[:, np.newaxis], drawn.background]
         replaced = np.einsum("mgcp,mgpu->mgcu", 1 - drawn.masks, rows, optimize=True)
@@ -150,25 +162,31 @@ class _Game:
         # Half precision: its error is far below the standard error.
         self._replaced = _joined(replaced + linear.bias[:, np.newaxis]).astype(np.float16)
         empty = tf.constant(rows.sum(axis=2) + linear.bias)
-        self._empty = self._values(empty).numpy()[:, :, np.newaxis]
+        of_trees = 0.0 if trees is None else trees.empty
+        self._empty = self._values(empty, of_trees).numpy()[:, :, np.newaxis]
         # A group's background row differs from the mean one: corrected to first order.
         offset = rows - sums.mean(axis=1, keepdims=True)
         self._control = np.einsum("mgpu,muv->mgpv", offset, linear.gradient, optimize=True)
 
-    def play(self, added: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def play(
+        self, added: tf.Tensor, bias: tf.Tensor, x: tf.Tensor, codes: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the contribution of each player, [players, values], and its error.
 
         Args:
             added: [n_embedded, members, units] what the row's inputs add to the sums of the
                 first layer; the inputs of a player follow each other.
             bias: [members, 1, units] of the first layer.
+            x: [n_in] of the row.
+            codes: [n_codes] of the row.
         """
         players = self._players
         sums = tf.math.segment_sum(added, np.sort(players.of_inputs))
         sums = tf.transpose(sums, [1, 0, 2])
         mixed = tf.matmul(self._masks, sums) + tf.cast(self._replaced, tf.float32)
         full = tf.reduce_sum(sums, axis=1, keepdims=True) + bias
-        values = self._values(tf.concat([mixed, full], axis=1))
+        of_trees = 0.0 if self._trees is None else self._trees.mixed(x, codes)
+        values = self._values(tf.concat([mixed, full], axis=1), of_trees)
         found = tf.matmul(self._weights, self._states(values)) + self._control
         found = tf.reshape(found, [-1, players.count, values.shape[-1]])
         mean, variance = tf.nn.moments(found, axes=[0])
@@ -183,10 +201,10 @@ class _Game:
         full = tf.broadcast_to(values[:, tf.newaxis, -1:], self._empty.shape)
         return tf.concat([self._empty, inner, full], axis=2)
 
-    def _values(self, sums: tf.Tensor) -> tf.Tensor:
-        """Return [members, states, values] for sums of the first layer."""
+    def _values(self, sums: tf.Tensor, of_trees: tf.Tensor | float) -> tf.Tensor:
+        """Return [members, states, values] for sums of the first layer, and trees."""
         network = self._network
-        answers = network.member_answers(network.outputs_of_sums(sums))
+        answers = network.member_answers(network.outputs_of_sums(sums) + of_trees)
         return explained_scale(network.config.task, answers)
 
 

@@ -2,6 +2,8 @@
 
     x, codes -> numeric embedding, code embeddings -> scale -> hidden blocks -> head
 
+Trees may stand beside the networks; their outputs are added to those of each member.
+
 The building blocks are RealMLP's (Holzmueller et al., Better by Default, 2024), chosen
 there on other tables.
 """
@@ -24,10 +26,12 @@ from kerasnn.layers import (
     member_lookup,
     periodic_embedding,
     piecewise_linear_encoding,
+    raw_variables,
 )
 from kerasnn.models.member_draws import MemberDraws, quantile_bins
 from kerasnn.models.tabular_config import TabularConfig
 from kerasnn.models.tabular_heads import probabilities
+from kerasnn.trees import Forest, ForestArrays, forest_outputs
 
 INITIAL_ROWS = 512  # rows to which the initial weights are fitted
 FREQUENCY_SPREAD = 0.1
@@ -126,6 +130,14 @@ class TabularNetwork(keras.Model):
             self.inverse_temperature.assign(1.0)
             self.floor_share = self._kept("floor_share", ())
             self.floor_rates = self._kept("floor_rates", (config.n_out,))
+        if config.forest is not None:
+            specs = ForestArrays.specs(config.forest, config.n_logits)
+            self.forest = ForestArrays(
+                **{
+                    name: self._kept(f"forest_{name}", (length,), dtype)
+                    for name, (length, dtype) in specs.items()
+                }
+            )
 
     def _block(self, i: int, n_in: int, n_out: int, *, hidden: bool) -> Block:
         config = self.config
@@ -155,8 +167,12 @@ class TabularNetwork(keras.Model):
         self.trained.append(Trained(variable, rate, decays))
         return variable
 
-    def _kept(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
-        return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+    def _kept(
+        self, name: str, shape: tuple[int, ...], dtype: str = "float32"
+    ) -> keras.Variable:
+        return self.add_weight(
+            name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False
+        )
 
     @property
     def learned(self) -> list[keras.Variable]:
@@ -312,11 +328,35 @@ class TabularNetwork(keras.Model):
 
     def common_outputs(self, x: tf.Tensor, codes: tf.Tensor | None) -> tf.Tensor:
         """Compute each member's outputs for the same rows, [members, batch, n_logits]."""
-        x = self.for_each_member(tf.cast(x, tf.float32))
-        codes = self.for_each_member(
-            tf.zeros([tf.shape(x)[1], 0], tf.int32) if codes is None else codes
-        )
-        return self.member_outputs(x, codes)
+        x = tf.cast(x, tf.float32)
+        if codes is None:
+            codes = tf.zeros([tf.shape(x)[0], 0], tf.int32)
+        outputs = self.member_outputs(*map(self.for_each_member, (x, codes)))
+        if self.config.forest is None:
+            return outputs
+        return outputs + self.tree_outputs(x, codes)
+
+    def tree_outputs(
+        self, x: tf.Tensor, codes: tf.Tensor, roots: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Return what the trees add to the outputs of each member, [batch, n_logits].
+
+        Args:
+            x: [batch, n_in] float32.
+            codes: [batch, len(cardinalities)] int32.
+            roots: [batch, trees] of other trees for each row; see `forest_outputs`.
+        """
+        shape = self.config.forest
+        assert shape is not None
+        arrays = ForestArrays(*raw_variables(self.forest))
+        return forest_outputs(arrays, shape.depth, x, codes, roots)
+
+    def add_trees(self, forest: Forest, factor: float) -> None:
+        """Assign the trees, and multiply the members' own outputs by a factor."""
+        for variable, values in zip(self.forest, forest.arrays, strict=True):
+            variable.assign(values)
+        for variable in (self.blocks[-1].kernel, self.blocks[-1].bias):
+            variable.assign(variable * factor)
 
     def mean_answers(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return the mean of `member_answers`, [batch, n_out]."""

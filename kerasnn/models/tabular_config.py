@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
 from kerasnn.errors import check_choice, check_whole_number
+from kerasnn.trees import ForestShape
 
 # Names in the files of older networks.
 _OLD_NAMES = {"sharing": "weight_sharing", "curved": "parametric_activation"}
@@ -34,6 +35,7 @@ class TabularConfig:
         bins: bins of each number, for "piecewise-linear".
         code_units: units of the embedding of a code.
         scaled: whether each input of the first layer has a learned scale.
+        forest: sizes of the trees beside the networks; None without trees.
 
     Raises:
         InputError: a number is out of range, or a choice is unknown.
@@ -55,6 +57,7 @@ class TabularConfig:
     bins: int = 16
     code_units: int = 8
     scaled: bool = True
+    forest: ForestShape | None = None
 
     def __post_init__(self) -> None:
         for name, minimum in (
@@ -75,6 +78,8 @@ class TabularConfig:
             check_whole_number("hidden_units", units, minimum=1)
         self._set("hidden_units", tuple(map(int, self.hidden_units)))
         self._set("cardinalities", tuple(map(int, self.cardinalities)))
+        if self.forest is not None:
+            self._set("forest", ForestShape(*self.forest))
         if not self.n_numeric:
             self._set("embedding", "none")
 

@@ -3,6 +3,7 @@
 REST and gRPC both end here.
 """
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from kerasnn.serving.saved_model.examples import (
     as_classes,
     as_values,
     classify_outputs,
+    feature_columns,
     regress_outputs,
 )
 from kerasnn.serving.saved_model.signatures import Signature
@@ -53,6 +55,7 @@ async def classify(
     results = await service.inference.run(
         version, signature, {EXAMPLES_INPUT: examples}, outputs, deadline=deadline
     )
+    await count_examples(version, examples)
     return as_classes(
         results.get(CLASSES_OUTPUT), results.get(SCORES_OUTPUT), len(examples)
     )
@@ -72,7 +75,17 @@ async def regress(
     results = await service.inference.run(
         version, signature, {EXAMPLES_INPUT: examples}, outputs, deadline=deadline
     )
+    await count_examples(version, examples)
     return as_values(results[VALUES_OUTPUT], len(examples))
+
+
+async def count_examples(version: ModelVersion, examples: NDArray[Any]) -> None:
+    """Count the cells of answered examples of a table's network."""
+    counts = version.cell_counts
+    if counts is not None:
+        inputs = counts.number_inputs, counts.text_inputs
+        loop = asyncio.get_running_loop()
+        counts.count(await loop.run_in_executor(None, feature_columns, examples, *inputs))
 
 
 def check_examples(service: Service, signature: Signature, examples: NDArray[Any]) -> None:

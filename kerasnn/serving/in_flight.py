@@ -1,15 +1,12 @@
 """The bound on the bytes of all requests that are being received or answered."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from kerasnn.serving.errors import Code, ServingError
 
 SMALL_BYTES = 2**16  # of one request; such ones are always taken
 
 
 class Held:
-    """The bytes that one request holds.
+    """The bytes that one request holds, as a context; a generator would be half as fast.
 
     Args:
         owner: counts them.
@@ -36,10 +33,11 @@ class Held:
         self._bytes = after
         self._owner.bytes += size
 
-    def release(self) -> None:
-        """Count the request off."""
+    def __enter__(self) -> "Held":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._owner.bytes -= self._bytes
-        self._bytes = 0
 
 
 class BytesInFlight:
@@ -56,11 +54,6 @@ class BytesInFlight:
         self.max_bytes = max_bytes
         self.bytes = 0
 
-    @contextmanager
-    def request(self) -> Iterator[Held]:
+    def request(self) -> Held:
         """Return a context that holds the bytes of one request until it ends."""
-        held = Held(self)
-        try:
-            yield held
-        finally:
-            held.release()
+        return Held(self)

@@ -45,6 +45,12 @@ class FittedTable:
             "test_size": self.rows.test_size,
         }
 
+    @property
+    def trees(self) -> dict[str, Any] | None:
+        """The numbers of the trees beside the networks, as JSON; None without trees."""
+        trees = self.estimator.trees_
+        return None if trees is None else trees.description
+
 
 def estimator_for(target: Target) -> type[NetworkClassifier] | type[NetworkRegressor]:
     """Return the class of estimators for a target."""

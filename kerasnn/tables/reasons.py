@@ -106,6 +106,6 @@ def _member_values(fitted: FittedTable, rows: pd.DataFrame) -> NDArray[np.float6
     """Return [members, rows, values] on the scale of contributions."""
     network = fitted.estimator.network_
     prepared = map(tf.constant, fitted.estimator.prepare(rows))
-    outputs = network.member_outputs(*map(network.for_each_member, prepared))
+    outputs = network.common_outputs(*prepared)
     answers = explained_scale(network.config.task, network.member_answers(outputs))
     return np.asarray(answers, np.float64)

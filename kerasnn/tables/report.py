@@ -39,7 +39,7 @@ def table_page(measured: Measurement, *, title: str) -> str:
             best_epoch=fitted.estimator.best_epoch_,
             importance=measured.importance,
             reasons=measured.reasons,
-            settings=fitted.settings,
+            settings=_settings(fitted),
             data=_data(fitted),
             versions=_versions(),
             seed=fitted.rows.seed,
@@ -66,13 +66,18 @@ def _page_without_test(measured: Measurement, title: str) -> str:
         f" {format_number(fitted.seconds)} s; {message}",
         numbers={SCORE_NAMES[name]: score_cell(s) for name, s in measured.scores.items()},
         tables={
-            "Settings": format_settings(fitted.settings),
+            "Settings": format_settings(_settings(fitted)),
             "Data": _data(fitted),
             "Versions": _versions(),
         },
         sections=[_curve_section(fitted), *schema_sections(fitted.schema)],
         notices=measured.all_notices,
     )
+
+
+def _settings(fitted: FittedTable) -> dict[str, Any]:
+    """Return the settings, and the trees beside the networks."""
+    return {**fitted.settings, "trees": str(fitted.estimator.trees_ or "none")}
 
 
 def _curve_section(fitted: FittedTable) -> reports.Section:

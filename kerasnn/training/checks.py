@@ -143,6 +143,17 @@ class Labels:
             if name in self._classes and labels is not None:
                 _check_classes(np.asarray(labels), *self._classes[name])
 
+    def check_as_tensorflow(self, data: Any) -> None:
+        """Check the targets of some rows in the place of TensorFlow's own check.
+
+        Raises:
+            InvalidArgumentError: a label is not one of the classes.
+        """
+        try:
+            self.check(data)
+        except InputError as error:
+            raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
+
     def _by_output(self, nested: Any) -> dict[str | int | None, Any]:
         """Return losses, targets or outputs by output name; a single one under None."""
         if isinstance(nested, dict):

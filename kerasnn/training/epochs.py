@@ -107,11 +107,12 @@ class FitRun:
         all_logs, tests = self._run_chunk(self.feed.whole(epochs), epochs)
         seconds = self.history.seconds[-1] / len(epochs)
         # Keras's list takes 40 us an epoch to call its History: a step or two of training.
-        only_history = self.callbacks.callbacks == [self.history]
+        first, *others = self.callbacks.callbacks or [None]
+        only_history = type(first) in (History, keras_callbacks.History) and not others
         for i, epoch in enumerate(epochs):
             logs = all_logs[i] | _with_val_prefix(tests[i] if tests else {})
             if only_history:
-                self.history.on_epoch_end(epoch, dict(sorted(logs.items())))
+                first.on_epoch_end(epoch, dict(sorted(logs.items())))
                 continue
             self.callbacks.on_epoch_begin(epoch)
             if keras_names.backdate_bars(self.callbacks, seconds):

@@ -13,7 +13,12 @@ from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.compiled.threads import in_one_thread
 from kerasnn.training.distribution.execution import Execution, execution_of
-from kerasnn.training.fallback import check_driver, check_loop_supports, log_fallback
+from kerasnn.training.fallback import (
+    CallRecord,
+    check_driver,
+    check_loop_supports,
+    log_fallback,
+)
 from kerasnn.training.feeds.keras_iterator import Executions, keras_iterator
 from kerasnn.training.feeds.make_feed import make_feed
 from kerasnn.training.paths.table_source import takes_tables
@@ -56,38 +61,58 @@ def evaluate(
             sample_weight=sample_weight, steps=steps, callbacks=callbacks
         )
         return Trainer(model, driver="graph").evaluate(x, y)
+    arguments = {
+        "batch_size": batch_size,
+        "verbose": verbose,
+        "steps": steps,
+        "callbacks": callbacks,
+        "return_dict": return_dict,
+    }
+    return evaluate_keras(model, (x, y, sample_weight), arguments, driver)
+
+
+def evaluate_keras(
+    model: keras.Model,
+    rows: tuple[Any, Any, Any],
+    arguments: dict[str, Any],
+    driver: FitDriver,
+    record: CallRecord | None = None,
+) -> float | list[float] | dict[str, float]:
+    """Evaluate a Keras model.
+
+    Args:
+        model: the model.
+        rows: x, y and sample_weight.
+        arguments: the others of `Model.evaluate`, by name.
+        driver: see `fit`.
+        record: of a call of `Model.evaluate` itself; None of a call of `kerasnn.evaluate`.
+    """
     keras_names.assert_compiled(model, "evaluate")
     execution = execution_of(model)
-    iterator = keras_iterator(
-        model, (x, y, sample_weight), batch_size=batch_size, steps_per_epoch=steps
-    )
-    adapter = iterator.data_adapter
+    batch_size, steps = arguments["batch_size"], arguments["steps"]
+    iterator = keras_iterator(model, rows, batch_size=batch_size, steps_per_epoch=steps)
+    adapter, callbacks = iterator.data_adapter, arguments["callbacks"]
     try:
         check_loop_supports(model, execution, driver)
         runner, feed = _prepare(model, execution, iterator, driver)
     except NeedsKerasError as error:
-        callbacks = log_fallback(model, execution, driver, error, callbacks)
-        return keras.Model.evaluate(
-            model,
-            adapter,
-            batch_size=batch_size,
-            verbose=verbose,
-            steps=steps,
-            callbacks=callbacks,
-            return_dict=return_dict,
-        )
+        callbacks = log_fallback(model, execution, driver, error, callbacks, record)
+        evaluate_as_keras = keras_names.keras_method("evaluate")
+        return evaluate_as_keras(model, adapter, **{**arguments, "callbacks": callbacks})
     if not isinstance(callbacks, keras_callbacks.CallbackList):
         callbacks = keras_callbacks.CallbackList(
             callbacks,
-            add_progbar=verbose != 0,
-            verbose=verbose,
+            add_progbar=arguments["verbose"] != 0,
+            verbose=arguments["verbose"],
             epochs=1,
             steps=feed.steps,
             model=model,
         )
     feed.reset()
     logs = run_test(runner, feed, callbacks, iterator.steps_per_execution)
-    return logs if return_dict else keras_names.evaluate_in_order(model, logs)
+    if arguments["return_dict"]:
+        return logs
+    return keras_names.evaluate_in_order(model, logs)
 
 
 def _prepare(

@@ -1,6 +1,7 @@
 """When Keras's own loop takes over, and how that is reported."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import keras
@@ -14,6 +15,17 @@ from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.distribution.execution import Execution
 
 _log = logging.getLogger("kerasnn")
+
+
+@dataclass
+class CallRecord:
+    """What became of a call of Keras's `fit`, `evaluate` or `predict`.
+
+    Attributes:
+        reason: why Keras's own loop ran; None if the compiled one did.
+    """
+
+    reason: str | None = None
 
 
 def check_driver(driver: str) -> None:
@@ -62,8 +74,11 @@ def log_fallback(
     driver: FitDriver,
     error: NeedsKerasError,
     callbacks: Any = None,
+    record: CallRecord | None = None,
 ) -> Any:
     """Log that Keras's own loop takes over, and why; return the callbacks for it.
+
+    In a call of Keras's own methods the reason only goes into the record.
 
     If the user's step cannot be traced, the line waits for the first batch: an error that
     Keras's loop raises as well is the user's, and no business of this package.
@@ -74,6 +89,9 @@ def log_fallback(
     if driver == "keras":
         return callbacks
     reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if record is not None:
+        record.reason = reason
+        return callbacks
     if driver == "xla":
         raise InputError(f"driver='xla' cannot train this: {reason}") from error
     if execution.strategy is not None:  # Keras's own loop fails there

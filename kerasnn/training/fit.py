@@ -6,7 +6,7 @@ The road is: check the arguments, prepare the rows and trace the step, run the e
 """
 
 import dataclasses
-import math
+import secrets
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import FitDriver, OptimizerName, Verbose
 from kerasnn.errors import InputError
@@ -23,7 +22,8 @@ from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.callbacks.history import FitHistory
-from kerasnn.training.callbacks.loop_hook import Logs, LoopHook, Position
+from kerasnn.training.callbacks.loop_hook import LoopHook, Position
+from kerasnn.training.callbacks.non_finite import NonFiniteWarning
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.compiled.chunks import Feed
@@ -38,7 +38,12 @@ from kerasnn.training.distribution.execution import (
     execution_of,
 )
 from kerasnn.training.epochs import FitRun
-from kerasnn.training.fallback import check_driver, check_loop_supports, log_fallback
+from kerasnn.training.fallback import (
+    CallRecord,
+    check_driver,
+    check_loop_supports,
+    log_fallback,
+)
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.feeds.keras_iterator import Executions, keras_iterator
 from kerasnn.training.feeds.make_feed import make_feed
@@ -149,9 +154,6 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         )
     learner_of(model, optimizer)  # refuses an optimizer beside a compiled model
     keras_names.assert_compiled(model, "fit")
-    rows = x, y, sample_weight
-    if validation_split and validation_data is None:
-        rows, validation_data = keras_names.split_validation(rows, validation_split)
     return KerasFit(
         model,
         execution,
@@ -167,7 +169,31 @@ def fit(  # noqa: D417 - those of Model.fit are told there
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
         ),
-    ).run(rows, validation_data, shuffle, class_weight)
+    ).run((x, y, sample_weight), validation_data, validation_split, shuffle, class_weight)
+
+
+def fit_as_keras(
+    model: keras.Model, arguments: dict[str, Any], driver: FitDriver, record: CallRecord
+) -> Any:
+    """Train in the place of `Model.fit`: whatever a program can see is Keras's.
+
+    Args:
+        model: the model.
+        arguments: all those of `Model.fit`, by name.
+        driver: see `fit`.
+        record: is told if Keras's own loop had to train.
+    """
+    keras_names.assert_compiled(model, "fit")
+    execution = execution_of(model)
+    # NumPy's global generator is the program's: Keras draws nothing from it.
+    seed = secrets.randbits(31) if execution.strategy is None else None
+    start = execution.start(seed, driver, CheckpointOptions())
+    names = ("validation_data", "validation_split", "shuffle", "class_weight")
+    rows = tuple(arguments.pop(name) for name in ("x", "y", "sample_weight"))
+    options = [arguments.pop(name) for name in names]
+    arguments["epochs"] = _capped(arguments["epochs"])
+    settings = FitArguments(**arguments)
+    return KerasFit(model, execution, start, settings, record).run(rows, *options)
 
 
 @dataclass(frozen=True)
@@ -194,21 +220,26 @@ class KerasFit:
         execution: where its steps run.
         start: seed, driver and checkpoints.
         arguments: of `Model.fit`.
+        record: of a call of `Model.fit` itself; None of a call of `kerasnn.fit`.
     """
 
     model: keras.Model
     execution: Execution
     start: RunStart
     arguments: FitArguments
+    record: CallRecord | None = None
 
     def run(
         self,
-        rows: tuple[Any, Any, Any],
+        rows: tuple[Any, ...],
         validation_data: Any,
+        validation_split: float,
         shuffle: bool | Literal["batch"],
         class_weight: dict[int, float] | None,
     ) -> FitHistory:
         """Train in the compiled loop, or in Keras's own if that is needed."""
+        if validation_split and validation_data is None:
+            rows, validation_data = keras_names.split_validation(rows, validation_split)
         iterator = keras_iterator(
             self.model,
             rows,
@@ -223,16 +254,16 @@ class KerasFit:
             check_loop_supports(self.model, self.execution, self.start.driver)
             feed = self._feed(iterator)
             runner = self._runner(feed, validation)
+            self._check_rows(feed, validation)
         except NeedsKerasError as error:
             callbacks = self._log_fallback(error)
-            return keras.Model.fit(
+            return keras_names.keras_method("fit")(
                 self.model,
                 adapter,
                 validation_data=validation and validation.for_keras(),
                 shuffle=False,  # the adapter does
                 **{**_as_dict(self.arguments), "callbacks": callbacks},
             )
-        self._check_rows(feed, validation)
         self._fit_run(runner, feed, validation, iterator.steps_per_execution).run()
         return self.model.history
 
@@ -249,7 +280,13 @@ class KerasFit:
 
     def _feed(self, iterator: Executions) -> Feed:
         several_epochs = hooks.accept_delayed_epochs(self.arguments.callbacks)
-        feed = make_feed(iterator, seed=self.start.seed, several_epochs=several_epochs)
+        adapter = iterator.data_adapter
+        feed = make_feed(
+            iterator,
+            seed=self.start.seed,
+            several_epochs=several_epochs,
+            order=keras_names.seeded_row_order(adapter) if self.record else None,
+        )
         return self.execution.feed(
             feed, epochs=self.arguments.epochs, initial_epoch=self.arguments.initial_epoch
         )
@@ -293,6 +330,7 @@ class KerasFit:
             self.start.driver,
             error,
             self.arguments.callbacks,
+            self.record,
         )
 
     def _check_rows(self, feed: Feed, validation: Validation | None) -> None:
@@ -300,15 +338,20 @@ class KerasFit:
 
         Raises:
             InputError: a label is not one of the classes.
+            NeedsKerasError: the same in a call of `Model.fit`, which has its own error.
         """
-        if isinstance(feed, ArrayFeed):
+        if isinstance(feed, ArrayFeed) and self.record is None:
             warn_of_nan(feed.data)
         if feed.batch_spec is not None:
             specs = feed.batch_spec.structure.pack(feed.batch_spec.row_specs())
             labels = Labels(self.model, keras.utils.unpack_x_y_sample_weight(specs)[0])
-            for rows in (feed, validation.feed if validation else None):
-                if rows is not None:
-                    rows.check_with(labels.check)
+            check = labels.check if self.record is None else labels.check_as_tensorflow
+            feeds = (feed, validation.feed if validation else None)
+            try:
+                for rows in filter(None, feeds):
+                    rows.check_with(check)
+            except tf.errors.InvalidArgumentError as error:
+                raise NeedsKerasError(error.message) from error  # it raises its own
 
     def _fit_run(
         self, runner: Runner, feed: Feed, validation: Validation | None, execution: int
@@ -320,8 +363,11 @@ class KerasFit:
             verbose=arguments.verbose,
             epochs=arguments.epochs,
             steps=feed.steps,
+            as_keras=self.record is not None,
         )
-        fit_hooks: list[LoopHook] = [NonFiniteWarning(callbacks)]
+        fit_hooks: list[LoopHook] = []
+        if self.record is None:
+            fit_hooks.append(NonFiniteWarning(callbacks))
         if checkpoints is not None:
             settings = _settings(feed, self.start.seed)
             fit_hooks.append(self.execution.saver(checkpoints, settings))
@@ -336,28 +382,6 @@ class KerasFit:
             validation=validation,
             hooks=fit_hooks,
         )
-
-
-class NonFiniteWarning(LoopHook):
-    """Warns once of a loss that is not finite; training continues, as in Keras."""
-
-    def __init__(self, callbacks: keras_callbacks.CallbackList) -> None:
-        # Users of TerminateOnNaN see it anyway.
-        stops = keras_callbacks.TerminateOnNaN
-        self._warned = any(isinstance(c, stops) for c in callbacks.callbacks)
-
-    def after_epoch(self, epoch: int, logs: Logs) -> None:
-        """Check the losses of an epoch."""
-        for name in ("loss", "val_loss"):
-            value = logs.get(name, 0.0)
-            if not self._warned and isinstance(value, float) and not math.isfinite(value):
-                self._warned = True
-                warnings.warn(
-                    f"{name} is {value} in epoch {epoch + 1}, and training goes on;"
-                    " keras.callbacks.TerminateOnNaN() would stop it. A smaller learning"
-                    " rate or scaled inputs may help",
-                    stacklevel=2,
-                )
 
 
 def _settings(feed: Feed, seed: int | None) -> dict[str, Any]:

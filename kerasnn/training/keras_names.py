@@ -1,6 +1,7 @@
 """Every private name of Keras that `kerasnn.fit` needs, with the reason for it.
 
-One is TensorFlow's: the default writer of summaries, which has no public name.
+Two are TensorFlow's: the default writer of summaries and the global seed, which have no
+public names.
 
 No other module imports from `keras.src`, uses an attribute of Keras that begins with an
 underscore, or replaces a function that Keras calls. `tests/test_keras_names.py` checks that
@@ -9,11 +10,13 @@ each name does what is expected here.
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
@@ -22,6 +25,8 @@ from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.trainers.trainer import model_supports_jit
+from numpy.typing import NDArray
+from tensorflow.python.eager import context
 from tensorflow.python.ops import summary_ops_v2
 
 # Keras's adapters check, cast and weight rows, and its epoch iterator counts batches, so
@@ -42,9 +47,12 @@ __all__ = [
     "get_data_adapter",
     "initial_epoch",
     "is_default",
+    "keras_method",
     "layers_without_xla",
     "model_supports_jit",
     "peek",
+    "replace_methods",
+    "seeded_row_order",
     "split_validation",
     "symbolic_build",
     "tensorboard_needs_batches",
@@ -52,6 +60,21 @@ __all__ = [
 ]
 
 _patching = threading.RLock()
+# Keras defines them in a base class of `keras.Model`. Packages that log trainings replace
+# those of `keras.Model`, which come first: both work together.
+_METHODS = {name: vars(TensorFlowTrainer)[name] for name in ("fit", "evaluate", "predict")}
+
+
+def keras_method(name: str) -> Callable[..., Any]:
+    """Return Keras's `fit`, `evaluate` or `predict`, also where it has been replaced."""
+    method: Callable[..., Any] = _METHODS[name]
+    return method
+
+
+def replace_methods(methods: Mapping[str, Callable[..., Any]]) -> None:
+    """Let every Keras model have these methods, and Keras's where none is given."""
+    for name, method in _METHODS.items():
+        setattr(TensorFlowTrainer, name, methods.get(name, method))
 
 
 def assert_compiled(model: keras.Model, method: str) -> None:
@@ -174,6 +197,26 @@ def adapter_arrays(adapter: ArrayDataAdapter) -> Any:
     """
     arrays = array_slicing.convert_to_sliceable(adapter._inputs, "tensorflow")
     return keras.tree.lists_to_tuples(keras.tree.traverse(_without_wrapper, arrays))
+
+
+def seeded_row_order(adapter: DataAdapter) -> NDArray[np.int32] | None:
+    """Return the row order of an epoch that TensorFlow's global seed decides, or None.
+
+    With a global seed Keras's pipeline has the same order in every epoch and fit, because
+    each begins with a new iterator. Without one, nobody can know the order.
+    """
+    if context.global_seed() is None or not isinstance(adapter, ArrayDataAdapter):
+        return None
+    if not adapter._shuffle or not adapter._num_samples:
+        return None
+    by_batch = adapter._shuffle == "batch"
+    numbers = ArrayDataAdapter(
+        np.arange(adapter._num_samples),
+        batch_size=adapter._batch_size if by_batch else adapter._num_samples,
+        shuffle=adapter._shuffle,
+    )
+    batches = [keras.tree.flatten(b)[0].numpy() for b in numbers.get_tf_dataset()]
+    return np.concatenate(batches).astype(np.int32)
 
 
 def _without_wrapper(value: Any) -> Any | None:

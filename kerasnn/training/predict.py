@@ -19,7 +19,12 @@ from kerasnn.training.compiled.errors import NeedsKerasError, UntraceableError
 from kerasnn.training.compiled.programs import REFUSALS, programs_of, refusal
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.distribution.execution import execution_of
-from kerasnn.training.fallback import check_driver, check_loop_supports, log_fallback
+from kerasnn.training.fallback import (
+    CallRecord,
+    check_driver,
+    check_loop_supports,
+    log_fallback,
+)
 from kerasnn.training.feeds.keras_iterator import RAN_OUT, Executions, dense, keras_iterator
 from kerasnn.training.paths.table_source import takes_tables
 from kerasnn.training.runner import GROWTH, SECONDS_PER_CALL
@@ -58,29 +63,54 @@ def predict(
     if not isinstance(model, keras.Model):
         check_network_arguments(steps=steps, callbacks=callbacks)
         return Trainer(model, driver="graph").predict(x)
+    arguments = {
+        "batch_size": batch_size,
+        "verbose": verbose,
+        "steps": steps,
+        "callbacks": callbacks,
+    }
+    return predict_keras(model, x, arguments, driver)
+
+
+def predict_keras(
+    model: keras.Model,
+    x: Any,
+    arguments: dict[str, Any],
+    driver: FitDriver,
+    record: CallRecord | None = None,
+) -> Any:
+    """Compute the outputs of a Keras model.
+
+    Args:
+        model: the model.
+        x: the rows.
+        arguments: the others of `Model.predict`, by name.
+        driver: see `fit`.
+        record: of a call of `Model.predict` itself; None of a call of `kerasnn.predict`.
+
+    Raises:
+        InputError: driver="xla" cannot compile the model.
+    """
     execution = execution_of(model)
+    batch_size, steps = arguments["batch_size"], arguments["steps"]
     iterator = keras_iterator(
         model, (x, None, None), batch_size=batch_size, steps_per_epoch=steps
     )
+    verbose, callbacks = arguments["verbose"], arguments["callbacks"]
     try:
         check_loop_supports(model, execution, driver)
         chosen = programs_of(model).choose("graph" if driver == "auto" else driver, None)
         prediction = Prediction(model, iterator, chosen)
     except NeedsKerasError as error:
-        callbacks = log_fallback(model, execution, driver, error, callbacks)
-        return keras.Model.predict(
-            model,
-            iterator.data_adapter,
-            batch_size=batch_size,
-            verbose=verbose,
-            steps=steps,
-            callbacks=callbacks,
-        )
+        callbacks = log_fallback(model, execution, driver, error, callbacks, record)
+        predict_as_keras, rows = keras_names.keras_method("predict"), iterator.data_adapter
+        return predict_as_keras(model, rows, **{**arguments, "callbacks": callbacks})
     if not isinstance(callbacks, keras_callbacks.CallbackList):
+        # One batch is too short for a bar; Keras shows one all the same.
         bar = verbose in (1, 2) or (verbose == "auto" and prediction.steps != 1)
         callbacks = keras_callbacks.CallbackList(
             callbacks,
-            add_progbar=bar,
+            add_progbar=bar or (record is not None and verbose != 0),
             verbose=verbose,
             epochs=1,
             steps=prediction.steps,

@@ -93,7 +93,8 @@ class Validation:
         if isinstance(self.freq, list):
             return epoch + 1 in self.freq
         raise ValueError(
-            f"Expected `validation_freq` to be a list or int. Received: {self.freq}"
+            "Expected `validation_freq` to be a list or int. Received: "
+            f"validation_freq={self.freq} of the type {type(self.freq)}."
         )
 
     def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:

@@ -66,6 +66,12 @@ lesson_option = partial(option, heading=FOR_LESSONS)
 )
 @file_option("--members", at_least(1), "Number of networks in the ensemble.")
 @file_option(
+    "--trees/--no-trees",
+    None,
+    "Let boosted trees stand beside the networks.  [default: if left-out rows gain]",
+    default=None,
+)
+@file_option(
     "--time-limit",
     POSITIVE_NUMBER,
     "Seconds of the whole command; the training has fewer epochs if it would take longer.",

@@ -195,6 +195,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
             for name, scores in measured.baseline_scores.items()
         },
         "settings": fitted.settings,
+        "trees": fitted.trees,
         "epochs": fitted.estimator.n_epochs_,
         "kept_epoch": fitted.estimator.best_epoch_,
         "seconds": fitted.seconds,
@@ -208,6 +209,8 @@ def _print(measured: "Measurement", version: Path) -> None:
         f"Trained  {fitted.seconds:.1f} s: {members}, {fitted.estimator.n_epochs_} epochs,"
         f" the weights after epoch {fitted.estimator.best_epoch_} kept"
     )
+    if fitted.estimator.trees_ is not None:
+        echo_line(f"Beside   the networks {fitted.estimator.trees_}")
     for line in _metric_lines(measured):
         echo_line(line)
     for line in notice_lines(measured.notices):

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import datetime as dt
 import json
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -188,4 +189,6 @@ def _restored(kind: type, content: dict[str, Any]) -> Any:
 def _restored_value(name: str, value: Any) -> Any:
     if name == "number_format" and value is not None:
         return NumberFormat(**value)
+    if name in ("first", "last") and value is not None:
+        dt.datetime.fromisoformat(value)  # or a ValueError
     return tuple(value) if isinstance(value, list) else value

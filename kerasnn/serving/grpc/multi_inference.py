@@ -7,7 +7,7 @@ from tensorflow_serving.apis import inference_pb2, model_pb2
 
 from kerasnn.manifest import EXAMPLES_INPUT
 from kerasnn.serving.errors import Code, ServingError, invalid
-from kerasnn.serving.examples import check_examples
+from kerasnn.serving.examples import check_examples, count_examples
 from kerasnn.serving.grpc.calls import Message, use_model, write_model_spec
 from kerasnn.serving.grpc.examples import write_classes, write_values
 from kerasnn.serving.models.model_version import ModelVersion
@@ -50,6 +50,7 @@ async def multi_inference(service: Service, request: Message, deadline: float) -
             ),
             deadline=deadline,
         )
+        await count_examples(version, examples)
         by_tensor = dict(zip(fetches, arrays, strict=True))
         response = inference_pb2.MultiInferenceResponse()
         for task, signature in zip(request.tasks, signatures, strict=True):

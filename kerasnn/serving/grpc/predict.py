@@ -1,5 +1,6 @@
 """Predict over gRPC: from named tensors to named tensors."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ from kerasnn.serving.errors import Code, ServingError, invalid, name_set
 from kerasnn.serving.grpc.calls import Message, model_spec, use_model, write_model_spec
 from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion
-from kerasnn.serving.saved_model.signatures import Signature
+from kerasnn.serving.saved_model.signatures import NamedArrays, Signature
 from kerasnn.serving.saved_model.tensors import array_from_proto, dtype_name, write_proto
 from kerasnn.serving.service import Service
+
+_FEW_CELLS = 10_000  # of a table, that are looked at in the event loop
 
 
 async def predict_tensors(service: Service, request: Message, deadline: float) -> Message:
@@ -21,7 +24,8 @@ async def predict_tensors(service: Service, request: Message, deadline: float) -
     spec = model_spec(request)
     with use_model(service, spec) as version, service.in_flight.request() as held:
         signature = _signature(version, spec.signature_name or DEFAULT_SIGNATURE)
-        inputs = _inputs(service, version, signature, request.inputs, held)
+        sent = _inputs(service, version, signature, request.inputs, held)
+        inputs = await _as_meant(version, signature, sent)
         outputs = _outputs(signature, request.output_filter)
         results = await service.inference.run(
             version, signature, inputs, outputs, deadline=deadline
@@ -69,6 +73,20 @@ def _inputs(
                 f" but {dtype_name(tensor.dtype)} is provided"
             )
     return inputs
+
+
+async def _as_meant(
+    version: ModelVersion, signature: Signature, inputs: NamedArrays
+) -> NamedArrays:
+    """Return the inputs of a table's network as its schema reads them, as over REST."""
+    table = version.table_inputs
+    if table is None or signature.key not in table.options:
+        return inputs
+    few = sum([array.size for array in inputs.values()]) <= _FEW_CELLS
+    if few and table.are_plain({}, inputs):
+        return inputs
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, table.as_meant, inputs, signature.key)
 
 
 def _check_names(signature: Signature, sent: Message, defaults: Message) -> None:

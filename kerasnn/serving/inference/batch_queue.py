@@ -23,6 +23,7 @@ class Request:
         inputs: by alias.
         future: takes the answer.
         deadline: on the event loop's clock, in seconds.
+        rows: the first size of all inputs; 0 if they differ, or have no rows.
     """
 
     def __init__(
@@ -31,12 +32,8 @@ class Request:
         self.inputs = inputs
         self.future = future
         self.deadline = deadline
-
-    @cached_property
-    def rows(self) -> int:
-        """The first size of all inputs; 0 if they differ, or have no rows."""
-        sizes = {array.shape[0] if array.ndim else 0 for array in self.inputs.values()}
-        return sizes.pop() if len(sizes) == 1 else 0
+        sizes = {array.shape[0] if array.ndim else 0 for array in inputs.values()}
+        self.rows = sizes.pop() if len(sizes) == 1 else 0
 
     @cached_property
     def values(self) -> tuple[Any, ...]:
@@ -62,6 +59,10 @@ class Batch:
         requests: the first ones of a queue.
         proof: whether they may be joined.
         sizes: numbers of rows that joined calls are filled up to; any, if empty.
+
+    Attributes:
+        rows: of all requests.
+        deadline: the time after which nobody waits for the answers.
     """
 
     def __init__(
@@ -69,13 +70,9 @@ class Batch:
     ) -> None:
         self.requests = requests
         self.rows = sum(request.rows for request in requests)
+        self.deadline = max(request.deadline for request in requests)
         self._proof = proof
         self._sizes = sizes
-
-    @property
-    def deadline(self) -> float:
-        """The time after which nobody waits for the answers."""
-        return max(request.deadline for request in self.requests)
 
     def results(self, run: Callable[[NamedArrays], Any]) -> list[Any]:
         """Return the answer or the error of each request.
@@ -183,7 +180,7 @@ def _reversed(answers: list[Any] | str) -> list[Any] | str:
 
 
 class BatchQueue:
-    """A queue of requests that can be joined, and its running calls.
+    """A queue of requests that can be joined.
 
     Attributes:
         version: whose graph answers.
@@ -191,10 +188,9 @@ class BatchQueue:
         max_rows: of one call.
         sizes: see `Batch`.
         proof: whether requests may be joined.
-        key: what the requests have in common; None: a queue for a single request.
+        is_shared: whether it takes several requests; else it is for a single one.
         latency: of such calls; None if it cannot be predicted.
         waiting: in the order in which they came.
-        running: number of calls that have begun.
         offered: whether the queue waits for a free thread.
         timer: until it ends, more requests may join.
     """
@@ -207,7 +203,7 @@ class BatchQueue:
         max_rows: int,
         sizes: Sequence[int] = (),
         proof: JoinProof | None = None,
-        key: object = None,
+        is_shared: bool = False,
         latency: CallLatency | None = None,
     ) -> None:
         self.version = version
@@ -215,11 +211,10 @@ class BatchQueue:
         self.max_rows = max_rows
         self.sizes = sizes
         self.proof = proof or _ALONE
-        self.key = key
+        self.is_shared = is_shared
         self.latency = latency
         self.waiting: dict[Request, None] = {}
         self.waiting_rows = 0
-        self.running = 0
         self.offered = False
         self.timer: asyncio.TimerHandle | None = None
 

@@ -11,13 +11,14 @@ differs by more than rounding, the signature's requests are never joined again.
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.signatures import NamedArrays
 
 PROOFS = 3  # of each size, before calls of that size are joined
@@ -162,11 +163,13 @@ class JoinProofs:
     def __init__(self) -> None:
         self._proofs: OrderedDict[Hashable, JoinProof] = OrderedDict()
 
-    def of(self, key: Hashable, name: str) -> JoinProof:
-        """Return the proof of a key, a new one if the key is new; `name` is for its log."""
-        proof = self._proofs.get(key)
+    def of(self, version: ModelVersion, key: str, outputs: Iterable[str]) -> JoinProof:
+        """Return the proof of the signature `key`, with these outputs in any order."""
+        kind = version, key, frozenset(outputs)
+        proof = self._proofs.get(kind)
         if proof is None:
-            proof = self._proofs[key] = JoinProof(name)
+            name = f"model {version.name} version {version.number}, {key}"
+            proof = self._proofs[kind] = JoinProof(name)
             if len(self._proofs) > MAX_TRACKED:
                 self._proofs.popitem(last=False)
         return proof

@@ -10,15 +10,11 @@ With several clients, requests gather while a thread computes and are then joine
 clients that is 1.15 times the requests.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable
-
 FAST_SECONDS = 300e-6
 SLOW_SECONDS = 20e-3
 MAX_SLOW_CALLS = 3
 FAST_CALLS_FOR_SLOW = 200  # in a row, after which one slow call is forgotten
 MIN_SINGLE_CALLS = 16  # calls for one request each: then there is one client
-MAX_TRACKED_CALLS = 1000
 
 
 class CallLatency:
@@ -55,19 +51,3 @@ class CallLatency:
                 self.slow, self.fast_in_a_row = max(0, self.slow - 1), 0
         elif seconds > SLOW_SECONDS and rows <= self.fast_rows:
             self.slow, self.fast_in_a_row = self.slow + 1, 0
-
-
-class CallLatencies:
-    """Latencies of the most recent kinds of calls."""
-
-    def __init__(self) -> None:
-        self._latencies: OrderedDict[Hashable, CallLatency] = OrderedDict()
-
-    def of(self, kind: Hashable) -> CallLatency:
-        """Return the latency of a kind of call; a new one if the kind is new."""
-        latency = self._latencies.get(kind)
-        if latency is None:
-            latency = self._latencies[kind] = CallLatency()
-            if len(self._latencies) > MAX_TRACKED_CALLS:
-                self._latencies.popitem(last=False)
-        return latency

@@ -24,6 +24,9 @@ class ModelCalls:
     running: dict[object, tuple[float, float]] = field(default_factory=dict)
 
 
+_IDLE = ModelCalls()  # of a model without any; it stays as it is
+
+
 @dataclass(frozen=True)
 class StuckModel:
     """A model that takes no requests.
@@ -66,7 +69,7 @@ class CallsByModel:
         Raises:
             ServingError: RESOURCE_EXHAUSTED, too many wait; UNAVAILABLE, it is stuck.
         """
-        calls = self._models.get(name) or ModelCalls()
+        calls = self._models.get(name, _IDLE)
         if calls.requests >= self.max_requests:
             raise ServingError(
                 Code.RESOURCE_EXHAUSTED,
@@ -90,7 +93,7 @@ class CallsByModel:
 
     def add_request(self, name: str) -> None:
         """Count a request that waits."""
-        self._models.setdefault(name, ModelCalls()).requests += 1
+        self._of(name).requests += 1
 
     def remove_requests(self, name: str, count: int) -> None:
         """Count requests off that have an answer, or were given up."""
@@ -100,7 +103,7 @@ class CallsByModel:
 
     def begin(self, name: str, call: object, *, now: float, deadline: float) -> None:
         """Note a call that begins to run."""
-        self._models.setdefault(name, ModelCalls()).running[call] = (now, deadline)
+        self._of(name).running[call] = (now, deadline)
 
     def end(self, name: str, call: object) -> None:
         """Note a call that has ended."""
@@ -122,6 +125,12 @@ class CallsByModel:
             name: sum(self._is_overdue(*call, now) for call in calls.running.values())
             for name, calls in sorted(self._models.items())
         }
+
+    def _of(self, name: str) -> ModelCalls:
+        calls = self._models.get(name)
+        if calls is None:
+            calls = self._models[name] = ModelCalls()
+        return calls
 
     def _is_stuck(self, calls: ModelCalls, now: float) -> bool:
         return all(self._is_overdue(*call, now) for call in calls.running.values())

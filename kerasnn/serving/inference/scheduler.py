@@ -12,8 +12,8 @@ Bounds how many requests wait, and how long; each model has its own threads
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -24,12 +24,14 @@ from numpy.typing import NDArray
 from kerasnn.serving.errors import Code, ServingError, as_serving_error, invalid
 from kerasnn.serving.inference.batch_queue import Batch, BatchQueue, Request
 from kerasnn.serving.inference.join_proof import JoinProofs
-from kerasnn.serving.inference.latency import CallLatencies, CallLatency
+from kerasnn.serving.inference.latency import CallLatency
 from kerasnn.serving.inference.model_calls import CallsByModel, StuckModel
 from kerasnn.serving.inference.workers import WorkerThreads
 from kerasnn.serving.metrics import Metrics
 from kerasnn.serving.models.model_version import ModelVersion
 from kerasnn.serving.saved_model.signatures import NamedArrays, Signature
+
+MAX_QUEUES = 1000  # kinds of requests, with the latency of each
 
 _Result = TypeVar("_Result")
 
@@ -82,9 +84,8 @@ class Scheduler:
         )
         self._batching = batching
         self._metrics = metrics
-        self._queues: dict[object, BatchQueue] = {}
+        self._queues: OrderedDict[object, BatchQueue] = OrderedDict()
         self._ready: deque[BatchQueue] = deque()
-        self._latencies = CallLatencies()
         self._proofs = JoinProofs()
 
     @property
@@ -168,52 +169,34 @@ class Scheduler:
         outputs: tuple[str, ...],
         request: Request,
     ) -> BatchQueue:
-        """Return the queue of a request."""
-
-        def run(inputs: NamedArrays, seconds: float) -> dict[str, NDArray[Any]]:
-            return version.graph.run(signature, inputs, outputs, timeout_seconds=seconds)
-
+        """Return the queue of a request: that of its kind, or one for it alone."""
         batching = self._batching
         joins = signature.row_wise and signature.key not in version.graph.changing
         if batching is None or not joins or not request.rows:
-            return BatchQueue(version, run, max_rows=1)
+            return _queue_for_one(version, signature, outputs)
         if batching.request_rows is not None and request.rows > batching.request_rows:
             raise invalid(
                 f"Task size {request.rows} is larger than maximum input batch size"
                 f" {batching.request_rows}"
             )
-        proof = self._proofs.of(
-            (version, signature.key, frozenset(outputs)),
-            f"model {version.name} version {version.number}, {signature.key}",
-        )
-        if proof.given_up:
-            return BatchQueue(version, run, max_rows=1)
         key = (version, signature.key, outputs, request.kind)
         queue = self._queues.get(key)
         if queue is None:
-            latency = self._latency(version, signature, key, request)
-            queue = BatchQueue(
+            proof = self._proofs.of(version, signature.key, outputs)
+            queue = self._queues[key] = BatchQueue(
                 version,
-                run,
+                partial(_run_graph, version, signature, outputs),
                 max_rows=batching.rows,
                 sizes=batching.sizes,
                 proof=proof,
-                key=key,
-                latency=latency,
+                is_shared=True,
+                latency=_latency(version, signature, request),
             )
-            self._queues[key] = queue
+            if len(self._queues) > MAX_QUEUES:
+                self._queues.popitem(last=False)  # its requests are still computed
+        if queue.proof.given_up:
+            return _queue_for_one(version, signature, outputs)
         return queue
-
-    def _latency(
-        self, version: ModelVersion, signature: Signature, key: Hashable, request: Request
-    ) -> CallLatency | None:
-        """Return the latency of such calls; None if it depends on the values.
-
-        Loops may run longer with other numbers, operations on text with longer texts.
-        """
-        numeric = all(array.dtype != object for array in request.inputs.values())
-        steady = signature.key in version.graph.steady
-        return self._latencies.of(key) if numeric and steady else None
 
     async def _answer(self, request: Request, queue: BatchQueue) -> Any:
         self._calls.add_request(queue.version.name)
@@ -237,7 +220,7 @@ class Scheduler:
             if queue.waiting_rows < queue.max_rows:
                 return
             queue.timer.cancel()
-        if queue.key is None or queue.waiting_rows >= queue.max_rows:
+        if not queue.is_shared or queue.waiting_rows >= queue.max_rows:
             self._offer(queue)
         elif wait:
             queue.timer = self._loop.call_later(wait / 1e6, self._offer, queue)
@@ -261,8 +244,6 @@ class Scheduler:
             queue.offered = bool(queue.waiting)
             if queue.offered:
                 self._ready.append(queue)
-            else:
-                self._drop_if_idle(queue)
 
     def _runs_here(self, queue: BatchQueue) -> bool:
         """Return whether the queue holds one request whose call is known to be fast."""
@@ -277,7 +258,6 @@ class Scheduler:
 
     def _run_in_thread(self, queue: BatchQueue) -> None:
         batch = queue.take()
-        queue.running += 1
         self._calls.begin(
             queue.version.name, batch, now=self._loop.time(), deadline=batch.deadline
         )
@@ -311,13 +291,11 @@ class Scheduler:
         self, queue: BatchQueue, batch: Batch, results: Sequence[Any], seconds: float
     ) -> None:
         """Handle the results of a thread, which is free again."""
-        queue.running -= 1
         self._calls.end(queue.version.name, batch)
         self._workers.done()
         queue.version.release()
         self._settle(queue, batch, results, seconds)
         self._fill()
-        self._drop_if_idle(queue)
 
     def _settle(
         self, queue: BatchQueue, batch: Batch, results: Sequence[Any], seconds: float
@@ -334,10 +312,6 @@ class Scheduler:
             else:
                 request.future.set_result(result)
 
-    def _drop_if_idle(self, queue: BatchQueue) -> None:
-        if not (queue.waiting or queue.running or queue.offered or queue.timer):
-            self._queues.pop(queue.key, None)
-
     def _expire(self, request: Request, queue: BatchQueue) -> None:
         if not request.future.done():
             self._give_up(request, queue)
@@ -351,3 +325,31 @@ class Scheduler:
         """Remove a waiting request; a running one ends by itself."""
         if queue.discard(request):
             self._calls.remove_requests(queue.version.name, 1)
+
+
+def _queue_for_one(
+    version: ModelVersion, signature: Signature, outputs: tuple[str, ...]
+) -> BatchQueue:
+    run = partial(_run_graph, version, signature, outputs)
+    return BatchQueue(version, run, max_rows=1)
+
+
+def _run_graph(
+    version: ModelVersion,
+    signature: Signature,
+    outputs: tuple[str, ...],
+    inputs: NamedArrays,
+    seconds: float,
+) -> dict[str, NDArray[Any]]:
+    return version.graph.run(signature, inputs, outputs, timeout_seconds=seconds)
+
+
+def _latency(
+    version: ModelVersion, signature: Signature, request: Request
+) -> CallLatency | None:
+    """Return a latency of such calls to be observed; None if it depends on the values.
+
+    Loops may run longer with other numbers, operations on text with longer texts.
+    """
+    numeric = all(array.dtype != object for array in request.inputs.values())
+    return CallLatency() if numeric and signature.key in version.graph.steady else None

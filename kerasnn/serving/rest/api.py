@@ -7,9 +7,8 @@ network most of a request's time is spent outside its graph.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +28,7 @@ from kerasnn.serving.http.body import BodyTooLargeError, ClientDisconnectedError
 from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.in_flight import Held
 from kerasnn.serving.models.model_version import ModelVersion, VersionStatus
+from kerasnn.serving.models.registry import Use
 from kerasnn.serving.options import Limits
 from kerasnn.serving.rest import response
 from kerasnn.serving.rest.large_body import (
@@ -198,7 +198,8 @@ class RestApp:
         facts: dict[str, Any],
     ) -> bytes:
         service = self._service
-        with self._used(route, facts) as version:
+        with self._used(route) as version:
+            facts["version"] = version.number
             signature = find_signature(version.graph.signatures, name)
             inputs = await self._inputs(document, signature, version)
             outputs = await service.inference.run(
@@ -258,7 +259,8 @@ class RestApp:
     ) -> bytes:
         """Classify and Regress."""
         service = self._service
-        with self._used(route, facts) as version:
+        with self._used(route) as version:
+            facts["version"] = version.number
             signature = find_examples_signature(version.graph, name)
             names = version.feature_names(signature.key)
             read = partial(read_examples, document, service.limits, names)
@@ -273,17 +275,9 @@ class RestApp:
             values = await regress(service, version, signature, examples, deadline=deadline)
             return response.regressions_json(values)
 
-    @contextmanager
-    def _used(self, route: Route, facts: dict[str, Any]) -> Iterator[ModelVersion]:
-        """Hold the version of a route until the context ends.
-
-        Raises:
-            ServingError: there is none.
-        """
-        models = self._service.models
-        with models.use(route.model, route.version, route.label) as version:
-            facts["version"] = version.number
-            yield version
+    def _used(self, route: Route) -> Use:
+        """Return a context that holds the version of a route."""
+        return self._service.models.use(route.model, route.version, route.label)
 
     def _models(self) -> bytes:
         """Return the models; TensorFlow Serving has no such list."""
@@ -298,7 +292,8 @@ class RestApp:
         return _json_lines(_status_dict(statuses))
 
     def _metadata(self, route: Route, facts: dict[str, Any]) -> bytes:
-        with self._used(route, facts) as version:
+        with self._used(route) as version:
+            facts["version"] = version.number
             signatures = version.graph.signature_def_map()
             number = version.number
         listed = json_format.MessageToDict(

@@ -9,7 +9,8 @@ Other lists, of texts and objects, are read in pieces as well, into one list. Wh
 read like this is left to `parser`; the answers and errors are the same.
 
 An empty object takes 3 bytes of a body and 72 of memory. So objects, lists and names are
-counted before any is made, and bodies of more than an honest request needs are refused.
+counted before any is made, and bodies of more than an honest request needs are refused. So
+are the numbers of irregular lists, which no tensor has, where they cannot be read in steps.
 """
 
 import re
@@ -37,6 +38,7 @@ _FREED = 10_000  # items of a list at once
 # if more rows are allowed, two for each.
 MAX_CONTAINERS = 2_000_000
 MAX_NAMES = 200_000  # of members, in what is read at once
+MAX_NUMBERS = 2_000_000  # after a comma, in what is read at once
 _HEAD = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"[^"\\]*"\s*,\s*)?'
     rb'"(instances|inputs|examples)"\s*:\s*\['
@@ -94,7 +96,7 @@ def read_large_object(body: bytes, limits: Limits = _LIMITS) -> LargeDocument:
     if lists:
         text = b"".join([*rest, body[at:]])
         _check_counts(text, bounds)
-        _check_names(text, bounds)
+        _check_read_at_once(text, bounds)
         document = _filled(text, lists)
     else:
         _check_counts(body, bounds)
@@ -102,7 +104,7 @@ def read_large_object(body: bytes, limits: Limits = _LIMITS) -> LargeDocument:
     if document is None:
         if lists:
             _check_counts(body, bounds)
-        _check_names(body, bounds)
+        _check_read_at_once(body, bounds)
         document = read_object(body)
     return LargeDocument(document)
 
@@ -128,19 +130,24 @@ def _check_counts(body: bytes, bounds: _Bounds) -> None:
         bounds.check_time()
 
 
-def _check_names(body: bytes, bounds: _Bounds) -> None:
-    """Raise INVALID_ARGUMENT if what is read at once has too many names of members."""
-    found = 0
+def _check_read_at_once(body: bytes, bounds: _Bounds) -> None:
+    """Raise INVALID_ARGUMENT if what is read in one call takes the parser too long."""
+    names = numbers = 0
     before = b""
     for at in range(0, len(body), _COUNTED):
-        piece = before + body[at : at + _COUNTED].translate(None, _WHITESPACE)
-        found += piece.count(b'":')
-        if found > MAX_NAMES:
-            raise invalid(
-                f"a body may have at most {MAX_NAMES} names of members, other than those of"
-                " the rows of a list that is its first member; got more. Send several"
-                " requests"
-            )
+        piece = before + body[at : at + _COUNTED].translate(_TO_ZERO, _WHITESPACE)
+        names += piece.count(b'":')
+        numbers += piece.count(b",0")
+        for count, maximum, what in (
+            (names, MAX_NAMES, "names of members"),
+            (numbers, MAX_NUMBERS, "numbers outside of rectangular lists"),
+        ):
+            if count > maximum:
+                raise invalid(
+                    f"a body may have at most {maximum} {what}, other than those of the"
+                    " rows of a list that is its first member; got more. Send several"
+                    " requests"
+                )
         before = piece[-1:]
         bounds.check_time()
 

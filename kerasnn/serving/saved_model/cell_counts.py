@@ -62,6 +62,12 @@ class CellCounts:
         numbers: the columns of numbers.
         texts: all other columns that may have unusual cells.
         order: the names of all columns, the first of which have labels of their own.
+
+    Attributes:
+        number_inputs: names in requests of the columns of numbers.
+        text_inputs: names in requests of the other columns.
+        rows: number of counted rows.
+        counts: of unusual cells, by label and reason.
     """
 
     def __init__(
@@ -71,6 +77,8 @@ class CellCounts:
         order: Sequence[str],
     ) -> None:
         labels = {name: name for name in order[:MAX_LABELS]}
+        self.number_inputs = [column.input for column in numbers]
+        self.text_inputs = [column.input for column in texts]
         self.rows = 0
         self.counts: dict[tuple[str, Reason], int] = {}
         pairs: list[tuple[str, Reason]] = [(c.column, "outside") for c in numbers]

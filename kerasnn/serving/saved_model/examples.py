@@ -134,6 +134,28 @@ def serialized_examples(given: Any, names: FeatureNames | None = None) -> NDArra
     return array
 
 
+def feature_columns(
+    examples: NDArray[Any], numbers: Collection[str], texts: Collection[str]
+) -> dict[str, NDArray[Any]]:
+    """Return the first values of features, [n] each; NaN or b"" where there is none.
+
+    Args:
+        examples: [n] object, serialized tf.Examples.
+        numbers: names of the features that are numbers.
+        texts: names of the features that are texts.
+    """
+    columns = {name: np.full(len(examples), np.nan) for name in numbers}
+    columns |= {name: np.full(len(examples), b"", object) for name in texts}
+    for row, serialized in enumerate(examples):
+        features = example_pb2.Example.FromString(serialized).features.feature
+        for name in features.keys() & columns.keys():
+            kind = features[name].WhichOneof("kind")
+            values = getattr(features[name], kind).value if kind else ()
+            if values:
+                columns[name][row] = values[0]
+    return columns
+
+
 def _renamed(context: Any, example: Any, names: FeatureNames, row: int) -> Any:
     """Return an example with the features of its context, named as the inputs."""
     features = {**context.features.feature, **example.features.feature}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -56,8 +57,12 @@ class TensorInfo:
         if self.shape is None:
             return True
         return len(shape) == len(self.shape) and all(
-            size in (-1, given) for size, given in zip(self.shape, shape, strict=True)
+            shape[place] == size for place, size in self._fixed_sizes
         )
+
+    @cached_property
+    def _fixed_sizes(self) -> tuple[tuple[int, int], ...]:
+        return tuple((i, size) for i, size in enumerate(self.shape or ()) if size != -1)
 
     def shape_error(self, shape: tuple[int, ...]) -> ServingError:
         """Return the error for an array of a shape that the input does not take."""
@@ -87,7 +92,7 @@ class Signature:
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
 
-    @property
+    @cached_property
     def row_wise(self) -> bool:
         """True if every input and output is declared to have rows."""
         infos = [*self.inputs.values(), *self.outputs.values()]

@@ -103,6 +103,23 @@ class TableInputs:
             return False
         return self._plain.are_all(inputs)
 
+    def as_meant(
+        self, inputs: Mapping[str, NDArray[Any]], signature: str
+    ) -> Mapping[str, NDArray[Any]]:
+        """Return arrays that the graph reads as they are meant.
+
+        Args:
+            inputs: as the signature takes them.
+            signature: one of `options`.
+
+        Raises:
+            ServingError: as `read`.
+        """
+        if self.are_plain({}, inputs):
+            return inputs
+        cells = {name: _json_cells(array) for name, array in inputs.items()}
+        return self.read({"inputs": cells}, signature) or inputs
+
     def feature_names(self, names: Collection[str], row: int) -> dict[str, str]:
         """Return the input of each feature of a tf.Example that the network reads.
 
@@ -241,6 +258,13 @@ def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.flo
         got = repr(wrong[0]) if wrong else f"{len(cells)} values for {rows} rows"
         raise InputError(f"{name} must be a number for each row, or left out; got {got}")
     return np.array([math.nan if cell is None else cell for cell in cells], np.float64)
+
+
+def _json_cells(array: NDArray[Any]) -> list[Any]:
+    """Return the cells of a column as those of JSON."""
+    if array.dtype != object:
+        return array.tolist()
+    return [cell.decode("utf-8", "replace") for cell in array.tolist()]
 
 
 def _sentence(error: InputError) -> str:

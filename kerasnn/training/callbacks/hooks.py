@@ -49,15 +49,26 @@ def accept_delayed_epochs(callbacks: Any) -> bool:
 
 
 def with_history(
-    learner: Any, callbacks: Any, *, verbose: Verbose, epochs: int, steps: int | None
+    learner: Any,
+    callbacks: Any,
+    *,
+    verbose: Verbose,
+    epochs: int,
+    steps: int | None,
+    as_keras: bool = False,
 ) -> tuple[History, keras_callbacks.CallbackList]:
-    """Return Keras's list, with our history in it unless the user has one."""
+    """Return Keras's list, with a history in it unless the user has one.
+
+    The history is ours, which also has the time of the calls; with `as_keras` Keras's is in
+    the list, and ours beside it.
+    """
     history = History()
     if not isinstance(callbacks, keras_callbacks.CallbackList):
         given = keras.tree.flatten(callbacks) if callbacks else []
         has_history = any(isinstance(c, keras_callbacks.History) for c in given)
         callbacks = keras_callbacks.CallbackList(
-            given if has_history else [*given, history],
+            given if has_history or as_keras else [*given, history],
+            add_history=as_keras,
             add_progbar=verbose != 0,
             verbose=verbose,
             epochs=epochs,

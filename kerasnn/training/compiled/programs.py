@@ -24,9 +24,15 @@ from kerasnn.training import keras_names
 from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.loop import Logs, Step, StepRange, Trainable, run_epochs
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
+from kerasnn.training.compiled.xla_cache import keep_programs, xla_cache
 
-# XLA starts about a second later, and saves 0.1 to 0.3 ms in each small step.
+# XLA starts about a second later, and saves 0.02 to 0.03 ms a step for each Variable of a
+# small network, because a step has so many more operations. Of large networks neither is
+# known: convolutions may even be slower.
 XLA_PAYS_FROM_STEPS = 5000
+XLA_PAYS_FROM_UPDATES = 20_000  # steps times Variables
+MIN_XLA_STEPS = 1250
+MAX_SMALL_VARIABLES = 32
 MAX_PROGRAMS = 16  # kept of a learner; the least recently used one is dropped
 _MAX_COUNTED = 64  # shapes whose steps are counted
 # XLA raises these for an operation that it does not have or cannot compile.
@@ -71,6 +77,8 @@ class Program:
         self.resets_inside = step.resets_inside
         self._ready: set[tuple[Any, ...]] = set()
         run = partial(run_epochs, step, test)
+        if driver == "xla":
+            xla_cache()  # from here on it may find this program on disk
         if driver != "eager":
             run = tf.function(run, jit_compile=driver == "xla").get_concrete_function(
                 tf.TensorSpec([len(StepRange._fields)], tf.int32),
@@ -103,6 +111,8 @@ class Program:
                 raise RefusedError(refusal(error)) from error
             raise
         self._ready.add(shapes)
+        if self.driver == "xla":
+            keep_programs()
 
     def __call__(
         self,
@@ -190,7 +200,8 @@ class Programs:
             return driver
         if obstacle:
             return "graph"
-        if steps is not None and self._count(steps, shapes) >= XLA_PAYS_FROM_STEPS:
+        pays_from = xla_pays_from(self.learner)
+        if steps is not None and self._count(steps, shapes) >= pays_from:
             return "xla"
         return "xla" if getattr(self.learner, "jit_compile", False) else "graph"
 
@@ -312,6 +323,16 @@ def _remember(cache: OrderedDict[Any, _T], key: Any, value: _T, maximum: int) ->
         while len(cache) > maximum:
             cache.popitem(last=False)
     return value
+
+
+def xla_pays_from(learner: Trainable) -> int:
+    """Return the number of steps from which XLA repays its compilation."""
+    weights = getattr(learner, "variables", getattr(learner, "trainable_variables", ()))
+    variables = len(weights)
+    if not 0 < variables <= MAX_SMALL_VARIABLES:  # large, or not built yet
+        return XLA_PAYS_FROM_STEPS
+    few = max(MIN_XLA_STEPS, XLA_PAYS_FROM_UPDATES // variables)
+    return min(XLA_PAYS_FROM_STEPS, few)
 
 
 def _compiled_as(learner: Trainable) -> tuple[Any, ...]:

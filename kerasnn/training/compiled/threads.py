@@ -26,14 +26,14 @@ def in_one_thread(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _used(args[0] if args else kwargs.get("model"), function.__name__):
+        with used(args[0] if args else kwargs.get("model"), function.__name__):
             return function(*args, **kwargs)
 
     return called
 
 
 @contextmanager
-def _used(model: Any, name: str) -> Iterator[None]:
+def used(model: Any, name: str) -> Iterator[None]:
     """Context manager in which this thread uses a model.
 
     Raises:

@@ -12,7 +12,7 @@ from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.specs import DataStructure
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.feeds.keras_iterator import Executions, PlannedRows, dense
-from kerasnn.training.feeds.plan import epochs_planned, keras_plan
+from kerasnn.training.feeds.plan import RowOrder, epochs_planned, keras_plan
 from kerasnn.training.feeds.row_source import RowsFromDisk
 from kerasnn.training.feeds.shard_feed import ShardFeed
 from kerasnn.training.feeds.stream_feed import StreamFeed
@@ -23,7 +23,11 @@ ROWS_BYTES = 2**28
 
 
 def make_feed(
-    iterator: Executions, *, seed: int | None = None, several_epochs: bool = False
+    iterator: Executions,
+    *,
+    seed: int | None = None,
+    several_epochs: bool = False,
+    order: RowOrder | None = None,
 ) -> Feed:
     """Return the feed for the data of Keras's iterator.
 
@@ -31,6 +35,7 @@ def make_feed(
         iterator: has not been read yet.
         seed: of the row orders. None draws one from NumPy's global generator.
         several_epochs: whether one call may run several epochs.
+        order: row order of every epoch, if it is known.
 
     Raises:
         NeedsKerasError: the rows cannot be gathered: they are ragged, sparse or objects,
@@ -47,9 +52,9 @@ def make_feed(
     data = dense(keras_names.adapter_arrays(adapter))
     leaves = DataStructure.flatten(data)
     shuffle = keras_names.adapter_shuffle(adapter)
-    if shuffle and seed is None:
+    if shuffle and seed is None and order is None:
         seed = int(np.random.randint(2**31))  # noqa: NPY002
-    plan = keras_plan(len(leaves[0]), adapter.batch_size, shuffle, seed or 0)
+    plan = keras_plan(len(leaves[0]), adapter.batch_size, shuffle, seed or 0, order)
     if not plan.sizes:
         raise NeedsKerasError("there are no rows")
     if sum(leaf.nbytes for leaf in leaves if isinstance(leaf, np.ndarray)) > ROWS_BYTES:

@@ -105,11 +105,20 @@ def sequential_plan(n_rows: int, batch_size: int) -> EpochPlan:
     return EpochPlan(_fixed_sizes(n_rows, batch_size), lambda epoch: in_order)
 
 
-def keras_plan(n_rows: int, batch_size: int, shuffle: bool | str, seed: int) -> EpochPlan:
+def keras_plan(
+    n_rows: int,
+    batch_size: int,
+    shuffle: bool | str,
+    seed: int,
+    order: RowOrder | None = None,
+) -> EpochPlan:
     """Return the plan of `Model.fit(shuffle=...)`: True, False, or "batch".
 
-    "batch" keeps the batches of the unshuffled rows, and shuffles within each.
+    "batch" keeps the batches of the unshuffled rows, and shuffles within each. An `order`
+    is that of all epochs.
     """
+    if order is not None:
+        return EpochPlan(_fixed_sizes(n_rows, batch_size), lambda epoch: order)
     if shuffle == "batch":
         sizes = _fixed_sizes(n_rows, batch_size)
         return EpochPlan(sizes, lambda epoch: _batchwise_order(sizes, seed, epoch))

@@ -1,0 +1,153 @@
+"""Trees beside the networks of an ensemble, if the rows that both left out gain by them."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasnn.deadline import Deadline
+from kerasnn.ensembles.result import TrainedEnsemble
+from kerasnn.ensembles.task import EnsembleTask
+from kerasnn.ensembles.validation import (
+    ValidationScore,
+    judged_inverse_temperature,
+    validation_score,
+)
+from kerasnn.trees import BoostedFolds, Forest
+from kerasnn.trees.boosting import Rows
+
+SHARES = np.arange(11) / 10  # of the trees; the even one is preferred
+EVEN = 0.5
+STANDARD_ERRORS = 1.0  # within which a share counts as good as the best
+PATIENCE = 50  # rounds without a smaller loss
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """Trees whose outputs are added to those of each member of an ensemble.
+
+    Attributes:
+        forest: whose values are multiplied by its share.
+        network_factor: of the members' outputs.
+        share: of the trees.
+        rounds: of boosting.
+        losses: on the left-out rows, of "networks", "trees" and "both".
+    """
+
+    forest: Forest
+    network_factor: float
+    share: float
+    rounds: int
+    losses: dict[str, float]
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Its numbers, as JSON."""
+        shape = self.forest.shape
+        return {
+            "share": self.share,
+            "rounds": self.rounds,
+            "trees": shape.trees,
+            "nodes": shape.nodes,
+            "losses": self.losses,
+        }
+
+    def __str__(self) -> str:
+        named = (f"{name} {loss:.4g}" for name, loss in self.losses.items())
+        return (
+            f"{len(self.forest.roots):,} trees, {self.share:.0%} of the answer; loss on"
+            f" left-out rows: {', '.join(named)}"
+        )
+
+
+def blend_with_trees(
+    trained: TrainedEnsemble, deadline: Deadline | None = None
+) -> tuple[TrainedEnsemble, Blend | None]:
+    """Return an ensemble with trees, and the trees; None where they do not help.
+
+    Args:
+        trained: networks.
+        deadline: after which no trees are grown.
+    """
+    outputs, task = trained.validation_outputs, trained.task
+    if outputs is None or not _can_have_trees(trained):
+        return trained, None
+    networks, factor = outputs.astype(np.float64), 1.0
+    if task.shape.task != "regression":
+        factor = judged_inverse_temperature(task, networks)
+    folds = _folds(task)
+    rounds, of_trees = _grow(folds, task, deadline)
+    mixed = {s: (1 - s) * factor * networks + s * of_trees for s in SHARES.tolist()}
+    scores = {share: validation_score(task, both) for share, both in mixed.items()}
+    share = _chosen(scores)
+    if share == 0:
+        return trained, None
+    forest = folds.refitted(rounds) if task.refits else folds.forest(rounds)
+    named = {"networks": 0.0, "trees": 1.0, "both": share}
+    blend = Blend(
+        forest=forest.scaled(share),
+        network_factor=factor * (1 - share),
+        share=share,
+        rounds=rounds,
+        losses={name: scores[part].loss for name, part in named.items()},
+    )
+    blended = mixed[share].astype(np.float32)
+    changed = {"validation_outputs": blended, "score": scores[share]}
+    return dataclasses.replace(trained, **changed), blend
+
+
+def _chosen(scores: dict[float, ValidationScore]) -> float:
+    """Return the share that is nearest to the even one among those as good as the best.
+
+    The share with the smallest loss is partly chance; half and half errs less often.
+    """
+    best = min(scores.values(), key=lambda score: score.loss)
+    good = [s for s, score in scores.items() if score.is_as_good_as(best, STANDARD_ERRORS)]
+    return min(good, key=lambda share: abs(share - EVEN))
+
+
+def _grow(
+    folds: BoostedFolds, task: EnsembleTask, deadline: Deadline | None
+) -> tuple[int, NDArray[np.float64]]:
+    """Grow trees until they no longer improve.
+
+    Returns:
+        The best number of rounds, and the outputs then, [1, judged rows, n_logits].
+    """
+    best, rounds, kept = np.inf, 0, np.empty(0)
+    while folds.rounds < min(rounds + PATIENCE, folds.max_rounds) or not rounds:
+        outputs = folds.grow()[task.judged_rows][np.newaxis]
+        # As many repeats as the networks have: all of them equal.
+        loss = validation_score(task, np.repeat(outputs, task.recipe.repeats, axis=0)).loss
+        if loss < best:
+            best, rounds, kept = loss, folds.rounds, outputs
+        if deadline is not None and deadline.left() <= 0:
+            break
+    return rounds, kept
+
+
+def _can_have_trees(trained: TrainedEnsemble) -> bool:
+    """Check whether trees can learn the task: one value, or each class in each fold."""
+    task = trained.task
+    if not trained.has_oof_rows:
+        return False
+    if task.shape.task == "regression":
+        return task.shape.n_out == 1
+    counts = (len(np.unique(task.targets[split.learned])) for split in task.splits)
+    return all(count == task.shape.n_out for count in counts)
+
+
+def _folds(task: EnsembleTask) -> BoostedFolds:
+    """Return boosted trees for the first division of the rows into folds."""
+    targets = task.targets
+    if task.shape.task == "regression":
+        targets = targets[:, 0]
+    return BoostedFolds(
+        Rows(task.x, task.codes, targets, task.weights),
+        task.splits[: task.recipe.folds],
+        task.shape.task,
+        task.shape.cardinalities,
+        task.seed,
+    )

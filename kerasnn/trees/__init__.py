@@ -1,0 +1,12 @@
+"""Decision trees beside the networks: scikit-learn's, as arrays in a TensorFlow graph.
+
+bins           of the columns that trees compare
+sklearn_trees  the trees of a HistGradientBoosting model as arrays
+forest         the sum of many trees, by gathers and comparisons
+boosting       trees that are fitted on folds, and judged by the rows that they leave out
+"""
+
+from kerasnn.trees.boosting import BoostedFolds
+from kerasnn.trees.forest import Forest, ForestArrays, ForestShape, forest_outputs
+
+__all__ = ["BoostedFolds", "Forest", "ForestArrays", "ForestShape", "forest_outputs"]

@@ -1,0 +1,134 @@
+"""Boosted trees on folds: each model leaves one fold out, which judges it."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
+
+from kerasnn.choices import TabularTask
+from kerasnn.trees.bins import Bins
+from kerasnn.trees.forest import Forest
+from kerasnn.trees.sklearn_trees import Boosting, forest_of
+
+LEARNING_RATE = 0.1
+MAX_LEAVES = 15
+MAX_DEPTH = 6  # comparisons that a served row makes in each tree
+COLUMN_SHARE = 0.5  # of the columns, drawn for each split
+ROUNDS_PER_CHUNK = 25
+MAX_ROUNDS = 200
+MAX_TREES = 2000  # of all models: a served row passes them all
+
+Fold = tuple[NDArray[Any], NDArray[Any]]  # rows that a model learns from, and its judges
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows as the networks have them.
+
+    Attributes:
+        x: [rows, n_in] float32.
+        codes: [rows, n_codes] int32.
+        targets: [rows] labels, or [rows] standardised values.
+        weights: [rows].
+    """
+
+    x: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    targets: NDArray[Any]
+    weights: NDArray[np.float32]
+
+
+class BoostedFolds:
+    """A boosting model for each fold, all grown by the same number of rounds at a time.
+
+    Args:
+        rows: of all folds.
+        folds: row numbers.
+        task: "binary", "multiclass" or "regression".
+        cardinalities: number of codes of each column of codes.
+        seed: of the models.
+
+    Attributes:
+        rounds: that the models have.
+        max_rounds: that they may have.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        folds: Sequence[Fold],
+        task: TabularTask,
+        cardinalities: tuple[int, ...],
+        seed: int,
+    ) -> None:
+        self._rows, self._folds = rows, folds
+        self._bins = Bins.fit(rows.x, cardinalities)
+        self._columns = self._bins.columns(rows.x, rows.codes)
+        self._weighted = bool((rows.weights != rows.weights[0]).any())
+        self.n_out = int(rows.targets.max()) + 1 if task == "multiclass" else 1
+        self.rounds = 0
+        of_fold = self.n_out * len(folds)
+        most = min(MAX_TREES // of_fold, MAX_ROUNDS)
+        self.max_rounds = max(most, ROUNDS_PER_CHUNK)
+        coded = np.arange(self._columns.shape[1]) < rows.codes.shape[1]
+        make = HistGradientBoostingRegressor
+        if task != "regression":
+            make = HistGradientBoostingClassifier
+        self._models = [
+            make(
+                learning_rate=LEARNING_RATE,
+                max_leaf_nodes=MAX_LEAVES,
+                max_depth=MAX_DEPTH,
+                max_features=COLUMN_SHARE,
+                early_stopping=False,
+                warm_start=True,
+                categorical_features=coded if coded.any() else None,
+                random_state=seed % 2**32,
+            )
+            for _ in folds
+        ]
+
+    def grow(self) -> NDArray[np.float64]:
+        """Add rounds to all models; return their outputs for the rows that they leave out.
+
+        Returns:
+            [rows, n_out] logits or values; NaN in rows that no fold leaves out.
+        """
+        self.rounds = min(self.rounds + ROUNDS_PER_CHUNK, self.max_rounds)
+        outputs = np.full((len(self._columns), self.n_out), np.nan)
+        with ThreadPoolExecutor(min(len(self._folds), os.cpu_count() or 1)) as threads:
+            judged = threads.map(self._grow, self._models, self._folds)
+            for (_, left_out), own in zip(self._folds, judged, strict=True):
+                outputs[left_out] = own
+        return outputs
+
+    def _grow(self, model: Boosting, fold: Fold) -> NDArray[np.float64]:
+        learned, left_out = fold
+        self._fit(model.set_params(max_iter=self.rounds), learned)
+        outputs = getattr(model, "decision_function", model.predict)
+        return outputs(self._columns[left_out]).reshape(len(left_out), self.n_out)
+
+    def _fit(self, model: Boosting, learned: NDArray[Any]) -> None:
+        rows = self._rows
+        weights = rows.weights[learned] if self._weighted else None
+        # Several threads would add in any order: the bits of two fits would differ.
+        with threadpool_limits(1, user_api="openmp"):
+            model.fit(self._columns[learned], rows.targets[learned], weights)
+
+    def forest(self, rounds: int) -> Forest:
+        """Return the mean of the models after a number of rounds."""
+        return Forest.mean([forest_of(one, rounds, self._bins) for one in self._models])
+
+    def refitted(self, rounds: int) -> Forest:
+        """Return a model of so many rounds that learned from all rows."""
+        model = clone(self._models[0]).set_params(max_iter=rounds)
+        every = np.arange(len(self._columns))
+        self._fit(model, every)
+        return forest_of(model, rounds, self._bins)

@@ -1,0 +1,280 @@
+"""Trees in the graph answer as scikit-learn's, and stand beside the networks."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+import kerasnn
+from kerasnn.ensembles.validation import ValidationScore
+from kerasnn.errors import InputError
+from kerasnn.estimators.blending import _chosen
+from kerasnn.trees import BoostedFolds, Forest, forest_outputs
+from kerasnn.trees.bins import MAX_BINS, Bins
+from kerasnn.trees.boosting import Rows
+from kerasnn.trees.forest import CELLS_PER_BLOCK, ForestArrays
+from kerasnn.trees.sklearn_trees import forest_of
+
+CARDINALITIES = (300, 12)  # more codes than scikit-learn has categories, and few
+N = 400
+
+
+def drawn_rows(rng: np.random.Generator, n: int = N) -> tuple[np.ndarray, np.ndarray]:
+    x = rng.normal(size=(n, 4)).astype(np.float32)
+    x[:, 3] = np.round(x[:, 3])
+    codes = np.stack([rng.integers(0, size, n) for size in CARDINALITIES], axis=1)
+    return x, codes.astype(np.int32)
+
+
+def targets_of(x: np.ndarray, codes: np.ndarray, n_out: int) -> np.ndarray:
+    """Return values for n_out 1, else that many classes."""
+    value = x[:, 0] * x[:, 1] + x[:, 3] + codes[:, 0] % 5 + 2 * (codes[:, 1] == 3)
+    if n_out == 1:
+        return value
+    return np.digitize(value, np.quantile(value, np.arange(1, n_out) / n_out))
+
+
+def fitted_model(
+    x: np.ndarray, codes: np.ndarray, n_out: int, bins: Bins, **settings
+) -> HistGradientBoostingClassifier | HistGradientBoostingRegressor:
+    make = HistGradientBoostingRegressor if n_out == 1 else HistGradientBoostingClassifier
+    model = make(
+        max_iter=12,
+        early_stopping=False,
+        categorical_features=np.arange(x.shape[1] + codes.shape[1]) < codes.shape[1],
+        random_state=0,
+        **settings,
+    )
+    return model.fit(bins.columns(x, codes), targets_of(x, codes, n_out))
+
+
+@pytest.mark.parametrize("n_out", [1, 2, 3])
+def test_a_forest_answers_as_the_model(rng: np.random.Generator, n_out: int) -> None:
+    x, codes = drawn_rows(rng)
+    bins = Bins.fit(x, CARDINALITIES)
+    model = fitted_model(x, codes, n_out, bins)
+    new_x, new_codes = drawn_rows(rng, 2 * CELLS_PER_BLOCK // (12 * n_out) + 3)
+    rows = np.concatenate([x, 3 * new_x]), np.concatenate([codes, new_codes])
+    found = forest_of(model, 12, bins).outputs(*rows).numpy()
+    outputs = model.predict if n_out == 1 else model.decision_function
+    expected = outputs(bins.columns(*rows)).reshape(found.shape)
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-6)
+
+
+def test_an_unseen_code_goes_where_missing_values_go(rng: np.random.Generator) -> None:
+    x, codes = drawn_rows(rng)
+    seen = codes[:, 1] != 7
+    bins = Bins.fit(x, CARDINALITIES)
+    model = fitted_model(x[seen], codes[seen], 1, bins)
+    found = forest_of(model, 12, bins).outputs(x, codes).numpy()[:, 0]
+    expected = model.predict(bins.columns(x, codes))
+    assert (~seen).any()
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-6)
+
+
+def test_neighbouring_numbers_of_float32_are_told_apart() -> None:
+    low = np.float32(1.0)
+    high = np.nextafter(low, np.float32(2))
+    x = np.where(np.arange(100) < 50, low, high)[:, np.newaxis]
+    bins = Bins.fit(x, ())
+    model = HistGradientBoostingRegressor(max_iter=20, learning_rate=0.5)
+    model.fit(bins.columns(x, np.empty((100, 0))), (x[:, 0] > low).astype(float))
+    found = forest_of(model, 20, bins).outputs(x, np.empty((100, 0), np.int32)).numpy()
+    np.testing.assert_allclose(found[:, 0], x[:, 0] > low, atol=1e-3)
+
+
+def test_many_values_are_binned_by_quantiles(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(5000, 1)).astype(np.float32)
+    columns = Bins.fit(x, ()).columns(x, np.empty((5000, 0)))
+    counts = np.unique(columns, return_counts=True)[1]
+    assert MAX_BINS - 5 <= len(counts) <= MAX_BINS
+    assert counts.max() <= 3 * 5000 / MAX_BINS
+    assert np.all(np.diff(columns[np.argsort(x[:, 0]), 0]) >= 0)
+
+
+def test_a_mean_of_forests_and_a_part_of_it(rng: np.random.Generator) -> None:
+    x, codes = drawn_rows(rng)
+    bins = Bins.fit(x, CARDINALITIES)
+    forests = [
+        forest_of(fitted_model(x, codes, 3, bins, max_features=0.5, max_depth=d), 12, bins)
+        for d in (2, 6)
+    ]
+    outputs = [forest.outputs(x, codes).numpy() for forest in forests]
+    mean = Forest.mean(forests)
+    np.testing.assert_allclose(mean.outputs(x, codes), np.mean(outputs, axis=0), atol=1e-5)
+    arrays = ForestArrays(*map(tf.constant, mean.arrays))
+    parts = mean.roots.reshape(mean.parts, -1)
+    for part, own, forest in zip(parts, outputs, forests, strict=True):
+        roots = tf.constant(np.tile(part, (len(x), 1)))
+        found = forest_outputs(
+            arrays, mean.depth, tf.constant(x), tf.constant(codes), roots
+        )
+        shift = mean.baseline - forest.baseline  # the baseline is that of all parts
+        np.testing.assert_allclose(found - shift, own, atol=1e-5)
+
+
+def test_no_rows_have_no_outputs(rng: np.random.Generator) -> None:
+    x, codes = drawn_rows(rng)
+    bins = Bins.fit(x, CARDINALITIES)
+    forest = forest_of(fitted_model(x, codes, 3, bins), 12, bins)
+    assert forest.outputs(x[:0], codes[:0]).shape == (0, 3)
+
+
+def boosted(rng_seed: int = 0, *, weighted: bool = False) -> BoostedFolds:
+    rng = np.random.default_rng(rng_seed)
+    x, codes = drawn_rows(rng)
+    weights = np.ones(N, np.float32)
+    if weighted:
+        weights[: N // 2] = 0
+    order = rng.permutation(N)
+    parts = np.array_split(order, 3)
+    folds = [(np.setdiff1d(order, part), part) for part in parts[:2]]
+    rows = Rows(x, codes, targets_of(x, codes, 3), weights)
+    return BoostedFolds(rows, folds, "multiclass", CARDINALITIES, seed=1)
+
+
+def test_rows_are_judged_by_the_model_that_left_them_out() -> None:
+    folds = boosted()
+    outputs = folds.grow()
+    judged = np.concatenate([left_out for _, left_out in folds._folds])
+    assert np.isfinite(outputs[judged]).all()
+    assert np.isnan(np.delete(outputs, judged, axis=0)).all()
+    assert folds.rounds == 25
+    assert folds.forest(25).shape.trees == 2 * 25 * 3
+
+
+def test_equal_folds_grow_to_equal_bits() -> None:
+    for weighted in (False, True):
+        forests = []
+        for _ in range(2):
+            folds = boosted(weighted=weighted)
+            folds.grow()
+            forests.append(folds.forest(25))
+        for first, second in zip(*(forest.arrays for forest in forests), strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def scores_of(**losses: float) -> dict[float, ValidationScore]:
+    """Return scores of rows whose losses differ by chance only where means are equal."""
+    noise = np.random.default_rng(0).normal(size=100)
+    return {
+        float(share): ValidationScore(loss + 0.1 * i * (noise - noise.mean()), np.ones(100))
+        for i, (share, loss) in enumerate((float(k[1:]) / 10, v) for k, v in losses.items())
+    }
+
+
+def test_the_even_share_is_chosen_unless_another_is_better_beyond_chance() -> None:
+    assert _chosen(scores_of(s0=1.0, s5=1.0, s10=1.0)) == 0.5
+    assert _chosen(scores_of(s0=1.0, s5=1.001, s10=2.0)) == 0.5
+    assert _chosen(scores_of(s0=1.0, s5=2.0, s10=2.0)) == 0.0
+    assert _chosen(scores_of(s0=2.0, s5=2.0, s10=1.0)) == 1.0
+
+
+# ---------------------------------------------------------------------- estimators
+
+SMALL = {"members": 4, "folds": 2, "epochs": 3, "hidden_units": (8,), "random_state": 0}
+
+
+def steps(rng: np.random.Generator, n: int = 300) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a table whose target has steps, which trees learn at once."""
+    table = pd.DataFrame(
+        {
+            "size": rng.normal(size=n),
+            "age": np.where(rng.random(n) < 0.1, np.nan, rng.integers(0, 90, n)),
+            "town": rng.choice([f"town {i}" for i in range(12)], n),
+        }
+    )
+    value = 3.0 * (table["size"] > 0.3) + 2.0 * (table["age"] > 40)
+    return table, (value + (table["town"] == "town 3")).to_numpy()
+
+
+@pytest.fixture(scope="module")
+def regressor() -> tuple[kerasnn.NetworkRegressor, pd.DataFrame, np.ndarray]:
+    table, target = steps(np.random.default_rng(0))
+    return kerasnn.NetworkRegressor(**SMALL).fit(table, target), table, target
+
+
+def test_trees_stand_beside_networks_where_they_help(regressor) -> None:
+    estimator, table, target = regressor
+    trees = estimator.trees_
+    assert trees is not None
+    assert trees.share >= 0.5
+    assert trees.losses["both"] < trees.losses["networks"]
+    alone = kerasnn.NetworkRegressor(**SMALL, trees=False).fit(table, target)
+    assert alone.trees_ is None
+    assert estimator.score(table, target) > alone.score(table, target)
+    assert trees.losses["networks"] == pytest.approx(alone._validation_score.loss)
+
+
+def test_the_answers_are_those_of_networks_and_trees(regressor) -> None:
+    estimator, table, _ = regressor
+    x, codes = estimator.prepare(table)
+    network, trees = estimator.network_, estimator.trees_
+    own = network.member_outputs(*map(network.for_each_member, (x, codes)))
+    outputs = own + trees.forest.outputs(x, codes)
+    expected = network.mean_answers(outputs).numpy()[:, 0]
+    np.testing.assert_allclose(estimator.predict(table), expected, rtol=1e-6)
+
+
+def test_left_out_answers_and_intervals_are_those_of_both(regressor) -> None:
+    estimator, table, target = regressor
+    error = np.mean((estimator.oof_predictions_ - target) ** 2)
+    scaled = error / estimator._target_scale[0] ** 2
+    assert scaled == pytest.approx(estimator.trees_.losses["both"], rel=0.02)
+    ends = estimator.predict_interval(table, 0.9)
+    assert np.mean((ends[:, 0] <= target) & (target <= ends[:, 1])) > 0.9
+
+
+def test_contributions_of_both_add_up(regressor) -> None:
+    estimator, table, _ = regressor
+    frame = estimator.explain(table[:9])
+    np.testing.assert_allclose(frame.sum(axis=1), estimator.predict(table[:9]), atol=1e-4)
+    assert frame["size"].abs().mean() > frame["town"].abs().mean()
+
+
+def test_the_saved_model_answers_as_the_estimator(regressor, tmp_path) -> None:
+    estimator, table, _ = regressor
+    version = estimator.export(tmp_path / "steps")
+    found = kerasnn.load(version).predict(table)["value"]
+    np.testing.assert_allclose(found, estimator.predict(table), rtol=1e-6, atol=1e-6)
+
+
+def test_a_pickled_estimator_has_its_trees(regressor) -> None:
+    estimator, table, _ = regressor
+    copy = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(copy.predict(table), estimator.predict(table))
+
+
+def test_a_keras_model_with_trees_is_made_again_from_its_config(regressor) -> None:
+    network = regressor[0].network_
+    again = type(network).from_config(network.get_config())
+    assert again.config == network.config
+    for ours, other in zip(network.variables, again.variables, strict=True):
+        assert ours.shape == other.shape
+
+
+def test_in_time_the_trees_that_predict_learned_from_all_rows() -> None:
+    table, target = steps(np.random.default_rng(1))
+    fitted = kerasnn.NetworkRegressor(**SMALL).fit(table, target, time=np.arange(300))
+    assert fitted.trees_.forest.parts == 1
+    assert np.isnan(fitted.oof_predictions_[:140]).all()
+
+
+def test_there_are_no_trees_where_they_cannot_be_judged() -> None:
+    table, target = steps(np.random.default_rng(2), 60)
+    none = {**SMALL, "folds": 0}
+    assert kerasnn.NetworkRegressor(**none).fit(table, target).trees_ is None
+    two = np.stack([target, -target], axis=1)
+    assert kerasnn.NetworkRegressor(**SMALL).fit(table, two).trees_ is None
+    labels = np.where(target > 2, "high", "low")
+    labels[0] = "one row only"
+    assert kerasnn.NetworkClassifier(**SMALL).fit(table, labels).trees_ is None
+
+
+def test_another_value_of_trees_is_refused() -> None:
+    table, target = steps(np.random.default_rng(2), 60)
+    with pytest.raises(InputError, match="trees must be 'auto', True or False; got 'yes'"):
+        kerasnn.NetworkRegressor(**SMALL, trees="yes").fit(table, target)
