@@ -20,7 +20,7 @@ from kerasnn.trees.boosting import Rows
 
 SHARES = np.arange(11) / 10  # of the trees; the even one is preferred
 EVEN = 0.5
-STANDARD_ERRORS = 1.0  # within which a share counts as good as the best
+STANDARD_ERRORS = 2.0  # within which a share counts as good as the best
 PATIENCE = 50  # rounds without a smaller loss
 
 
