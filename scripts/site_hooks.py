@@ -47,10 +47,12 @@ def _inline_figure(image: re.Match[str]) -> str:
     if name is None:
         return image[0]
     svg = (FIGURES / name[1]).read_text()
-    svg = re.sub(r"<style>.*?</style>", "", svg, count=1)
+    svg = re.sub(r"<style.*?</style>", "", svg)  # it would style the whole page
     alt = re.search(r'alt="([^"]*)"', image[0])
     label = alt[1] if alt else ""
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" class="figure" ', 1)
+    wide = " wide" if re.match(r'<svg [^>]*width="[67]\d\d"', svg) else ""
+    opening = f'<svg role="img" aria-label="{label}" class="figure{wide}" '
+    return f'<span class="figure-box">{svg.replace("<svg ", opening, 1)}</span>'
 
 
 def _formula(latex: str, tag: str) -> str:

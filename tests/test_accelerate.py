@@ -71,7 +71,7 @@ def print_nothing(batch, logs):
             "callbacks": [keras.callbacks.LambdaCallback(on_train_batch_end=print_nothing)],
         },
     ],
-    ids=str,
+    ids=["defaults", "batches shuffled", "steps and a hook"],
 )
 def test_history_weights_and_predictions_are_keras_s_to_the_bit(arguments):
     expected = results(regressor(), **copy.copy(arguments))

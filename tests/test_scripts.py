@@ -43,6 +43,19 @@ def test_a_lesson_runs(script, lines, tmp_path, monkeypatch, capsys):
     assert kerasnn.load(tmp_path / "net").manifest["metrics"]["loss"] > 0
 
 
+def test_a_lesson_prints_nothing_but_its_own_lines(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, SCRIPTS / "train_digits.py", "--epochs", "1"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=240,
+        check=False,
+    )
+    assert ended.stderr == ""
+    assert ended.stdout.startswith("label 3 is [0 0 0 1 0 0 0 0 0 0]\n")
+
+
 def test_check_tables_prints_what_is_refused(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.csv").write_text("# one\nn,t\n" + "1,x\n2,y\n" * 10)
     (tmp_path / "b.csv").write_text("n,t\n1,x\n2\n")

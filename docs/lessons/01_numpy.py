@@ -119,15 +119,10 @@ plt.show()
 hidden_kernel, output_kernel = np.ones((2, 3)), np.ones((3, 1))
 hidden = sigmoid(x @ hidden_kernel)
 output = sigmoid(hidden @ output_kernel)
-print(
-    "the first flower:",
-    x[0],
-    "-> hidden",
-    hidden[0].round(4),
-    "-> output",
-    output[0].round(4),
-)
-print("loss:", np.mean((output - y) ** 2).round(4))
+print("first flower", x[0])
+print("hidden      ", hidden[0].round(4))
+print("output      ", output[0].round(4))
+print("loss of all ", np.mean((output - y) ** 2).round(4))
 
 # %% [markdown] lang="en"
 # ## Backward
@@ -240,12 +235,12 @@ errors = []
 for step in (1e-5, -1e-5):
     network.hidden_kernel[0, 0] = 1 + step
     errors.append(np.sum((network.forward(x) - y) ** 2))
-print(
-    f"by the chain rule {by_hand:.8f}, by trying {(errors[0] - errors[1]) / 2e-5:.8f}"
-)
+by_trying = (errors[0] - errors[1]) / 2e-5
+print(f"by the chain rule {by_hand:.8f}")
+print(f"by trying         {by_trying:.8f}")
 
 # %% tags=["test"]
-assert abs(by_hand - (errors[0] - errors[1]) / 2e-5) < 1e-7
+assert abs(by_hand - by_trying) < 1e-7
 
 # %% [markdown] lang="en"
 # Look at what it cost. One hidden layer took a page of derivatives. A second layer, another loss or another squeezing function, and you begin again. The next lesson gives this work away.
@@ -264,14 +259,11 @@ assert abs(by_hand - (errors[0] - errors[1]) / 2e-5) < 1e-7
 # %% tags=["solution"]
 for n_hidden in (3, 5):
     network = NeuralNetwork(n_hidden=n_hidden)
-    print(
-        n_hidden,
-        "hidden units:",
-        network.hidden_kernel.size + network.output_kernel.size,
-    )
+    weights = network.hidden_kernel.size + network.output_kernel.size
+    print(n_hidden, "hidden units:", weights, "weights")
 
 # %% tags=["test"]
-assert network.hidden_kernel.size + network.output_kernel.size == 15
+assert weights == 15
 
 # %% [markdown] lang="en"
 # **2.** Train with learning rates ten times smaller and a thousand times larger. What happens to the loss?

@@ -3,12 +3,12 @@
 # %% [markdown] lang="en"
 # # The same in TensorFlow
 #
-# In [lesson 1](01-numpy.md) the forward pass took two lines, and its derivatives a page. TensorFlow watches the forward pass and works out the derivatives itself. You meet its four parts here: tensors, Variables, the tape and the optimizer.
+# In [lesson 1](01-numpy.md) the forward pass took two lines, and its derivatives a page. TensorFlow watches the forward pass and works out the derivatives itself. You meet its four parts here: tensors, Variables, the tape and the optimizer. (`keras` is the library of layers, losses and optimizers that comes with TensorFlow; we take one loss and one optimizer from it.)
 
 # %% [markdown] lang="zh"
 # # 用 TensorFlow 再写一遍
 #
-# 在[第 1 课](01-numpy.md)里，前向传播只要两行，导数却推了一页。TensorFlow 会记录前向传播，自己求出导数。这一课认识它的四个部分：张量、变量、磁带（tape）和优化器。
+# 在[第 1 课](01-numpy.md)里，前向传播只要两行，导数却推了一页。TensorFlow 会记录前向传播，自己求出导数。这一课认识它的四个部分：张量、变量、磁带（tape）和优化器。（`keras` 是随 TensorFlow 提供的层、损失和优化器的库；我们只用它的一个损失和一个优化器。）
 
 # %%
 import keras
@@ -37,7 +37,7 @@ print(features.shape, targets.shape, features.dtype)
 try:
     tf.constant(x) @ tf.ones([2, 3])  # float64 times float32
 except tf.errors.InvalidArgumentError as error:
-    print("refused:", error.message.split("[")[0])
+    print("refused:", error.message.split("was ")[-1].split("[")[0])
 
 # %% [markdown] lang="en"
 # ## A model with Variables
@@ -95,15 +95,13 @@ print("output:", network(features).shape)
 
 # %%
 def mse(network, features, targets):
-    return tf.reduce_mean(
-        tf.math.squared_difference(network(features), targets)
-    )
+    squares = tf.math.squared_difference(network(features), targets)
+    return tf.reduce_mean(squares)
 
 
 print(f"{mse(network, features, targets).numpy():.4f}")
-print(
-    f"{keras.losses.MeanSquaredError()(targets, network(features)).numpy():.4f}, Keras's"
-)
+keras_mse = keras.losses.MeanSquaredError()(targets, network(features))
+print(f"{keras_mse.numpy():.4f}, Keras's")
 
 # %% [markdown] lang="en"
 # ## The tape
@@ -139,9 +137,8 @@ print("by the tape", [f"{g:.6f}" for g in gradients[1].numpy()[:, 0]])
 from kerasnn import reference
 
 by_hand = reference.NeuralNetwork().backward(x, y)
-print(
-    "by hand    ", [f"{g:.6f}" for g in by_hand.output_kernel[:, 0] / 150]
-)
+of_one_row = by_hand.output_kernel[:, 0] / 150
+print("by hand    ", [f"{g:.6f}" for g in of_one_row])
 
 # %% tags=["test"]
 import numpy as np
@@ -153,12 +150,12 @@ assert abs(float(loss) - 1.2723) < 1e-4
 # %% [markdown] lang="en"
 # ## Training by hand
 #
-# Record, ask for the gradients, subtract. The learning rate 0.1 looks a hundred times larger than in lesson 1, but a mean of 150 rows is 150 times smaller than their sum: 0.1 here is 0.00067 there.
+# Record, ask for the gradients, subtract (`assign_sub` subtracts from a Variable in place). The learning rate 0.1 looks a hundred times larger than in lesson 1, but a mean of 150 rows is 150 times smaller than their sum: 0.1 here is 0.00067 there.
 
 # %% [markdown] lang="zh"
 # ## 手工训练
 #
-# 记录，求梯度，减去。学习率 0.1 看上去是第 1 课的一百倍，但 150 行的平均只有总和的 150 分之一：这里的 0.1 相当于那里的 0.00067。
+# 记录，求梯度，减去（`assign_sub` 在变量上就地做减法）。学习率 0.1 看上去是第 1 课的一百倍，但 150 行的平均只有总和的 150 分之一：这里的 0.1 相当于那里的 0.00067。
 
 # %%
 losses = []
@@ -166,9 +163,8 @@ for epoch in range(200):
     with tf.GradientTape() as tape:
         loss = mse(network, features, targets)
     variables = [network.hidden_kernel, network.output_kernel]
-    for variable, gradient in zip(
-        variables, tape.gradient(loss, variables), strict=True
-    ):
+    gradients = tape.gradient(loss, variables)
+    for variable, gradient in zip(variables, gradients, strict=True):
         variable.assign_sub(0.1 * gradient)
     losses.append(float(loss))
     if epoch == 0 or (epoch + 1) % 100 == 0:
@@ -199,9 +195,8 @@ losses = []
 for epoch in range(200):
     with tf.GradientTape() as tape:
         loss = mse(network, features, targets)
-    optimizer.apply_gradients(
-        zip(tape.gradient(loss, variables), variables, strict=True)
-    )
+    gradients = tape.gradient(loss, variables)
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
     losses.append(float(loss))
     if epoch == 0 or (epoch + 1) % 100 == 0:
         print(f"Epoch [{epoch + 1}/200], Loss: [{losses[-1]:.4f}]")
@@ -247,18 +242,16 @@ np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-6)
 # 去掉解说，整个程序就这么短：
 
 # %%
-features, targets = (
-    tf.constant(a, tf.float32) for a in datasets.iris_perceptron()
-)
+x, y = datasets.iris_perceptron()
+features, targets = tf.constant(x, tf.float32), tf.constant(y, tf.float32)
 network = SigmoidNetwork()
 optimizer = keras.optimizers.SGD(learning_rate=0.1)
 for _ in range(200):
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean((network(features) - targets) ** 2)
-    gradients = tape.gradient(loss, network.trainable_variables)
-    optimizer.apply_gradients(
-        zip(gradients, network.trainable_variables, strict=True)
-    )
+    variables = network.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
 print(f"{loss.numpy():.4f}")
 
 # %% tags=["test"]
@@ -316,12 +309,8 @@ class WithBiases(SigmoidNetwork):
 network = WithBiases()
 with tf.GradientTape() as tape:
     loss = mse(network, features, targets)
-print(
-    [
-        g.shape.as_list()
-        for g in tape.gradient(loss, network.trainable_variables)
-    ]
-)
+gradients = tape.gradient(loss, network.trainable_variables)
+print([tuple(gradient.shape) for gradient in gradients])
 
 # %% [markdown] lang="en" tags=["solution"]
 # Nothing else: the module finds the new Variables, the tape their gradients. In NumPy you would derive two more formulas.
@@ -341,10 +330,8 @@ assert len(network.trainable_variables) == 4
 # %% tags=["solution"]
 network = SigmoidNetwork()
 flat = tf.squeeze(targets)
-print(
-    f"{mse(network, features, flat).numpy():.4f}",
-    (network(features) - flat).shape,
-)
+print(f"loss {mse(network, features, flat).numpy():.4f}")
+print("differences", (network(features) - flat).shape)
 
 # %% [markdown] lang="en" tags=["solution"]
 # Each output is compared with each target: 22,500 differences. Here the loss even looks the same, since the untrained outputs are almost equal; it is nonsense all the same. `assert outputs.shape == targets.shape` catches it. The losses of kerasnn check it each time they are called.

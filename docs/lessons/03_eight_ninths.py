@@ -21,9 +21,8 @@ x, y = datasets.iris_perceptron()
 network = NeuralNetwork()
 losses = network.fit(x, y, epochs=200, learning_rate=0.001)
 output = network.forward(x)
-print(
-    f"loss {losses[-1]:.4f}; outputs from {output.min():.4f} to {output.max():.4f}"
-)
+print(f"loss {losses[-1]:.4f}")
+print(f"outputs from {output.min():.4f} to {output.max():.4f}")
 
 # %% [markdown] lang="en"
 # The first clue: every flower gets nearly the same output, 1/3.
@@ -80,9 +79,8 @@ assert abs(output - 1 / 3).max() < 0.02
 # %%
 hidden = sigmoid(x @ np.ones((2, 3)))
 print(f"hidden units: {hidden.min():.5f} to {hidden.max():.5f}")
-print(
-    f"derivative of the sigmoid there: at most {(hidden * (1 - hidden)).max():.5f}"
-)
+slope = (hidden * (1 - hidden)).max()
+print(f"derivative of the sigmoid there: at most {slope:.5f}")
 
 # %% [markdown] lang="en"
 # All flowers look alike to the second layer, and almost no gradient comes back through the first. Such a unit is called *saturated*.

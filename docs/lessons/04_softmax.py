@@ -54,14 +54,14 @@ np.testing.assert_array_equal(one_hot, tf.one_hot(labels, 10))
 #
 # Imagine a network that has looked at an iris and gives three outputs, one for each species: -1.3 for *setosa*, 2.6 for *versicolor*, -0.9 for *virginica*. They are any numbers, called *logits*. We want probabilities: none below 0, the sum 1, and the order kept. Exponentiate, which makes all positive; then divide by the sum:
 #
-# $$\mathrm{softmax}(z)_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
+# $$\mathrm{softmax}(z)_k = \frac{e^{z_k}}{\sum_j \; e^{z_j}}$$
 
 # %% [markdown] lang="zh"
 # ## Softmax
 #
 # 设想一个网络看了一朵鸢尾花，给出三个输出，每个品种一个：*setosa* 为 -1.3，*versicolor* 为 2.6，*virginica* 为 -0.9。它们可以是任意的数，称为 **logits**。我们要的是概率：都不小于 0，总和为 1，并保持大小次序。先取指数，使它们都变成正数；再除以总和：
 #
-# $$\mathrm{softmax}(z)_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
+# $$\mathrm{softmax}(z)_k = \frac{e^{z_k}}{\sum_j \; e^{z_j}}$$
 
 
 # %%
@@ -109,8 +109,9 @@ p = np.linspace(0.01, 1, 200)
 plt.plot(p, -np.log(p))
 plt.plot(probabilities, -np.log(probabilities), "o")
 for name, q in zip(species, probabilities, strict=True):
-    shift = {"setosa": -0.25, "virginica": 0.15}.get(name, 0.25)
-    plt.annotate(f"if {name}", (q + 0.02, -np.log(q) + shift), fontsize=9)
+    shift = {"setosa": 0.05, "virginica": -0.25}.get(name, 0.25)
+    place = (min(q + 0.03, 0.8), -np.log(q) + shift)
+    plt.annotate(f"if {name} is true", place, fontsize=9)
 plt.title("Surprise: -log p, p the probability of the true class")
 plt.xlabel("p")
 plt.ylabel("loss")
@@ -119,7 +120,7 @@ plt.show()
 # %% [markdown] lang="en"
 # With a one-hot row $t$ the choice of the true class becomes a sum in which all terms but one are 0. The mean over the $N$ rows is the *cross-entropy*:
 #
-# $$L = -\frac{1}{N} \sum_{n=1}^{N} \sum_k t_{nk} \log p_{nk}$$
+# $$L = -\frac{1}{N} \; \sum_{n=1}^{N} \; \sum_k \; t_{nk} \log p_{nk}$$
 #
 # Its unit is the nat. A network that knows nothing gives each of ten classes 1/10, and has $\log 10 = 2.30$: the best constant, as in [lesson 3](03-eight-ninths.md).
 #
@@ -127,12 +128,12 @@ plt.show()
 #
 # Softmax and cross-entropy belong together, and not only because they come one after the other. Separately they break: when a logit is 200 below another, its probability is 0 in float32, and $\log 0$ is $-\infty$. Together, the logarithm of the exponential cancels:
 #
-# $$-\log p_k = \log \sum_j e^{z_j} - z_k$$
+# $$-\log p_k = \log \; \sum_j \; e^{z_j} - z_k$$
 
 # %% [markdown] lang="zh"
 # 用独热行 $t$ 表示时，“取真实类别”就变成一个求和，其中只有一项不为 0。对 $N$ 行求平均，就是**交叉熵**：
 #
-# $$L = -\frac{1}{N} \sum_{n=1}^{N} \sum_k t_{nk} \log p_{nk}$$
+# $$L = -\frac{1}{N} \; \sum_{n=1}^{N} \; \sum_k \; t_{nk} \log p_{nk}$$
 #
 # 它的单位是奈特（nat）。一无所知的网络给十个类别各 1/10，交叉熵为 $\log 10 = 2.30$：这就是最好的常数，与[第 3 课](03-eight-ninths.md)一样。
 #
@@ -140,7 +141,7 @@ plt.show()
 #
 # softmax 和交叉熵应当放在一起，不只是因为它们前后相接。分开计算会出问题：当一个 logit 比另一个小 200 时，它的概率在 float32 中是 0，而 $\log 0$ 是 $-\infty$。合在一起，对数与指数就抵消了：
 #
-# $$-\log p_k = \log \sum_j e^{z_j} - z_k$$
+# $$-\log p_k = \log \; \sum_j \; e^{z_j} - z_k$$
 
 # %%
 extreme = tf.constant([[0.0, 200.0]])

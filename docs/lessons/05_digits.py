@@ -144,14 +144,14 @@ np.testing.assert_allclose(
 #
 # ## 200 epochs
 #
-# An *epoch* is once through all rows. Here each epoch is a single update, computed from all 1,437 rows: this is called *full batch*. The step is marked `@tf.function`, which compiles it; [lesson 9](09-compile.md) explains that, and without the mark you get the same numbers, slower.
+# An *epoch* is once through all rows. Here each epoch is a single update, computed from all 1,437 rows: this is called *full batch*. The step is marked `@tf.function`, which compiles it; [lesson 9](09-compile.md) explains that, and without the mark you get the same numbers, slower. `optimizer.build` lets Adam make its own Variables before that.
 
 # %% [markdown] lang="zh"
 # 瞎猜只损失 2.30，这里怎么会有几百？权重约为 1、像素最大 16，logits 就会达到几百。网络错得离谱，却又十分自信。
 #
 # ## 200 个 epoch
 #
-# 一个 **epoch** 是把所有数据过一遍。这里每个 epoch 只做一次更新，由全部 1,437 行算出：这叫**全批量**（full batch）。训练步标有 `@tf.function`，它会被编译；[第 9 课](09-compile.md)会解释。去掉这个标记，数值相同，只是慢一些。
+# 一个 **epoch** 是把所有数据过一遍。这里每个 epoch 只做一次更新，由全部 1,437 行算出：这叫**全批量**（full batch）。训练步标有 `@tf.function`，它会被编译；[第 9 课](09-compile.md)会解释。去掉这个标记，数值相同，只是慢一些。`optimizer.build` 让 Adam 在编译之前先建好它自己的变量。
 
 
 # %%
@@ -213,10 +213,8 @@ for epoch in range(500):
     loss = step(x_train, y_train)
     accuracies.append(accuracy(network, x_test, y_test))
     if epoch == 0 or (epoch + 1) % 100 == 0:
-        print(
-            f"Epoch [{epoch + 1}/500], Accuracy: [{accuracies[-1]:.2f}],"
-            f" Loss: [{loss:.4f}]"
-        )
+        shown = f"Accuracy: [{accuracies[-1]:.2f}], Loss: [{loss:.4f}]"
+        print(f"Epoch [{epoch + 1}/500], {shown}")
 
 plt.plot(accuracies)
 plt.title(f"Test accuracy: {accuracies[-1]:.3f} after 500 epochs")
@@ -302,10 +300,8 @@ linear = Linear()
 step = make_step(linear, keras.optimizers.Adam(learning_rate=0.02))
 for _ in range(200):
     step(x_train, y_train)
-print(
-    f"accuracy {accuracy(linear, x_test, y_test):.3f}, weights",
-    64 * 10 + 10,
-)
+print(f"accuracy {accuracy(linear, x_test, y_test):.3f}")
+print("weights", 64 * 10 + 10)
 
 # %% [markdown] lang="en" tags=["solution"]
 # It beats our network, with less than a third of the weights. (Zeros are a fine start here: without a hidden layer no two units are alike, since each has its own class.) So the hidden layer is not what made us good; scaling, smaller weights and mini-batches will. Always try the simple model.

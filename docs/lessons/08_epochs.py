@@ -52,14 +52,14 @@ assert (whole, rest) == (22, 29)
 #
 # ## How far is a batch from the truth?
 #
-# The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look, at a network that has learned a little:
+# The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look, at a network that has learned a little. (`kerasnn.fit` is the loop of [lesson 7](07-mini-batches.md), compiled; `network.head.loss` is its cross-entropy, one value for each row.)
 
 # %% [markdown] lang="zh"
 # 剩下的 29 行怎么办？有三种习惯做法：留作较短的最后一个批次（Keras、`tf.data`）；像 `KFold` 那样分摊给其他批次，每个 65 或 66 行；或者丢掉（`drop_remainder=True`），只要下一个 epoch 重新打乱就无妨，对希望形状固定的编译器也方便。
 #
 # ## 一个批次离真相多远？
 #
-# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看：
+# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。）
 
 # %%
 import keras
@@ -149,9 +149,8 @@ for batch_size in (16, 64, 256):
     few = max(1, 220 // steps)
     table[batch_size] = score(batch_size, 20), score(batch_size, few)
     by_rows, by_steps = table[batch_size]
-    print(
-        f"{batch_size:5}   {by_rows:.3f}          {by_steps:.3f} ({few} epochs)"
-    )
+    print(f"{batch_size:5}   {by_rows:.3f}", end="          ")
+    print(f"{by_steps:.3f} ({few} epochs)")
 
 # %% tags=["test"]
 assert table[16][0] > table[256][0]
@@ -173,9 +172,8 @@ assert table[16][1] < table[256][1]
 
 # %% tags=["solution"]
 in_an_epoch = -(-50_000 // 128)
-print(
-    f"{in_an_epoch} iterations an epoch, {10_000 / in_an_epoch:.1f} epochs"
-)
+print(in_an_epoch, "iterations an epoch")
+print(f"{10_000 / in_an_epoch:.1f} epochs")
 
 # %% tags=["test"]
 assert in_an_epoch == 391
@@ -188,9 +186,7 @@ assert in_an_epoch == 391
 
 # %% tags=["solution"]
 for batch_size in (1437, 1):
-    print(
-        f"batch size {batch_size}: {1437 // batch_size} iterations an epoch"
-    )
+    print("batch size", batch_size, "iterations", 1437 // batch_size)
 
 # %% [markdown] lang="en" tags=["solution"]
 # The second one is *stochastic gradient descent* in the strict sense; the S of `SGD` comes from it.

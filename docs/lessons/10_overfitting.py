@@ -41,14 +41,8 @@ from kerasnn import datasets
 (x, y), (x_test, y_test) = datasets.digits(one_hot=True)
 x_train, y_train = x[:150], y[:150]
 x_validation, y_validation = x[1000:], y[1000:]
-print(
-    len(x_train),
-    "training,",
-    len(x_validation),
-    "validation,",
-    len(x_test),
-    "test rows",
-)
+for rows in (x_train, x_validation, x_test):
+    print(len(rows), end=" ")
 
 # %% [markdown] lang="en"
 # ## Dropout, by hand
@@ -57,7 +51,7 @@ print(
 #
 # ![In each step some hidden units are crossed out; in prediction all work](../figures/dropout.svg)
 #
-# In prediction all units work. Then the sums of the next layer would be larger than in training, by $1 / (1 - r)$. So during training the units that remain are multiplied by just that:
+# In prediction all units work. Then the sums of the next layer would be larger than in training, by $1 / (1 - r)$. So during training the units that remain are multiplied by just that. (*Stateless* random numbers follow from a seed that we pass, so that a run can be repeated.)
 
 # %% [markdown] lang="zh"
 # ## 手写 dropout
@@ -66,7 +60,7 @@ print(
 #
 # ![每一步都有一些隐藏单元被划掉；预测时全部工作](../figures/dropout.zh.svg)
 #
-# 预测时所有单元都工作。这样下一层的和会比训练时大 $1 / (1 - r)$ 倍。所以训练时把留下的单元正好乘上这个倍数：
+# 预测时所有单元都工作。这样下一层的和会比训练时大 $1 / (1 - r)$ 倍。所以训练时把留下的单元正好乘上这个倍数。（**无状态**（stateless）的随机数由传入的种子决定，因此结果可以重现。）
 
 
 # %%
@@ -125,7 +119,7 @@ def accuracy(logits, y):
     return tf.reduce_mean(tf.cast(hits, tf.float32))
 
 
-def train(optimizer, rate=0.0, epochs=300):
+def train(optimizer, rate=0.0, epochs=200):
     network = Network()
     variables = list(network.trainable_variables)
     optimizer.build(variables)
@@ -160,13 +154,12 @@ plt.ylabel("cross-entropy")
 plt.legend()
 plt.show()
 print(f"epoch {best + 1}: validation loss {losses[best, 1]:.3f}")
-print(
-    f"epoch 300: validation loss {losses[-1, 1]:.3f}, training {losses[-1, 0]:.4f}"
-)
+print(f"epoch 200: validation loss {losses[-1, 1]:.3f}")
+print(f"           training loss   {losses[-1, 0]:.4f}")
 
 # %% tags=["test"]
 assert 15 < best < 60
-assert losses[-1, 1] > 1.15 * losses[best, 1]
+assert losses[-1, 1] > 1.1 * losses[best, 1]
 assert losses[-1, 0] < 0.002
 
 # %% [markdown] lang="en"
@@ -183,7 +176,7 @@ assert losses[-1, 0] < 0.002
 #
 # ## 三种对策
 #
-# - **提前停止（early stopping）**：在验证损失最低处停下，保留那个 epoch 的权重。
+# - **早停（early stopping）**：在验证损失最低处停下，保留那个 epoch 的权重。
 # - **权重衰减（weight decay）**：每一步把每个权重往 0 拉一点，只有许多行都支持的权重才能保持很大。`AdamW` 会这样做。
 # - **Dropout**，见上文。
 
@@ -196,9 +189,8 @@ runs = {
 print("remedy          lowest (epoch)   at the end")
 for name, (_, run) in runs.items():
     lowest = run[:, 1].argmin()
-    print(
-        f"{name:16}{run[lowest, 1]:.3f} ({lowest + 1:3})     {run[-1, 1]:.3f}"
-    )
+    print(f"{name:16}{run[lowest, 1]:.3f} ({lowest + 1:3})", end="     ")
+    print(f"{run[-1, 1]:.3f}")
     plt.plot(run[:, 1], label=name)
 plt.ylim(0.25, 0.6)
 plt.title("Validation loss with each remedy")
@@ -243,7 +235,7 @@ assert tested["dropout 0.5"] >= tested["none"]
 
 # %% tags=["solution"]
 x_train, y_train = x[:1000], y[:1000]
-more_rows, _ = train(keras.optimizers.Adam(0.002), epochs=150)
+more_rows, _ = train(keras.optimizers.Adam(0.002), epochs=100)
 tested["1,000 rows"] = float(accuracy(more_rows(x_test), y_test))
 print(f"test accuracy {tested['1,000 rows']:.3f}")
 
@@ -285,7 +277,7 @@ assert scores.max() > 0.13
 # ## 小结
 #
 # - 过拟合要看两条曲线：训练损失下降，验证损失掉头上升。
-# - 提前停止、权重衰减和 dropout 有帮助；更多的数据帮助最大。
+# - 早停、权重衰减和 dropout 有帮助；更多的数据帮助最大。
 # - 用验证集做选择；测试集只问一次。
 #
 # 在本软件包中：表格网络默认同时使用这三种对策，见[配方（英文）](../../recipe.md)。出处：[Srivastava 等，Dropout](https://jmlr.org/papers/v15/srivastava14a.html)（2014）。

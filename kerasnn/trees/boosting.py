@@ -111,16 +111,16 @@ class BoostedFolds:
 
     def _grow(self, model: Boosting, fold: Fold) -> NDArray[np.float64]:
         learned, left_out = fold
-        self._fit(model.set_params(max_iter=self.rounds), learned)
-        outputs = getattr(model, "decision_function", model.predict)
-        return outputs(self._columns[left_out]).reshape(len(left_out), self.n_out)
+        # Several threads would add in any order: the bits of two fits would differ.
+        with threadpool_limits(1, user_api="openmp"):
+            self._fit(model.set_params(max_iter=self.rounds), learned)
+            outputs = getattr(model, "decision_function", model.predict)
+            return outputs(self._columns[left_out]).reshape(len(left_out), self.n_out)
 
     def _fit(self, model: Boosting, learned: NDArray[Any]) -> None:
         rows = self._rows
         weights = rows.weights[learned] if self._weighted else None
-        # Several threads would add in any order: the bits of two fits would differ.
-        with threadpool_limits(1, user_api="openmp"):
-            model.fit(self._columns[learned], rows.targets[learned], weights)
+        model.fit(self._columns[learned], rows.targets[learned], weights)
 
     def forest(self, rounds: int) -> Forest:
         """Return the mean of the models after a number of rounds."""
@@ -130,5 +130,6 @@ class BoostedFolds:
         """Return a model of so many rounds that learned from all rows."""
         model = clone(self._models[0]).set_params(max_iter=rounds)
         every = np.arange(len(self._columns))
-        self._fit(model, every)
+        with threadpool_limits(1, user_api="openmp"):
+            self._fit(model, every)
         return forest_of(model, rounds, self._bins)
