@@ -338,7 +338,7 @@ def xla_pays_from(learner: Trainable) -> int:
 def _compiled_as(learner: Trainable) -> tuple[Any, ...]:
     if isinstance(learner, keras.Model):
         return keras_names.compiled_as(learner)
-    return (learner.optimizer,)
+    return (getattr(learner, "optimizer", None),)  # a layer with Keras's Trainer has none
 
 
 def _obstacle(learner: Trainable) -> str | None:

@@ -131,6 +131,8 @@ def _dense(leaf: Any, path: tuple[Any, ...], data: Any) -> Any:
     array = np.asarray(leaf)  # of PyTorch, JAX, or a list
     if array.dtype != object:
         return array
+    if array.ndim == 0:  # for instance a sparse matrix of SciPy
+        raise NeedsKerasError(f"{name} is a {type(leaf).__name__}, and not an array")
     kinds = sorted({type(value).__name__ for value in array.flat})
     if {"str", "bytes"}.issuperset(kinds):
         return tf.constant(array)
