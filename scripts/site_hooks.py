@@ -50,7 +50,7 @@ def _inline_figure(image: re.Match[str]) -> str:
     svg = re.sub(r"<style.*?</style>", "", svg)  # it would style the whole page
     alt = re.search(r'alt="([^"]*)"', image[0])
     label = alt[1] if alt else ""
-    wide = " wide" if re.match(r'<svg [^>]*width="[67]\d\d"', svg) else ""
+    wide = " wide" if re.match(r'<svg [^>]*width="7\d\d"', svg) else ""
     opening = f'<svg role="img" aria-label="{label}" class="figure{wide}" '
     return f'<span class="figure-box">{svg.replace("<svg ", opening, 1)}</span>'
 

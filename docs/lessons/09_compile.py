@@ -148,14 +148,14 @@ plt.xlabel("microseconds, logarithmic")
 plt.show()
 
 # %% [markdown] lang="en"
-# From eager to the compiled loop it is a factor of a hundred or so, and not one formula has changed. This is what `kerasnn.fit` does: whole epochs run inside one graph, with row orders drawn outside and the rows gathered inside. The price is the compilation, one to two seconds for XLA. So a short run is best as a graph, a long one with XLA, and a debugger wants eager: `driver="graph"`, `"xla"`, `"eager"`. With `"auto"` kerasnn chooses.
+# From eager to the compiled loop it is a factor of a hundred or more, and not one formula has changed. This is what `kerasnn.fit` does: whole epochs run inside one graph, with row orders drawn outside and the rows gathered inside. The price is the compilation, one to two seconds for XLA. So a short run is best as a graph, a long one with XLA, and a debugger wants eager: `driver="graph"`, `"xla"`, `"eager"`. With `"auto"` kerasnn chooses.
 #
 # ## Traced once, or again and again
 #
 # Python code inside a `tf.function` runs while it is traced, not when the graph runs. A `print` shows it:
 
 # %% [markdown] lang="zh"
-# 从即时执行到编译好的循环，相差一百倍左右，而公式一个也没有改。`kerasnn.fit` 就是这样做的：整个 epoch 都在一张图里执行，行的次序在外面抽好，数据在里面按次序取。代价是编译，XLA 要一两秒。所以短的训练用图，长的训练用 XLA，调试时用即时执行：`driver="graph"`、`"xla"`、`"eager"`。用 `"auto"` 则由 kerasnn 选择。
+# 从即时执行到编译好的循环，相差一百倍甚至更多，而公式一个也没有改。`kerasnn.fit` 就是这样做的：整个 epoch 都在一张图里执行，行的次序在外面抽好，数据在里面按次序取。代价是编译，XLA 要一两秒。所以短的训练用图，长的训练用 XLA，调试时用即时执行：`driver="graph"`、`"xla"`、`"eager"`。用 `"auto"` 则由 kerasnn 选择。
 #
 # ## 追踪一次，还是一再追踪
 #
