@@ -103,19 +103,25 @@ def test_train_tells_what_was_inferred_the_scores_and_where_it_lies(run):
         r"Trained  [\d.]+ s: 2 networks, 2 epochs, the weights after epoch [12] kept",
         lines[10],
     )
-    assert lines[11] == "On 24 test rows, never learned from (95% intervals)"
-    assert lines[12].split() == ["network", "linear", "constant"]
-    names = [line[2:21].strip() for line in lines[13:18]]
+    loss = r"\d\.\d+"
+    assert re.fullmatch(
+        r"Beside   the networks [\d,]+ trees, \d+% of the answer; loss on left-out rows:"
+        rf" networks {loss}, trees {loss}, both {loss}",
+        lines[11],
+    )
+    assert lines[12] == "On 24 test rows, never learned from (95% intervals)"
+    assert lines[13].split() == ["network", "linear", "constant"]
+    names = [line[2:21].strip() for line in lines[14:19]]
     assert names == ["accuracy", "balanced accuracy", "AUC", "log loss", "Brier score"]
-    for line in lines[13:18]:
+    for line in lines[14:19]:
         value, low, high, *others = map(float, re.findall(r"\d\.\d+", line))
         assert low <= value <= high
         assert len(others) == 2
-    names = [line.split("  ")[1].strip() for line in lines[18:20]]
+    names = [line.split("  ")[1].strip() for line in lines[19:21]]
     assert names == ["90% coverage", "90% mean set size"]
     # Two epochs are few.
-    assert lines[20].startswith("Warning: a linear model is better on the test rows: log")
-    assert lines[21:] == [
+    assert lines[21].startswith("Warning: a linear model is better on the test rows: log")
+    assert lines[22:] == [
         "Saved    saved_models/people/1",
         "Report   saved_models/people/1/assets.extra/report.html",
     ]
