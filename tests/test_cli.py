@@ -155,7 +155,7 @@ def test_an_output_that_cannot_be_written_is_told_before_training(run, tmp_path)
 
 TRAIN_OPTIONS = (
     "--target, --task, --test-size, --group, --time, --gap, --test-file, --folds,"
-    " --members, --time-limit, --importance,"
+    " --members, --trees, --time-limit, --importance,"
     " --weight-decay, --dropout, --embedding, --ignore, --categorical, --numeric,"
     " --boolean, --datetime, --text, --stream, --sep, --encoding, --header, --names,"
     " --na, --decimal, --thousands,"
@@ -171,8 +171,8 @@ TRAIN_OPTIONS = (
     [
         (
             "tarin digits",
-            "No such command: tarin. Possible: check, evaluate, inspect, predict, serve,"
-            " train, tune",
+            "No such command: tarin. Possible: check, evaluate, inspect, predict, run,"
+            " serve, train, tune",
         ),
         ("train digits --epoch 3", f"No such option: --epoch. Possible: {TRAIN_OPTIONS}"),
         (

@@ -143,6 +143,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
     assert err.startswith("people.csv: 120 rows; 90 to learn from, 30 kept for the test\n")
     result = json.loads(out)
     assert result.pop("seconds") > 0
+    assert result.pop("trees") == saving.load("out/mine").manifest["trees"]
     assert [notice["code"] for notice in result.pop("notices")] == ["linear-baseline"]
     manifest = saving.load("out/mine").manifest
     metrics = result.pop("metrics")
