@@ -84,9 +84,10 @@ loaded = tf.saved_model.load(str(folder))
 print("signatures:", list(loaded.signatures))
 predict = loaded.signatures["serving_default"]
 outputs = predict(x=tf.constant(x_test[:3]))
-print("class", outputs["class"].numpy(), "truth", y_test[:3])
-largest = outputs["probabilities"].numpy().max(axis=1)
-print("probabilities", largest.round(3))
+print("class        ", outputs["class"].numpy(), " truth", y_test[:3])
+print(
+    "probabilities", outputs["probabilities"].numpy().max(axis=1).round(3)
+)
 
 # %% tags=["test"]
 import numpy as np
@@ -249,7 +250,9 @@ for name, pixels in (("once", x_test), ("twice", x_test / 16)):
     outputs = predict(x=tf.constant(pixels))
     right = tf.reduce_mean(tf.cast(outputs["class"] == y_test, tf.float32))
     sure = tf.reduce_mean(tf.reduce_max(outputs["probabilities"], axis=1))
-    print(f"scaled {name:5}: accuracy {right:.2f}, probability {sure:.2f}")
+    print(
+        f"scaled {name:5}: accuracy {right:.2f}, mean probability {sure:.2f}"
+    )
 
 # %% [markdown] lang="en" tags=["solution"]
 # There is no error. The network sees nearly empty pictures: more of its answers are wrong, and its probabilities are close to guessing. This is why the scaling belongs into the file, and why the manifest says what to send. For tables, `kerasnn check` notices that new rows are [unlike those of the training](../../drift.md).
