@@ -79,9 +79,8 @@ def test_the_score_of_numbers_is_an_error_in_their_unit():
     found = tune(1, y=NUMBERS, kind=NetworkRegressor, space={"learning_rate": (0.1, 0.3)})
     held_out = found.best_estimator.oof_predictions_
     assert found.score_name == "rmse"
-    history = found.best_estimator.history_
-    look = history["epoch"].index(found.best_estimator.best_epoch_)
-    assert found.best_score == np.sqrt(history["val_loss"][look]) * NUMBERS.std()
+    loss = found.best_estimator.trees_.losses["both"]
+    assert found.best_score == np.sqrt(loss) * NUMBERS.std()
     # About: unlike the loss, `oof_predictions_` is clipped to the range of the targets.
     error = np.sqrt(np.mean((held_out - NUMBERS) ** 2))
     assert error == pytest.approx(found.best_score, rel=0.1)

@@ -306,7 +306,9 @@ class _Sweep:
         return progress
 
     def _score(self, fitted: NetworkEstimator) -> float:
-        """Return the loss of the weights that were kept."""
+        """Return the loss of the weights that were kept, with the trees beside them."""
+        if fitted.trees_ is not None:
+            return self._in_units(fitted.trees_.losses["both"])
         history = fitted.history_
         evaluation = history["epoch"].index(fitted.best_epoch_)
         return self._in_units(history["val_loss"][evaluation])
