@@ -235,6 +235,15 @@ def test_contributions_of_both_add_up(regressor) -> None:
     assert frame["size"].abs().mean() > frame["town"].abs().mean()
 
 
+def test_one_column_contributes_everything() -> None:
+    table, target = steps(np.random.default_rng(3))
+    fitted = kerasnn.NetworkRegressor(**SMALL).fit(table[["size"]], target)
+    assert fitted.trees_ is not None
+    frame = fitted.explain(table[["size"]][:5])
+    expected = fitted.predict(table[["size"]][:5])
+    np.testing.assert_allclose(frame.sum(axis=1), expected, atol=1e-4)
+
+
 def test_the_saved_model_answers_as_the_estimator(regressor, tmp_path) -> None:
     estimator, table, _ = regressor
     version = estimator.export(tmp_path / "steps")

@@ -40,14 +40,14 @@ class TreeMixtures:
     ) -> None:
         self._network, shape = network, network.config.forest
         assert shape is not None
-        members, groups, coalitions, _ = drawn.masks.shape
+        members, groups, coalitions, n_players = drawn.masks.shape
         self._shape = (members, groups * coalitions + 1, network.config.n_logits)
         rows = np.repeat(drawn.background, coalitions, axis=1)
         # The last state of each member is the row itself: all of its inputs are taken.
         rows = np.pad(rows, [(0, 0), (0, 1)])
-        taken = drawn.masks.reshape(members, groups * coalitions, -1).astype(bool)
+        taken = drawn.masks.reshape(members, groups * coalitions, n_players) == 1
         taken = np.pad(taken, [(0, 0), (0, 1), (0, 1)], constant_values=True)
-        masks = taken.reshape(rows.size, -1)
+        masks = taken.reshape(rows.size, n_players + 1)
         self._taken = [
             masks[:, _players_of(features, players, place, given.shape[1])]
             for place, given in enumerate((background.x, background.codes))
