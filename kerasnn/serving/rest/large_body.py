@@ -140,7 +140,7 @@ def _check_read_at_once(body: bytes, bounds: _Bounds) -> None:
         numbers += piece.count(b",0")
         for count, maximum, what in (
             (names, MAX_NAMES, "names of members"),
-            (numbers, MAX_NUMBERS, "numbers outside of rectangular lists"),
+            (numbers, MAX_NUMBERS, "numbers outside of rectangular lists without NaN"),
         ):
             if count > maximum:
                 raise invalid(
