@@ -1,4 +1,4 @@
-"""What `import kerasnn` prepares, without loading TensorFlow or Keras.
+"""The preparations of `import kerasnn`, without loading TensorFlow or Keras.
 
 `KERASNN_ACCELERATE=1` accelerates Keras as soon as something imports it. TensorFlow reads
 its flags at its first operation, so the folder of XLA's cache must be set before it.

@@ -1,4 +1,4 @@
-"""What is accelerated: every Keras model, those in a block, or a single one."""
+"""The settings of acceleration: for every Keras model, those in a block, or a single one."""
 
 import threading
 import weakref
@@ -14,7 +14,7 @@ from kerasnn.training import keras_names
 
 
 class Setting(NamedTuple):
-    """Whether a model is accelerated, and by which driver."""
+    """The setting of a model: on or off, and by which driver."""
 
     on: bool
     driver: AccelerateDriver = "auto"

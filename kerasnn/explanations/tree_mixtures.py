@@ -1,4 +1,4 @@
-"""What the trees of an ensemble add to the outputs of mixed rows.
+"""The part of the trees in the outputs of mixed rows.
 
 Each member is answered by a part of the trees, those of one fold: the mean over members is
 that of all trees, and takes a fraction of the time.

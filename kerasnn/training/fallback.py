@@ -19,7 +19,7 @@ _log = logging.getLogger("kerasnn")
 
 @dataclass
 class CallRecord:
-    """What became of a call of Keras's `fit`, `evaluate` or `predict`.
+    """The outcome of a call of Keras's `fit`, `evaluate` or `predict`.
 
     Attributes:
         reason: why Keras's own loop ran; None if the compiled one did.
