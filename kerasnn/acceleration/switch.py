@@ -1,4 +1,4 @@
-"""The settings of acceleration: for every Keras model, those in a block, or a single one."""
+"""The settings of acceleration: for all Keras models, those in a block, or a single one."""
 
 import threading
 import weakref
