@@ -278,9 +278,18 @@ def test_there_are_no_trees_where_they_cannot_be_judged() -> None:
     assert kerasnn.NetworkRegressor(**none).fit(table, target).trees_ is None
     two = np.stack([target, -target], axis=1)
     assert kerasnn.NetworkRegressor(**SMALL).fit(table, two).trees_ is None
+    one = np.arange(60) == 0
+    assert kerasnn.NetworkRegressor(**SMALL).fit(table, target, one).trees_ is None
     labels = np.where(target > 2, "high", "low")
     labels[0] = "one row only"
     assert kerasnn.NetworkClassifier(**SMALL).fit(table, labels).trees_ is None
+
+
+def test_equal_targets_are_learned_without_a_word_of_leaks() -> None:
+    table, target = steps(np.random.default_rng(2), 80)
+    fitted = kerasnn.NetworkRegressor(**SMALL).fit(table, np.ones_like(target))
+    np.testing.assert_array_equal(fitted.predict(table), 1.0)
+    assert not [notice for notice in fitted.warnings_ if notice.code == "leak"]
 
 
 def test_another_value_of_trees_is_refused() -> None:

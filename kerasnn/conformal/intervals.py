@@ -212,7 +212,7 @@ def _fit_output(
     folds[order] = np.arange(len(errors)) % N_FOLDS
     plain = _Candidate.without_features(errors)
     best, least = plain, plain.loss(errors) * (1 - _GAIN)
-    if len(errors) >= MIN_FITTED_ROWS:
+    if len(errors) >= MIN_FITTED_ROWS and sizes.any():
         for candidate in _candidates(encoded, errors, folds):
             loss = candidate.loss(errors)
             if loss < least:

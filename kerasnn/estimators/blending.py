@@ -129,13 +129,17 @@ def _grow(
 
 
 def _can_have_trees(trained: TrainedEnsemble) -> bool:
-    """Check whether trees can learn the task: one value, or each class in each fold."""
+    """Check whether trees can learn the task: one value, or each class in each fold.
+
+    Rows without a weight teach nothing.
+    """
     task = trained.task
     if not trained.has_oof_rows:
         return False
+    weighted = [s.learned[task.weights[s.learned] > 0] for s in task.splits]
     if task.shape.task == "regression":
-        return task.shape.n_out == 1
-    counts = (len(np.unique(task.targets[split.learned])) for split in task.splits)
+        return task.shape.n_out == 1 and all(len(rows) for rows in weighted)
+    counts = (len(np.unique(task.targets[rows])) for rows in weighted)
     return all(count == task.shape.n_out for count in counts)
 
 

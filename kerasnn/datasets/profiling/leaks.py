@@ -42,6 +42,8 @@ def leak_notices(table: pd.DataFrame, values: NDArray[Any], target: Target) -> l
     constant = prediction_error(
         truth, leave_one_out_mean(truth, np.zeros(len(truth), np.intp))
     )
+    if constant == 0:  # all targets are equal: there is nothing to tell
+        return []
     limit = constant * _MAX_ERROR[target.task]
     found = []
     for name, column in table.items():
