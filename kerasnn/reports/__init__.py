@@ -26,7 +26,7 @@ from kerasnn.reports.importance import (
     PreparedTable,
     permutation_importance,
 )
-from kerasnn.reports.page import Cell, Section, Table, report_html
+from kerasnn.reports.page import Cell, Report, Section, Table, report_html
 from kerasnn.reports.scores import Score, compare_predictions, score_predictions
 from kerasnn.reports.table_report import TableResult, table_report, table_sections
 
@@ -38,6 +38,7 @@ __all__ = [
     "Importance",
     "Permutations",
     "PreparedTable",
+    "Report",
     "Score",
     "Section",
     "Table",

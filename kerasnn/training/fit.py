@@ -21,6 +21,7 @@ from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.callback_list import with_history
 from kerasnn.training.callbacks.history import FitHistory
 from kerasnn.training.callbacks.loop_hook import LoopHook, Position
 from kerasnn.training.callbacks.non_finite import NonFiniteWarning
@@ -357,7 +358,7 @@ class KerasFit:
         self, runner: Runner, feed: Feed, validation: Validation | None, execution: int
     ) -> FitRun:
         arguments, checkpoints = self.arguments, self.start.checkpoints
-        history, callbacks = hooks.with_history(
+        history, callbacks = with_history(
             self.model,
             arguments.callbacks,
             verbose=arguments.verbose,
