@@ -18,6 +18,7 @@ from kerasnn.reports.figures import (
     confusion_matrix_figure,
     learning_curve,
     png,
+    svg,
     wrong_digits_figure,
 )
 from kerasnn.reports.importance import (
@@ -52,6 +53,7 @@ __all__ = [
     "png",
     "report_html",
     "score_predictions",
+    "svg",
     "table_report",
     "table_sections",
     "wrong_digits_figure",

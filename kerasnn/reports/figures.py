@@ -18,6 +18,7 @@ from sklearn.metrics import confusion_matrix
 
 TRAIN_COLOUR, TEST_COLOUR = "#1f5fa8", "#d1602b"
 ON_FULL, OTHER_COLOUR, GREY, DARK_GREY = "#fefefe", "#c4ccd6", "#8a94a0", "#5b6775"
+CURVE_COLOURS = (TRAIN_COLOUR, TEST_COLOUR, "#2e9e6b", "#a05fc4", GREY)
 # Names of the CSS variables that a page may set.
 _COLOURS = {
     "#000000": "ink",
@@ -41,7 +42,7 @@ def png(figure: Figure, *, dpi: int = 110) -> bytes:
 
 
 def svg(figure: Figure, *, label: str) -> str:
-    """Return a figure as an SVG element that takes font and colours from its page.
+    """Return a figure as an SVG element of HTML, with font and colours from its page.
 
     Each of `_COLOURS` becomes a CSS variable, with the colour itself where a page does not
     set it.
@@ -55,12 +56,13 @@ def svg(figure: Figure, *, label: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    # Its style would be that of the whole page.
+    left_out = r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</style>\s*</defs>\s*"
+    drawing = re.sub(left_out, "", text, flags=re.DOTALL)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
     head = (
         f'<svg viewBox="0 0 {0.75 * width:g} {0.75 * height:g}" role="img"'
-        f' aria-label="{escape(label)}" style="max-width:{width}px"'
-        ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f' aria-label="{escape(label)}" style="max-width:{width}px">'
     )
     drawing = head + drawing[drawing.index(">") + 1 :]
     used = set(re.findall(r"""#([\w-]+)[")]""", drawing))

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from kerasnn.reports.figures import (
+    CURVE_COLOURS,
     DARK_GREY,
     GREY,
     MIN_LOG_RATIO,
@@ -138,6 +139,7 @@ def style_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
+    axes.set_prop_cycle(color=CURVE_COLOURS)
 
 
 def _mark_epochs(axes: Axes, best_epoch: float | Sequence[float] | None) -> None:
