@@ -129,7 +129,8 @@ class _Log(_Nothing):
 
     def draw(self, state: _State, *, due: bool) -> None:
         self._state = state
-        if time.monotonic() - self._written >= _SECONDS_BETWEEN_LINES:
+        since = time.monotonic() - self._written
+        if since >= _SECONDS_BETWEEN_LINES and state.done != state.total:
             self.stop()
 
     def stop(self) -> None:

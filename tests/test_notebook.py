@@ -137,7 +137,7 @@ def test_an_executed_notebook_shows_tables_a_figure_and_the_report(outputs):
     assert 'srcdoc="&lt;!DOCTYPE html&gt;' in data_of(report)[-1]["text/html"]
     assert "<strong>History of 5 epochs</strong>" in data_of(history)[-1]["text/html"]
     assert "kernel_0  64 x 30    1,920      yes" in summary[0]["text"]
-    assert "image/png" in data_of(figure)[-1]
+    assert "training rows</text>" in data_of(figure)[-1]["text/html"]
     assert (
         "<strong>Tuned: 2 complete, best log loss first"
         in (data_of(tuned)[-1]["text/html"])

@@ -77,9 +77,17 @@ def svg(figure: Figure, *, label: str) -> str:
     return drawing
 
 
+class InlineFigure(Figure):
+    """A figure that a notebook shows without pyplot, in the notebook's colours."""
+
+    def _repr_html_(self) -> str:
+        style = "fill:currentColor;--ink:currentColor"
+        return f'<div style="{style}">{svg(self, label="figure")}</div>'
+
+
 def learning_curve(
     history: Mapping[str, Sequence[float]], name: str = "loss", *, others: str = "test rows"
-) -> Figure:
+) -> InlineFigure:
     """Draw a metric over the epochs, on training rows, and on others if there are any.
 
     Args:
@@ -87,7 +95,7 @@ def learning_curve(
         name: "loss", "accuracy", or another metric.
         others: what the rows of "val_" are.
     """
-    figure = Figure(figsize=(4.5, 3.4), layout="constrained")
+    figure = InlineFigure(figsize=(4.5, 3.4), layout="constrained")
     axes = figure.subplots()
     last = []
     for key, label, colour in (
