@@ -20,6 +20,7 @@ from kerasnn.choices import (
     Activation,
     FitDriver,
     NumericEmbedding,
+    Quality,
     TabularTask,
     Verbose,
     WeightSharing,
@@ -54,8 +55,14 @@ from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetT
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.estimators.blending import Blend, blend_with_trees
-from kerasnn.estimators.overrides import checked_driver, checked_overrides, checked_trees
+from kerasnn.estimators.blending import Blend, Blended, blend_with_trees
+from kerasnn.estimators.leaderboard import Standing, leaderboard
+from kerasnn.estimators.overrides import (
+    checked_driver,
+    checked_overrides,
+    checked_quality,
+    checked_trees,
+)
 from kerasnn.estimators.progress import shown_progress
 from kerasnn.estimators.reasons import (
     CompiledSignature,
@@ -108,6 +115,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     _conformal: Intervals | ClassSets | None = None
     trees_: Blend | None = None
     _learned_targets: NDArray[Any] | None = None  # None of rows on disk
+    leaderboard_: list[Standing] = []
 
     def __init__(
         self,
@@ -124,6 +132,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
+        quality: Quality = "default",
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",
@@ -146,6 +155,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.embedding = embedding
         self.weight_sharing = weight_sharing
         self.trees = trees
+        self.quality = quality
         self.schema = schema
         self.time_limit = time_limit
         self.driver = driver
@@ -242,7 +252,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         options = self._run_options(strategy)
         self._accept_target(table.target)
         overrides = checked_overrides(self.get_params(deep=False))
-        self.recipe_ = disk_recipe(self._kind, table.n_rows, overrides)
+        self.recipe_ = disk_recipe(
+            self._kind, table.n_rows, overrides, checked_quality(self.quality)
+        )
         task = self._disk_task_for(table)
         with shown_progress(options, self.verbose) as options:
             trained = train_on_disk(task, options)
@@ -341,7 +353,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
         if self.schema is None and hasattr(X, "columns"):
             self._warn(table, checked, targets, target)
-        self.recipe_ = memory_recipe(self._kind, len(table), overrides, division)
+        self.recipe_ = memory_recipe(
+            self._kind, len(table), overrides, division, checked_quality(self.quality)
+        )
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
@@ -380,9 +394,12 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _adopt(self, trained: TrainedEnsemble, deadline: Deadline | None = None) -> Self:
         """Grow trees beside the networks, until a deadline; set the fitted attributes."""
-        self.trees_ = None
+        blended = Blended(trained)
         if checked_trees(self.trees):
-            trained, self.trees_ = blend_with_trees(trained, deadline)
+            blended = blend_with_trees(trained, deadline)
+        scale = self._target_scale if self._kind == "regression" else 1.0
+        self.leaderboard_ = leaderboard(trained, blended.predictions, scale)
+        trained, self.trees_, _ = blended
         self._kept_weights = trained.weights
         self._validation_score = trained.score
         self._floor = trained.floor

@@ -44,6 +44,7 @@ def save(
                 for name, scores in measured.baseline_scores.items()
             },
             "warnings": [n.message for n in measured.all_notices if n.is_warning],
+            "leaderboard": fitted.leaderboard,
             "settings": fitted.settings,
             "data": {
                 "source": rows.source,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kerasnn import reports
 from kerasnn.datasets import Notice
 from kerasnn.deadline import Deadline
+from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
 from kerasnn.estimators.report import covered_rows, rank_columns
 from kerasnn.preprocessing import Prepared
 from kerasnn.reports import Covered, Importance, Score, coverage_scores
@@ -208,11 +209,11 @@ def _baselines(fitted: FittedTable, test: Prepared) -> dict[str, NDArray[Any]]:
     """Return the predictions of simple models for the test rows."""
     rows = fitted.rows
     train = fitted.estimator.prepare(rows.inputs(tested=False))
-    return reports.baseline_predictions(
+    return baseline_predictions(
         rows.target.task,
-        reports.BaselineInputs(*train),
+        BaselineInputs(*train),
         rows.targets(tested=False),
-        reports.BaselineInputs(*test),
+        BaselineInputs(*test),
         n_classes=len(rows.target.classes),
         seed=rows.seed,
     )
