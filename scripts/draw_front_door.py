@@ -19,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SCHEMES = ("light", "dark")
-WIDTH, HEIGHT = 880, 660
+WIDTH, HEIGHT = 1080, 810
 N_COLOURS = 64  # keeps a picture below about 60 kB
 TERMINAL = """<!DOCTYPE html><meta charset="utf-8"><style>
 :root { color-scheme: light dark;
@@ -28,7 +28,7 @@ TERMINAL = """<!DOCTYPE html><meta charset="utf-8"><style>
   :root { --ink: #e3e8ee; --paper: #12161c; --line: #303943; --blue: #6ba8ea; } }
 body { margin: 0; background: var(--paper); }
 pre { margin: 0; padding: 1.2rem 1.4rem; color: var(--ink); border: 1px solid var(--line);
-      font: 14px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap; }
+      font: 15px/1.6 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap; }
 b { color: var(--blue); font-weight: 600; }
 </style><pre><b>$ %s</b>
 %s</pre>"""
@@ -52,7 +52,7 @@ def main() -> None:
             take(page, f"report-{scheme}")
             page.goto(f"{arguments.server}/#{name}")
             page.wait_for_load_state("networkidle")
-            answer(page)
+            page.get_by_text("probabilities").first.wait_for(timeout=120_000)
             take(page, f"page-{scheme}")
         browser.close()
 
@@ -65,12 +65,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--command", required=True, help="of the training")
     parser.add_argument("--server", default="http://127.0.0.1:8501", help="serves it")
     return parser.parse_args()
-
-
-def answer(page: Page) -> None:
-    """Ask the network on the page for the row that it proposes."""
-    page.get_by_role("button", name="Ask").first.click()
-    page.wait_for_timeout(3_000)
 
 
 def take(page: Page, name: str, of: Any = None) -> None:

@@ -95,5 +95,5 @@ def test_a_wrong_option_is_found():
     assert list(
         commands("```text\n$ A=1 kerasnn predict a b --x 'c d' | head  # e\n```")
     ) == [["predict", "a", "b", "--x", "c d"]]
-    with pytest.raises(click.NoSuchOption):
+    with pytest.raises(click.UsageError, match="--no-such"):
         parse(["predict", "model", "rows.csv", "--no-such"])
