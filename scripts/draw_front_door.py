@@ -52,7 +52,7 @@ def main() -> None:
             take(page, f"report-{scheme}")
             page.goto(f"{arguments.server}/#{name}")
             page.wait_for_load_state("networkidle")
-            page.get_by_text("probabilities").first.wait_for(timeout=120_000)
+            page.get_by_text("Reasons").first.wait_for(timeout=120_000)
             take(page, f"page-{scheme}")
         browser.close()
 
