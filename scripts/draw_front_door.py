@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SCHEMES = ("light", "dark")
 WIDTH, HEIGHT = 1080, 810
-N_COLOURS = 64  # keeps a picture below about 60 kB
+N_COLOURS = 96  # keeps a picture below about 60 kB
 TERMINAL = """<!DOCTYPE html><meta charset="utf-8"><style>
 :root { color-scheme: light dark;
   --ink: #1c2530; --paper: #f6f8fa; --line: #d0d7de; --blue: #1f5fa8; }
