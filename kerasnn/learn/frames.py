@@ -69,12 +69,12 @@ class Frames:
             "state": session.state,
             "loss": _number(seen["loss"]),
             "score": self._score(seen["outputs"]),
-            "history": [_plain(logs) for logs in session.history[-1:]],
+            "trained": _number(session.history[-1]["loss"]) if session.history else None,
             "layers": [
                 {"weights": _number(w), "gradient": _number(g)}
                 for w, g in zip(seen["weights"], seen["gradients"], strict=True)
             ],
-            "dead": None if _is_sigmoid(session) else int(seen["dead"].sum()),
+            "dead": None if _is_sigmoid(session) else np.flatnonzero(seen["dead"]).tolist(),
             "kernels": [packed(hidden.kernel.numpy().T), packed(output.kernel.numpy().T)],
         }
         if self.plane:
@@ -192,7 +192,3 @@ def _size(values: tf.Tensor) -> tf.Tensor:
 def _number(value: Any) -> float | None:
     """Return a float that JSON can hold."""
     return float(value) if math.isfinite(value) else None
-
-
-def _plain(logs: dict[str, float]) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in logs.items()}

@@ -19,6 +19,16 @@ MAX_RATE = 1000.0
 # Least and greatest value of the whole numbers.
 LIMITS = {"width": (1, 256), "batch_size": (1, 4096), "seed": (0, 2**31 - 1)}
 
+# The data on which each break can be shown.
+_BREAKABLE: dict[str, tuple[DataName, ...]] = {
+    "new-adam": ("digits", "iris", "csv"),
+    "signed-labels": ("iris",),
+    "no-scaling": ("digits", "iris", "csv"),
+    "dead-relu": ("digits", "csv"),
+    "leak": ("digits",),
+    "high-rate": ("digits", "iris", "csv"),
+}
+
 
 @dataclass(frozen=True)
 class LearnSettings:
@@ -67,19 +77,19 @@ class LearnSettings:
             raise InputError(f"broken='new-adam' needs adam; got {self.optimizer!r}")
 
 
-# What each break is shown on; the page starts it with these settings.
 DEFAULTS = {
     "digits": LearnSettings(),
     "iris": LearnSettings("iris", 0.5, 8, 10, "sgd"),
-    "csv": LearnSettings("csv", 0.01, 30, 32, "adam"),
+    "csv": LearnSettings("csv", 0.01, 30, 32),
 }
-_BREAKABLE: dict[str, tuple[DataName, ...]] = {
-    "new-adam": ("digits", "iris", "csv"),
-    "signed-labels": ("iris",),
-    "no-scaling": ("digits", "iris", "csv"),
-    "dead-relu": ("digits", "csv"),
-    "leak": ("digits",),
-    "high-rate": ("digits", "iris", "csv"),
+# Settings under which each break shows; without it they train well.
+BREAKS = {
+    "new-adam": LearnSettings(learning_rate=0.02, broken="new-adam"),
+    "signed-labels": LearnSettings("iris", 0.5, 8, 10, "sgd", broken="signed-labels"),
+    "no-scaling": LearnSettings(learning_rate=0.1, optimizer="sgd", broken="no-scaling"),
+    "dead-relu": LearnSettings(broken="dead-relu"),
+    "leak": LearnSettings(broken="leak"),
+    "high-rate": LearnSettings(learning_rate=1.0, broken="high-rate"),
 }
 
 
