@@ -10,6 +10,7 @@ import { Problem, Training, ask } from "./training.js";
 
 const $ = (id) => document.getElementById(id);
 const NUMBERS = ["learning_rate", "width", "batch_size", "seed"];
+const SLOW_MS = 150; // between two drawings of curves and tables while it trains
 const LEAST_SIZE = 1e-6; // of a weight or gradient, where its bar ends
 
 let facts; // limits, choices, settings to begin with
@@ -21,6 +22,7 @@ let colours;
 let pad = null;
 let breaks;
 let waiting = false; // whether a drawing is due
+let slowAt = 0; // when curves and tables were drawn
 let opening = 0; // number of the newest start: an earlier one that ends later is dropped
 const drawn = []; // when the last frames were drawn
 
@@ -159,7 +161,7 @@ function schedule() {
     if (!training?.plays && training?.frame.state === "ready") {
       return; // what is shown after a pause comes with its answer
     }
-    draw();
+    draw(performance.now() - slowAt > SLOW_MS);
     countFrame();
     if (breaks.look(training)) {
       guarded(pause)();
@@ -214,7 +216,8 @@ function chosenName() {
   return say(training.facts.settings.data === "iris" ? "all-rows" : "test-rows");
 }
 
-function draw() {
+/** Draw the newest frame; `all` with curves and tables. */
+function draw(all = true) {
   if (!training) {
     return;
   }
@@ -224,11 +227,16 @@ function draw() {
   $("now-loss").textContent = shown(frame.loss);
   $("now-score").textContent = shown(frame.score, 3);
   drawPicture(frame, known);
-  drawCurves();
-  showLayers(frame, known);
-  if (known.view === "digits") {
-    showWrong(frame, known);
+  if (known.view === "digits" && (all || frame.units)) {
     showUnits(frame);
+  }
+  if (all) {
+    slowAt = performance.now();
+    drawCurves();
+    showLayers(frame, known);
+    if (known.view === "digits") {
+      showWrong(frame, known);
+    }
   }
 }
 

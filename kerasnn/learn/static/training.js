@@ -1,6 +1,6 @@
 // A training on the server: made, run step by step or as a stream, and closed.
 
-const MAX_POINTS = 1200;
+const MAX_POINTS = 600;
 
 /** What went wrong: a code that the page has words for, and values for them. */
 export class Problem extends Error {
