@@ -41,7 +41,7 @@ def program(
     forgets = settings.broken == "new-adam"
     names = ["datasets", "learn", "models", "training"]
     names.remove("datasets" if settings.data == "csv" else "learn")
-    imports = ["import keras\nimport tensorflow as tf\n"] * forgets
+    imports = ["import keras\nimport tensorflow as tf"] * forgets
     imports += [
         f"from kerasnn import {', '.join(names if forgets else ['Trainer', *names])}"
     ]
@@ -65,11 +65,12 @@ def _data(settings: LearnSettings, file: str, target: str) -> list[str]:
         leak = ["x[:, 0] = y  # the answer, in a pixel that is always white"]
         loaded = f"(x, y), (x_test, y_test) = datasets.digits({scaled})"
         return [loaded, *leak * (broken == "leak")]
-    scaled, labels = "(x - x.mean(0)) / x.std(0)", "(y + 1) / 2"
-    x = "x" if broken == "no-scaling" else scaled
-    y = "y" if broken == "signed-labels" else labels
-    changed = [] if (x, y) == ("x", "y") else [f"x, y = {x}, {y}"]
-    return ["x, y = datasets.iris_perceptron()", *changed]
+    lines = ["x, y = datasets.iris_perceptron()"]
+    if broken != "no-scaling":
+        lines += ["x = (x - x.mean(0)) / x.std(0)"]
+    if broken != "signed-labels":
+        lines += ["y = (y + 1) / 2  # 0 and 1, not -1 and 1"]
+    return lines
 
 
 def _network(settings: LearnSettings, rows: LearnRows) -> list[str]:

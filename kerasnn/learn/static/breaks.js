@@ -24,7 +24,7 @@ export class Breaks {
    */
   constructor(settings, defaults, page) {
     [this.settings, this.defaults, this.page] = [settings, defaults, page];
-    this.sound = {}; // the trainings without the break, as points, by its name
+    this.sound = {}; // promises of the trainings without the break, by its name
     this.name = null; // of the break whose question is open
     this.runs = false;
     $("question").querySelector("form").addEventListener("submit", (event) => {
@@ -113,6 +113,7 @@ export class Breaks {
     try {
       const sound = await this.trainSound(name);
       await this.page.start(this.settings[name], { ghost: sound, plays: true });
+      $("picture-title").scrollIntoView({ block: "start" });
     } catch (problem) {
       this.page.failed(problem);
     }
@@ -138,6 +139,7 @@ export class Breaks {
     }
     this.told = training;
     this.explain(training);
+    $("explanation").scrollIntoView({ block: "nearest" });
     return true;
   }
 

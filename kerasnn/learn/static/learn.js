@@ -1,24 +1,22 @@
-// The page: settings, the training that is shown, and the drawings of it.
+// The page: settings, the training that is shown, its buttons, the reader's table and drawing.
 
 import { Breaks } from "./breaks.js";
-import { bars, curves, digit, matrix, palette, plane, tiles, unpack } from "./charts.js";
 import { element } from "./dom.js";
 import { other, preferred, say, shown, speak } from "./language.js";
 import { MAX_INK } from "./ink.js";
 import { Pad, pixelNames } from "./pad.js";
 import { Problem, Training, ask } from "./training.js";
+import { draw, recolour, showFacts } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const NUMBERS = ["learning_rate", "width", "batch_size", "seed"];
 const SLOW_MS = 150; // between two drawings of curves and tables while it trains
-const LEAST_SIZE = 1e-6; // of a weight or gradient, where its bar ends
 
 let facts; // limits, choices, settings to begin with
 let training = null;
 let ghost = null; // the sound training that a broken one is compared with
 let broken = "";
 let table = {}; // the reader's: its key, and the column to predict
-let colours;
 let pad = null;
 let breaks;
 let waiting = false; // whether a drawing is due
@@ -80,9 +78,7 @@ async function start(given, { plays = false, ghost: beside = null } = {}) {
   training?.close();
   training = opened;
   ghost = beside;
-  showFacts();
-  showPlaying();
-  draw();
+  show();
   sendDrawn();
   if (plays) {
     play();
@@ -131,15 +127,24 @@ async function run(count) {
   await mine.step(count);
   if (mine === training) {
     showPlaying();
-    draw();
-    showProgram();
+    draw(training, ghost);
     const { epoch, loss, score } = training.frame;
     $("said").textContent = say("said", { epoch, loss: shown(loss), score: shown(score) });
   }
 }
 
+/** Show the training as it is, in the language and colours of the page. */
+function show() {
+  showPlaying();
+  if (training) {
+    showFacts(training, ghost);
+    draw(training, ghost);
+  }
+}
+
 function showPlaying() {
   const plays = Boolean(training?.plays);
+  $("fps").textContent = "–";
   $("play").textContent = say(plays ? "pause" : "play");
   for (const id of ["play", "step", "epoch"]) {
     $(id).disabled = !training || (training.frame.state !== "ready" && !plays);
@@ -161,7 +166,9 @@ function schedule() {
     if (!training?.plays && training?.frame.state === "ready") {
       return; // what is shown after a pause comes with its answer
     }
-    draw(performance.now() - slowAt > SLOW_MS);
+    const all = performance.now() - slowAt > SLOW_MS;
+    slowAt = all ? performance.now() : slowAt;
+    draw(training, ghost, all);
     countFrame();
     if (breaks.look(training)) {
       guarded(pause)();
@@ -176,160 +183,6 @@ function countFrame() {
     drawn.shift();
   }
   $("fps").textContent = drawn.length;
-}
-
-// --- what is shown --------------------------------------------------------------------
-
-function showFacts() {
-  const { task, view, notices, sizes, rows, settings: chosen } = training.facts;
-  $("notices").textContent = notices.slice(0, 5).join(" · ");
-  $("label-score").textContent = say(task === "regression" ? "r2" : "accuracy");
-  $("label-loss").textContent = say(chosen.data === "iris" ? "loss-now" : "loss");
-  $("picture-note").textContent = say(`note-${view}`, { n_in: sizes[0], width: sizes[1], rows: rows[0], tested: rows[1] });
-  $("wrong-part").hidden = view !== "digits";
-  $("draw").hidden = view !== "digits";
-  showProgram();
-  showLegend();
-}
-
-function showProgram() {
-  $("program").textContent = training.program;
-}
-
-function showLegend() {
-  const names = [["accent", chosenName("loss")], ["against", say("trained")]];
-  if (training.facts.settings.broken === "leak") {
-    names.push(["good", say("later")]);
-  }
-  if (ghost) {
-    names.push(["edge", say("ghost")]);
-  }
-  const items = names.map(([name, text]) => {
-    const item = element("li", {}, text);
-    item.style.setProperty("--of", `var(--${name})`);
-    return item;
-  });
-  $("legend").replaceChildren(...items);
-}
-
-function chosenName() {
-  return say(training.facts.settings.data === "iris" ? "all-rows" : "test-rows");
-}
-
-/** Draw the newest frame; `all` with curves and tables. */
-function draw(all = true) {
-  if (!training) {
-    return;
-  }
-  const { frame, facts: known } = training;
-  $("now-epoch").textContent = known.steps > 1 ? `${frame.epoch} + ${frame.done}/${known.steps}` : frame.epoch;
-  $("now-trained").textContent = shown(frame.trained);
-  $("now-loss").textContent = shown(frame.loss);
-  $("now-score").textContent = shown(frame.score, 3);
-  drawPicture(frame, known);
-  if (known.view === "digits" && (all || frame.units)) {
-    showUnits(frame);
-  }
-  if (all) {
-    slowAt = performance.now();
-    drawCurves();
-    showLayers(frame, known);
-    if (known.view === "digits") {
-      showWrong(frame, known);
-    }
-  }
-}
-
-function drawPicture(frame, { view, points, sizes }) {
-  const canvas = $("picture");
-  const units = frame.units ? unpack(frame.units) : null;
-  if (view === "plane") {
-    plane(canvas, unpack(frame.plane), points, colours);
-  } else if (view === "digits") {
-    tiles(canvas, unpack(frame.kernels[0]), sizes[1], frame.dead, units, colours);
-  } else {
-    matrix(canvas, unpack(frame.kernels[0]), sizes[1], colours);
-  }
-  canvas.setAttribute("aria-label", $("picture-note").textContent);
-}
-
-function drawCurves() {
-  const { points, losses } = training;
-  const line = (name, key, from) => ({
-    colour: colours[name],
-    points: from.map((point) => [point.at, point[key]]).filter(([, value]) => typeof value === "number"),
-  });
-  const trained = { colour: colours.against, points: [...losses.entries()].map(([i, loss]) => [i + 1, loss]).filter((pair) => typeof pair[1] === "number") };
-  const before = ghost?.points ?? [];
-  const isSquared = training.facts.task === "regression";
-  curves(
-    $("loss-curve"),
-    [{ ...line("edge", "loss", before), dashed: true }, trained, line("accent", "loss", points)],
-    { title: say("loss-title"), low: 0 },
-    colours,
-  );
-  curves(
-    $("score-curve"),
-    [{ ...line("edge", "score", before), dashed: true }, line("good", "later", points), line("accent", "score", points)],
-    { title: say(isSquared ? "r2" : "accuracy"), low: 0, high: 1 },
-    colours,
-  );
-  const { loss, score } = training.frame;
-  $("loss-curve").setAttribute("aria-label", `${say("loss-title")}: ${shown(loss)}`);
-  $("score-curve").setAttribute("aria-label", `${say("accuracy")}: ${shown(score)}`);
-}
-
-function level(value) {
-  const share = Math.log10(Math.max(value ?? 0, LEAST_SIZE) / LEAST_SIZE) / 7;
-  const bar = element("i", {});
-  bar.style.setProperty("--share", Math.min(1, share));
-  return element("td", {}, shown(value, 4), element("span.level", { "aria-hidden": "true" }, bar));
-}
-
-function showLayers({ layers, dead }, { sizes }) {
-  const rows = layers.map(({ weights, gradient }, i) => {
-    const name = say(i ? "output-layer" : "hidden-layer", { from: sizes[i], to: sizes[i + 1] });
-    return element("tr", {}, element("th", { scope: "row" }, name), level(weights), level(gradient));
-  });
-  $("layers").tBodies[0].replaceChildren(...rows);
-  $("dead").textContent = dead ? say("dead", { dead: dead.length, units: sizes[1] }) : say("no-dead");
-  $("dead").className = dead?.length > sizes[1] / 2 ? "problem" : "hint";
-}
-
-function showWrong({ n_wrong, wrong }, { labels, images, rows }) {
-  $("wrong-title").textContent = say("wrong", { n: n_wrong, of: rows[1] });
-  training.images ??= unpack(images);
-  const list = $("wrong");
-  while (list.children.length > wrong.length) {
-    list.lastChild.remove();
-  }
-  wrong.forEach(([row, predicted], i) => {
-    const key = `${row} ${predicted} ${colours.paper}`;
-    const item = list.children[i] ?? list.appendChild(element("li", {}, element("canvas", { "aria-hidden": "true" }), element("span", {})));
-    if (item.dataset.key !== key) {
-      item.dataset.key = key;
-      digit(item.firstChild, training.images.subarray(row * 64, row * 64 + 64), colours);
-      item.lastChild.textContent = say("taken-for", { label: labels[row], predicted });
-    }
-  });
-}
-
-function showUnits({ units, answer }) {
-  const values = units ? unpack(units) : new Float32Array(training.facts.sizes[1]);
-  bars($("units"), values, colours);
-  const strongest = [...values.keys()].sort((a, b) => values[b] - values[a]).slice(0, 3);
-  $("units").setAttribute("aria-label", units ? say("strongest", { units: strongest.map((i) => i + 1).join(", ") }) : say("units"));
-  const best = answer ? answer.indexOf(Math.max(...answer)) : -1;
-  const list = $("answer");
-  for (let i = list.children.length; i < 10; i += 1) {
-    list.append(element("li", {}, element("span.label", {}, i), element("span.track", {}, element("span.fill", {})), element("span.share", {})));
-  }
-  [...list.children].forEach((item, i) => {
-    const share = answer?.[i] ?? 0;
-    item.classList.toggle("best", i === best);
-    item.style.setProperty("--share", share);
-    item.lastChild.textContent = answer ? `${(100 * share).toFixed(1)} %` : "";
-  });
 }
 
 // --- the pad --------------------------------------------------------------------------
@@ -354,7 +207,7 @@ async function sendDrawn() {
     const { frame } = await ask(`sessions/${mine.facts.key}/drawn`, { row });
     if (mine === training && !mine.plays) {
       training.frame = frame;
-      draw();
+      draw(training, ghost);
     }
   } catch (problem) {
     showProblem(problem);
@@ -408,11 +261,7 @@ async function setLanguage(code) {
   $("language").lang = next;
   breaks.show();
   makePad();
-  showPlaying();
-  if (training) {
-    showFacts();
-    draw();
-  }
+  show();
 }
 
 function listen() {
@@ -444,17 +293,15 @@ function listen() {
     $("said").textContent = $("copy").textContent = say("copied");
     setTimeout(() => ($("copy").textContent = say("copy")), 2000);
   }));
-  const recolour = () => {
-    colours = palette();
-    draw();
-  };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
-  addEventListener("resize", () => draw());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    recolour();
+    show();
+  });
+  addEventListener("resize", show);
   addEventListener("pagehide", () => training?.close());
 }
 
 async function begin() {
-  colours = palette();
   facts = await ask("facts");
   $("optimizer").replaceChildren(...facts.optimizers.map((name) => element("option", {}, name)));
   breaks = new Breaks(facts.breaks, facts.defaults, {
