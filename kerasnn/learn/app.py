@@ -32,6 +32,7 @@ from kerasnn.learn.sessions import (
     Sessions,
 )
 from kerasnn.learn.settings import (
+    BREAK_EPOCHS,
     BREAKS,
     DEFAULTS,
     LIMITS,
@@ -114,8 +115,8 @@ class _Trainings:
 
         def opened() -> dict[str, Any]:
             key, one = self._sessions.open(settings, given)
-            first = one.advance(0)
-            return {"key": key, **one.frames.facts(), "frame": first, **one.summary()}
+            facts = {"key": key, **one.frames.facts(), "frame": one.shown()}
+            return facts | one.summary()
 
         return page.page_json(await asyncio.to_thread(opened))
 
@@ -149,10 +150,10 @@ class _Trainings:
         ):
             raise InputError(f"row must be {n_in} finite numbers")
         one.frames.drawn = values
-        return page.page_json({"frame": await asyncio.to_thread(one.advance, 0)})
+        return page.page_json({"frame": await asyncio.to_thread(one.shown)})
 
     async def close(self, request: Request) -> Response:
-        self._sessions.close(request.path_params["key"])
+        await asyncio.to_thread(self._sessions.close, request.path_params["key"])
         return page.page_json({})
 
     async def events(self, request: Request) -> Response:
@@ -163,9 +164,6 @@ class _Trainings:
             steps = 0
         if not 0 < steps <= MAX_STEPS:
             raise InputError(f"steps must be a whole number from 1 to {MAX_STEPS}")
-        if one.streams:
-            return _error(409, "busy", "this training runs already, in another stream")
-        one.streams = True
         return StreamingResponse(
             self._frames(one, steps),
             headers=page.HEADERS | {"Cache-Control": "no-store"},
@@ -173,18 +171,24 @@ class _Trainings:
         )
 
     async def _frames(self, one: OpenSession, steps: int) -> AsyncIterator[bytes]:
-        """Yield an event for each frame, until the training ends or the reader leaves."""
+        """Yield an event for each frame, until the training ends or somebody pauses it."""
+        one.stream = mine = object()
         try:
             while not self._stopping():
                 began = time.perf_counter()
-                frame = await asyncio.to_thread(one.advance, steps)
+                frame = await asyncio.to_thread(one.advance, steps, mine)
+                if frame is None:
+                    return
                 yield b"data: %b\n\n" % json.dumps(frame).encode()
                 if frame["state"] != "ready":
                     return
                 left = 1 / FRAMES_PER_SECOND - (time.perf_counter() - began)
                 await asyncio.sleep(max(left, 0))
+        except LostError:
+            return
         finally:
-            one.streams = False
+            if one.stream is mine:
+                one.stream = None
 
     def _one(self, request: Request) -> OpenSession:
         return self._sessions.use(request.path_params["key"])
@@ -219,6 +223,7 @@ def _facts(request: Request) -> Response:
             "max_table_bytes": MAX_TABLE_BYTES,
             "optimizers": get_args(PageOptimizer),
             "defaults": {name: dataclasses.asdict(one) for name, one in DEFAULTS.items()},
+            "break_epochs": BREAK_EPOCHS,
             "breaks": {name: dataclasses.asdict(one) for name, one in BREAKS.items()},
         }
     )

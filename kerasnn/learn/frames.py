@@ -30,14 +30,30 @@ class Frames:
 
     def __init__(self, session: LearnSession) -> None:
         self.session = session
-        self.drawn: NDArray[np.float32] | None = None
-        self.plane = _Plane(session) if _has_plane(session) else None
         self._measure = tf.function(self._measured, autograph=False)
+        self.restart()
+
+    def restart(self) -> None:
+        """Follow a session that begins again."""
+        rows = self.session.rows
+        self.drawn: NDArray[np.float32] | None = None
+        self.plane = _Plane(self.session) if _has_plane(self.session) else None
+        arrays = {
+            "x": rows.x_train[:MAX_WATCHED_ROWS],
+            "y": rows.y_train[:MAX_WATCHED_ROWS],
+            "x_test": rows.x_test,
+            "y_test": rows.y_test,
+        }
+        if self.plane:
+            arrays["plane"] = self.plane.grid
+        if self.session.settings.broken == "leak":
+            arrays["later"] = rows.x_test * (np.arange(rows.n_in) > 0).astype(np.float32)
+        self._inputs = {name: tf.constant(array) for name, array in arrays.items()}
 
     def facts(self) -> dict[str, Any]:
         """Return what stays the same during the training."""
         session, rows = self.session, self.session.rows
-        facts = {
+        facts: dict[str, Any] = {
             "settings": vars(session.settings),
             "task": "two-sides" if _is_sigmoid(session) else rows.task,
             "rows": [len(rows.x_train), len(rows.x_test)],
@@ -61,9 +77,10 @@ class Frames:
         session, rows = self.session, self.session.rows
         n_in = rows.n_in
         drawn = np.zeros(n_in, np.float32) if self.drawn is None else self.drawn
-        seen = {k: v.numpy() for k, v in self._measure(drawn[np.newaxis]).items()}
+        inputs = self._inputs | {"drawn": tf.constant(drawn[np.newaxis])}
+        seen = {k: v.numpy() for k, v in self._measure(inputs).items()}
         hidden, output = session.network.layers
-        frame = {
+        frame: dict[str, Any] = {
             "epoch": session.epoch,
             "done": session.done,
             "state": session.state,
@@ -88,33 +105,28 @@ class Frames:
             frame["answer"] = [_number(p) for p in seen["answer"]]
         return frame
 
-    def _measured(self, drawn: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _measured(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return tensors of the network as it is: loss, outputs, gradients, units."""
-        network, rows = self.session.network, self.session.rows
-        x = tf.constant(rows.x_train[:MAX_WATCHED_ROWS])
-        y = tf.constant(rows.y_train[:MAX_WATCHED_ROWS])
+        network = self.session.network
+        activation = type(network).activation
         kernels = [layer.kernel for layer in network.layers]
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(network.head.loss(y, network(x)))
+            loss = tf.reduce_mean(network.head.loss(inputs["y"], network(inputs["x"])))
         gradients = tape.gradient(loss, kernels)
-        outputs = network(tf.constant(rows.x_test))
-        activation = type(network).activation
-        answers = network.head.answers(network(drawn))
-        seen = {
-            "loss": tf.reduce_mean(network.head.loss(tf.constant(rows.y_test), outputs)),
+        outputs = network(inputs["x_test"])
+        answer = network(inputs["drawn"])
+        losses = network.head.loss(inputs["y_test"], outputs)
+        hidden = activation(network.layers[0](inputs["x"]))
+        return {
+            "loss": tf.reduce_mean(losses),
             "outputs": outputs,
             "weights": tf.stack([_size(kernel) for kernel in kernels]),
             "gradients": tf.stack([_size(gradient) for gradient in gradients]),
-            "dead": tf.reduce_max(activation(network.layers[0](x)), axis=0) <= 0,
-            "units": activation(network.layers[0](drawn))[0],
-            "answer": answers.get("probabilities", network(drawn))[0],
+            "dead": tf.reduce_max(hidden, axis=0) <= 0,
+            "units": activation(network.layers[0](inputs["drawn"]))[0],
+            "answer": network.head.answers(answer).get("probabilities", answer)[0],
+            **{k: network(inputs[k]) for k in ("plane", "later") if k in inputs},
         }
-        if self.plane:
-            seen["plane"] = network(tf.constant(self.plane.grid))
-        if self.session.settings.broken == "leak":
-            known = (np.arange(rows.n_in) > 0).astype(np.float32)
-            seen["later"] = network(tf.constant(rows.x_test * known))
-        return seen
 
     def _score(self, outputs: NDArray[np.float32]) -> float | None:
         """Return the accuracy on test rows; of a target of numbers, R squared."""
@@ -124,8 +136,9 @@ class Frames:
         if _is_sigmoid(session):
             middle = 0.0 if session.has_signed_labels else 0.5
             return _number(((outputs > middle) == (y > middle)).mean())
-        variance = float(np.var(y)) or 1.0
-        return _number(1 - float(np.mean((outputs - y) ** 2)) / variance)
+        with np.errstate(over="ignore", invalid="ignore"):  # on its way to divergence
+            ratio = np.mean(np.square(outputs - y)) / (np.var(y) or 1.0)
+        return _number(1 - ratio)
 
     def _wrong(self, predicted: NDArray[np.int64]) -> dict[str, Any]:
         rows = np.flatnonzero(predicted != self.session.rows.y_test)

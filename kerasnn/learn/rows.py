@@ -59,7 +59,13 @@ class LearnRows:
 
 
 def lesson_rows(settings: LearnSettings) -> LearnRows:
-    """Return the rows of irises or digits, with what the settings break in them."""
+    """Return the rows of irises or digits, with what the settings break in them.
+
+    Raises:
+        InputError: the settings are for a table.
+    """
+    if settings.data == "csv":
+        raise InputError("data='csv' needs the rows of a table")
     return _iris_rows(settings) if settings.data == "iris" else _digits_rows(settings)
 
 
@@ -69,9 +75,9 @@ def _iris_rows(settings: LearnSettings) -> LearnRows:
         x = (x - x.mean(0)) / x.std(0)
     if settings.broken != "signed-labels":
         y = (y + 1) / 2
-    x, y = x.astype(np.float32), y.astype(np.float32)
-    inputs = ("sepal length", "sepal width")
-    return LearnRows(x, y, x, y, inputs, ("setosa", "other"), "regression")
+    rows, labels = x.astype(np.float32), y.astype(np.float32)
+    inputs, classes = ("sepal length", "sepal width"), ("setosa", "other")
+    return LearnRows(rows, labels, rows, labels, inputs, classes, "regression")
 
 
 def _digits_rows(settings: LearnSettings) -> LearnRows:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasnn.errors import InputError
+from kerasnn.layers import raw_variables
 from kerasnn.learn.rows import LearnRows, lesson_rows
 from kerasnn.learn.settings import LearnSettings
 from kerasnn.models import REGRESSION, DigitsNetwork, MLPNetwork, SigmoidNetwork
@@ -64,29 +64,45 @@ class LearnSession:
     """
 
     def __init__(self, settings: LearnSettings, rows: LearnRows | None = None) -> None:
-        if rows is None:
-            if settings.data == "csv":
-                raise InputError("data='csv' needs the rows of a table")
-            rows = lesson_rows(settings)
-        self.settings, self.rows = settings, rows
+        rows = rows or lesson_rows(settings)
         self.network = _network(settings, rows)
-        rate, adam = settings.learning_rate, ForgetfulAdam
         forgets = settings.broken == "new-adam"
-        self.optimizer = adam(rate) if forgets else make_optimizer(settings.optimizer, rate)
-        self.epoch = self.done = 0
-        self.history: list[dict[str, float]] = []
-        self.state: State = "ready"
+        self.optimizer = ForgetfulAdam() if forgets else make_optimizer(settings.optimizer)
         self.lock = threading.Lock()
-        plan = make_plan(
-            "shuffled", len(rows.x_train), settings.batch_size, seed=settings.seed
-        )
-        data = (tf.constant(rows.x_train), tf.constant(rows.y_train))
-        self._feed = ArrayFeed(data, plan)
         learner = learner_of(self.network, self.optimizer)
+        self._variables = raw_variables(
+            [*self.network.variables, *self.optimizer.variables]
+        )
+        self._untrained = [tf.identity(variable) for variable in self._variables]
         self._runner = Runner(
             programs_of(learner), "train_step", wanted="graph", driver="graph"
         )
+        self.restart(settings, rows)
         self._runner.prepare(self._feed.batch_spec)
+
+    def restart(self, settings: LearnSettings, rows: LearnRows | None = None) -> None:
+        """Begin again, without a new trace of the step.
+
+        Args:
+            settings: with the same `machine` as before.
+            rows: of the same shapes as before.
+        """
+        self.settings, self.rows = settings, rows or lesson_rows(settings)
+        self.epoch = self.done = 0
+        self.history: list[dict[str, float]] = []
+        self.state: State = "ready"
+        for variable, value in zip(self._variables, self._untrained, strict=True):
+            variable.assign(value)
+        self.network.initialize(settings.seed)
+        self.optimizer.learning_rate.assign(settings.learning_rate)
+        if settings.broken == "dead-relu":
+            bias = self.network.layers[0].bias
+            assert bias is not None  # use_bias=True
+            bias.assign(np.full(settings.width, DEAD_BIAS, np.float32))
+        n_rows = len(self.rows.x_train)
+        plan = make_plan("shuffled", n_rows, settings.batch_size, seed=settings.seed)
+        data = (tf.constant(self.rows.x_train), tf.constant(self.rows.y_train))
+        self._feed = ArrayFeed(data, plan)
 
     @property
     def steps(self) -> int:
@@ -133,8 +149,4 @@ def _network(settings: LearnSettings, rows: LearnRows) -> MLPNetwork:
     kind = DigitsNetwork if rows.task == "classification" else ValueNetwork
     if settings.data == "iris":
         kind = SigmoidNetwork
-    network = kind(*sizes, use_bias=True, initializer="glorot", seed=settings.seed)
-    if settings.broken == "dead-relu":
-        bias = network.layers[0].bias
-        bias.assign(np.full(bias.shape, DEAD_BIAS, np.float32))
-    return network
+    return kind(*sizes, use_bias=True, initializer="glorot", seed=settings.seed)

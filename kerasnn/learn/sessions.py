@@ -5,7 +5,8 @@ import secrets
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from kerasnn.learn.session import LearnSession
 from kerasnn.learn.settings import LearnSettings
 
 MAX_SESSIONS = 8
+MAX_SPARE = 4  # ended trainings whose compiled steps are kept
 MAX_TABLES = 8
 MAX_TABLE_BYTES = 4 * 2**20
 MAX_COLUMNS = 500
@@ -45,25 +47,46 @@ class OpenSession:
         frames: what is shown of it.
         file: name of the reader's table; "" for none.
         target: column that the table predicts; "" for none.
-        streams: whether a stream of events runs it.
+        machine: what a later training must share to take its compiled step over.
+        stream: the stream of events that runs it; None for none.
+        closed: whether the training is over.
     """
 
     session: LearnSession
     frames: Frames
     file: str = ""
     target: str = ""
-    streams: bool = False
+    machine: tuple[Any, ...] = ()
+    stream: object = None
+    closed: bool = False
 
-    def advance(self, steps: int) -> dict[str, Any]:
-        """Run some steps, and return what is then shown."""
-        with self.session.lock:
+    def advance(self, steps: int, stream: object = None) -> dict[str, Any] | None:
+        """Run some steps, and return what is then shown.
+
+        Args:
+            steps: number of steps.
+            stream: that asks for them; None for a single request, which ends any stream.
+
+        Returns:
+            A frame; None for a stream that another request has ended.
+        """
+        with self._used():
+            if stream is None:
+                self.stream = None
+            elif self.stream is not stream:
+                return None
             self.session.advance(steps)
+            return self.frames.frame()
+
+    def shown(self) -> dict[str, Any]:
+        """Return what is shown, without a step."""
+        with self._used():
             return self.frames.frame()
 
     def summary(self) -> dict[str, Any]:
         """Return the losses of all epochs, and the program that gives the same."""
         session = self.session
-        with session.lock:
+        with self._used():
             history = [logs["loss"] for logs in session.history]
         lines = program(
             session.settings,
@@ -73,6 +96,19 @@ class OpenSession:
             target=self.target,
         )
         return {"history": history, "program": lines}
+
+    def close(self) -> None:
+        """End the training: no request and no stream runs it any more."""
+        with self.session.lock:
+            self.closed, self.stream = True, None
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Raise LostError if the training is over: its step may belong to another one."""
+        with self.session.lock:
+            if self.closed:
+                raise LostError
+            yield
 
 
 class _Kept(OrderedDict[str, _T]):
@@ -95,6 +131,7 @@ class Sessions:
     """The open trainings, and the tables that were brought for them."""
 
     _sessions: _Kept[OpenSession] = field(default_factory=_Kept)
+    _spare: OrderedDict[tuple[Any, ...], OpenSession] = field(default_factory=OrderedDict)
     _tables: _Kept[tuple[str, bytes]] = field(default_factory=_Kept)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _making: threading.Lock = field(default_factory=threading.Lock)
@@ -143,15 +180,21 @@ class Sessions:
             return self._sessions.use(key)
 
     def close(self, key: str) -> None:
-        """Forget a training; it need not be there."""
+        """End a training; it need not be there. A similar one takes its step over."""
         with self._lock:
-            self._sessions.pop(key, None)
+            one = self._sessions.pop(key, None)
+        if one is not None:
+            one.close()
+            with self._lock:
+                self._spare[one.machine] = one
+                while len(self._spare) > MAX_SPARE:
+                    self._spare.popitem(last=False)
 
     def _make_room(self) -> None:
         with self._lock:
             if len(self._sessions) < MAX_SESSIONS:
                 return
-            idle = [key for key, one in self._sessions.items() if not one.streams]
+            idle = [key for key, one in self._sessions.items() if one.stream is None]
             if not idle:
                 raise FullError
             del self._sessions[idle[0]]
@@ -165,8 +208,17 @@ class Sessions:
             rows = _as_file(
                 name, content, lambda path: csv_rows(path, target=target, scaled=scaled)
             )
-        session = LearnSession(settings, rows)
-        return OpenSession(session, Frames(session), name, target)
+        machine = (*settings.machine, given.get("table"), target)
+        with self._lock:
+            spare = self._spare.pop(machine, None)
+        if spare is None:
+            session = LearnSession(settings, rows)
+            frames = Frames(session)
+        else:
+            session, frames = spare.session, spare.frames
+            session.restart(settings, rows)
+            frames.restart()
+        return OpenSession(session, frames, name, target, machine)
 
 
 def _check_text(name: str, content: bytes) -> None:

@@ -76,12 +76,19 @@ class LearnSettings:
         if self.broken == "new-adam" and self.optimizer != "adam":
             raise InputError(f"broken='new-adam' needs adam; got {self.optimizer!r}")
 
+    @property
+    def machine(self) -> tuple[Any, ...]:
+        """What decides the graph of the step; the rest is values in it."""
+        forgets = self.broken == "new-adam"
+        return self.data, self.width, self.batch_size, self.optimizer, forgets
+
 
 DEFAULTS = {
     "digits": LearnSettings(),
     "iris": LearnSettings("iris", 0.5, 8, 10, "sgd"),
     "csv": LearnSettings("csv", 0.01, 30, 32),
 }
+BREAK_EPOCHS = 30  # after which the page explains a break
 # Settings under which each break shows; without it they train well.
 BREAKS = {
     "new-adam": LearnSettings(learning_rate=0.02, broken="new-adam"),

@@ -4,7 +4,6 @@ import { element } from "./dom.js";
 import { say, shown } from "./language.js";
 import { Training } from "./training.js";
 
-export const EPOCHS = 30;
 const ANSWERS = ["a", "b", "c"];
 const RIGHT = {
   "new-adam": "b",
@@ -18,13 +17,14 @@ const $ = (id) => document.getElementById(id);
 
 export class Breaks {
   /**
-   * @param {object} settings by name, those under which each break shows.
-   * @param {object} defaults by data, the settings of a sound training.
+   * @param {object} facts of the server: `breaks`, the settings under which each shows;
+   *     `defaults`, those of a sound training; `break_epochs`.
    * @param {{start: function, failed: function}} page starts trainings, and shows problems.
    */
-  constructor(settings, defaults, page) {
-    [this.settings, this.defaults, this.page] = [settings, defaults, page];
-    this.sound = {}; // promises of the trainings without the break, by its name
+  constructor(facts, page) {
+    [this.settings, this.defaults, this.page] = [facts.breaks, facts.defaults, page];
+    this.epochs = facts.break_epochs;
+    this.sound = {}; // promises of the trainings without the break, by their settings
     this.name = null; // of the break whose question is open
     this.runs = false;
     $("question").querySelector("form").addEventListener("submit", (event) => {
@@ -66,7 +66,7 @@ export class Breaks {
     if (this.told) {
       this.explain(this.told);
     } else {
-      $("explanation").textContent = this.runs ? say("watch", { epochs: EPOCHS }) : "";
+      $("explanation").textContent = this.runs ? say("watch", { epochs: this.epochs }) : "";
     }
   }
 
@@ -90,20 +90,24 @@ export class Breaks {
 
   /** Train the same without the break, while the question is read. */
   async trainSound(name) {
-    this.sound[name] ??= (async () => {
-      const training = await Training.open(this.mended(name));
-      for (let epoch = 0; epoch < EPOCHS; epoch += 1) {
-        await training.step({ epochs: 1 });
-      }
-      training.close();
-      return training;
-    })();
+    const settings = this.mended(name);
+    const key = JSON.stringify(settings);
+    this.sound[key] ??= this.soundTraining(settings);
     try {
-      return await this.sound[name];
+      return await this.sound[key];
     } catch (problem) {
-      delete this.sound[name];
+      delete this.sound[key];
       throw problem;
     }
+  }
+
+  async soundTraining(settings) {
+    const training = await Training.open(settings);
+    for (let epoch = 0; epoch < this.epochs; epoch += 1) {
+      await training.step({ epochs: 1 });
+    }
+    await training.end();
+    return training;
   }
 
   async break() {
@@ -133,7 +137,7 @@ export class Breaks {
 
   /** Look at a frame of the training: is it time to explain? Return whether it was. */
   look(training) {
-    const done = training.frame.epoch >= EPOCHS || training.frame.state === "diverged";
+    const done = training.frame.epoch >= this.epochs || training.frame.state === "diverged";
     if (!this.runs || this.told || !done || training.facts.settings.broken !== this.name) {
       return false;
     }

@@ -25,10 +25,10 @@ export async function speak(code) {
   }
 }
 
-/** A text with its {values}. */
-export function say(key, values = {}) {
+/** A text, with {values} where there are any. */
+export function say(key, values) {
   const text = texts[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "–");
+  return values === undefined ? text : text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "–");
 }
 
 /** A number with four digits that count. */

@@ -70,12 +70,15 @@ async function start(given, { plays = false, ghost: beside = null } = {}) {
     return;
   }
   showProblem();
+  const last = training;
+  training = null;
+  showPlaying();
+  await last?.end();
   const opened = await Training.open(wanted, wanted.data === "csv" ? table : {});
   if (mine !== opening) {
-    opened.close();
+    await opened.end();
     return;
   }
-  training?.close();
   training = opened;
   ghost = beside;
   show();
@@ -86,7 +89,7 @@ async function start(given, { plays = false, ghost: beside = null } = {}) {
 }
 
 function forget() {
-  training?.close();
+  training?.leave();
   training = null;
   showPlaying();
 }
@@ -163,7 +166,7 @@ function schedule() {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    if (!training?.plays && training?.frame.state === "ready") {
+    if (!training || (!training.plays && training.frame.state === "ready")) {
       return; // what is shown after a pause comes with its answer
     }
     const all = performance.now() - slowAt > SLOW_MS;
@@ -298,13 +301,13 @@ function listen() {
     show();
   });
   addEventListener("resize", show);
-  addEventListener("pagehide", () => training?.close());
+  addEventListener("pagehide", () => training?.leave());
 }
 
 async function begin() {
   facts = await ask("facts");
   $("optimizer").replaceChildren(...facts.optimizers.map((name) => element("option", {}, name)));
-  breaks = new Breaks(facts.breaks, facts.defaults, {
+  breaks = new Breaks(facts, {
     start,
     failed: (problem) => showProblem(problem),
     ghost: () => ghost,

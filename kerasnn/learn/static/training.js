@@ -94,7 +94,14 @@ export class Training {
     this.source = null;
   }
 
-  close() {
+  /** End it, so that a similar one may take over what is compiled. */
+  async end() {
+    this.stop();
+    await ask(`sessions/${this.facts.key}/close`, {});
+  }
+
+  /** End it while the page goes away. */
+  leave() {
     this.stop();
     navigator.sendBeacon(`learn/sessions/${this.facts.key}/close`);
   }
