@@ -31,6 +31,7 @@ ORDERS = {
         {"estimators"},
         {"reports"},
         {"lessons", "tables", "serving", "tuning"},
+        {"learn"},
         {"cli"},
         {"__init__", "__main__"},
     ],
@@ -86,6 +87,15 @@ ORDERS = {
         {"trainer"},
         {"fit", "evaluate", "predict"},
         {"keras_model"},
+    ],
+    "kerasnn.learn": [
+        {"settings"},
+        {"rows"},
+        {"session"},
+        {"frames", "program"},
+        {"sessions"},
+        {"app"},
+        {"server"},
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},

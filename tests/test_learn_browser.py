@@ -129,8 +129,9 @@ def test_steps_epochs_and_play_give_the_losses_of_the_program(open_page):
     assert len(losses) == epochs >= 3
     assert text(page, "now-trained") == f"{losses[-1]:.4f}"
     assert numbers(text(page, "now-loss"))[0] < 2.3
-    assert "of 360 test digits are wrong" in text(page, "wrong-title")
-    assert page.locator("#wrong li").count() == 12
+    n_wrong, of = numbers(text(page, "wrong-title"))
+    assert of == 360
+    assert page.locator("#wrong li").count() == min(n_wrong, 12)
     assert page.locator("#layers tbody tr").count() == 2
 
 
@@ -224,8 +225,7 @@ def test_by_keyboard_in_chinese_on_a_dark_phone(open_page):
     for _ in range(6):
         page.keyboard.press("Shift+ArrowDown")
     expect(page.locator("#answer .best .share")).to_contain_text("%")
-    label = page.get_attribute(".cell >> nth=0", "aria-label")
-    assert label == "第 1 行第 1 列：墨量 0，满为 16"
+    assert page.get_attribute(".cell >> nth=0", "aria-label").startswith("第 1 行第 1 列")
     assert "响应最强的单元" in page.get_attribute("#units", "aria-label")
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= PHONE["width"]
