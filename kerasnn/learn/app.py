@@ -47,7 +47,7 @@ STATIC = Path(__file__).parent / "static"
 # Files of the page of `kerasnn serve` that this page uses as well.
 SHARED = ("dom.js", "ink.js", "json.js", "pad.js", "icon.svg", "page.css")
 FRAMES_PER_SECOND = 40
-MAX_STEPS = 20_000  # of one request
+MAX_FRAME_STEPS = 1000
 _MAX_JSON_BYTES = 2**16
 _MAX_NAME = 100
 
@@ -127,14 +127,8 @@ class _Trainings:
     async def step(self, request: Request) -> Response:
         one = self._one(request)
         given = await _json(request)
-        session = one.session
-        steps = _count("steps", given.get("steps", 0))
-        epochs = _count("epochs", given.get("epochs", 0))
-        if epochs:  # to the end of the current one, and further ones
-            steps = epochs * session.steps - session.done
-        if steps > MAX_STEPS:
-            raise InputError(f"at most {MAX_STEPS} steps at once; got {steps}")
-        frame = await asyncio.to_thread(one.advance, steps)
+        steps, epochs = (_count(name, given.get(name, 0)) for name in ("steps", "epochs"))
+        frame = await asyncio.to_thread(one.advance, steps, epochs=epochs)
         return page.page_json({"frame": frame, **await asyncio.to_thread(one.summary)})
 
     async def drawn(self, request: Request) -> Response:
@@ -162,8 +156,8 @@ class _Trainings:
             steps = int(request.query_params.get("steps", "1"))
         except ValueError:
             steps = 0
-        if not 0 < steps <= MAX_STEPS:
-            raise InputError(f"steps must be a whole number from 1 to {MAX_STEPS}")
+        if not 0 < steps <= MAX_FRAME_STEPS:
+            raise InputError(f"steps must be a whole number from 1 to {MAX_FRAME_STEPS}")
         return StreamingResponse(
             self._frames(one, steps),
             headers=page.HEADERS | {"Cache-Control": "no-store"},
@@ -176,7 +170,7 @@ class _Trainings:
         try:
             while not self._stopping():
                 began = time.perf_counter()
-                frame = await asyncio.to_thread(one.advance, steps, mine)
+                frame = await asyncio.to_thread(one.advance, steps, stream=mine)
                 if frame is None:
                     return
                 yield b"data: %b\n\n" % json.dumps(frame).encode()

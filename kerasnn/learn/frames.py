@@ -178,9 +178,9 @@ class _Plane:
 
 def packed(values: ArrayLike) -> dict[str, Any]:
     """Return numbers as bytes from -127 to 127 and the number of which 127 is the code."""
-    numbers = np.nan_to_num(np.asarray(values, np.float32), posinf=0, neginf=0)
+    numbers = np.nan_to_num(np.asarray(values, np.float64), posinf=0, neginf=0)
     scale = float(np.abs(numbers).max(initial=0)) or 1.0
-    codes = np.round(numbers * np.float32(127 / scale)).astype(np.int8)
+    codes = np.round(numbers * (127 / scale)).astype(np.int8)
     return {"scale": scale, "data": base64.b64encode(codes.tobytes()).decode()}
 
 

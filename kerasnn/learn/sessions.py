@@ -20,6 +20,7 @@ from kerasnn.learn.session import LearnSession
 from kerasnn.learn.settings import LearnSettings
 
 MAX_SESSIONS = 8
+MAX_STEPS = 20_000  # of one request
 MAX_SPARE = 4  # ended trainings whose compiled steps are kept
 MAX_TABLES = 8
 MAX_TABLE_BYTES = 4 * 2**20
@@ -60,22 +61,33 @@ class OpenSession:
     stream: object = None
     closed: bool = False
 
-    def advance(self, steps: int, stream: object = None) -> dict[str, Any] | None:
+    def advance(
+        self, steps: int = 0, *, epochs: int = 0, stream: object = None
+    ) -> dict[str, Any] | None:
         """Run some steps, and return what is then shown.
 
         Args:
             steps: number of steps.
+            epochs: in place of steps: to the end of the current epoch, and of further ones.
             stream: that asks for them; None for a single request, which ends any stream.
 
         Returns:
             A frame; None for a stream that another request has ended.
+
+        Raises:
+            InputError: more than `MAX_STEPS`.
+            LostError: the training is over.
         """
         with self._used():
             if stream is None:
                 self.stream = None
             elif self.stream is not stream:
                 return None
-            self.session.advance(steps)
+            session = self.session
+            wanted = epochs * session.steps - session.done if epochs else steps
+            if wanted > MAX_STEPS:
+                raise InputError(f"at most {MAX_STEPS:,} steps at once; got {wanted:,}")
+            session.advance(wanted)
             return self.frames.frame()
 
     def shown(self) -> dict[str, Any]:
@@ -200,15 +212,16 @@ class Sessions:
             del self._sessions[idle[0]]
 
     def _opened(self, settings: LearnSettings, given: Mapping[str, Any]) -> OpenSession:
-        rows, name, target = None, "", str(given.get("target", ""))
+        rows, table, name, target = None, None, "", ""
         if settings.data == "csv":
+            table, target = given.get("table"), str(given.get("target", ""))
             with self._lock:
-                name, content = self._tables.use(given.get("table"))
+                name, content = self._tables.use(table)
             scaled = settings.broken != "no-scaling"
             rows = _as_file(
                 name, content, lambda path: csv_rows(path, target=target, scaled=scaled)
             )
-        machine = (*settings.machine, given.get("table"), target)
+        machine = (*settings.machine, table, target)
         with self._lock:
             spare = self._spare.pop(machine, None)
         if spare is None:

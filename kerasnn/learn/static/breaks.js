@@ -123,10 +123,15 @@ export class Breaks {
     }
   }
 
-  async mend() {
-    const name = this.name;
+  /** Put the question away: the reader has gone on to other rows. */
+  leave() {
     [this.name, this.runs, this.told] = [null, false, null];
     this.show();
+  }
+
+  async mend() {
+    const name = this.name;
+    this.leave();
     $(`break-${name}`).focus();
     try {
       await this.page.start(this.mended(name), { plays: true });

@@ -274,7 +274,10 @@ function listen() {
     $(id).addEventListener("change", guarded(() => start(null, { plays: training?.plays, ghost })));
   }
   for (const choice of document.querySelectorAll("[name=data]")) {
-    choice.addEventListener("change", guarded(() => start(facts.defaults[data()])));
+    choice.addEventListener("change", guarded(() => {
+      breaks.leave();
+      return start(facts.defaults[data()]);
+    }));
   }
   $("file").addEventListener("change", guarded(bring));
   $("target").addEventListener("change", guarded(() => {
