@@ -2,8 +2,9 @@
 
     python scripts/measure_learn.py --seconds 10
 
-Prints the frames that the page drew in each second, what the browser's main thread spent
-on a frame, and the load of the machine. Needs the extra `[test]` and a Chromium.
+Prints the frames that the page drew in each second, those that the server trained and sent,
+what the browser's main thread spent on a frame, and the load of the machine. Needs the
+extra `[test]` and a Chromium.
 """
 
 import argparse
@@ -12,11 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from statistics import median
 
 from playwright.sync_api import sync_playwright
 
 SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu"]
+STEPS_PER_FRAME = 4  # the page's speed to begin with
 METRICS = ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration", "TaskDuration")
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -48,11 +51,17 @@ try:
             found = session.send("Performance.getMetrics")["metrics"]
             return {m["name"]: m["value"] for m in found if m["name"] in METRICS}
 
-        before, seconds = spent(), []
+        def steps() -> int:
+            """Return the steps since the start, from "3 + 7/23"."""
+            epoch, _, done = page.inner_text("#now-epoch").split()
+            done, of = done.split("/")
+            return int(epoch) * int(of) + int(done)
+
+        before, seconds, first, began = spent(), [], steps(), time.time()
         for _ in range(arguments.seconds):
             page.wait_for_timeout(1000)
             seconds.append(int(page.inner_text("#fps")))
-        after = spent()
+        after, sent = spent(), (steps() - first) / STEPS_PER_FRAME / (time.time() - began)
         browser.close()
 finally:
     server.terminate()
@@ -61,6 +70,7 @@ finally:
 print(f"{arguments.data}, {arguments.width} px: frames a second {seconds}")
 frames = max(sum(seconds), 1)
 shares = {name: f"{1000 * (after[name] - before[name]) / frames:.1f}" for name in METRICS}
-print(f"median {median(seconds):g}; milliseconds of the main thread a frame {shares}")
+print(f"median {median(seconds):g} drawn, {sent:.0f} sent")
+print(f"milliseconds of the browser's main thread a frame {shares}")
 load, cores = os.getloadavg()[0], os.cpu_count()
 print(f"load {load:.1f} on {cores} cores, this program and others together")

@@ -1,5 +1,8 @@
 // Drawings on canvases: numbers in, pixels out. Colours come from the style sheet.
 
+const MAX_NAMED = 24; // inputs whose names have room
+const sheet = document.createElement("canvas"); // of pixels that are drawn larger
+
 const style = () => getComputedStyle(document.documentElement);
 
 /** A colour of the style sheet as [red, green, blue]. */
@@ -33,6 +36,9 @@ function sized(canvas, height) {
   const density = window.devicePixelRatio || 1;
   const wide = canvas.clientWidth;
   const high = height ?? canvas.clientHeight;
+  if (height) {
+    canvas.style.height = `${height}px`;
+  }
   if (canvas.width !== Math.round(wide * density) || canvas.height !== Math.round(high * density)) {
     canvas.width = Math.round(wide * density);
     canvas.height = Math.round(high * density);
@@ -63,10 +69,10 @@ function pixels(canvas, width, height, at) {
   context.putImageData(image, 0, 0);
 }
 
-/** The weights of each hidden unit as a picture of 8x8; below it how strongly the unit answers. */
+/** The weights of each hidden unit as a picture of 8x8; below it how strongly it answers. */
 export function tiles(canvas, kernel, count, dead, units, colours) {
   const side8 = 8;
-  const [gap, below] = [1, units ? 2 : 0];
+  const [gap, below] = [1, 2];
   const columns = Math.min(count, count > 60 ? 16 : count > 12 ? 6 : 4);
   const [cell, tall] = [side8 + gap, side8 + gap + below];
   const top = Math.max(...units ?? [0], 1e-9);
@@ -76,7 +82,7 @@ export function tiles(canvas, kernel, count, dead, units, colours) {
   };
   const found = Array.from({ length: count }, (_, unit) => tile(unit));
   const gone = new Set(dead);
-  canvas.classList.remove("smooth");
+  canvas.style.height = "";
   pixels(canvas, columns * cell - gap, Math.ceil(count / columns) * tall - gap, (x, y) => {
     const unit = Math.floor(y / tall) * columns + Math.floor(x / cell);
     const [px, py] = [x % cell, y % tall];
@@ -92,15 +98,23 @@ export function tiles(canvas, kernel, count, dead, units, colours) {
   });
 }
 
-/** A layer's weights as a matrix: a row for each unit, a column for each input. */
-export function matrix(canvas, kernel, count, colours) {
-  const inputs = kernel.length / count;
+/** A layer's weights as a matrix: a row for each input with its name, a column for each unit. */
+export function matrix(canvas, kernel, names, colours) {
+  const named = names.length <= MAX_NAMED;
+  const [context, wide, high] = sized(canvas, Math.min(420, Math.max(160, names.length * 22)));
+  const left = named ? Math.min(150, wide / 3) : 0;
+  const units = kernel.length / names.length;
   const most = kernel.reduce((top, weight) => Math.max(top, Math.abs(weight)), 1e-9);
-  canvas.classList.remove("smooth");
-  pixels(canvas, inputs, count, (x, y) => side(kernel[y * inputs + x] / most, colours));
+  pixels(sheet, units, names.length, (x, y) => side(kernel[x * names.length + y] / most, colours));
+  context.imageSmoothingEnabled = false;
+  context.drawImage(sheet, left, 0, wide - left, high);
+  context.font = "12px system-ui, sans-serif";
+  context.fillStyle = css(colours["ink-colour"]);
+  for (const [i, name] of named ? names.entries() : []) {
+    const short = name.length > 20 ? `${name.slice(0, 19)}…` : name;
+    context.fillText(short, 0, ((i + 0.5) * high) / names.length + 4, left - 8);
+  }
 }
-
-const sheet = document.createElement("canvas");
 
 /** The plane of two inputs: the side of each place, and the rows as points. */
 export function plane(canvas, sides, points, colours) {
@@ -109,7 +123,6 @@ export function plane(canvas, sides, points, colours) {
   const bands = (value) => (Math.sign(value) * Math.ceil(Math.abs(value) * 6)) / 6;
   pixels(sheet, length, length, (x, y) => side(0.75 * bands(sides[y * length + x]), colours));
   context.drawImage(sheet, 0, 0, wide, high);
-  canvas.classList.add("smooth");
   context.lineWidth = 1.5;
   context.strokeStyle = css(colours.paper);
   for (const [x, y, label] of points) {

@@ -27,7 +27,7 @@ export function showFacts(training, ghost) {
   $("wrong-part").hidden = $("draw").hidden = view !== "digits";
   const names = [
     ["accent", isIris ? "all-rows" : "test-rows"],
-    ["against", "trained"],
+    ["against", "training-rows"],
     ["good", settings.broken === "leak" && "later"],
     ["edge", ghost && "ghost"],
   ];
@@ -61,7 +61,7 @@ export function draw(training, ghost, all = true) {
   }
 }
 
-function drawPicture(frame, { view, points, sizes }) {
+function drawPicture(frame, { view, points, sizes, inputs }) {
   const canvas = $("picture");
   if (view === "plane") {
     plane(canvas, unpack(frame.plane), points, colours);
@@ -69,7 +69,7 @@ function drawPicture(frame, { view, points, sizes }) {
     const units = frame.units ? unpack(frame.units) : null;
     tiles(canvas, unpack(frame.kernels[0]), sizes[1], frame.dead, units, colours);
   } else {
-    matrix(canvas, unpack(frame.kernels[0]), sizes[1], colours);
+    matrix(canvas, unpack(frame.kernels[0]), inputs, colours);
   }
   canvas.setAttribute("aria-label", $("picture-note").textContent);
 }
