@@ -111,7 +111,7 @@ def choose(page, data):
 
 
 def test_steps_epochs_and_play_give_the_losses_of_the_program(open_page):
-    page = open_page()
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
     page.click("#step")
     expect(page.locator("#now-epoch")).to_have_text("0 + 1/23")
     page.click("#epoch")
@@ -126,6 +126,9 @@ def test_steps_epochs_and_play_give_the_losses_of_the_program(open_page):
     expect(page.locator("#program")).not_to_contain_text("epochs=1,")
     epochs = int(text(page, "now-epoch").split()[0])
     losses = run_program(page)
+    page.click("#copy")
+    expect(page.locator("#copy")).to_have_text("Copied")
+    assert page.evaluate("() => navigator.clipboard.readText()") == text(page, "program")
     assert len(losses) == epochs >= 3
     assert text(page, "now-trained") == f"{losses[-1]:.4f}"
     assert numbers(text(page, "now-loss"))[0] < 2.3
@@ -227,6 +230,10 @@ def test_by_keyboard_in_chinese_on_a_dark_phone(open_page):
     expect(page.locator("#answer .best .share")).to_contain_text("%")
     assert page.get_attribute(".cell >> nth=0", "aria-label").startswith("第 1 行第 1 列")
     assert "响应最强的单元" in page.get_attribute("#units", "aria-label")
+    page.click(".drawing button >> nth=1")
+    assert page.get_attribute(".drawing button >> nth=1", "aria-pressed") == "true"
+    page.click(".drawing button >> nth=0")
+    expect(page.locator("#answer .best")).to_have_count(0)
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= PHONE["width"]
     page.click("#language")

@@ -143,24 +143,24 @@ export class Breaks {
   /** Look at a frame of the training: is it time to explain? Return whether it was. */
   look(training) {
     const done = training.frame.epoch >= this.epochs || training.frame.state === "diverged";
-    if (!this.runs || this.told || !done || training.facts.settings.broken !== this.name) {
+    const isOurs = training.facts.settings.broken === this.name && this.page.ghost();
+    if (!this.runs || this.told || !done || !isOurs) {
       return false;
     }
-    this.told = training;
-    this.explain(training);
+    this.told = { ...training, sound: this.page.ghost().frame }; // as it is now
+    this.explain(this.told);
     $("explanation").scrollIntoView({ block: "nearest" });
     return true;
   }
 
-  explain(training) {
-    const sound = this.soundPoint();
-    const { trained, score, later, dead } = training.frame;
+  explain({ frame, facts, sound }) {
+    const { trained, score, later, dead } = frame;
     const values = {
       loss: shown(trained, 3),
       score: shown(score, 3),
       later: shown(later, 3),
       dead: dead?.length,
-      units: training.facts.sizes[1],
+      units: facts.sizes[1],
       soundLoss: shown(sound.trained, 3),
       soundScore: shown(sound.score, 3),
     };
@@ -170,9 +170,5 @@ export class Breaks {
       element("p", {}, say(`${this.name}-measured`, values)),
       element("p", {}, say(`${this.name}-explained`, values)),
     );
-  }
-
-  soundPoint() {
-    return this.page.ghost()?.frame ?? {};
   }
 }

@@ -96,7 +96,8 @@ function forget() {
 
 /** Say what is wrong, or nothing any more. */
 function showProblem(problem) {
-  const { code = "failed", values = { detail: String(problem) } } = problem ?? {};
+  const unknown = { code: "failed", values: { detail: String(problem) } };
+  const { code, values } = problem instanceof Problem ? problem : unknown;
   $("problem").textContent = problem ? say(`error-${code}`, values) : "";
 }
 
