@@ -26,6 +26,7 @@ from kerasnn.learn import sessions as sessions_module
 from kerasnn.learn.app import make_app
 from kerasnn.learn.frames import Frames, packed
 from kerasnn.learn.program import program
+from kerasnn.learn.rows import lesson_rows
 from kerasnn.learn.sessions import FullError, LostError, Sessions
 from kerasnn.learn.settings import BREAKS, DEFAULTS, settings_of
 
@@ -112,6 +113,13 @@ def test_the_program_of_a_table_prints_the_losses_of_the_page(
     code = program(settings, rows, epochs=EPOCHS, file=str(file), target=target)
     assert printed_losses(code) == done.losses
     assert done.frame["score"] <= 1
+
+
+def test_the_page_of_the_docs_shows_the_program():
+    page = (Path(__file__).parents[1] / "docs" / "learn.md").read_text()
+    (code,) = re.findall("```python\n(.*?)\n```", page, re.DOTALL)
+    shown = program(DEFAULTS["digits"], lesson_rows(DEFAULTS["digits"]), epochs=3)
+    assert code.replace("\n\n", "\n") == shown
 
 
 # --- the breaks do what their explanations say -----------------------------------------
@@ -205,7 +213,7 @@ def test_settings_out_of_range_are_named(given, words):
         (b"b\n" + b"x\ny\n" * 9, "no column beside the target"),
         (b"a,b\n" + b"".join(b"%d,w%d\n" % (i, i // 2) for i in range(60)), "30 classes"),
         (b"\x1f\x8b" + bytes(30), "save it as CSV"),
-        (b"PK\x03\x04" + bytes(30), "save it as CSV"),
+        (b"PAR1" + bytes(30), "save it as CSV"),
         (b"," * 600, "600 separators"),
     ],
     ids=range(10),
@@ -318,6 +326,7 @@ def key(client):
     [
         ("sessions", b"{", "must be a JSON object"),
         ("sessions", b"[" * 5000, "must be a JSON object"),
+        ("sessions", b'{"settings": {"data": "csv"}, "table": []}', "the table is gone"),
         ("sessions", b'{"settings": 3}', "settings must be a JSON object"),
         ("sessions", b'{"settings": {"width": 1e9}}', "width must be"),
         ("sessions", b" " * 70_000, "at most 65,536 bytes"),

@@ -25,7 +25,9 @@ MAX_SPARE = 4  # ended trainings whose compiled steps are kept
 MAX_TABLES = 8
 MAX_TABLE_BYTES = 4 * 2**20
 MAX_COLUMNS = 500
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK\x03\x04")
+# Of files that may become much larger when they are read: gzip, bzip2, xz, zip, Parquet,
+# Arrow and Feather.
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK", b"PAR1", b"ARROW1", b"FEA1")
 _SEPARATORS = re.compile(rb"[,;\t|]")
 
 _T = TypeVar("_T")
@@ -172,15 +174,14 @@ class Sessions:
             given: "table", the key of a table, and "target", for `data="csv"`.
 
         Raises:
-            InputError: the table cannot be learned from.
-            LostError: the table is gone.
+            InputError: the table cannot be learned from, or is gone.
             FullError: all trainings run.
         """
         with self._making:  # tracing is no work for two threads
             self._make_room()
             opened = self._opened(settings, given)
-        with self._lock:
-            return self._sessions.put(opened), opened
+            with self._lock:
+                return self._sessions.put(opened), opened
 
     def use(self, key: object) -> OpenSession:
         """Return a training.
@@ -215,8 +216,7 @@ class Sessions:
         rows, table, name, target = None, None, "", ""
         if settings.data == "csv":
             table, target = given.get("table"), str(given.get("target", ""))
-            with self._lock:
-                name, content = self._tables.use(table)
+            name, content = self._table(table)
             scaled = settings.broken != "no-scaling"
             rows = _as_file(
                 name, content, lambda path: csv_rows(path, target=target, scaled=scaled)
@@ -233,10 +233,17 @@ class Sessions:
             frames.restart()
         return OpenSession(session, frames, name, target, machine)
 
+    def _table(self, key: object) -> tuple[str, bytes]:
+        with self._lock:
+            try:
+                return self._tables.use(key)
+            except LostError:
+                raise InputError("the table is gone; choose its file again") from None
+
 
 def _check_text(name: str, content: bytes) -> None:
     if content.startswith(_PACKED):
-        raise InputError(f"{name}: is packed or a workbook; save it as CSV first")
+        raise InputError(f"{name}: is not text, or is packed; save it as CSV first")
     widest = max(
         (len(_SEPARATORS.findall(line)) for line in content.splitlines()), default=0
     )
