@@ -20,6 +20,7 @@ from kerasnn.choices import (
     Activation,
     FitDriver,
     NumericEmbedding,
+    Quality,
     TabularTask,
     WeightSharing,
 )
@@ -53,8 +54,14 @@ from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetT
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.estimators.blending import Blend, blend_with_trees
-from kerasnn.estimators.overrides import checked_driver, checked_overrides, checked_trees
+from kerasnn.estimators.blending import Blend, Blended, blend_with_trees
+from kerasnn.estimators.leaderboard import Standing, leaderboard
+from kerasnn.estimators.overrides import (
+    checked_driver,
+    checked_overrides,
+    checked_quality,
+    checked_trees,
+)
 from kerasnn.estimators.reasons import (
     CompiledSignature,
     explain_signature,
@@ -103,6 +110,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     _floor: ProbabilityFloor | None = None
     _conformal: Intervals | ClassSets | None = None
     trees_: Blend | None = None
+    leaderboard_: list[Standing] = []
 
     def __init__(
         self,
@@ -119,6 +127,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
+        quality: Quality = "default",
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",
@@ -140,6 +149,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.embedding = embedding
         self.weight_sharing = weight_sharing
         self.trees = trees
+        self.quality = quality
         self.schema = schema
         self.time_limit = time_limit
         self.driver = driver
@@ -234,7 +244,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         options = self._run_options(strategy)
         self._accept_target(table.target)
         overrides = checked_overrides(self.get_params(deep=False))
-        self.recipe_ = disk_recipe(self._kind, table.n_rows, overrides)
+        self.recipe_ = disk_recipe(
+            self._kind, table.n_rows, overrides, checked_quality(self.quality)
+        )
         return self._adopt(train_on_disk(self._disk_task_for(table), options))
 
     def _disk_task_for(self, table: TableOnDisk) -> DiskTask:
@@ -330,7 +342,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
         if self.schema is None and hasattr(X, "columns"):
             self._warn(table, checked, targets, target)
-        self.recipe_ = memory_recipe(self._kind, len(table), overrides, division)
+        self.recipe_ = memory_recipe(
+            self._kind, len(table), overrides, division, checked_quality(self.quality)
+        )
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
@@ -369,9 +383,12 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _adopt(self, trained: TrainedEnsemble, deadline: Deadline | None = None) -> Self:
         """Grow trees beside the networks, until a deadline; set the fitted attributes."""
-        self.trees_ = None
+        blended = Blended(trained)
         if checked_trees(self.trees):
-            trained, self.trees_ = blend_with_trees(trained, deadline)
+            blended = blend_with_trees(trained, deadline)
+        scale = self._target_scale if self._kind == "regression" else 1.0
+        self.leaderboard_ = leaderboard(trained, blended.predictions, scale)
+        trained, self.trees_, _ = blended
         self._kept_weights = trained.weights
         self._validation_score = trained.score
         self._floor = trained.floor

@@ -18,6 +18,7 @@ from kerasnn.choices import (
     Activation,
     FitDriver,
     NumericEmbedding,
+    Quality,
     TabularTask,
     WeightSharing,
 )
@@ -58,6 +59,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
         trees: whether boosted trees may stand beside the networks: "auto", if the rows that
             both left out gain by them; False for networks alone.
+        quality: effort of a fit: "fast", "default" or "best", about four times as long; it
+            decides what is "auto".
         class_weight: None, "balanced", or a weight for each class by its label.
         schema: kinds of the columns, from `datasets.infer_schema`; None infers them from X.
         time_limit: seconds of `fit`; the training is shortened to keep to it, and has fewer
@@ -82,6 +85,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         recipe_: every setting of the training.
         trees_: trees beside the networks, their share, and the losses on left-out rows of
             networks, trees and both; None without trees.
+        leaderboard_: scores of networks, trees, both, a linear model and a constant on the
+            same left-out rows, the best first; empty without folds.
         history_: "epoch", "loss", "val_loss", "inverse_temperature", "member_loss" of each
             evaluation of the validation rows.
         oof_predictions_: for each training row, the mean probabilities of the members that
@@ -112,6 +117,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
+        quality: Quality = "default",
         class_weight: Mapping[Any, float] | str | None = None,
         schema: Schema | None = None,
         time_limit: float | None = None,

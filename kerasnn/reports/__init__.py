@@ -1,7 +1,6 @@
 """Reports on trained networks: scores, figures, and one self-contained page.
 
 scores                        scores of predictions, with intervals
-baselines                     predictions of simple models
 importance                    permutation importance of columns
 figures                       learning curve, confusion matrix, misclassified digits
 table_figures, class_figures  figures of networks for tables
@@ -12,7 +11,6 @@ columns, predictions          sections about columns and predictions
 table_report                  the report on a network for a table
 """
 
-from kerasnn.reports.baselines import BaselineInputs, baseline_predictions
 from kerasnn.reports.coverage import COVERAGE, Covered, coverage_scores
 from kerasnn.reports.figures import (
     confusion_matrix_figure,
@@ -32,7 +30,6 @@ from kerasnn.reports.table_report import TableResult, table_report, table_sectio
 
 __all__ = [
     "COVERAGE",
-    "BaselineInputs",
     "Cell",
     "Covered",
     "Importance",
@@ -42,7 +39,6 @@ __all__ = [
     "Section",
     "Table",
     "TableResult",
-    "baseline_predictions",
     "compare_predictions",
     "confusion_matrix_figure",
     "coverage_scores",

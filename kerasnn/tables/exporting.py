@@ -37,6 +37,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
                 for name, scores in measured.baseline_scores.items()
             },
             "warnings": [n.message for n in measured.all_notices if n.is_warning],
+            "leaderboard": fitted.leaderboard,
             "settings": fitted.settings,
             "data": {
                 "source": rows.source,

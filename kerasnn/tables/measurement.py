@@ -11,6 +11,7 @@ from kerasnn import reports
 from kerasnn.datasets import Notice
 from kerasnn.deadline import Deadline
 from kerasnn.estimators import NetworkRegressor
+from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
 from kerasnn.preprocessing import Prepared
 from kerasnn.reports import COVERAGE, Covered, Importance, Score, coverage_scores
 from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
@@ -235,11 +236,11 @@ def _baselines(fitted: FittedTable, test: Prepared) -> dict[str, NDArray[Any]]:
     """Return the predictions of simple models for the test rows."""
     rows = fitted.rows
     train = fitted.estimator.prepare(rows.inputs(tested=False))
-    return reports.baseline_predictions(
+    return baseline_predictions(
         rows.target.task,
-        reports.BaselineInputs(*train),
+        BaselineInputs(*train),
         rows.targets(tested=False),
-        reports.BaselineInputs(*test),
+        BaselineInputs(*test),
         n_classes=len(rows.target.classes),
         seed=rows.seed,
     )

@@ -210,8 +210,8 @@ class _Sweep:
         """Return the estimator as given as a point of the space; None if it is not one."""
         if not isinstance(self.space, Space):
             return None
-        recipe = default_recipe(self.task, len(self.targets))
         given = self.estimator.get_params()
+        recipe = default_recipe(self.task, len(self.targets), given["quality"])
         return self.space.as_stored(
             {
                 name: getattr(recipe, name) if str(given[name]) == "auto" else given[name]

@@ -1,7 +1,7 @@
 """`kerasnn train FILE`: trains, tests and saves a network for a table."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from kerasnn.deadline import Deadline
 from kerasnn.manifest import predicted_column
 
 if TYPE_CHECKING:
+    from kerasnn.estimators.leaderboard import Standing
     from kerasnn.tables import FittedTable, Measurement, TableRows
     from kerasnn.training.distribution.workers import SingleProcess
 
@@ -196,6 +197,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
         },
         "settings": fitted.settings,
         "trees": fitted.trees,
+        "leaderboard": fitted.leaderboard,
         "epochs": fitted.estimator.n_epochs_,
         "kept_epoch": fitted.estimator.best_epoch_,
         "seconds": fitted.seconds,
@@ -211,12 +213,26 @@ def _print(measured: "Measurement", version: Path) -> None:
     )
     if fitted.estimator.trees_ is not None:
         echo_line(f"Beside   the networks {fitted.estimator.trees_}")
+    if fitted.estimator.leaderboard_:
+        echo_line(f"Left out {_standings(fitted.estimator.leaderboard_)}")
     for line in _metric_lines(measured):
         echo_line(line)
     for line in notice_lines(measured.notices):
         echo_line(line)
     echo_line(f"Saved    {version}")
     echo_line(f"Report   {version / 'assets.extra' / 'report.html'}")
+
+
+def _standings(leaderboard: Sequence["Standing"]) -> str:
+    """Return the loss of each model on the same rows, which it did not learn from."""
+    from kerasnn.reports.formatting import format_number
+
+    best = leaderboard[0]
+    name = "RMSE" if best.log_loss is None else "log loss"
+    models = [
+        f"{one.model} {format_number(one.loss, like=best.loss)}" for one in leaderboard
+    ]
+    return f"rows, {name}: {', '.join(models)}"
 
 
 def _metric_lines(measured: "Measurement") -> list[str]:
