@@ -52,29 +52,30 @@ class AskedAnswers:
         return {}
 
     def table(
-        self, outputs: Mapping[str, Any], ask: Ask, told: "ToldRows"
+        self, outputs: Mapping[str, Any], ask: Ask, context: "RowContext"
     ) -> "pd.DataFrame":
         """Return the predictions of rows, and what is asked beside them.
 
         Args:
             outputs: of the signature `first`.
             ask: asks another signature about the rows.
-            told: the rows.
+            context: the rows.
         """
         predictions = prediction_table(
-            {name: v for name, v in outputs.items() if name not in OUTPUTS}, told.classes
+            {name: v for name, v in outputs.items() if name not in OUTPUTS},
+            context.classes,
         )
         if self.explain:
             is_first = self.first == EXPLAIN_SIGNATURE
             reasons = outputs if is_first else ask(EXPLAIN_SIGNATURE)
-            predictions = predictions.join(_reasons(reasons, told))
+            predictions = predictions.join(_reasons(reasons, context))
         if self.check:
-            predictions = predictions.join(_unusual(ask(CHECK_SIGNATURE), told))
+            predictions = predictions.join(_unusual(ask(CHECK_SIGNATURE), context))
         return predictions
 
 
 @dataclass(frozen=True)
-class ToldRows:
+class RowContext:
     """Rows, and the words for them.
 
     Attributes:
@@ -90,14 +91,14 @@ class ToldRows:
     reading: "ReadOptions"
 
 
-def _reasons(outputs: Mapping[str, Any], told: ToldRows) -> "pd.DataFrame":
+def _reasons(outputs: Mapping[str, Any], context: RowContext) -> "pd.DataFrame":
     with quiet_tensorflow():
         import kerasnn.explanations  # noqa: F401
-    assert told.schema is not None
-    return reason_table(outputs, told.rows, told.schema.names, told.classes or ())
+    assert context.schema is not None
+    return reason_table(outputs, context.rows, context.schema.names, context.classes or ())
 
 
-def _unusual(outputs: Mapping[str, Any], told: ToldRows) -> "pd.DataFrame":
+def _unusual(outputs: Mapping[str, Any], context: RowContext) -> "pd.DataFrame":
     """Return `unusual`, `unusual_columns` and `unusual_reason`; empty without an answer."""
     with quiet_tensorflow():
         from kerasnn.novelty import findings_table
@@ -105,9 +106,11 @@ def _unusual(outputs: Mapping[str, Any], told: ToldRows) -> "pd.DataFrame":
 
     from kerasnn.datasets import check_rows
 
-    assert told.schema is not None
-    checked = check_rows(told.rows, told.schema, strict=False, reading=told.reading)
-    found = findings_table(outputs, checked.rows, told.schema).reset_index(drop=True)
+    assert context.schema is not None
+    checked = check_rows(
+        context.rows, context.schema, strict=False, reading=context.reading
+    )
+    found = findings_table(outputs, checked.rows, context.schema).reset_index(drop=True)
     # None stands in a row that is not answered.
     found["unusual"] = pd.Series([*outputs["unusual"].tolist()], dtype=object)
     return found.rename(columns={"columns": "unusual_columns", "reason": "unusual_reason"})

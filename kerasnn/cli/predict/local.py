@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kerasnn.cli.console import quiet_tensorflow
 from kerasnn.cli.messages import cli_messages
-from kerasnn.cli.predict.asked import AskedAnswers, ToldRows
+from kerasnn.cli.predict.asked import AskedAnswers, RowContext
 from kerasnn.cli.predict.output import MAX_LISTED, AnsweredRows, prediction_table
 from kerasnn.errors import InputError
 
@@ -99,8 +99,8 @@ def _table_answers(
             first = ask(asked.first)
             if fail and first.invalid:
                 raise InputError(first.invalid[0].message)
-            told = ToldRows(chunk, classes, network.schema, reading)
-            predictions = asked.table(first.outputs, lambda key: ask(key).outputs, told)
+            context = RowContext(chunk, classes, network.schema, reading)
+            predictions = asked.table(first.outputs, lambda key: ask(key).outputs, context)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
         yield AnsweredRows(

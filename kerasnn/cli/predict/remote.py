@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasnn.cli.predict.asked import AskedAnswers, ToldRows
+from kerasnn.cli.predict.asked import AskedAnswers, RowContext
 from kerasnn.cli.predict.output import AnsweredRows
 from kerasnn.errors import InputError, ServerError
 
@@ -80,8 +80,8 @@ def _answered(
             )
 
         try:
-            told = ToldRows(chunk, model.classes, model.schema, reading)
-            table = asked.table(ask(asked.first), ask, told)
+            context = RowContext(chunk, model.classes, model.schema, reading)
+            table = asked.table(ask(asked.first), ask, context)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
         except ServerError as error:
