@@ -20,10 +20,10 @@ from kerasnn.cli.console import status_on_terminal
 from kerasnn.cli.messages import as_cli_message
 from kerasnn.cli.table_options import ReadingArguments, notice_lines, notice_objects
 from kerasnn.cli.train.command import _stem
-from kerasnn.cli.train.progress import FitBar
 from kerasnn.datasets import ColumnHints, Notice, ReadOptions
 from kerasnn.datasets.files import formats, table_files
 from kerasnn.errors import InputError
+from kerasnn.progress import FitBar
 
 SHORT = [
     *("--members", "2", "--folds", "2", "--epochs", "2", "--hidden-units", "8"),
@@ -820,7 +820,7 @@ def last_line(terminal):
 def test_no_bar_is_shown_without_a_terminal(capsys):
     with FitBar() as bar:
         bar(1, 2, {"loss": 0.5})
-        bar.bar.write("a [bold] line")
+        bar.write("a [bold] line")
     assert capsys.readouterr() == ("a [bold] line\n", "")
 
 

@@ -22,6 +22,7 @@ from kerasnn.choices import (
     NumericEmbedding,
     Quality,
     TabularTask,
+    Verbose,
     WeightSharing,
 )
 from kerasnn.conformal import (
@@ -62,11 +63,13 @@ from kerasnn.estimators.overrides import (
     checked_quality,
     checked_trees,
 )
+from kerasnn.estimators.progress import shown_progress
 from kerasnn.estimators.reasons import (
     CompiledSignature,
     explain_signature,
     fit_background,
 )
+from kerasnn.estimators.report import estimator_report
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.explanations import Background, contribution_frame, error_frame
@@ -80,6 +83,7 @@ from kerasnn.novelty import (
     fit_novelty,
 )
 from kerasnn.preprocessing import Prepared, Preprocessor
+from kerasnn.reports import Report
 from kerasnn.saving import SignatureRows, TableSignature, export_table
 from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
@@ -110,6 +114,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     _floor: ProbabilityFloor | None = None
     _conformal: Intervals | ClassSets | None = None
     trees_: Blend | None = None
+    _learned_targets: NDArray[Any] | None = None  # None of rows on disk
     leaderboard_: list[Standing] = []
 
     def __init__(
@@ -132,6 +137,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         time_limit: float | None = None,
         driver: FitDriver = "auto",
         progress: Progress | None = None,
+        verbose: Verbose = "auto",
         checkpoint: str | Path | None = None,
         checkpoint_every: float = SECONDS_BETWEEN,
         resume: bool = False,
@@ -154,6 +160,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.time_limit = time_limit
         self.driver = driver
         self.progress = progress
+        self.verbose = verbose
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.resume = resume
@@ -203,7 +210,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         task = self._task_for(X, y, sample_weight, division)
         task = self._within_limit(task, options)
         networks = self._without_trees_time(options)
-        (trained,) = train_ensembles([task], networks)
+        with shown_progress(networks, self.verbose) as networks:
+            (trained,) = train_ensembles([task], networks)
         return self._adopt(trained, options.deadline)
 
     def _within_limit(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
@@ -247,7 +255,10 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.recipe_ = disk_recipe(
             self._kind, table.n_rows, overrides, checked_quality(self.quality)
         )
-        return self._adopt(train_on_disk(self._disk_task_for(table), options))
+        task = self._disk_task_for(table)
+        with shown_progress(options, self.verbose) as options:
+            trained = train_on_disk(task, options)
+        return self._adopt(trained)
 
     def _disk_task_for(self, table: TableOnDisk) -> DiskTask:
         """Fit the preprocessing and write the shards; return what to train."""
@@ -392,6 +403,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self._kept_weights = trained.weights
         self._validation_score = trained.score
         self._floor = trained.floor
+        self._learned_targets = trained.task.targets if trained.has_oof_rows else None
         self._conformal = self._fit_conformal(trained)
         oof = trained.oof_predictions
         self.oof_predictions_ = None if oof is None else self._in_units_of_target(oof)
@@ -650,6 +662,38 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         outputs = self._explain(*prepared)
         return frame(outputs, self.preprocessor_.names, labels, of=of)
 
+    def report(
+        self,
+        file: str | Path | None = None,
+        X: Any = None,  # noqa: N803
+        y: ArrayLike | None = None,
+        *,
+        title: str = "",
+    ) -> Report:
+        """Return a page with scores, figures, settings and columns; a notebook shows it.
+
+        Args:
+            file: to write the page to; None for no file.
+            X: test rows, as for `predict`. Without them the training rows are scored, each
+                by the members that did not learn from it.
+            y: what is true of them.
+            title: heading of the page.
+
+        Raises:
+            InputError: rows or labels cannot be used, no row was left out, the target has
+                several columns, or the file cannot be written.
+        """
+        self._check_complete()
+        page = estimator_report(self, X, y, title)
+        if file is not None:
+            page.save(file)
+        return page
+
+    def learned_targets(self) -> NDArray[Any] | None:
+        """Return the targets of the training rows in their units; None from disk."""
+        learned = self._learned_targets
+        return None if learned is None else self._in_units_of_target(learned)
+
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
     ) -> NDArray[np.float64]:
@@ -789,6 +833,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
         Raises:
             InputError: the targets cannot be used.
+        """
+
+    @abstractmethod
+    def _true_values(self, y: ArrayLike, n_rows: int) -> NDArray[Any]:
+        """Return the class indices, or the values, of test rows, [rows].
+
+        Raises:
+            InputError: they cannot be used.
         """
 
     @abstractmethod

@@ -20,6 +20,7 @@ from kerasnn.choices import (
     NumericEmbedding,
     Quality,
     TabularTask,
+    Verbose,
     WeightSharing,
 )
 from kerasnn.conformal import DEFAULT_COVERAGE, ClassSets, fit_sets, with_best_class
@@ -67,6 +68,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             members if they could hardly learn otherwise.
         driver: "auto", "xla", "graph" or "eager"; see `kerasnn.fit`.
         progress: called with (epochs done, epochs in all, losses) during the training.
+        verbose: 1 shows the progress of `fit`: a bar in a notebook or on a terminal, lines
+            in a log. "auto" shows it in a notebook only, 0 nowhere.
         checkpoint: a folder for checkpoints of the training, which can be resumed after its
             process died; Ctrl-C and SIGTERM save, and raise `InterruptedFitError`.
         checkpoint_every: smallest number of seconds between two checkpoints.
@@ -123,6 +126,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         time_limit: float | None = None,
         driver: FitDriver = "auto",
         progress: Progress | None = None,
+        verbose: Verbose = "auto",
         checkpoint: str | Path | None = None,
         checkpoint_every: float = SECONDS_BETWEEN,
         resume: bool = False,
@@ -216,6 +220,18 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 " rows; a classifier needs at least two"
             )
         return indices.astype(np.int32)
+
+    def _true_values(self, y: ArrayLike, n_rows: int) -> NDArray[np.int64]:
+        labels = column_or_1d(y)
+        check_consistent_length(np.empty(n_rows), labels)
+        known = {label: index for index, label in enumerate(self.classes_.tolist())}
+        unknown = sorted({str(v) for v in labels.tolist() if v not in known})
+        if unknown:
+            raise InputError(
+                f"y must have the classes of the training, {', '.join(map(str, known))};"
+                f" got {', '.join(unknown[:5])}"
+            )
+        return np.array([known[label] for label in labels.tolist()])
 
     def _are_indexed(self, y: pd.Categorical) -> bool:
         """Check whether the codes are indices into the classes of the given schema."""

@@ -31,6 +31,7 @@ from kerasnn.layers import (
 from kerasnn.models.member_draws import MemberDraws, quantile_bins
 from kerasnn.models.tabular_config import TabularConfig
 from kerasnn.models.tabular_heads import probabilities
+from kerasnn.models.variable_table import VariableTable
 from kerasnn.trees import Forest, ForestArrays, forest_outputs, node_turns
 
 INITIAL_ROWS = 512  # rows to which the initial weights are fitted
@@ -72,7 +73,7 @@ class Block(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")
-class TabularNetwork(keras.Model):
+class TabularNetwork(VariableTable, keras.Model):
     """An ensemble of networks for tables, side by side, with explicit Variables.
 
     It takes `x` [batch, n_in] float32, the first `n_numeric` columns of which are scaled
@@ -93,6 +94,14 @@ class TabularNetwork(keras.Model):
         self.built = True  # all Variables exist; no input is needed to create them
 
     # ------------------------------------------------------------------ Variables
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return all Variables by name, those that are trained and the others."""
+        return {variable.name: variable for variable in self.weights}
+
+    def _architecture(self) -> str:
+        sizes = "-".join(map(str, self.config.layer_sizes))
+        return f"{self.config.members} networks {sizes}"
 
     def _make_variables(self) -> None:
         config = self.config

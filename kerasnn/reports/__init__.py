@@ -16,6 +16,7 @@ from kerasnn.reports.figures import (
     confusion_matrix_figure,
     learning_curve,
     png,
+    svg,
     wrong_digits_figure,
 )
 from kerasnn.reports.importance import (
@@ -24,7 +25,7 @@ from kerasnn.reports.importance import (
     PreparedTable,
     permutation_importance,
 )
-from kerasnn.reports.page import Cell, Section, Table, report_html
+from kerasnn.reports.page import Cell, Report, Section, Table, report_html
 from kerasnn.reports.scores import Score, compare_predictions, score_predictions
 from kerasnn.reports.table_report import TableResult, table_report, table_sections
 
@@ -35,6 +36,7 @@ __all__ = [
     "Importance",
     "Permutations",
     "PreparedTable",
+    "Report",
     "Score",
     "Section",
     "Table",
@@ -47,6 +49,7 @@ __all__ = [
     "png",
     "report_html",
     "score_predictions",
+    "svg",
     "table_report",
     "table_sections",
     "wrong_digits_figure",

@@ -1,5 +1,7 @@
 """`kerasnn train FILE`: trains, tests and saves a network for a table."""
 
+import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,7 +74,7 @@ def train_file(
     check_usage(path, header, given)
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving, tables
-        from kerasnn.cli.train.progress import FitBar
+        from kerasnn.progress import FitBar
     slowness = _slowness(deadline) if deadline else 1.0
     workers = connect_workers()
 
@@ -107,7 +109,14 @@ def train_file(
             )
         with status_on_terminal("Saving ..."):
             version = workers.run_on_chief(
-                lambda: str(tables.save(measured, folder, run=checkpoints.run()))
+                lambda: str(
+                    tables.save(
+                        measured,
+                        folder,
+                        run=checkpoints.run(),
+                        command=shlex.join(["kerasnn", *sys.argv[1:]]),
+                    )
+                )
             )
         checkpoints.remove_rows()
     if as_json:
