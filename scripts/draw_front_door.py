@@ -20,7 +20,8 @@ from playwright.sync_api import Page, sync_playwright
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SCHEMES = ("light", "dark")
 WIDTH, HEIGHT = 1080, 810
-N_COLOURS = 64  # keeps a picture below about 60 kB
+N_COLOURS = 96  # keeps a picture below about 60 kB
+MAX_MILLISECONDS = 200_000  # of a page on a busy machine
 TERMINAL = """<!DOCTYPE html><meta charset="utf-8"><style>
 :root { color-scheme: light dark;
   --ink: #1c2530; --paper: #f6f8fa; --line: #d0d7de; --blue: #1f5fa8; }
@@ -46,13 +47,14 @@ def main() -> None:
             page = browser.new_page(
                 viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme
             )
+            page.set_default_timeout(MAX_MILLISECONDS)
             page.set_content(text)
             take(page, f"terminal-{scheme}", of=page.locator("pre"))
             page.goto(report.absolute().as_uri())
             take(page, f"report-{scheme}")
             page.goto(f"{arguments.server}/#{name}")
             page.wait_for_load_state("networkidle")
-            page.get_by_text("Reasons").first.wait_for(timeout=120_000)
+            page.get_by_text("Reasons").first.wait_for()
             take(page, f"page-{scheme}")
         browser.close()
 

@@ -155,7 +155,7 @@ def test_an_output_that_cannot_be_written_is_told_before_training(run, tmp_path)
 
 TRAIN_OPTIONS = (
     "--target, --task, --test-size, --group, --time, --gap, --test-file, --folds,"
-    " --members, --trees, --time-limit, --importance,"
+    " --members, --trees, --quality, --time-limit, --importance,"
     " --weight-decay, --dropout, --embedding, --ignore, --categorical, --numeric,"
     " --boolean, --datetime, --text, --stream, --sep, --encoding, --header, --names,"
     " --na, --decimal, --thousands,"
