@@ -30,6 +30,7 @@ ORDERS = {
         {"saving"},
         {"estimators"},
         {"lessons", "tables", "serving", "tuning"},
+        {"learn"},
         {"cli"},
         {"__init__", "__main__"},
     ],
@@ -85,6 +86,15 @@ ORDERS = {
         {"trainer"},
         {"fit", "evaluate", "predict"},
         {"keras_model"},
+    ],
+    "kerasnn.learn": [
+        {"settings"},
+        {"rows"},
+        {"session"},
+        {"frames", "program"},
+        {"sessions"},
+        {"app"},
+        {"server"},
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},

@@ -5,7 +5,6 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 import kerasnn
@@ -13,10 +12,10 @@ from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError
 from kerasnn.estimators import default_recipe
 from kerasnn.estimators.blending import _chosen
-from kerasnn.trees import BoostedFolds, Forest, forest_outputs
+from kerasnn.trees import BoostedFolds, Forest
 from kerasnn.trees.bins import MAX_BINS, Bins
 from kerasnn.trees.boosting import Rows
-from kerasnn.trees.forest import CELLS_PER_BLOCK, ForestArrays
+from kerasnn.trees.forest import CELLS_PER_BLOCK
 from kerasnn.trees.sklearn_trees import forest_of
 
 CARDINALITIES = (300, 12)  # more codes than scikit-learn has categories, and few
@@ -96,7 +95,7 @@ def test_many_values_are_binned_by_quantiles(rng: np.random.Generator) -> None:
     assert np.all(np.diff(columns[np.argsort(x[:, 0]), 0]) >= 0)
 
 
-def test_a_mean_of_forests_and_a_part_of_it(rng: np.random.Generator) -> None:
+def test_a_mean_of_forests(rng: np.random.Generator) -> None:
     x, codes = drawn_rows(rng)
     bins = Bins.fit(x, CARDINALITIES)
     forests = [
@@ -106,15 +105,6 @@ def test_a_mean_of_forests_and_a_part_of_it(rng: np.random.Generator) -> None:
     outputs = [forest.outputs(x, codes).numpy() for forest in forests]
     mean = Forest.mean(forests)
     np.testing.assert_allclose(mean.outputs(x, codes), np.mean(outputs, axis=0), atol=1e-5)
-    arrays = ForestArrays(*map(tf.constant, mean.arrays))
-    parts = mean.roots.reshape(mean.parts, -1)
-    for part, own, forest in zip(parts, outputs, forests, strict=True):
-        roots = tf.constant(np.tile(part, (len(x), 1)))
-        found = forest_outputs(
-            arrays, mean.depth, tf.constant(x), tf.constant(codes), roots
-        )
-        shift = mean.baseline - forest.baseline  # the baseline is that of all parts
-        np.testing.assert_allclose(found - shift, own, atol=1e-5)
 
 
 def test_no_rows_have_no_outputs(rng: np.random.Generator) -> None:

@@ -17,6 +17,7 @@ from kerasnn.ensembles.recipe import Recipe
 from kerasnn.ensembles.result import EvaluationHistory
 from kerasnn.errors import InputError
 from kerasnn.estimators.blending import Blend
+from kerasnn.estimators.leaderboard import Standing
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.reports import COVERAGE, Covered, Importance, Report, TableResult, table_report
 
@@ -41,6 +42,7 @@ class Fitted(Protocol):
     history_: EvaluationHistory
     best_epoch_: int
     oof_predictions_: NDArray[np.float64] | None
+    leaderboard_: list[Standing]
 
     def prepare(self, X: Any) -> Prepared:  # noqa: N803
         """Check rows."""
@@ -155,7 +157,13 @@ def _result(
         best_epoch=estimator.best_epoch_,
         settings={**settings, "trees": str(estimator.trees_ or "none")},
         versions=used_versions(),
+        leaderboard=leaderboard_scores(estimator),
     )
+
+
+def leaderboard_scores(estimator: Fitted) -> dict[str, dict[str, float]]:
+    """Return the scores of the models of a fit, by name, the best first."""
+    return {standing.model: standing.scores for standing in estimator.leaderboard_}
 
 
 def covered_rows(

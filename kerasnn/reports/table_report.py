@@ -79,6 +79,7 @@ class TableResult:
         histograms: of the numeric columns; see `columns.histograms`.
         made: when and how the network was made, by name.
         examples: how to predict with it; see `report_html`.
+        leaderboard: scores of several models on the same left-out rows, by model.
     """
 
     title: str
@@ -103,6 +104,7 @@ class TableResult:
     histograms: Mapping[str, Sequence[int]] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
+    leaderboard: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -152,6 +154,8 @@ def table_sections(result: TableResult) -> list[Section]:
     sections = []
     if result.baselines:
         sections.append(_comparison(result))
+    if result.leaderboard:
+        sections.append(_leaderboard(result.leaderboard))
     if result.history:
         sections.append(curve_section(result.history, result.epochs, result.best_epoch))
     if target.task == "classification":
@@ -224,6 +228,21 @@ def _comparison(result: TableResult) -> Section:
         f" interval, from {default_resamples(len(result.truth)):,} resamples of the test"
         " rows.",
         table=Table(["", *of_models], rows, caption=_verdict(result)),
+    )
+
+
+def _leaderboard(leaderboard: Mapping[str, Mapping[str, float]]) -> Section:
+    first, *_ = leaderboard.values()
+    rows: list[list[str | Cell]] = [
+        [model, *(format_number(scores[name], like=first[name]) for name in first)]
+        for model, scores in leaderboard.items()
+    ]
+    return Section(
+        "Networks, trees and simple models",
+        "Scores on the same rows of the training, each by models that had left it out. They"
+        " decided how the trees are mixed with the networks, so the first is slightly too"
+        " good.",
+        table=Table(["", *(SCORE_NAMES[name] for name in first)], rows),
     )
 
 

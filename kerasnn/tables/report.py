@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from kerasnn import reports
 from kerasnn.datasets import Column, Schema, checked_table
-from kerasnn.estimators.report import loss_curves, used_versions
+from kerasnn.estimators.report import leaderboard_scores, loss_curves, used_versions
 from kerasnn.reports.columns import histograms, schema_sections
 from kerasnn.reports.formatting import (
     SCORE_NAMES,
@@ -60,6 +60,7 @@ def table_page(measured: Measurement, *, folder: str | Path, command: str = "") 
             histograms=_histograms(fitted),
             made=made,
             examples=examples,
+            leaderboard=leaderboard_scores(fitted.estimator),
             known_scores={"network": measured.scores, **measured.baseline_scores},
         )
     )
