@@ -1,7 +1,7 @@
 """Every private name of Keras that `kerasnn.fit` needs, with the reason for it.
 
-Two are TensorFlow's: the default writer of summaries and the global seed, which have no
-public names.
+Three are TensorFlow's: the default writer of summaries, the global seed, and the operations
+that `tf.vectorized_map` converts, which have no public names.
 
 No other module imports from `keras.src`, uses an attribute of Keras that begins with an
 underscore, or replaces a function that Keras calls. `tests/test_keras_names.py` checks that
@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
@@ -28,6 +29,7 @@ from keras.src.trainers.trainer import model_supports_jit
 from numpy.typing import NDArray
 from tensorflow.python.eager import context
 from tensorflow.python.ops import summary_ops_v2
+from tensorflow.python.ops.parallel_for import pfor
 
 # Keras's adapters check, cast and weight rows, and its epoch iterator counts batches, so
 # errors, warnings and values are those of `Model.fit`. `Model.fit` takes an adapter as `x`,
@@ -40,15 +42,19 @@ __all__ = [
     "adapter_arrays",
     "adapter_shuffle",
     "assert_compiled",
+    "attributes",
     "backdate_bars",
+    "bitcasts_are_converted",
     "compiled_as",
     "default_summary_writer",
     "evaluate_in_order",
     "get_data_adapter",
     "initial_epoch",
     "is_default",
+    "is_plain",
     "keras_method",
     "layers_without_xla",
+    "loss_tracker",
     "model_supports_jit",
     "peek",
     "replace_methods",
@@ -75,6 +81,47 @@ def replace_methods(methods: Mapping[str, Callable[..., Any]]) -> None:
     """Let every Keras model have these methods, and Keras's where none is given."""
     for name, method in _METHODS.items():
         setattr(TensorFlowTrainer, name, methods.get(name, method))
+
+
+# Attributes of Keras's objects that no trace depends on: trackers, names, records.
+_BOOKKEEPING = frozenset(
+    """
+    _auto_config _call_signature _called _compile_config _distribute_strategy
+    _distribution_strategy _eval_epoch_iterator _exclude_from_weight_decay_cache
+    _initial_epoch _initial_seed _kerasnn_programs _lock _loss_ids _losses
+    _losses_override _nodes _outbound_nodes _parent_path _path _resolved_output_names
+    _tracked _tracker _trainable_variables_indices build history output_name
+    output_names predict_function quantize stop_evaluating stop_predicting stop_training
+    test_function train_function
+    """.split()  # noqa: SIM905 - as a list it has 30 lines
+)
+_BOOKKEEPING_PREFIXES = ("_self_", "_saved_model_")
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes of one of Keras's objects that a trace may depend on."""
+    if not hasattr(value, "__dict__"):
+        return {n: getattr(value, n) for n in value.__slots__}
+    # The names of metrics are those of the logs.
+    unused = set() if isinstance(value, keras.Metric | keras.Loss) else {"name"}
+    if hasattr(value, "seed_generator"):  # a Variable, which was made from the seed
+        unused |= {"seed"}
+    return {
+        name: part
+        for name, part in vars(value).items()
+        if name not in _BOOKKEEPING
+        and name not in unused
+        and not name.startswith(_BOOKKEEPING_PREFIXES)
+    }
+
+
+def is_plain(model: keras.Model) -> bool:
+    """Return whether a model has no code of the user's: it is of one of Keras's classes."""
+    return isinstance(model, keras.Sequential | Functional) and all(
+        base.__module__.startswith(("keras.", "kerasnn."))
+        for base in type(model).__mro__
+        if issubclass(base, keras.Model)
+    )
 
 
 def assert_compiled(model: keras.Model, method: str) -> None:
@@ -177,6 +224,25 @@ def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
 def layers_without_xla(model: keras.Model) -> list[str]:
     """Return the names of the layers that Keras marks as impossible under XLA."""
     return [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
+
+
+def loss_tracker(model: keras.Model) -> keras.metrics.Mean:
+    """Return the metric of a compiled model that holds the mean loss."""
+    return model._loss_tracker
+
+
+def bitcasts_are_converted() -> None:
+    """Let `tf.vectorized_map` convert a bitcast in one operation.
+
+    Keras's argmax has one, which is in the accuracy. TensorFlow would run a loop over the
+    elements of the map for it.
+    """
+    if "Bitcast" not in pfor._pfor_converter_registry:
+        pfor.RegisterPFor("Bitcast")(_bitcast)
+
+
+def _bitcast(inputs: Any) -> Any:
+    return pfor.wrap(tf.bitcast(inputs.stacked_input(0), inputs.get_attr("type")), True)
 
 
 def peek(adapter: DataAdapter) -> Any | None:
