@@ -227,17 +227,3 @@ def test_the_default_writer_of_summaries_is_told_from_another(tmp_path):
     with other.as_default():
         assert found != keras_names.default_summary_writer()
     assert keras_names.default_summary_writer() is None
-
-
-def test_a_bitcast_is_converted_without_a_loop():
-    keras_names.bitcasts_are_converted()
-    keras_names.bitcasts_are_converted()  # again is no error
-    values = tf.constant([[1.0, -2.0], [0.0, 4.0]])
-
-    @tf.function
-    def mapped(rows):
-        return tf.vectorized_map(lambda row: tf.bitcast(row, tf.int32), rows)
-
-    graph = mapped.get_concrete_function(values).graph
-    assert not {op.type for op in graph.get_operations()} & {"While", "StatelessWhile"}
-    np.testing.assert_array_equal(mapped(values), values.numpy().view(np.int32))

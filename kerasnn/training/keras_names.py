@@ -1,7 +1,7 @@
 """Every private name of Keras that `kerasnn.fit` needs, with the reason for it.
 
-Three are TensorFlow's: the default writer of summaries, the global seed, and the operations
-that `tf.vectorized_map` converts, which have no public names.
+Two are TensorFlow's: the default writer of summaries and the global seed, which have no
+public names.
 
 No other module imports from `keras.src`, uses an attribute of Keras that begins with an
 underscore, or replaces a function that Keras calls. `tests/test_keras_names.py` checks that
@@ -29,7 +29,6 @@ from keras.src.trainers.trainer import model_supports_jit
 from numpy.typing import NDArray
 from tensorflow.python.eager import context
 from tensorflow.python.ops import summary_ops_v2
-from tensorflow.python.ops.parallel_for import pfor
 
 # Keras's adapters check, cast and weight rows, and its epoch iterator counts batches, so
 # errors, warnings and values are those of `Model.fit`. `Model.fit` takes an adapter as `x`,
@@ -44,7 +43,6 @@ __all__ = [
     "assert_compiled",
     "attributes",
     "backdate_bars",
-    "bitcasts_are_converted",
     "compiled_as",
     "default_summary_writer",
     "evaluate_in_order",
@@ -229,20 +227,6 @@ def layers_without_xla(model: keras.Model) -> list[str]:
 def loss_tracker(model: keras.Model) -> keras.metrics.Mean:
     """Return the metric of a compiled model that holds the mean loss."""
     return model._loss_tracker
-
-
-def bitcasts_are_converted() -> None:
-    """Let `tf.vectorized_map` convert a bitcast in one operation.
-
-    Keras's argmax has one, which is in the accuracy. TensorFlow would run a loop over the
-    elements of the map for it.
-    """
-    if "Bitcast" not in pfor._pfor_converter_registry:
-        pfor.RegisterPFor("Bitcast")(_bitcast)
-
-
-def _bitcast(inputs: Any) -> Any:
-    return pfor.wrap(tf.bitcast(inputs.stacked_input(0), inputs.get_attr("type")), True)
 
 
 def peek(adapter: DataAdapter) -> Any | None:

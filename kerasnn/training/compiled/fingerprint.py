@@ -24,8 +24,10 @@ _PACKAGES = ("keras.", "kerasnn.training.keras_model")
 _FUNCTIONS = ("keras.", "tensorflow.")
 _PLAIN = (NoneType, bool, int, float, complex, str, bytes, enum.Enum, tf.DType, np.generic)
 # The code of a class that a trace runs: someone may have replaced it.
-_CODE = ("__call__", "call", "train_step", "test_step", "predict_step", "compute_loss")
-_CODE += ("update_state", "result", "reset_state", "update_step", "apply")
+_CODE = (
+    *("__call__", "call", "train_step", "test_step", "predict_step", "compute_loss"),
+    *("update_state", "result", "reset_state", "update_step", "apply"),
+)
 
 
 class NotComparableError(Exception):

@@ -148,6 +148,6 @@ def _forget_variables(function: Any) -> None:
     graph = function.graph
     if any(hasattr(tensor, "numpy") for tensor in graph.external_captures):
         graph.function_captures.clear()
-        assert not graph.external_captures  # which also renews what it has cached
+        assert not graph.captures  # which also renews what it has cached
     for inner in function.children:
         _forget_variables(inner)

@@ -29,7 +29,6 @@ class StackedLearner:
     """
 
     def __init__(self, models: Sequence[keras.Model]) -> None:
-        keras_names.bitcasts_are_converted()
         self.models = list(models)
         self.first = models[0]
         self.name = f"{len(models)} models like {self.first.name}"
