@@ -1,13 +1,14 @@
 """kerasnn: neural networks on tables with TensorFlow and Keras.
 
 Public names are loaded on first use: `import kerasnn` does not load TensorFlow or
-scikit-learn.
+scikit-learn. TensorFlow's start-up notices are hidden then; TF_CPP_MIN_LOG_LEVEL=0 shows
+them.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasnn.startup import accelerate_if_asked, prepare_xla_cache
+from kerasnn.startup import accelerate_if_asked, prepare_xla_cache, quiet_import
 
 if TYPE_CHECKING:
     from kerasnn import (
@@ -100,9 +101,10 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'kerasnn' has no attribute {name!r}")
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    return importlib.import_module(f"kerasnn.{name}")
+    with quiet_import():
+        if name in _HOME:
+            return getattr(importlib.import_module(_HOME[name]), name)
+        return importlib.import_module(f"kerasnn.{name}")
 
 
 def __dir__() -> list[str]:

@@ -40,6 +40,7 @@ MANIFEST = Path("assets.extra") / "kerasnn.json"
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 DEFAULT_SIGNATURE = "serving_default"
 INTERVAL_SIGNATURE, EXPLAIN_SIGNATURE = "interval", "explain"
+CHECK_SIGNATURE = "check"
 EXAMPLES_INPUT = "inputs"  # the input of signatures that take tf.Examples
 DESCRIBED = ("created", "versions", "task", "network", "inputs", "outputs")
 _FORMAT = 1

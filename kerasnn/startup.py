@@ -7,7 +7,8 @@ its flags at its first operation, so the folder of XLA's cache must be set befor
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ ACCELERATE = "KERASNN_ACCELERATE"  # 1; or quiet, for no line at exit
 XLA_CACHE = "KERASNN_XLA_CACHE"  # 0 for none, or another folder
 XLA_FLAGS = "TF_XLA_FLAGS"
 RUN = "run"  # the folder of a process in that of the cache: run-HOST-PROCESS-RANDOM
+
+TF_LOG = "TF_CPP_MIN_LOG_LEVEL"  # 0 shows all of TensorFlow's notices
 
 _FLAG = "--tf_xla_persistent_cache_directory="
 _OURS = re.compile(rf"\s*{_FLAG}\S+/{RUN}-\S+ --tf_xla_persistent_cache_device_types=CPU")
@@ -54,6 +57,39 @@ def _cache_folder() -> str | None:
         chosen = os.path.join(base, "kerasnn", "xla")
     folder = os.path.abspath(chosen)
     return None if re.search(r"\s", folder) else folder  # a flag cannot hold a blank
+
+
+@contextmanager
+def quiet_import() -> Iterator[None]:
+    """Context manager in which TensorFlow loads without notices on standard error.
+
+    TensorFlow 2.21 prints six lines while it loads, whatever TF_CPP_MIN_LOG_LEVEL says
+    (tensorflow#100442). They are caught below Python, and shown if the import fails. The
+    level that is set here hides later notices of C++; errors are exceptions anyway.
+    """
+    if os.environ.get(TF_LOG) == "0" or sys.stderr is None or "tensorflow" in sys.modules:
+        yield
+        return
+    import tempfile  # 10 ms that `import kerasnn` does not need
+
+    os.environ.setdefault(TF_LOG, "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        failed = False
+        try:
+            yield
+        except Exception:
+            failed = True
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if failed:
+                caught.seek(0)
+                os.write(2, caught.read())
 
 
 def accelerate_if_asked(load: Callable[[], Any]) -> None:

@@ -23,15 +23,18 @@ class FakeModel:
         self.inputs, self.outputs, self.answer = inputs, outputs, answer
         self.version, self.manifest = version, manifest
         self.labels = labels  # those of a signature "classify", if it has one
+        self.further = {}  # other signatures: models by key
 
     def metadata(self, name):
-        signature = {
-            "inputs": {n: tensor(n, *of) for n, of in self.inputs.items()},
-            "outputs": {n: tensor(n, *of) for n, of in self.outputs.items()},
-            "method_name": "tensorflow/serving/predict",
-            "defaults": {},
+        signatures = {
+            key: {
+                "inputs": {n: tensor(n, *of) for n, of in model.inputs.items()},
+                "outputs": {n: tensor(n, *of) for n, of in model.outputs.items()},
+                "method_name": "tensorflow/serving/predict",
+                "defaults": {},
+            }
+            for key, model in {"serving_default": self, **self.further}.items()
         }
-        signatures = {"serving_default": signature}
         if self.labels is not None:
             signatures["classify"] = {"method_name": "tensorflow/serving/classify"}
         return {
@@ -87,6 +90,7 @@ class FakeServer:
             if match[2] not in (None, model.version):
                 why = f"Servable not found for request: Specific({match[1]}, {match[2]})"
                 return error(404, why)
+            model = model.further.get(content.get("signature_name"), model)
             try:
                 given = model.answer(**content["inputs"])
             except ValueError as why:

@@ -14,12 +14,12 @@ PACKAGE = Path(__file__).parents[1] / "kerasnn"
 # import each other; a room that is not listed here has no order of its own.
 ORDERS = {
     "kerasnn": [
-        {"choices", "errors", "deadline", "progress", "model_paths", "startup"},
-        {"json_forms", "model_files", "system"},
+        {"choices", "errors", "deadline", "notebook", "model_paths", "startup"},
+        {"progress", "json_forms", "model_files", "system"},
         {"reference", "manifest", "graphs"},
         {"checkpoints"},
         {"datasets"},
-        {"losses", "metrics", "layers", "splits", "trees"},
+        {"losses", "metrics", "layers", "splits", "trees", "reports"},
         {"preprocessing"},
         {"models"},
         {"training"},
@@ -29,8 +29,8 @@ ORDERS = {
         {"novelty", "explanations"},
         {"saving"},
         {"estimators"},
-        {"reports"},
         {"lessons", "tables", "serving", "tuning"},
+        {"learn"},
         {"cli"},
         {"__init__", "__main__"},
     ],
@@ -86,6 +86,15 @@ ORDERS = {
         {"trainer"},
         {"fit", "evaluate", "predict"},
         {"keras_model", "many"},
+    ],
+    "kerasnn.learn": [
+        {"settings"},
+        {"rows"},
+        {"session"},
+        {"frames", "program"},
+        {"sessions"},
+        {"app"},
+        {"server"},
     ],
     "kerasnn.serving": [
         {"errors", "options", "prometheus", "client"},

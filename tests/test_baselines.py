@@ -6,8 +6,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from kerasnn.errors import InputError
-from kerasnn.reports import BaselineInputs as Inputs
-from kerasnn.reports import baseline_predictions, baselines
+from kerasnn.estimators import baselines
+from kerasnn.estimators.baselines import BaselineInputs as Inputs
+from kerasnn.estimators.baselines import baseline_predictions
 
 
 def test_constant_predicts_the_shares_of_the_classes_or_the_mean(rng):
@@ -63,24 +64,31 @@ def test_one_class_only_is_predicted_for_sure():
     assert found["linear"].tolist() == found["constant"].tolist() == [[0, 1, 0]] * 2
 
 
-def test_the_linear_model_learns_from_drawn_rows_with_every_class(rng, monkeypatch):
-    monkeypatch.setattr(baselines, "MAX_ROWS", 100)
+def test_the_linear_model_learns_from_drawn_rows_with_every_class(rng):
     labels = np.zeros(3000, int)
     labels[:1500], labels[-1] = 1, 2  # one row only of class 2
-    drawn = baselines._drawn_rows("classification", labels, n_cells=6, seed=0)
+    drawn = baselines._drawn_rows("classification", labels, 100, seed=0)
     assert 100 <= len(drawn) <= 101
     assert set(labels[drawn]) == {0, 1, 2}
     assert (np.diff(drawn) > 0).all()
     x = rng.normal(size=(3000, 2)) + labels[:, None]
     found = baseline_predictions(
-        "classification", Inputs(x), labels, Inputs(x[-5:]), n_classes=3
+        "classification", Inputs(x), labels, Inputs(x[-5:]), n_classes=3, max_rows=100
     )
     assert (found["linear"] > 0).all()
 
 
-def test_very_many_inputs_and_classes_leave_a_thousand_rows():
-    drawn = baselines._drawn_rows("regression", np.zeros(5000), n_cells=10**6, seed=0)
-    assert len(drawn) == 1000
+def test_very_many_inputs_and_classes_leave_a_thousand_rows(monkeypatch):
+    monkeypatch.setattr(baselines, "_MAX_CELLS", 5_000)
+    x = np.arange(3000.0)[:, None]
+    found = baseline_predictions("regression", Inputs(x), x[:, 0] ** 2, Inputs(x[:1]))
+    limited = baseline_predictions(
+        "regression", Inputs(x), x[:, 0] ** 2, Inputs(x[:1]), max_rows=1000
+    )
+    assert found["linear"] != limited["linear"]
+    monkeypatch.setattr(baselines, "_MAX_CELLS", 500)
+    found = baseline_predictions("regression", Inputs(x), x[:, 0] ** 2, Inputs(x[:1]))
+    assert found["linear"] == limited["linear"]
 
 
 WRONG = [

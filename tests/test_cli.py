@@ -171,8 +171,8 @@ TRAIN_OPTIONS = (
     [
         (
             "tarin digits",
-            "No such command: tarin. Possible: check, evaluate, inspect, predict, run,"
-            " serve, train, tune",
+            "No such command: tarin. Possible: check, evaluate, inspect, learn, predict,"
+            " run, serve, train, tune",
         ),
         ("train digits --epoch 3", f"No such option: --epoch. Possible: {TRAIN_OPTIONS}"),
         (

@@ -1,11 +1,14 @@
 """`kerasnn predict --server`: the command, and that its answers are those of here."""
 
+import io
 import json
 import os
 
 import pandas as pd
 import pytest
 from fake_model_server import FakeModel, FakeServer, nothing_listens
+
+from kerasnn.datasets import Column, Schema
 
 
 def sums(a, b):
@@ -150,6 +153,88 @@ def test_a_version_that_is_replaced_meanwhile_ends_the_run(run, fake):
         " for request: Specific(sums, 1). Version 1 of 'sums' was there when this began;"
         " ask again to be answered by another\n"
     )
+
+
+def table_model():
+    """A model of a number `a` in 0 to 9 and a level `b`, with all signatures."""
+    inputs = {"a": ("DT_DOUBLE", [-1]), "b": ("DT_STRING", [-1])}
+    value = {"value": ("DT_FLOAT", [-1])}
+    columns = Schema(
+        (
+            Column("a", "numeric", low=0.0, high=9.0),
+            Column("b", "categorical", levels=("x", "y")),
+        )
+    )
+    manifest = {
+        "schema": columns.to_dict(),
+        "classes": [],
+        "inputs": {name: {"column": name} for name in inputs},
+    }
+    model = FakeModel(inputs, value, lambda a, b: {"value": a}, manifest=manifest)
+
+    def interval(a, b, coverage):
+        ends = {"lower": [x - 1 for x in a], "upper": [x + coverage[0] for x in a]}
+        return {"value": a, **ends}
+
+    def explain(a, b):
+        own = {"contributions": [[x - 3, 1.0] for x in a], "base": [2.0 for _ in a]}
+        return {"value": a, **own, "standard_error": [[0.0, 0.0] for _ in a]}
+
+    def check(a, b):
+        outside = [[x > 9, False] for x in a]
+        return {
+            "unusual": [flags[0] for flags in outside],
+            "outside": outside,
+            "unseen": [[False, False] for _ in a],
+            "missing": [[False, False] for _ in a],
+            "unlikely": [False for _ in a],
+            "combination": [[-1, -1] for _ in a],
+        }
+
+    numbers, flags = ("DT_FLOAT", [-1, 2]), ("DT_BOOL", [-1, 2])
+    ends = {"lower": value["value"], "upper": value["value"]}
+    asked = {**inputs, "coverage": ("DT_DOUBLE", [-1])}
+    reasons = {"contributions": numbers, "standard_error": numbers}
+    reasons["base"] = value["value"]
+    found = dict.fromkeys(("outside", "unseen", "missing"), flags)
+    found |= dict.fromkeys(("unusual", "unlikely"), ("DT_BOOL", [-1]))
+    found["combination"] = ("DT_INT32", [-1, 2])
+    model.further = {
+        "interval": FakeModel(asked, {**value, **ends}, interval),
+        "explain": FakeModel(inputs, {**value, **reasons}, explain),
+        "check": FakeModel(inputs, found, check),
+    }
+    return model
+
+
+@pytest.mark.parametrize("interval", [[], ["--interval", "0.5"]])
+def test_intervals_reasons_and_unusual_rows_come_from_the_server(run, interval):
+    pd.DataFrame({"b": ["x", "y"], "a": [4, 12]}).to_csv("rows.csv", index=False)
+    with FakeServer({"sums": table_model()}, tells_manifests=True) as fake:
+        asked = ["--explain", "--check", *interval]
+        code, out, err = run("predict", "sums", "rows.csv", "--server", fake.url, *asked)
+    assert (code, err) == (0, "")
+    found = pd.read_csv(io.StringIO(out))
+    assert list(found) == [
+        "value",
+        *(["lower", "upper"] if interval else []),
+        *["reason_1", "reason_2", "mean_answer", "contribution_a", "contribution_b"],
+        *["unusual", "unusual_columns", "unusual_reason"],
+    ]
+    assert found["reason_1"].tolist() == ["b=x (+1)", "a=12 (+9)"]
+    assert found["unusual"].tolist() == [False, True]
+    assert found["unusual_columns"][1] == "a"
+    assert found["unusual_reason"][1] == "a 12 is outside 0 to 9"
+    if interval:
+        assert found["upper"].tolist() == [4.5, 12.5]
+
+
+def test_a_server_without_the_columns_of_the_training_is_named(run, fake):
+    write(range(2))
+    for option in ("--explain", "--check"):
+        code, out, err = run("predict", "sums", "rows.csv", "--server", fake.url, option)
+        assert (code, out) == (1, "")
+        assert "none for 'sums': it must be kerasnn serve" in err
 
 
 def test_a_column_that_is_not_there_is_told(run, fake):

@@ -20,10 +20,10 @@ from kerasnn.cli.console import status_on_terminal
 from kerasnn.cli.messages import as_cli_message
 from kerasnn.cli.table_options import ReadingArguments, notice_lines, notice_objects
 from kerasnn.cli.train.command import _stem
-from kerasnn.cli.train.progress import FitBar
 from kerasnn.datasets import ColumnHints, Notice, ReadOptions
 from kerasnn.datasets.files import formats, table_files
 from kerasnn.errors import InputError
+from kerasnn.progress import FitBar
 
 SHORT = [
     *("--members", "2", "--folds", "2", "--epochs", "2", "--hidden-units", "8"),
@@ -103,23 +103,22 @@ def test_train_tells_what_was_inferred_the_scores_and_where_it_lies(run):
         r"Trained  [\d.]+ s: 2 networks, 2 epochs, the weights after epoch [12] kept",
         lines[10],
     )
-    loss = r"\d\.\d+"
-    assert re.fullmatch(
-        r"Beside   the networks [\d,]+ trees, \d+% of the answer; loss on left-out rows:"
-        rf" networks {loss}, trees {loss}, both {loss}",
-        lines[11],
-    )
-    assert lines[12] == "On 24 test rows, never learned from (95% intervals)"
-    assert lines[13].split() == ["network", "linear", "constant"]
-    names = [line[2:21].strip() for line in lines[14:19]]
+    beside = r"Beside   the networks [\d,]+ trees, \d+% of the answer"
+    assert re.fullmatch(beside, lines[11])
+    models = re.findall(r"([a-z ]+) \d\.\d+", lines[12].split(": ")[1])
+    assert lines[12].startswith("Left out rows, log loss: ")
+    assert {m.strip() for m in models} >= {"networks", "trees", "linear", "constant"}
+    assert lines[13] == "On 24 test rows, never learned from (95% intervals)"
+    assert lines[14].split() == ["network", "linear", "constant"]
+    names = [line[2:21].strip() for line in lines[15:20]]
     assert names == ["accuracy", "balanced accuracy", "AUC", "log loss", "Brier score"]
-    for line in lines[14:19]:
+    for line in lines[15:20]:
         value, low, high, *others = map(float, re.findall(r"\d\.\d+", line))
         assert low <= value <= high
         assert len(others) == 2
-    names = [line.split("  ")[1].strip() for line in lines[19:21]]
+    names = [line.split("  ")[1].strip() for line in lines[20:22]]
     assert names == ["90% coverage", "90% mean set size"]
-    assert lines[21:] == [
+    assert lines[22:] == [
         "Saved    saved_models/people/1",
         "Report   saved_models/people/1/assets.extra/report.html",
     ]
@@ -142,6 +141,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
     result = json.loads(out)
     assert result.pop("seconds") > 0
     assert result.pop("trees") == saving.load("out/mine").manifest["trees"]
+    assert result.pop("leaderboard") == saving.load("out/mine").manifest["leaderboard"]
     assert [notice["code"] for notice in result.pop("notices")] == ["linear-baseline"]
     manifest = saving.load("out/mine").manifest
     metrics = result.pop("metrics")
@@ -820,7 +820,7 @@ def last_line(terminal):
 def test_no_bar_is_shown_without_a_terminal(capsys):
     with FitBar() as bar:
         bar(1, 2, {"loss": 0.5})
-        bar.bar.write("a [bold] line")
+        bar.write("a [bold] line")
     assert capsys.readouterr() == ("a [bold] line\n", "")
 
 

@@ -629,3 +629,42 @@ def test_a_column_that_tells_the_target_is_one_python_warning():
     assert len(seen) == 1
     assert [notice.code for notice in estimator.warnings_] == ["leak"]
     assert estimator.fit(table[["age"]], target).warnings_ == []
+
+
+# --- reports, and progress that is shown ---------------------------------------------
+
+
+def test_a_report_without_test_rows_says_who_judged(fitted, tmp_path):
+    page = fitted.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert text == page.html
+    box = text[text.index("<aside") : text.index("</aside>")]
+    assert "each judged by members that did not learn from it" in box
+    judged = (fitted.oof_predictions_.argmax(axis=1) == (people()[1] == "yes")).mean()
+    assert f"<dd>{judged:.3f}</dd>" in text
+    assert 'srcdoc="&lt;!DOCTYPE' in page._repr_html_()
+
+
+def test_a_report_on_test_rows_scores_them(fitted, table, pays):
+    text = fitted.report(None, table[:50], pays[:50], title="Fifty & more").html
+    assert "<h1>Fifty &amp; more</h1>" in text
+    assert f"<dd>{fitted.score(table[:50], pays[:50]):.3f}</dd>" in text
+    assert "50 test rows" in text
+    assert "Importance of the columns" in text
+    assert "<aside" not in text[: text.index("<dl")]
+
+
+def test_reports_that_cannot_be(fitted, table, pays, x, y, tmp_path):
+    wrong = np.where(pays == "yes", "maybe", pays)
+    assert "got maybe" in message(fitted.report, None, table, wrong)
+    assert "needs y" in message(fitted.report, None, table)
+    assert "cannot be written" in message(fitted.report, tmp_path / "no" / "r.html")
+
+
+def test_verbose_shows_progress_in_a_log_and_calls_progress(x, y, capsys):
+    calls = []
+    several = {"progress": lambda *given: calls.append(given), "trees": False}
+    classifier(verbose=1, epochs=2, **several).fit(x, y)
+    assert capsys.readouterr().err.startswith("Training 2/2 epochs, 0:0")
+    assert [done for done, _, _ in calls][-1] == 2
+    assert "'auto', 0, 1 or 2" in message(classifier(verbose="loud").fit, x, y)

@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,18 +67,25 @@ FEATURES = {
 }
 
 
-def explainer_of(network: TabularNetwork, **options: int) -> Explainer:
+Explain = Callable[..., dict[str, np.ndarray]]
+
+
+def explainer_of(network: TabularNetwork, **options: int) -> Explain:
+    """Return a function of x and codes, with a background of 12 rows."""
     x, codes = rows_of(np.random.default_rng(1), 12)
 
-    def answers(x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
-        return network.call((x, codes))
-
     def explained(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        given = answers(tf.constant(x), tf.constant(codes))
+        given = network.call((tf.constant(x), tf.constant(codes)))
         return explained_scale(network.config.task, given).numpy().astype(float)
 
     background = choose_background(x, codes, explained)
-    return Explainer(network, FEATURES, background, answers, **options)
+    explainer = Explainer(network, FEATURES, background, **options)
+
+    def explain(x: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+        rows = tf.constant(x), tf.constant(codes)
+        return {n: v.numpy() for n, v in explainer(*rows, network.call(rows)).items()}
+
+    return explain
 
 
 def test_first_layer_and_outputs_of_its_sums_give_the_outputs() -> None:
@@ -93,7 +101,9 @@ def test_first_layer_and_outputs_of_its_sums_give_the_outputs() -> None:
             network.for_each_member, map(tf.constant, rows_of(np.random.default_rng(2), 5))
         )
         weights, bias = network.first_layer()
-        sums = network.embedded(x, codes) @ weights + bias
+        inputs = network.embedded(x, codes)
+        sums = inputs @ weights + bias
+        np.testing.assert_allclose(network.first_sums(inputs) + bias, sums, atol=2e-5)
         np.testing.assert_allclose(
             network.outputs_of_sums(sums), network.member_outputs(x, codes), atol=2e-5
         )
@@ -106,8 +116,8 @@ def test_first_layer_and_outputs_of_its_sums_give_the_outputs() -> None:
 def test_contributions_add_up_to_the_answer_minus_the_mean(task: str, n_out: int) -> None:
     network = network_of(task, n_out)
     explainer = explainer_of(network)
-    x, codes = map(tf.constant, rows_of(np.random.default_rng(2), 7))
-    found = {name: value.numpy() for name, value in explainer(x, codes).items()}
+    x, codes = rows_of(np.random.default_rng(2), 7)
+    found = explainer(x, codes)
     answer = explained_scale(task, network.call((x, codes))).numpy()
     total = found["contributions"].sum(axis=1) + found["base"]
     np.testing.assert_allclose(total.reshape(answer.shape), answer, atol=1e-5)
@@ -139,7 +149,7 @@ def test_contributions_are_shapley_values_of_the_members() -> None:
     left = explained(network, x, codes) - base - expected.sum(axis=1)
     sizes = np.abs(expected) / np.abs(expected).sum(axis=1, keepdims=True)
     expected += sizes * left[:, np.newaxis]
-    found = explainer(tf.constant(x), tf.constant(codes))
+    found = explainer(x, codes)
     # Each member has all 12 rows and all coalitions: nothing is sampled.
     np.testing.assert_allclose(found["contributions"], expected, atol=1e-3)
 
@@ -203,11 +213,11 @@ def test_the_smallest_of_many_columns_share_a_player() -> None:
 def test_columns_that_share_a_player_split_its_contribution() -> None:
     network = network_of()
     explainer = explainer_of(network, max_players=2)
-    rows = tuple(map(tf.constant, rows_of(np.random.default_rng(2), 4)))
-    found = {name: value.numpy() for name, value in explainer(*rows).items()}
+    rows = rows_of(np.random.default_rng(2), 4)
+    found = explainer(*rows)
     total = found["contributions"].sum(axis=1) + found["base"]
     np.testing.assert_allclose(total, explained(network, *rows), atol=1e-5)
-    exact = explainer_of(network)(*rows)["contributions"].numpy()
+    exact = explainer_of(network)(*rows)["contributions"]
     assert np.corrcoef(found["contributions"].ravel(), exact.ravel())[0, 1] > 0.9
 
 
@@ -348,16 +358,10 @@ def test_one_of_several_values_must_be_chosen() -> None:
 def test_a_background_of_one_row_is_enough() -> None:
     network = network_of("regression", 1)
     x, codes = rows_of(np.random.default_rng(3), 1)
-    answers = explained_scale(
-        "regression", network.call((tf.constant(x), tf.constant(codes)))
-    )
-    explainer = Explainer(
-        network,
-        FEATURES,
-        Background(x, codes, answers.numpy()),
-        lambda x, c: network.call((x, c)),
-    )
-    found = explainer(tf.constant(x), tf.constant(codes))
+    rows = tf.constant(x), tf.constant(codes)
+    answers = network.call(rows)
+    explainer = Explainer(network, FEATURES, Background(x, codes, answers.numpy()))
+    found = explainer(*rows, answers)
     np.testing.assert_allclose(found["contributions"], 0, atol=2e-3)
 
 

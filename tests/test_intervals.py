@@ -6,7 +6,7 @@ import pytest
 from fake_model_server import FakeModel, FakeServer
 
 from kerasnn import NetworkClassifier, NetworkRegressor, load
-from kerasnn.cli.predictions import prediction_table
+from kerasnn.cli.predict.output import prediction_table
 from kerasnn.errors import InputError
 from kerasnn.reports.coverage import Covered, coverage_scores, coverage_section
 from kerasnn.serving.client import RemoteModel, RestClient

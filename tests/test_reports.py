@@ -1,13 +1,17 @@
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from kerasnn import reports
 from kerasnn.datasets import Notice
+from kerasnn.ensembles.recipe import Recipe
+from kerasnn.reports.formatting import SETTING_MEANINGS, format_settings
 
 
 def pixels_of(figure):
@@ -101,7 +105,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_escaped_and_loads_nothing():
-    figure = reports.png(reports.learning_curve({"loss": [2.0, 1.0]}))
+    figure = reports.learning_curve({"loss": [2.0, 1.0]})
     page = reports.report_html(
         "<b>net</b>",
         "Rows & epochs.",
@@ -113,13 +117,42 @@ def test_the_page_is_whole_escaped_and_loads_nothing():
     assert tags.open == []
     assert "&lt;b&gt;net&lt;/b&gt;" in page
     assert "Rows &amp; epochs." in page
-    (image,) = [attributes for tag, attributes in tags.seen if tag == "img"]
-    assert image["src"].startswith("data:image/png;base64,iVBOR")
-    assert image["alt"] == "Curves: loss"
+    (image,) = [attributes for tag, attributes in tags.seen if tag == "svg"]
+    assert image["aria-label"] == "Curves: loss"
     assert not {tag for tag, _ in tags.seen} & {"link", "script", "iframe"}
-    assert not re.search(r"https?://|url\(", page)
+    assert not re.search(r"https?://|url\((?!#)", page)
     for text in ("accuracy", "0.97", "Settings", "optimizer", "adam", "How it went."):
         assert text in page
+
+
+def test_a_drawing_takes_its_colours_from_the_page_and_keeps_its_words():
+    figure = reports.confusion_matrix_figure(np.array([0, 1]), np.array([0, 0]), ["a", "b"])
+    drawing = reports.svg(figure, label='"quoted"')
+    assert 'aria-label="&quot;quoted&quot;"' in drawing
+    assert "var(--blue, #1f5fa8)" in drawing
+    assert re.search(r">predicted</text>", drawing)
+    used = set(re.findall(r"url\(#([\w-]+)\)", drawing))
+    used |= set(re.findall(r'href="#([\w-]+)"', drawing))
+    assert used == set(re.findall(r' id="([\w-]+)"', drawing))
+    assert not re.search("#000000(?!\\))|<style|<metadata", drawing)
+
+
+def test_how_to_predict_is_code_and_settings_are_explained():
+    page = reports.report_html(
+        "net",
+        "",
+        numbers={},
+        tables={"Settings": format_settings({"dropout": 0.5})},
+        sections=[],
+        examples={"Here:": "kerasnn predict <net>"},
+    )
+    assert "<pre>kerasnn predict &lt;net&gt;</pre>" in page
+    assert "<td>0.5<small>share of the units that are left out in a step</small>" in page
+
+
+def test_every_setting_is_explained():
+    recipe = {field.name for field in dataclasses.fields(Recipe)}
+    assert recipe - SETTING_MEANINGS.keys() == set()
 
 
 def test_warnings_stand_in_a_box_on_top_and_notes_at_the_end():
@@ -137,7 +170,7 @@ def test_warnings_stand_in_a_box_on_top_and_notes_at_the_end():
     assert page.index("<aside") < page.index("0.5") < page.index("<li>Read as cp1252</li>")
 
 
-FIGURE = {"loss": b"png"}
+FIGURE = {"loss": Figure()}
 NUMBERS = reports.Table(["", "score"], [["a", "1"]])
 WORDS = reports.Table(["column", "why"], [["a", "text"]] * 13, words=True)
 
@@ -146,7 +179,7 @@ WORDS = reports.Table(["column", "why"], [["a", "text"]] * 13, words=True)
     ("figures", "table", "layout"),
     [
         (FIGURE, None, "half"),
-        (FIGURE | {"accuracy": b"png"}, None, ""),
+        (FIGURE | {"accuracy": Figure()}, None, ""),
         ({}, None, "half"),
         ({}, NUMBERS, "half"),
         (FIGURE, NUMBERS, ""),

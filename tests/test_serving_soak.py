@@ -49,7 +49,7 @@ def test_the_half_minute_begins(soak_process):
 
 
 def test_no_malformed_request_breaks_the_server(tmp_path):
-    options = ("--requests", "4000", "--seed", "1", "--workers", "4")
+    options = ("--requests", "1000", "--seed", "1", "--workers", "4")
     process = run_script("fuzz_serving.py", *options, "--output", str(tmp_path))
     output, errors = process.communicate()
     report = json.loads(output) if output else pytest.fail(errors)

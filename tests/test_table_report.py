@@ -39,9 +39,11 @@ REGRESSION = replace(
 
 @pytest.fixture(autouse=True)
 def unrendered(request, monkeypatch):
-    """Figures are made; as PNG, which takes long, only where a test asks for it."""
+    """Figures are made; as SVG, which takes long, only where a test asks for it."""
     if "rendered" not in request.fixturenames:
-        monkeypatch.setattr("kerasnn.reports.predictions.png", lambda figure, dpi: b"")
+        monkeypatch.setattr(
+            "kerasnn.reports.page.svg", lambda figure, label: f"<svg aria-label='{label}'/>"
+        )
 
 
 @pytest.fixture
@@ -96,9 +98,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         self.tags.add(tag)
-        self.ids.append(given.get("id"))
+        self.ids.append(given.get("id") if tag == "section" else None)
         self.links += [given["href"]] if tag == "a" else []
-        self.images += [given] if tag == "img" else []
+        self.images += [given] if tag == "svg" else []
         if tag not in ("meta", "img"):
             self.open.append(tag)
 
@@ -124,22 +126,21 @@ def test_the_page_is_whole_escaped_and_loads_nothing(classified, rendered):
         "ROC and precision-recall",
         "Are the probabilities right?",
         "Importance of the columns",
-        "What was inferred",
+        "The columns",
         "Left out",
         "Settings",
         "Data",
-        "Versions",
+        "How it was made",
     ]
     assert not page.tags & {"link", "script", "iframe"}
-    assert not re.search(r"https?://|url\(", text)
-    assert [image["alt"] for image in page.images] == [
+    assert not re.search(r"https?://|url\((?!#)", text)
+    assert [image["aria-label"] for image in page.images] == [
         "Learning curves: loss",
         "Right and wrong: confusion matrix",
         "ROC and precision-recall: ROC",
         "ROC and precision-recall: precision-recall",
         "Are the probabilities right?: reliability",
     ]
-    assert all(i["src"].startswith("data:image/png;base64,iVBOR") for i in page.images)
     assert "home &lt;town&gt;" in text
     assert [f"#{i}" for i in page.ids if i] == page.links
 
@@ -204,7 +205,8 @@ def test_the_verdict_is_from_paired_resamples(classified, predicted):
 
 
 def test_what_was_inferred_is_told_of_each_column(classified):
-    assert section(classified, "What was inferred").table.rows == [
+    cells = section(classified, "The columns").table.cells
+    assert [[cell.text for cell in row] for row in cells] == [
         ["stays", "target, classification", "", "no (40), yes (60)", "text"],
         ["age", "numeric", "12 (12%)", "0.42 to 80", "numbers"],
         [
@@ -217,6 +219,9 @@ def test_what_was_inferred_is_told_of_each_column(classified):
         ["member", "boolean", "1 (1%)", "no (7), yes (92)", "yes or no"],
         ["since", "datetime", "0", "2001-02-03 to 2020-01-01", "dates"],
     ]
+    assert [row[3].bins for row in cells[:2]] == [[40 / 60, 1.0], []]
+    counted = replace(classified, histograms={"age": [1, 4, 2]})
+    assert section(counted, "The columns").table.cells[1][3].bins == [0.25, 1.0, 0.5]
     left_out = section(classified, "Left out")
     assert left_out.text == "1 column that the network does not use."
     assert left_out.table.rows == [["id", "whole numbers, all different: an id"]]
@@ -225,8 +230,14 @@ def test_what_was_inferred_is_told_of_each_column(classified):
 def test_nothing_left_out_is_said(predicted):
     whole = replace(predicted, schema=replace(REGRESSION, left_out=()))
     assert section(whole, "Left out") == ("Left out", "No column was left out.", {}, None)
-    rows = section(whole, "What was inferred").table.rows
-    assert rows[0] == ["price", "target, regression", "", "1 to 1500", "numbers"]
+    (row, *_) = section(whole, "The columns").table.cells
+    assert [cell.text for cell in row] == [
+        "price",
+        "target, regression",
+        "",
+        "1 to 1500",
+        "numbers",
+    ]
 
 
 def test_precision_and_recall_of_each_class(classified):
@@ -236,8 +247,8 @@ def test_precision_and_recall_of_each_class(classified):
     result = replace(result, baselines={}, importance=())
     table = section(result, "Right and wrong").table
     assert [[*row[:1], row[1].text, *row[2:]] for row in table.rows] == [
-        [("no", "", False, None), "3", "1.000", "0.667", "0.800"],
-        [("yes", "", False, None), "1", "0.500", "1.000", "0.667"],
+        [("no", "", False, None, ()), "3", "1.000", "0.667", "0.800"],
+        [("yes", "", False, None, ()), "1", "0.500", "1.000", "0.667"],
     ]
 
 

@@ -295,7 +295,7 @@ def test_a_network_of_earlier_rows_says_how_it_was_judged(tmp_path):
     assert measured.measured_on == "test rows, the latest by date, never learned from"
     (said,) = (n.message for n in measured.all_notices if n.code == "refitted")
     assert "learned from all training rows" in said
-    assert "later rows judge what earlier ones taught" in table_page(measured, title="t")
+    assert "later rows judge what earlier ones taught" in table_page(measured, folder="t")
     version = tables.save(measured, tmp_path / "visits")
     manifest = saving.load(version).manifest
     assert manifest["data"]["time"] == "date"

@@ -5,17 +5,17 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 import kerasnn
 from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError
+from kerasnn.estimators import default_recipe
 from kerasnn.estimators.blending import _chosen
-from kerasnn.trees import BoostedFolds, Forest, forest_outputs
+from kerasnn.trees import BoostedFolds, Forest
 from kerasnn.trees.bins import MAX_BINS, Bins
 from kerasnn.trees.boosting import Rows
-from kerasnn.trees.forest import CELLS_PER_BLOCK, ForestArrays
+from kerasnn.trees.forest import CELLS_PER_BLOCK
 from kerasnn.trees.sklearn_trees import forest_of
 
 CARDINALITIES = (300, 12)  # more codes than scikit-learn has categories, and few
@@ -95,7 +95,7 @@ def test_many_values_are_binned_by_quantiles(rng: np.random.Generator) -> None:
     assert np.all(np.diff(columns[np.argsort(x[:, 0]), 0]) >= 0)
 
 
-def test_a_mean_of_forests_and_a_part_of_it(rng: np.random.Generator) -> None:
+def test_a_mean_of_forests(rng: np.random.Generator) -> None:
     x, codes = drawn_rows(rng)
     bins = Bins.fit(x, CARDINALITIES)
     forests = [
@@ -105,15 +105,6 @@ def test_a_mean_of_forests_and_a_part_of_it(rng: np.random.Generator) -> None:
     outputs = [forest.outputs(x, codes).numpy() for forest in forests]
     mean = Forest.mean(forests)
     np.testing.assert_allclose(mean.outputs(x, codes), np.mean(outputs, axis=0), atol=1e-5)
-    arrays = ForestArrays(*map(tf.constant, mean.arrays))
-    parts = mean.roots.reshape(mean.parts, -1)
-    for part, own, forest in zip(parts, outputs, forests, strict=True):
-        roots = tf.constant(np.tile(part, (len(x), 1)))
-        found = forest_outputs(
-            arrays, mean.depth, tf.constant(x), tf.constant(codes), roots
-        )
-        shift = mean.baseline - forest.baseline  # the baseline is that of all parts
-        np.testing.assert_allclose(found - shift, own, atol=1e-5)
 
 
 def test_no_rows_have_no_outputs(rng: np.random.Generator) -> None:
@@ -296,3 +287,43 @@ def test_another_value_of_trees_is_refused() -> None:
     table, target = steps(np.random.default_rng(2), 60)
     with pytest.raises(InputError, match="trees must be 'auto', True or False; got 'yes'"):
         kerasnn.NetworkRegressor(**SMALL, trees="yes").fit(table, target)
+
+
+def test_all_models_are_judged_by_the_same_left_out_rows(regressor) -> None:
+    estimator, _, target = regressor
+    standings = estimator.leaderboard_
+    losses = {one.model: one.rmse for one in standings}
+    models = {"networks and trees", "networks", "trees", "linear", "constant"}
+    assert losses.keys() == models
+    assert list(losses.values()) == sorted(losses.values())
+    error = np.sqrt(np.mean((estimator.oof_predictions_ - target) ** 2))
+    assert losses["networks and trees"] == pytest.approx(error, rel=0.01)
+    assert losses["constant"] == pytest.approx(target.std(), rel=0.02)
+
+
+def test_classes_are_judged_by_log_loss_and_accuracy() -> None:
+    table, value = steps(np.random.default_rng(4))
+    label = np.where(value > 2, "high", "low")
+    fitted = kerasnn.NetworkClassifier(**SMALL, trees=False).fit(table, label)
+    networks = next(s for s in fitted.leaderboard_ if s.model == "networks")
+    predicted = fitted.classes_[fitted.oof_predictions_.argmax(axis=1)]
+    assert networks.accuracy == np.mean(predicted == label)
+    assert networks.log_loss == pytest.approx(fitted._validation_score.loss)
+    assert networks.scores.keys() == {"log_loss", "accuracy"}
+    without = kerasnn.NetworkClassifier(**{**SMALL, "folds": 0}).fit(table, label)
+    assert without.leaderboard_ == []
+
+
+def test_quality_decides_what_is_left_open() -> None:
+    small = default_recipe("binary", 500)
+    fast, best = (default_recipe("binary", 500, q) for q in ("fast", "best"))
+    cost = [r.members * r.epochs / r.batch_size for r in (fast, small, best)]
+    assert cost[0] < cost[1] / 10
+    assert cost[2] == 4 * cost[1]
+    table, target = steps(np.random.default_rng(5), 60)
+    settings = {"quality": "fast", "epochs": 1, "trees": False}
+    fitted = kerasnn.NetworkRegressor(**settings).fit(table, target)
+    assert fitted.recipe_.members == 4
+    assert fitted.recipe_.epochs == 1
+    with pytest.raises(kerasnn.errors.InputError, match="quality must be"):
+        kerasnn.NetworkRegressor(quality="good").fit(table, target)

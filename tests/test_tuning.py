@@ -355,3 +355,28 @@ def test_drawn_numbers_have_three_digits_and_stay_in_the_range(drawn):
     trial = SimpleNamespace(suggest_float=lambda *range_, log: drawn)
     assert space.Range(0.01, 0.05).suggest("x", trial) == float(f"{drawn:.3g}")
     assert 0.0100003 <= space.Range(0.0100003, 0.049994).suggest("x", trial) <= 0.049994
+
+
+def test_an_interrupted_sweep_keeps_its_trials(tmp_path):
+    def stop(done, trials, last):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "trials.journal"
+    found = tune(9, storage=file, progress=stop)
+    assert found.interrupted
+    assert found.trials["state"].tolist() == ["complete"] * 2
+    assert found.best_score == found.trials["score"].min()
+    assert found.best_estimator.predict(TABLE).shape == (80,)
+    assert repr(found).startswith("Tuned(2 complete, interrupted, best log_loss=")
+    assert found._repr_html_().count("<tr>") == 3
+    assert len(tune(3, storage=file, refit=False).trials) == 3  # it resumes
+
+
+def test_a_sweep_interrupted_before_its_first_result_raises(monkeypatch):
+    def fit(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NetworkClassifier, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        tune(2)

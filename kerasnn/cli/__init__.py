@@ -23,7 +23,7 @@ def main() -> None:
     SIGTERM is handled from here on, before anything else is imported. A server is meant to
     be stopped by it: 0, and 143 for all others.
     """
-    status = 0 if sys.argv[1:2] == ["serve"] else 128 + SIGTERM
+    status = 0 if sys.argv[1:2] in (["serve"], ["learn"]) else 128 + SIGTERM
     try:
         with raises_on_sigterm():
             with ends_at_once(status=status):

@@ -10,6 +10,7 @@ from kerasnn.cli.check import check_command
 from kerasnn.cli.console import echo_line
 from kerasnn.cli.evaluate import evaluate_command
 from kerasnn.cli.inspect import inspect_command
+from kerasnn.cli.learn import learn_command
 from kerasnn.cli.messages import as_cli_message
 from kerasnn.cli.options import CommandGroup
 from kerasnn.cli.predict import predict_command
@@ -42,7 +43,7 @@ def cli() -> None:
 
 
 for _command in (
-    *(train_command, tune_command, predict_command),
+    *(train_command, tune_command, predict_command, learn_command),
     *(evaluate_command, check_command, inspect_command, serve, run_command),
 ):
     cli.add_command(_command)

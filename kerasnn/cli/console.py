@@ -1,9 +1,7 @@
 """The terminal: JSON on standard output, status texts, a quiet start of TensorFlow."""
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasnn.errors import UNSAFE_CHARACTERS, printable
+from kerasnn.startup import quiet_import
 from kerasnn.system.termination import ends_at_once
 
 if TYPE_CHECKING:
@@ -66,37 +65,13 @@ def with_row_bar(
 
 @contextmanager
 def quiet_tensorflow(*, status: int = 143) -> Iterator[None]:
-    """Load TensorFlow inside this without its start-up notices on standard error.
-
-    TensorFlow 2.21 prints six lines while it loads, whatever TF_CPP_MIN_LOG_LEVEL says
-    (tensorflow#100442). They are caught below Python, and shown if the import fails.
-    TF_CPP_MIN_LOG_LEVEL=0 shows all notices. Signals end the process at once.
+    """Load TensorFlow inside a `quiet_import`; signals end the process at once.
 
     Args:
         status: after SIGTERM.
     """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" or sys.stderr is None:
-        with ends_at_once(status=status):
-            yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with ends_at_once(status=status), tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
-        failed = False
-        try:
-            yield
-        except Exception:
-            failed = True
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            if failed:
-                caught.seek(0)
-                os.write(2, caught.read())
+    with ends_at_once(status=status), quiet_import():
+        yield
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import shlex
+import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,6 +119,8 @@ def tune_command(
         print_json(_json(tuned, command))
     else:
         _print(tuned, command)
+    if tuned.interrupted:
+        sys.exit(130)
 
 
 def _tune(
@@ -233,6 +236,8 @@ def _print(tuned: "Tuned", command: str) -> None:
     settings = [[f"  {name}", _option_text(v)] for name, v in tuned.best_params.items()]
     for line in aligned(settings):
         echo_line(line)
+    if tuned.interrupted:
+        echo_line("Interrupted: these are the trials that were done.")
     echo_line("It is the best of several, so slightly too good. Train and test with")
     echo_line(command)
 
@@ -243,5 +248,6 @@ def _json(tuned: "Tuned", command: str) -> dict[str, Any]:
         "best": tuned.best_params,
         "score": {tuned.score_name: tuned.best_score},
         "command": command,
+        "interrupted": tuned.interrupted,
         "trials": rows.to_dict(orient="records"),
     }

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
+from kerasnn.choices import (
+    Activation,
+    NumericEmbedding,
+    Quality,
+    TabularTask,
+    WeightSharing,
+)
 from kerasnn.errors import InputError
 from kerasnn.splits import Folds
 
@@ -72,10 +78,37 @@ class Recipe:
 SMALL, LARGE = 1_400, 10_000  # rows; other settings proved better beyond them
 ROWS_PASSED = 1_600_000  # rows that a member passes in all epochs, for a large table
 DISK_ROWS_PASSED = 16_000_000
+FAST_ROWS_PASSED = 1_200_000
 
 
-def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
-    """Return the recipe for a number of training rows."""
+def default_recipe(task: TabularTask, n_rows: int, quality: Quality = "default") -> Recipe:
+    """Return the recipe for a number of training rows.
+
+    Args:
+        task: of the network.
+        n_rows: number of training rows.
+        quality: "fast" takes a small part of the time of "default", "best" about four
+            times as long.
+    """
+    recipe = _default_recipe(task, n_rows)
+    if quality == "fast":
+        return dataclasses.replace(
+            recipe,
+            members=4,
+            folds=4,
+            epochs=max(4, min(24, FAST_ROWS_PASSED // n_rows)),
+            batch_size=2 * recipe.batch_size,
+            hidden_units=(128, 128),
+            cycles=2,
+            n_evaluations=8,
+        )
+    if quality == "best":
+        members, epochs = 2 * recipe.members, 2 * recipe.epochs
+        return dataclasses.replace(recipe, members=members, epochs=epochs)
+    return recipe
+
+
+def _default_recipe(task: TabularTask, n_rows: int) -> Recipe:
     regression = task == "regression"
     small, large = n_rows < SMALL, n_rows >= LARGE
     return Recipe(
@@ -102,7 +135,11 @@ def default_recipe(task: TabularTask, n_rows: int) -> Recipe:
 
 
 def memory_recipe(
-    task: TabularTask, n_rows: int, overrides: Overrides, division: Folds | None = None
+    task: TabularTask,
+    n_rows: int,
+    overrides: Overrides,
+    division: Folds | None = None,
+    quality: Quality = "default",
 ) -> Recipe:
     """Return the recipe for rows in memory, with the user's overrides.
 
@@ -111,12 +148,13 @@ def memory_recipe(
         n_rows: number of training rows.
         overrides: settings of the user.
         division: what the folds respect; it limits their number.
+        quality: as for `default_recipe`.
 
     Raises:
         InputError: there are more folds than rows, groups or times, or members are not a
             multiple of folds.
     """
-    recipe, division = default_recipe(task, n_rows), division or Folds()
+    recipe, division = default_recipe(task, n_rows, quality), division or Folds()
     if overrides.get("folds") != 0:
         division.check(n_rows)
     minimum, maximum = division.minimum, division.maximum(n_rows)
@@ -149,7 +187,9 @@ def memory_recipe(
     return recipe
 
 
-def disk_recipe(task: TabularTask, n_rows: int, overrides: Overrides) -> Recipe:
+def disk_recipe(
+    task: TabularTask, n_rows: int, overrides: Overrides, quality: Quality = "default"
+) -> Recipe:
     """Return the recipe for rows on disk, with the user's overrides.
 
     Raises:
@@ -160,6 +200,8 @@ def disk_recipe(task: TabularTask, n_rows: int, overrides: Overrides) -> Recipe:
             "folds must be 'auto' for a table that is read from disk: it has one part that"
             f" no member learns from; got folds={overrides['folds']}"
         )
-    usual = {"members": 4, "epochs": max(2, min(8, DISK_ROWS_PASSED // n_rows))}
-    recipe = default_recipe(task, max(n_rows, LARGE))
+    times = {"fast": 0.5, "default": 1, "best": 2}[quality]
+    epochs = int(max(2, min(8, DISK_ROWS_PASSED // n_rows)) * times)
+    usual = {"members": 8 if quality == "best" else 4, "epochs": epochs}
+    recipe = default_recipe(task, max(n_rows, LARGE), quality)
     return dataclasses.replace(recipe, **{**usual, **overrides, "folds": 1})

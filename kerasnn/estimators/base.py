@@ -20,7 +20,9 @@ from kerasnn.choices import (
     Activation,
     FitDriver,
     NumericEmbedding,
+    Quality,
     TabularTask,
+    Verbose,
     WeightSharing,
 )
 from kerasnn.conformal import (
@@ -53,13 +55,21 @@ from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetT
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
-from kerasnn.estimators.blending import Blend, blend_with_trees
-from kerasnn.estimators.overrides import checked_driver, checked_overrides, checked_trees
+from kerasnn.estimators.blending import Blend, Blended, blend_with_trees
+from kerasnn.estimators.leaderboard import Standing, leaderboard
+from kerasnn.estimators.overrides import (
+    checked_driver,
+    checked_overrides,
+    checked_quality,
+    checked_trees,
+)
+from kerasnn.estimators.progress import shown_progress
 from kerasnn.estimators.reasons import (
     CompiledSignature,
     explain_signature,
     fit_background,
 )
+from kerasnn.estimators.report import estimator_report
 from kerasnn.estimators.sample_weights import row_weights
 from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.explanations import Background, contribution_frame, error_frame
@@ -73,6 +83,7 @@ from kerasnn.novelty import (
     fit_novelty,
 )
 from kerasnn.preprocessing import Prepared, Preprocessor
+from kerasnn.reports import Report
 from kerasnn.saving import SignatureRows, TableSignature, export_table
 from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
@@ -103,6 +114,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     _floor: ProbabilityFloor | None = None
     _conformal: Intervals | ClassSets | None = None
     trees_: Blend | None = None
+    _learned_targets: NDArray[Any] | None = None  # None of rows on disk
+    leaderboard_: list[Standing] = []
 
     def __init__(
         self,
@@ -119,10 +132,12 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
+        quality: Quality = "default",
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",
         progress: Progress | None = None,
+        verbose: Verbose = "auto",
         checkpoint: str | Path | None = None,
         checkpoint_every: float = SECONDS_BETWEEN,
         resume: bool = False,
@@ -140,10 +155,12 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.embedding = embedding
         self.weight_sharing = weight_sharing
         self.trees = trees
+        self.quality = quality
         self.schema = schema
         self.time_limit = time_limit
         self.driver = driver
         self.progress = progress
+        self.verbose = verbose
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.resume = resume
@@ -193,7 +210,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         task = self._task_for(X, y, sample_weight, division)
         task = self._within_limit(task, options)
         networks = self._without_trees_time(options)
-        (trained,) = train_ensembles([task], networks)
+        with shown_progress(networks, self.verbose) as networks:
+            (trained,) = train_ensembles([task], networks)
         return self._adopt(trained, options.deadline)
 
     def _within_limit(self, task: EnsembleTask, options: RunOptions) -> EnsembleTask:
@@ -234,8 +252,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         options = self._run_options(strategy)
         self._accept_target(table.target)
         overrides = checked_overrides(self.get_params(deep=False))
-        self.recipe_ = disk_recipe(self._kind, table.n_rows, overrides)
-        return self._adopt(train_on_disk(self._disk_task_for(table), options))
+        self.recipe_ = disk_recipe(
+            self._kind, table.n_rows, overrides, checked_quality(self.quality)
+        )
+        task = self._disk_task_for(table)
+        with shown_progress(options, self.verbose) as options:
+            trained = train_on_disk(task, options)
+        return self._adopt(trained)
 
     def _disk_task_for(self, table: TableOnDisk) -> DiskTask:
         """Fit the preprocessing and write the shards; return what to train."""
@@ -330,7 +353,9 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             self.schema_ = without_idle_texts(self.schema_, checked, targets, target.task)
         if self.schema is None and hasattr(X, "columns"):
             self._warn(table, checked, targets, target)
-        self.recipe_ = memory_recipe(self._kind, len(table), overrides, division)
+        self.recipe_ = memory_recipe(
+            self._kind, len(table), overrides, division, checked_quality(self.quality)
+        )
         self.preprocessor_ = Preprocessor.fit(
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
@@ -369,12 +394,16 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _adopt(self, trained: TrainedEnsemble, deadline: Deadline | None = None) -> Self:
         """Grow trees beside the networks, until a deadline; set the fitted attributes."""
-        self.trees_ = None
+        blended = Blended(trained)
         if checked_trees(self.trees):
-            trained, self.trees_ = blend_with_trees(trained, deadline)
+            blended = blend_with_trees(trained, deadline)
+        scale = self._target_scale if self._kind == "regression" else 1.0
+        self.leaderboard_ = leaderboard(trained, blended.predictions, scale)
+        trained, self.trees_, _ = blended
         self._kept_weights = trained.weights
         self._validation_score = trained.score
         self._floor = trained.floor
+        self._learned_targets = trained.task.targets if trained.has_oof_rows else None
         self._conformal = self._fit_conformal(trained)
         oof = trained.oof_predictions
         self.oof_predictions_ = None if oof is None else self._in_units_of_target(oof)
@@ -633,6 +662,38 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         outputs = self._explain(*prepared)
         return frame(outputs, self.preprocessor_.names, labels, of=of)
 
+    def report(
+        self,
+        file: str | Path | None = None,
+        X: Any = None,  # noqa: N803
+        y: ArrayLike | None = None,
+        *,
+        title: str = "",
+    ) -> Report:
+        """Return a page with scores, figures, settings and columns; a notebook shows it.
+
+        Args:
+            file: to write the page to; None for no file.
+            X: test rows, as for `predict`. Without them the training rows are scored, each
+                by the members that did not learn from it.
+            y: what is true of them.
+            title: heading of the page.
+
+        Raises:
+            InputError: rows or labels cannot be used, no row was left out, the target has
+                several columns, or the file cannot be written.
+        """
+        self._check_complete()
+        page = estimator_report(self, X, y, title)
+        if file is not None:
+            page.save(file)
+        return page
+
+    def learned_targets(self) -> NDArray[Any] | None:
+        """Return the targets of the training rows in their units; None from disk."""
+        learned = self._learned_targets
+        return None if learned is None else self._in_units_of_target(learned)
+
     def sensitivities(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
     ) -> NDArray[np.float64]:
@@ -772,6 +833,14 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
         Raises:
             InputError: the targets cannot be used.
+        """
+
+    @abstractmethod
+    def _true_values(self, y: ArrayLike, n_rows: int) -> NDArray[Any]:
+        """Return the class indices, or the values, of test rows, [rows].
+
+        Raises:
+            InputError: they cannot be used.
         """
 
     @abstractmethod

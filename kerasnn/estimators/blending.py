@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from kerasnn.ensembles.validation import (
     judged_inverse_temperature,
     validation_score,
 )
+from kerasnn.estimators.leaderboard import Predictions, calibrated_predictions
 from kerasnn.trees import BoostedFolds, Forest
 from kerasnn.trees.boosting import Rows
 
@@ -55,17 +56,26 @@ class Blend:
         }
 
     def __str__(self) -> str:
-        named = (f"{name} {loss:.4g}" for name, loss in self.losses.items())
-        return (
-            f"{len(self.forest.roots):,} trees, {self.share:.0%} of the answer; loss on"
-            f" left-out rows: {', '.join(named)}"
-        )
+        return f"{len(self.forest.roots):,} trees, {self.share:.0%} of the answer"
 
 
-def blend_with_trees(
-    trained: TrainedEnsemble, deadline: Deadline | None = None
-) -> tuple[TrainedEnsemble, Blend | None]:
-    """Return an ensemble with trees, and the trees; None where they do not help.
+class Blended(NamedTuple):
+    """An ensemble with trees.
+
+    Attributes:
+        trained: whose validation outputs and score are those of both together.
+        blend: the trees; None where they do not help.
+        predictions: for the left-out rows, of "trees" and of "networks and trees"; empty
+            where no trees were grown.
+    """
+
+    trained: TrainedEnsemble
+    blend: Blend | None = None
+    predictions: Predictions = {}
+
+
+def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None) -> Blended:
+    """Grow trees beside networks, and add them if the left-out rows gain.
 
     Args:
         trained: networks.
@@ -73,7 +83,7 @@ def blend_with_trees(
     """
     outputs, task = trained.validation_outputs, trained.task
     if outputs is None or not _can_have_trees(trained):
-        return trained, None
+        return Blended(trained)
     networks, factor = outputs.astype(np.float64), 1.0
     if task.shape.task != "regression":
         factor = judged_inverse_temperature(task, networks)
@@ -82,8 +92,9 @@ def blend_with_trees(
     mixed = {s: (1 - s) * factor * networks + s * of_trees for s in SHARES.tolist()}
     scores = {share: validation_score(task, both) for share, both in mixed.items()}
     share = _chosen(scores)
+    predictions = {"trees": calibrated_predictions(task, mixed[1.0])}
     if share == 0:
-        return trained, None
+        return Blended(trained, None, predictions)
     forest = folds.refitted(rounds) if task.refits else folds.forest(rounds)
     named = {"networks": 0.0, "trees": 1.0, "both": share}
     blend = Blend(
@@ -93,9 +104,11 @@ def blend_with_trees(
         rounds=rounds,
         losses={name: scores[part].loss for name, part in named.items()},
     )
+    if share < 1:
+        predictions["networks and trees"] = calibrated_predictions(task, mixed[share])
     blended = mixed[share].astype(np.float32)
     changed = {"validation_outputs": blended, "score": scores[share]}
-    return dataclasses.replace(trained, **changed), blend
+    return Blended(dataclasses.replace(trained, **changed), blend, predictions)
 
 
 def _chosen(scores: dict[float, ValidationScore]) -> float:

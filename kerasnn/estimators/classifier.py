@@ -18,7 +18,9 @@ from kerasnn.choices import (
     Activation,
     FitDriver,
     NumericEmbedding,
+    Quality,
     TabularTask,
+    Verbose,
     WeightSharing,
 )
 from kerasnn.conformal import DEFAULT_COVERAGE, ClassSets, fit_sets, with_best_class
@@ -58,12 +60,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         weight_sharing: "separate" weights for each member, or "batch-ensemble".
         trees: whether boosted trees may stand beside the networks: "auto", if the rows that
             both left out gain by them; False for networks alone.
+        quality: effort of a fit: "fast", "default" or "best", about four times as long; it
+            decides what is "auto".
         class_weight: None, "balanced", or a weight for each class by its label.
         schema: kinds of the columns, from `datasets.infer_schema`; None infers them from X.
         time_limit: seconds of `fit`; the training is shortened to keep to it, and has fewer
             members if they could hardly learn otherwise.
         driver: "auto", "xla", "graph" or "eager"; see `kerasnn.fit`.
         progress: called with (epochs done, epochs in all, losses) during the training.
+        verbose: 1 shows the progress of `fit`: a bar in a notebook or on a terminal, lines
+            in a log. "auto" shows it in a notebook only, 0 nowhere.
         checkpoint: a folder for checkpoints of the training, which can be resumed after its
             process died; Ctrl-C and SIGTERM save, and raise `InterruptedFitError`.
         checkpoint_every: smallest number of seconds between two checkpoints.
@@ -82,6 +88,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         recipe_: every setting of the training.
         trees_: trees beside the networks, their share, and the losses on left-out rows of
             networks, trees and both; None without trees.
+        leaderboard_: scores of networks, trees, both, a linear model and a constant on the
+            same left-out rows, the best first; empty without folds.
         history_: "epoch", "loss", "val_loss", "inverse_temperature", "member_loss" of each
             evaluation of the validation rows.
         oof_predictions_: for each training row, the mean probabilities of the members that
@@ -112,11 +120,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         embedding: NumericEmbedding | str = "auto",
         weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
+        quality: Quality = "default",
         class_weight: Mapping[Any, float] | str | None = None,
         schema: Schema | None = None,
         time_limit: float | None = None,
         driver: FitDriver = "auto",
         progress: Progress | None = None,
+        verbose: Verbose = "auto",
         checkpoint: str | Path | None = None,
         checkpoint_every: float = SECONDS_BETWEEN,
         resume: bool = False,
@@ -210,6 +220,18 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 " rows; a classifier needs at least two"
             )
         return indices.astype(np.int32)
+
+    def _true_values(self, y: ArrayLike, n_rows: int) -> NDArray[np.int64]:
+        labels = column_or_1d(y)
+        check_consistent_length(np.empty(n_rows), labels)
+        known = {label: index for index, label in enumerate(self.classes_.tolist())}
+        unknown = sorted({str(v) for v in labels.tolist() if v not in known})
+        if unknown:
+            raise InputError(
+                f"y must have the classes of the training, {', '.join(map(str, known))};"
+                f" got {', '.join(unknown[:5])}"
+            )
+        return np.array([known[label] for label in labels.tolist()])
 
     def _are_indexed(self, y: pd.Categorical) -> bool:
         """Check whether the codes are indices into the classes of the given schema."""

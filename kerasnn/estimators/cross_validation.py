@@ -17,10 +17,12 @@ from sklearn.model_selection import (
     check_cv,
 )
 
+from kerasnn.choices import Verbose
 from kerasnn.datasets import as_table
-from kerasnn.ensembles.train import train_ensembles
+from kerasnn.ensembles.train import RunOptions, train_ensembles
 from kerasnn.errors import InputError, check_whole_number
 from kerasnn.estimators.base import NetworkEstimator
+from kerasnn.estimators.progress import shown_progress
 from kerasnn.splits import Folds
 from kerasnn.splits.folds import folds_for
 
@@ -41,6 +43,7 @@ def cross_validate(
     return_train_score: bool = False,
     return_estimator: bool = False,
     return_indices: bool = False,
+    verbose: Verbose = "auto",
 ) -> dict[str, Any]:
     """Train and score an estimator on each of several splits of the rows.
 
@@ -65,6 +68,7 @@ def cross_validate(
         return_train_score: whether to score the training rows as well.
         return_estimator: whether to return the trained estimators.
         return_indices: whether to return the row numbers of the splits.
+        verbose: whether to show the progress of the training, as in `NetworkClassifier`.
 
     Returns:
         "fit_time" (seconds, an equal share of the total), "score_time", "test_score" (or
@@ -87,7 +91,11 @@ def cross_validate(
     splits = _splits(cv, rows, targets, groups, division, is_classifier(estimator))
     scorer = check_scoring(estimator, scoring)
     started = perf_counter()
-    estimators = _trained(estimator, (rows, targets), splits, sample_weight, division)
+    options = estimator._local_options()
+    with shown_progress(options, verbose, f"Training {len(splits)} splits") as options:
+        estimators = _trained(
+            estimator, (rows, targets), splits, sample_weight, division, options
+        )
     seconds = (perf_counter() - started) / len(splits)
     results: dict[str, list[Any]] = {"fit_time": [seconds] * len(splits), "score_time": []}
     for trained, (train, test) in zip(estimators, splits, strict=True):
@@ -142,6 +150,7 @@ def _trained(
     splits: _Splits,
     sample_weight: ArrayLike | None,
     division: Folds,
+    options: RunOptions,
 ) -> list[NetworkEstimator]:
     """Return an estimator for each split of (X, y), all of them trained together."""
     rows, targets = table
@@ -156,7 +165,7 @@ def _trained(
         )
         for one, (train, _) in zip(estimators, splits, strict=True)
     ]
-    trained = train_ensembles(tasks, estimator._local_options())
+    trained = train_ensembles(tasks, options)
     return [one._adopt(result) for one, result in zip(estimators, trained, strict=True)]
 
 

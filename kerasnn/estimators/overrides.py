@@ -5,7 +5,13 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasnn.choices import Activation, FitDriver, NumericEmbedding, WeightSharing
+from kerasnn.choices import (
+    Activation,
+    FitDriver,
+    NumericEmbedding,
+    Quality,
+    WeightSharing,
+)
 from kerasnn.ensembles.recipe import Overrides
 from kerasnn.errors import InputError, check_choice
 
@@ -112,6 +118,15 @@ def checked_trees(value: Any) -> bool:
     if isinstance(value, str) and value == "auto":
         return True
     return _boolean("trees", value)
+
+
+def checked_quality(quality: Any) -> Quality:
+    """Return how much effort a fit makes, checked.
+
+    Raises:
+        InputError: it is not a quality.
+    """
+    return check_choice("quality", quality, Quality)
 
 
 def checked_driver(driver: Any) -> FitDriver:

@@ -32,22 +32,18 @@ def fit_background(
         x: [rows, n_in] of the training rows.
         codes: [rows, n_codes].
     """
-    answers = _answers(network, outputs)
 
     def explained(x: NDArray[np.float32], codes: NDArray[np.int32]) -> NDArray[np.float64]:
-        found = answers(tf.constant(x), tf.constant(codes))
+        found = _answers(network, outputs(tf.constant(x), tf.constant(codes)))
         return explained_scale(network.config.task, found).numpy().astype(np.float64)
 
     return choose_background(x, codes, explained)
 
 
-def _answers(
-    network: TabularNetwork, outputs: NamedOutputs
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Return a function to probabilities [rows, classes] or values [rows, values]."""
+def _answers(network: TabularNetwork, given: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Return probabilities [rows, classes] or values [rows, values]."""
     name = "value" if network.config.task == "regression" else "probabilities"
-    n_out = network.config.n_out
-    return lambda x, codes: tf.reshape(outputs(x, codes)[name], [-1, n_out])
+    return tf.reshape(given[name], [-1, network.config.n_out])
 
 
 def explain_signature(
@@ -66,16 +62,15 @@ def explain_signature(
         background: from `fit_background`.
         classes: texts of the classes; none for a regression.
     """
-    explainer = Explainer(
-        network, preprocessor.of_columns, background, _answers(network, outputs)
-    )
+    explainer = Explainer(network, preprocessor.of_columns, background)
 
     def answer(rows: SignatureRows) -> dict[str, tf.Tensor]:
         given = outputs(rows.x, rows.codes)
+        reasons = explainer(rows.x, rows.codes, _answers(network, given))
         if classes:
             best = tf.argmax(given["probabilities"], axis=1)
             given = {"class": tf.gather(tf.constant(classes), best), **given}
-        return {**given, **explainer(rows.x, rows.codes)}
+        return {**given, **reasons}
 
     return TableSignature(answer)
 

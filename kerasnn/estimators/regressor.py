@@ -98,6 +98,11 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         self._target_low, self._target_high = values.min(axis=0), values.max(axis=0)
         return self._standardised(values)
 
+    def _true_values(self, y: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+        values = check_array(y, dtype=np.float64, ensure_2d=False).reshape(-1)
+        check_consistent_length(np.empty(n_rows), values)
+        return values
+
     def _standardised(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         return ((values - self._target_mean) / self._target_scale).astype(np.float32)
 

@@ -30,8 +30,8 @@ class Coalitions:
     """
 
     background: NDArray[np.intp]
-    masks: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    masks: NDArray[np.uint8]
+    weights: NDArray[np.floating]
 
 
 def draw_coalitions(
@@ -65,13 +65,12 @@ def draw_coalitions(
     make = _all_coalitions if exact else _order_and_reverse
     drawn = [make(n_players, rng) for _ in range(n)]
     shape = (members, n // members)
-    masks, weights = (
-        np.stack(part).astype(np.float32) for part in zip(*drawn, strict=True)
-    )
+    masks, weights = map(np.stack, zip(*drawn, strict=True))
+    kind = np.float32 if exact else np.float16  # halves of orders are exact
     return Coalitions(
         rows.reshape(shape),
-        masks.reshape(*shape, *masks.shape[1:]),
-        weights.reshape(*shape, *weights.shape[1:]),
+        masks.reshape(*shape, *masks.shape[1:]).astype(np.uint8),
+        weights.reshape(*shape, *weights.shape[1:]).astype(kind),
     )
 
 

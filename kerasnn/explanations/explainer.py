@@ -5,6 +5,7 @@ layer is a sum over the columns, so a row of which some columns are replaced cos
 embedding: the columns' sums are computed once for each row.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -20,13 +21,11 @@ from kerasnn.explanations.players import (
     choose_players,
     columns_of_inputs,
 )
-from kerasnn.explanations.scale import explained_scale
-from kerasnn.explanations.tree_mixtures import TreeMixtures
+from kerasnn.explanations.scale import explained_scale, linear_scale
+from kerasnn.explanations.tree_values import TreeValues
 from kerasnn.models import TabularNetwork
 
 MAX_PLAYERS = 64  # of more columns, those that move the answers least are one player
-
-AnswerFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Explainer:
@@ -36,8 +35,6 @@ class Explainer:
         network: trained.
         features: of each column, by its name: positions in x and in codes.
         background: rows that each row is compared with.
-        answers: from x and codes to the answers that are explained, which may use the
-            network: probabilities [rows, classes], or values [rows, values].
         max_players: columns whose contributions are measured one by one.
     """
 
@@ -46,34 +43,36 @@ class Explainer:
         network: TabularNetwork,
         features: Mapping[str, InputPositions],
         background: Background,
-        answers: AnswerFunction,
         *,
         max_players: int = MAX_PLAYERS,
     ) -> None:
         self._network = network
-        self._answers = answers
         self._base = background.base.astype(np.float32)
+        self._trees = None
+        if network.config.forest is not None:
+            self._trees = TreeValues(network, background, tuple(features.values()))
         linear = linear_approximation(network, background)
         of_inputs = columns_of_inputs(network.config, features)
         sizes = linear.sizes(of_inputs, len(features))
+        if self._trees is not None and len(features) > max_players:
+            sizes = sizes + self._trees.sizes(background)
         players = choose_players(of_inputs, sizes, max_players)
         members, n_rows, _ = linear.inputs.shape
         drawn = draw_coalitions(players.count, members, n_rows)
-        trees = None
-        if network.config.forest is not None:
-            of_columns = tuple(features.values()), players.of_columns
-            trees = TreeMixtures(network, background, *of_columns, drawn)
-        self._game = _Game(network, linear, players, drawn, trees)
+        base = 0.0 if self._trees is None else self._trees.base
+        self._game = _Game(network, linear, players, drawn, base)
         self._split = _Split(linear, players, of_inputs)
-        # Sums over neighbours are several times faster than over inputs in any order.
-        self._order = np.argsort(players.of_inputs, kind="stable")
 
-    def __call__(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, x: tf.Tensor, codes: tf.Tensor, answers: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Return contributions, their standard errors and the mean answer, for rows.
 
         Args:
             x: [rows, n_in] float32 of the preprocessor.
             codes: [rows, n_codes] int32 of the preprocessor.
+            answers: that are explained: probabilities [rows, classes], or values [rows,
+                values].
 
         Returns:
             `contributions` and `standard_error`, each [rows, columns], and `base` [rows]:
@@ -82,22 +81,10 @@ class Explainer:
             values] and [rows, values].
         """
         network = self._network
-        explained = explained_scale(network.config.task, self._answers(x, codes))
+        explained = explained_scale(network.config.task, answers)
         rows = (network.for_each_member(part) for part in (x, codes))
-        inputs = tf.transpose(network.embedded(*rows), [1, 2, 0])
-        weights, bias = network.first_layer()
-        weights = tf.transpose(weights, [1, 0, 2])
-        slopes = self._split.slopes(weights)
-        sorted_weights = tf.gather(weights, self._order)
-
-        def explain(row: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-            of_row, answer, *prepared = row
-            added = tf.gather(of_row, self._order)[..., tf.newaxis] * sorted_weights
-            means, errors = self._game.play(added, bias, *prepared)
-            contributions = self._split.contributions(means, of_row, slopes)
-            left = answer - self._base - tf.reduce_sum(contributions, axis=0)
-            return with_residual(contributions, left), self._split.errors(errors)
-
+        inputs = tf.transpose(network.embedded(*rows), [1, 0, 2])
+        explain = self._row_explainer()
         contributions, errors = tf.map_fn(
             explain,
             (inputs, explained, x, codes),
@@ -105,6 +92,24 @@ class Explainer:
             parallel_iterations=1,
         )
         return self._named(contributions, errors, tf.zeros_like(explained) + self._base)
+
+    def _row_explainer(self) -> Callable[[tuple[tf.Tensor, ...]], tuple[tf.Tensor, ...]]:
+        """Return the function of a row; what does not depend on a row is computed here."""
+        play = self._game.player()
+        values = None if self._trees is None else self._trees.evaluator()
+        slopes = self._split.slopes(self._network)
+
+        def explain(row: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+            inputs, answer, *raw = row
+            of_trees = None if values is None else values(*raw)
+            means, errors = play(inputs, of_trees)
+            if of_trees is not None:
+                of_trees = linear_scale(self._network, of_trees)
+            contributions = self._split.contributions(means, inputs, slopes, of_trees)
+            left = answer - self._base - tf.reduce_sum(contributions, axis=0)
+            return with_residual(contributions, left), self._split.errors(errors)
+
+        return explain
 
     def _named(
         self, contributions: tf.Tensor, errors: tf.Tensor, base: tf.Tensor
@@ -137,12 +142,15 @@ def with_residual(contributions: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
 class _Game:
     """The answers of members to mixtures of a row and background rows.
 
+    The trees join it as a sum over the columns. Where answers are linear in the outputs,
+    that is exact; a floor or a clipped value sees the sum.
+
     Args:
         network: trained.
         linear: its approximation.
         players: that are mixed.
         drawn: the mixtures.
-        trees: what trees add to the members' outputs; None without trees.
+        tree_base: [n_logits] the mean output of the trees for background rows, or 0.
     """
 
     def __init__(
@@ -151,46 +159,77 @@ class _Game:
         linear: Linear,
         players: Players,
         drawn: Coalitions,
-        trees: TreeMixtures | None,
+        tree_base: NDArray[np.float32] | float,
     ) -> None:
-        self._network, self._players, self._weights = network, players, drawn.weights
-        self._trees = trees
+        self._network, self._players = network, players
+        self._masks, self._weights = drawn.masks, drawn.weights
+        self._tree_base = tree_base
         sums = linear.sums(players.of_inputs, players.count)
-        rows = sums[np.arange(len(sums))[:, np.newaxis], drawn.background]
-        replaced = np.einsum("mgcp,mgpu->mgcu", 1 - drawn.masks, rows, optimize=True)
-        self._masks = _joined(drawn.masks)
         # Half precision: its error is far below the standard error.
-        self._replaced = _joined(replaced + linear.bias[:, np.newaxis]).astype(np.float16)
-        empty = tf.constant(rows.sum(axis=2) + linear.bias)
-        of_trees = 0.0 if trees is None else trees.empty
-        self._empty = self._values(empty, of_trees).numpy()[:, :, np.newaxis]
+        members = np.arange(len(sums))[:, np.newaxis]
+        self._rows = sums[members, drawn.background].astype(np.float16)
+        own = np.arange(players.count)[:, np.newaxis] == players.of_inputs
+        self._own = own.astype(np.float32)  # [players, n_embedded]
+        rows = self._rows.astype(np.float32)
+        self._empty_sums = rows.sum(axis=2, keepdims=True) + linear.bias[:, np.newaxis]
+        empty = self._values(tf.constant(self._empty_sums[:, :, 0]), tree_base)
+        self._empty = empty.numpy()[:, :, np.newaxis]
         # A group's background row differs from the mean one: corrected to first order.
-        offset = rows - sums.mean(axis=1, keepdims=True)
+        offset = rows - sums.mean(axis=1)[:, np.newaxis]
         self._control = np.einsum("mgpu,muv->mgpv", offset, linear.gradient, optimize=True)
 
-    def play(
-        self, added: tf.Tensor, bias: tf.Tensor, x: tf.Tensor, codes: tf.Tensor
+    def player(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """Return `_play` for any row."""
+        kept = (self._masks, self._weights, self._rows)
+        masks, weights, rows = (tf.cast(part, tf.float32) for part in kept)
+        _, bias = self._network.first_layer()
+        return functools.partial(self._play, masks, weights, rows, bias)
+
+    def _play(
+        self,
+        masks: tf.Tensor,
+        weights: tf.Tensor,
+        rows: tf.Tensor,
+        bias: tf.Tensor,
+        inputs: tf.Tensor,
+        of_trees: tf.Tensor | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the contribution of each player, [players, values], and its error.
 
         Args:
-            added: [n_embedded, members, units] what the row's inputs add to the sums of the
-                first layer; the inputs of a player follow each other.
+            masks: [members, groups, coalitions, players] of the mixtures.
+            weights: [members, groups, players, coalitions + 2] of their answers.
+            rows: [members, groups, players, units] sums of the first layer.
             bias: [members, 1, units] of the first layer.
-            x: [n_in] of the row.
-            codes: [n_codes] of the row.
+            inputs: [members, n_embedded] of the row.
+            of_trees: [columns, n_logits] what the columns add to the trees' outputs.
         """
-        players = self._players
-        sums = tf.math.segment_sum(added, np.sort(players.of_inputs))
-        sums = tf.transpose(sums, [1, 0, 2])
-        mixed = tf.matmul(self._masks, sums) + tf.cast(self._replaced, tf.float32)
+        members, groups, coalitions, n_players = masks.shape
+        sums = self._network.first_sums(inputs[:, tf.newaxis] * self._own)
+        mixed = tf.matmul(masks, sums[:, tf.newaxis] - rows) + self._empty_sums
+        mixed = tf.reshape(mixed, [members, groups * coalitions, mixed.shape[-1]])
         full = tf.reduce_sum(sums, axis=1, keepdims=True) + bias
-        of_trees = 0.0 if self._trees is None else self._trees.mixed(x, codes)
-        values = self._values(tf.concat([mixed, full], axis=1), of_trees)
-        found = tf.matmul(self._weights, self._states(values)) + self._control
-        found = tf.reshape(found, [-1, players.count, values.shape[-1]])
+        values = self._values(
+            tf.concat([mixed, full], axis=1), self._tree_outputs(masks, of_trees)
+        )
+        found = tf.matmul(weights, self._states(values)) + self._control
+        found = tf.reshape(found, [-1, n_players, values.shape[-1]])
         mean, variance = tf.nn.moments(found, axes=[0])
         return mean, tf.sqrt(variance / max(found.shape[0] - 1, 1))
+
+    def _tree_outputs(
+        self, masks: tf.Tensor, of_trees: tf.Tensor | None
+    ) -> tf.Tensor | float:
+        """Return the trees' outputs for mixtures and row, [members, states, n_logits]."""
+        if of_trees is None:
+            return 0.0
+        members, groups, coalitions, n_players = masks.shape
+        of_players = self._players.sums(of_trees)
+        mixed = tf.matmul(tf.reshape(masks, [-1, n_players]), of_players)
+        shape = [members, groups * coalitions, of_players.shape[-1]]
+        mixed = tf.reshape(mixed, shape)
+        full = tf.zeros_like(mixed[:, :1]) + tf.reduce_sum(of_players, axis=0)
+        return tf.concat([mixed, full], axis=1) + self._tree_base
 
     def _states(self, values: tf.Tensor) -> tf.Tensor:
         """Return [members, groups, states, values] from the values of the mixtures."""
@@ -225,40 +264,42 @@ class _Split:
         self._gradient = linear.gradient
         self._inputs = np.flatnonzero(np.isin(of_inputs, players.together))
         self._places = np.searchsorted(players.together, of_inputs[self._inputs])
-        self._mean = linear.inputs.mean(axis=1)[:, self._inputs].T.astype(np.float16)
+        self._mean = linear.inputs.mean(axis=1)[:, self._inputs].astype(np.float16)
 
-    def slopes(self, weights: tf.Tensor) -> tf.Tensor | None:
-        """Return [inputs, members, values] of the shared player; None without one.
-
-        Args:
-            weights: [n_embedded, members, units] of the first layer.
-        """
+    def slopes(self, network: TabularNetwork) -> tf.Tensor | None:
+        """Return [members, inputs, values] of the shared player; None without one."""
         if not len(self._inputs):
             return None
-        return tf.einsum("imu,muv->imv", tf.gather(weights, self._inputs), self._gradient)
+        weights, _ = network.first_layer()
+        return tf.matmul(tf.gather(weights, self._inputs, axis=1), self._gradient)
 
     def contributions(
-        self, means: tf.Tensor, inputs: tf.Tensor, slopes: tf.Tensor | None
+        self,
+        means: tf.Tensor,
+        inputs: tf.Tensor,
+        slopes: tf.Tensor | None,
+        of_trees: tf.Tensor | None,
     ) -> tf.Tensor:
         """Return the contributions of the columns, [columns, values].
 
         Args:
             means: [players, values] their contributions.
-            inputs: [n_embedded, members] of the row.
+            inputs: [members, n_embedded] of the row.
             slopes: from `slopes`.
+            of_trees: [columns, values] of the trees.
         """
         found = tf.gather(_with_none(means), self._players.of_columns)
         if slopes is None:
             return found
-        offset = tf.gather(inputs, self._inputs) - tf.cast(self._mean, tf.float32)
-        effects = tf.reduce_mean(offset[..., tf.newaxis] * slopes, axis=1)
-        count = len(self._players.together)
-        first_order = tf.math.unsorted_segment_sum(effects, self._places, count)
+        offset = tf.gather(inputs, self._inputs, axis=1) - tf.cast(self._mean, tf.float32)
+        effects = tf.reduce_mean(offset[..., tf.newaxis] * slopes, axis=0)
+        together = self._players.together
+        first_order = tf.math.unsorted_segment_sum(effects, self._places, len(together))
+        if of_trees is not None:
+            first_order += tf.gather(of_trees, together)
         left = means[-1] - tf.reduce_sum(first_order, axis=0)
         shares = with_residual(first_order, left)
-        return tf.tensor_scatter_nd_update(
-            found, self._players.together[:, np.newaxis], shares
-        )
+        return tf.tensor_scatter_nd_update(found, together[:, np.newaxis], shares)
 
     def errors(self, errors: tf.Tensor) -> tf.Tensor:
         """Return [columns, values]: each column has the error of its player."""
@@ -268,9 +309,3 @@ class _Split:
 def _with_none(of_players: tf.Tensor) -> tf.Tensor:
     """Append zeros, for columns without a player."""
     return tf.pad(of_players, [[0, 1], [0, 0]])
-
-
-def _joined(of_groups: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return [members, groups, coalitions, n] as [members, groups * coalitions, n]."""
-    members, _, _, n = of_groups.shape
-    return of_groups.reshape(members, -1, n)

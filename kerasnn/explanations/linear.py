@@ -59,23 +59,30 @@ def linear_approximation(network: TabularNetwork, background: Background) -> Lin
     rows = tf.constant(background.x), tf.constant(background.codes)
     inputs = network.embedded(*map(network.for_each_member, rows)).numpy()
     weights, bias = (part.numpy() for part in network.first_layer())
-    return Linear(inputs, weights, bias, _mean_gradient(network, inputs @ weights + bias))
+    of_trees = 0.0 if network.config.forest is None else network.tree_outputs(*rows)
+    gradient = _mean_gradient(network, inputs @ weights + bias, of_trees)
+    return Linear(inputs, weights, bias, gradient)
 
 
 def _mean_gradient(
-    network: TabularNetwork, sums: NDArray[np.float32]
+    network: TabularNetwork, sums: NDArray[np.float32], of_trees: tf.Tensor | float
 ) -> NDArray[np.float32]:
     """Return [members, units, values], at the middle of pairs of rows.
 
     Args:
         network: trained.
         sums: [members, rows, units] of the first layer.
+        of_trees: [rows, n_logits] their outputs, or 0.
     """
-    between = tf.constant((sums + np.roll(sums, sums.shape[1] // 2, axis=1)) / 2)
+    half = sums.shape[1] // 2
+    between = tf.constant((sums + np.roll(sums, half, axis=1)) / 2)
+    if network.config.forest is not None:
+        of_trees = (of_trees + tf.roll(of_trees, half, axis=0)) / 2
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(between)
         values = explained_scale(
-            network.config.task, network.member_answers(network.outputs_of_sums(between))
+            network.config.task,
+            network.member_answers(network.outputs_of_sums(between) + of_trees),
         )
         each = tf.unstack(values, axis=-1)
     gradients = [tape.gradient(value, between).numpy().mean(axis=1) for value in each]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.models.tabular_config import TabularConfig
@@ -27,6 +28,11 @@ class Players:
     of_inputs: NDArray[np.intp]
     of_columns: NDArray[np.intp]
     together: NDArray[np.intp]
+
+    def sums(self, of_columns: tf.Tensor) -> tf.Tensor:
+        """Return the sums of values [columns, n] for each player, [players, n]."""
+        places = np.where(self.of_columns < self.count, self.of_columns, -1)
+        return tf.math.unsorted_segment_sum(of_columns, places, self.count)
 
 
 def columns_of_inputs(

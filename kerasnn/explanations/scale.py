@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from kerasnn.choices import TabularTask
+from kerasnn.models import TabularNetwork
 
 _SMALLEST = 1e-30  # a probability of float32 ends at 1e-38
 
@@ -24,3 +25,17 @@ def explained_scale(task: TabularTask, answers: tf.Tensor) -> tf.Tensor:
     if task == "binary":
         return logs[..., 1:] - logs[..., :1]
     return logs - tf.reduce_mean(logs, axis=-1, keepdims=True)
+
+
+def linear_scale(network: TabularNetwork, outputs: tf.Tensor) -> tf.Tensor:
+    """Return changes of outputs, [..., n_logits], on the explained scale, [..., values].
+
+    That is exact but for the floor of probabilities, and values that are clipped.
+    """
+    task = network.config.task
+    if task == "regression":
+        return outputs * network.target_scale
+    logits = outputs * network.inverse_temperature
+    if task == "multiclass":
+        logits -= tf.reduce_mean(logits, axis=-1, keepdims=True)
+    return logits

@@ -6,6 +6,7 @@ from kerasnn import saving
 from kerasnn.lessons.report import lesson_page, lesson_sections
 from kerasnn.lessons.training import TrainedLesson
 from kerasnn.manifest import data_fingerprint
+from kerasnn.reports import png
 
 
 def save(trained: TrainedLesson, folder: str | Path, *, run: str | None = None) -> Path:
@@ -24,7 +25,7 @@ def save(trained: TrainedLesson, folder: str | Path, *, run: str | None = None) 
         return done
     lesson, rows = trained.lesson, trained.rows
     sections = lesson_sections(trained)
-    figures = {f"{k}.png": png for s in sections for k, png in s.figures.items()}
+    figures = {f"{k}.png": png(figure) for s in sections for k, figure in s.figures.items()}
     tested = "test rows, never learned from" if lesson.held_out else "training rows"
     return saving.export(
         trained.network,

@@ -47,9 +47,7 @@ def lesson_page(trained: TrainedLesson, sections: Sequence[reports.Section]) -> 
 def lesson_sections(trained: TrainedLesson) -> list[reports.Section]:
     """Return the sections with figures."""
     history = trained.history.history
-    curves = {
-        name: reports.png(reports.learning_curve(history, name)) for name in trained.metrics
-    }
+    curves = {name: reports.learning_curve(history, name) for name in trained.metrics}
     sections = [
         reports.Section(
             "Learning curves",
@@ -74,7 +72,7 @@ def _classification_sections(trained: TrainedLesson) -> list[reports.Section]:
         reports.Section(
             "Confusion matrix",
             "Test rows by true and predicted class.",
-            {"confusion": reports.png(confusion)},
+            {"confusion": confusion},
         )
     ]
     wrong = reports.wrong_digits_figure(trained.rows.x_test, labels, probabilities)
@@ -83,7 +81,7 @@ def _classification_sections(trained: TrainedLesson) -> list[reports.Section]:
             reports.Section(
                 "The digits it got wrong",
                 "The surest mistakes first, with the predicted probability.",
-                {"wrong": reports.png(wrong)},
+                {"wrong": wrong},
             )
         )
     return sections

@@ -33,6 +33,15 @@ class MLPNetwork(MLPBase, tf.Module):
             x = type(self).activation(layer(x))
         return type(self).output_activation(output(x))
 
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Return kernel and bias of each layer, by the names of the Keras twin."""
+        return {
+            f"{name}_{number}": variable
+            for number, layer in enumerate(self.layers)
+            for name, variable in (("kernel", layer.kernel), ("bias", layer.bias))
+            if variable is not None
+        }
+
     def _assign(self, weights: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
         for layer, (kernel, bias) in zip(self.layers, weights, strict=True):
             layer.kernel.assign(kernel)

@@ -11,6 +11,7 @@ from kerasnn.choices import Initializer
 from kerasnn.errors import InputError, check_whole_number
 from kerasnn.layers import initial_weights
 from kerasnn.models.heads import Head
+from kerasnn.models.variable_table import VariableTable
 
 ActivationFunction = Callable[[tf.Tensor], tf.Tensor]
 
@@ -25,7 +26,7 @@ class Defaults(NamedTuple):
     initializer: Initializer
 
 
-class MLPBase(ABC):
+class MLPBase(VariableTable, ABC):
     """A multilayer perceptron; subclasses define activations, head and defaults.
 
     Args:
@@ -101,6 +102,9 @@ class MLPBase(ABC):
     @abstractmethod
     def _assign(self, weights: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
         """Assign kernel and bias of each layer."""
+
+    def _architecture(self) -> str:
+        return "-".join(map(str, (self.n_in, *self.hidden_units, self.n_out)))
 
     def _layer_sizes(self) -> list[tuple[int, int]]:
         """Return the inputs and outputs of each layer."""

@@ -1,5 +1,6 @@
 """A multilayer perceptron as a `keras.Model` with the same explicit Variables."""
 
+from itertools import chain, zip_longest
 from typing import Any
 
 import keras
@@ -40,6 +41,12 @@ class MLPModel(MLPBase, keras.Model):
         return self.add_weight(
             name=name, shape=value.shape, initializer=lambda shape, dtype: value
         )
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return kernel and bias of each layer."""
+        layers = zip_longest(self.kernels, self.biases)  # there may be no biases
+        variables = chain.from_iterable(layers)
+        return {variable.name: variable for variable in variables if variable is not None}
 
     def _assign(self, weights: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
         for variable, (kernel, _) in zip(self.kernels, weights, strict=True):

@@ -31,7 +31,8 @@ from kerasnn.layers import (
 from kerasnn.models.member_draws import MemberDraws, quantile_bins
 from kerasnn.models.tabular_config import TabularConfig
 from kerasnn.models.tabular_heads import probabilities
-from kerasnn.trees import Forest, ForestArrays, forest_outputs
+from kerasnn.models.variable_table import VariableTable
+from kerasnn.trees import Forest, ForestArrays, forest_outputs, node_turns
 
 INITIAL_ROWS = 512  # rows to which the initial weights are fitted
 FREQUENCY_SPREAD = 0.1
@@ -72,7 +73,7 @@ class Block(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")
-class TabularNetwork(keras.Model):
+class TabularNetwork(VariableTable, keras.Model):
     """An ensemble of networks for tables, side by side, with explicit Variables.
 
     It takes `x` [batch, n_in] float32, the first `n_numeric` columns of which are scaled
@@ -93,6 +94,14 @@ class TabularNetwork(keras.Model):
         self.built = True  # all Variables exist; no input is needed to create them
 
     # ------------------------------------------------------------------ Variables
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return all Variables by name, those that are trained and the others."""
+        return {variable.name: variable for variable in self.weights}
+
+    def _architecture(self) -> str:
+        sizes = "-".join(map(str, self.config.layer_sizes))
+        return f"{self.config.members} networks {sizes}"
 
     def _make_variables(self) -> None:
         config = self.config
@@ -263,11 +272,30 @@ class TabularNetwork(keras.Model):
             return activated
         return z + block.activation_weight * (activated - z)
 
+    def first_sums(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the sums of the first layer without its bias, [members, batch, units].
+
+        They are a sum over the inputs, so that the share of each column can be replaced.
+        With the bias of `first_layer` they are what `outputs_of_sums` takes. The inputs are
+        multiplied by their scales, not the kernel: that is faster for a few rows.
+
+        Args:
+            inputs: [members, batch, n_embedded] of `embedded`, or parts of them.
+        """
+        block = self.blocks[0]
+        factor = 1 / math.sqrt(max(self.config.n_embedded, 1))
+        for scale in (
+            self.scale if self.config.scales_first_kernel else None,
+            block.scale_in,
+        ):
+            factor = factor if scale is None else factor * scale
+        sums = tf.matmul(inputs * factor, block.kernel)
+        return sums if block.scale_out is None else sums * block.scale_out
+
     def first_layer(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the first layer as one linear function of the embedded inputs.
 
-        Its sums are `embedded(x, codes) @ weights + bias`: a sum over the inputs, so that
-        the share of each column can be replaced.
+        Its sums are `embedded(x, codes) @ weights + bias`.
 
         Returns:
             weights [members, n_embedded, units] and bias [members, 1, units].
@@ -336,20 +364,21 @@ class TabularNetwork(keras.Model):
             return outputs
         return outputs + self.tree_outputs(x, codes)
 
-    def tree_outputs(
-        self, x: tf.Tensor, codes: tf.Tensor, roots: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def tree_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
         """Return what the trees add to the outputs of each member, [batch, n_logits].
 
         Args:
             x: [batch, n_in] float32.
             codes: [batch, len(cardinalities)] int32.
-            roots: [batch, trees] of other trees for each row; see `forest_outputs`.
         """
         shape = self.config.forest
         assert shape is not None
         arrays = ForestArrays(*raw_variables(self.forest))
-        return forest_outputs(arrays, shape.depth, x, codes, roots)
+        return forest_outputs(arrays, shape.depth, x, codes)
+
+    def tree_turns(self, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+        """Return which nodes of the trees send a row to the right, [batch, nodes] int32."""
+        return node_turns(ForestArrays(*raw_variables(self.forest)), x, codes)
 
     def add_trees(self, forest: Forest, factor: float) -> None:
         """Assign the trees, and multiply the members' own outputs by a factor."""

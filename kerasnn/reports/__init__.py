@@ -1,7 +1,6 @@
 """Reports on trained networks: scores, figures, and one self-contained page.
 
 scores                        scores of predictions, with intervals
-baselines                     predictions of simple models
 importance                    permutation importance of columns
 figures                       learning curve, confusion matrix, misclassified digits
 table_figures, class_figures  figures of networks for tables
@@ -12,12 +11,12 @@ columns, predictions          sections about columns and predictions
 table_report                  the report on a network for a table
 """
 
-from kerasnn.reports.baselines import BaselineInputs, baseline_predictions
 from kerasnn.reports.coverage import COVERAGE, Covered, coverage_scores
 from kerasnn.reports.figures import (
     confusion_matrix_figure,
     learning_curve,
     png,
+    svg,
     wrong_digits_figure,
 )
 from kerasnn.reports.importance import (
@@ -26,23 +25,22 @@ from kerasnn.reports.importance import (
     PreparedTable,
     permutation_importance,
 )
-from kerasnn.reports.page import Cell, Section, Table, report_html
+from kerasnn.reports.page import Cell, Report, Section, Table, report_html
 from kerasnn.reports.scores import Score, compare_predictions, score_predictions
 from kerasnn.reports.table_report import TableResult, table_report, table_sections
 
 __all__ = [
     "COVERAGE",
-    "BaselineInputs",
     "Cell",
     "Covered",
     "Importance",
     "Permutations",
     "PreparedTable",
+    "Report",
     "Score",
     "Section",
     "Table",
     "TableResult",
-    "baseline_predictions",
     "compare_predictions",
     "confusion_matrix_figure",
     "coverage_scores",
@@ -51,6 +49,7 @@ __all__ = [
     "png",
     "report_html",
     "score_predictions",
+    "svg",
     "table_report",
     "table_sections",
     "wrong_digits_figure",

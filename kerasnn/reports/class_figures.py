@@ -14,7 +14,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from kerasnn.reports.figures import TRAIN_COLOUR
+from kerasnn.reports.figures import OTHER_COLOUR, TRAIN_COLOUR
 from kerasnn.reports.scores import wilson_interval
 from kerasnn.reports.table_figures import (
     REFERENCE,
@@ -26,7 +26,6 @@ from kerasnn.reports.table_figures import (
 
 MAX_CURVES = 5  # classes in one figure, those with the smallest areas
 _BINS = 10
-_OTHER_COLOUR = "#c4ccd6"
 
 
 def roc_figure(
@@ -172,7 +171,7 @@ def _draw_counts(axes: Axes, groups: _Groups) -> list[Any]:
     middles = (np.arange(_BINS) + 0.5) / _BINS
     misses = groups.counts - groups.hits
     bars = [
-        axes.bar(middles, misses, 0.09, color=_OTHER_COLOUR),
+        axes.bar(middles, misses, 0.09, color=OTHER_COLOUR),
         axes.bar(middles, groups.hits, 0.09, misses, color=TRAIN_COLOUR),
     ]
     style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}

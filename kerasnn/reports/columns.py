@@ -1,27 +1,64 @@
 """Sections of a report about the columns of a table."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
 from kerasnn.datasets import Column, Schema, Target
 from kerasnn.reports.formatting import format_count, format_share
 from kerasnn.reports.page import Cell, Section, Table
 
 _MAX_LEVELS = 5
+_N_BINS = 16  # of a drawing
 
 
-def schema_sections(schema: Schema) -> list[Section]:
-    """Describe the inferred columns, and the omitted ones with the reason."""
+def histograms(rows: pd.DataFrame, schema: Schema) -> dict[str, list[int]]:
+    """Return the counts of numbers in equal intervals, by column.
+
+    Args:
+        rows: of a checked table.
+        schema: of the table.
+    """
+    numeric = [column.name for column in schema.columns if column.kind == "numeric"]
+    values = {name: rows[name].to_numpy(np.float64, na_value=np.nan) for name in numeric}
+    return {
+        name: np.histogram(numbers[np.isfinite(numbers)], bins=_N_BINS)[0].tolist()
+        for name, numbers in values.items()
+    }
+
+
+def schema_sections(
+    schema: Schema, counts: Mapping[str, Sequence[int]] = MappingProxyType({})
+) -> list[Section]:
+    """Describe the inferred columns, and the omitted ones with the reason.
+
+    Args:
+        schema: of the table.
+        counts: from `histograms`; numbers have no drawing without them.
+    """
     rows: list[list[str | Cell]] = []
     if schema.target is not None:
         target = schema.target
         shown = _target_values(target)
-        rows.append([target.name, f"target, {target.task}", "", shown, target.reason])
+        values = Cell(shown, bins=_heights(target.counts))
+        rows.append([target.name, f"target, {target.task}", "", values, target.reason])
     rows += [
-        [c.name, c.kind, format_share(c.missing, schema.rows), _values(c), c.reason]
+        [
+            c.name,
+            c.kind,
+            format_share(c.missing, schema.rows),
+            Cell(_values(c), bins=_heights(counts.get(c.name, c.counts))),
+            c.reason,
+        ]
         for c in schema.columns
     ]
     inferred = Section(
-        "What was inferred",
-        f"From {format_count(schema.rows, 'row')}. If the kind of a column is wrong, name"
-        " the right one.",
+        "The columns",
+        f"As inferred from {format_count(schema.rows, 'row')}. If the kind of a column is"
+        " wrong, name the right one. Drawings: how many rows have each level, the most"
+        " frequent first, or numbers in equal intervals.",
         table=Table(["column", "kind", "missing", "values", "why"], rows, words=True),
     )
     if not schema.left_out:
@@ -34,6 +71,12 @@ def schema_sections(schema: Schema) -> list[Section]:
         ),
     )
     return [inferred, left_out]
+
+
+def _heights(counts: Sequence[int]) -> list[float]:
+    """Return columns of a small drawing, the highest 1."""
+    shown = counts[:_N_BINS]
+    return [count / max(shown) for count in shown] if len(shown) > 1 and any(shown) else []
 
 
 def _values(column: Column) -> str:

@@ -7,14 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kerasnn.choices import Task
-from kerasnn.reports.figures import TRAIN_COLOUR, png
+from kerasnn.reports.figures import TRAIN_COLOUR
 from kerasnn.reports.formatting import format_number
 from kerasnn.reports.page import Section
 from kerasnn.reports.scores import Score, wilson_interval
 from kerasnn.reports.table_figures import REFERENCE, new_axes
 
 COVERAGE = 0.9  # that is measured
-DPI = 140
 _GROUPS = 10
 _MIN_GROUP = 5  # rows; the share of fewer says nothing
 _MAX_SIZES = 8  # classes in a set, each a group of its own
@@ -80,7 +79,7 @@ def coverage_section(task: Task, covered: Covered) -> Section:
     return Section(
         "Do the intervals cover?" if task == "regression" else "Do the sets cover?",
         f"{what}; {rest} Vertical bars: 95% intervals of the share.",
-        {"coverage": png(coverage_figure(task, covered), dpi=DPI)},
+        {"coverage": coverage_figure(task, covered)},
     )
 
 

@@ -1,18 +1,34 @@
-"""Figures: learning curves, confusion matrix, misclassified digits.
+"""Figures: learning curves, confusion matrix, misclassified digits; their files.
 
 They use matplotlib's `Figure`, not pyplot, which has global state.
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix
 
 TRAIN_COLOUR, TEST_COLOUR = "#1f5fa8", "#d1602b"
+ON_FULL, OTHER_COLOUR, GREY, DARK_GREY = "#fefefe", "#c4ccd6", "#8a94a0", "#5b6775"
+CURVE_COLOURS = (TRAIN_COLOUR, TEST_COLOUR, "#2e9e6b", "#a05fc4", GREY)
+# Names of the CSS variables that a page may set.
+_COLOURS = {
+    "#000000": "ink",
+    TRAIN_COLOUR: "blue",
+    TEST_COLOUR: "orange",
+    ON_FULL: "on-blue",
+    OTHER_COLOUR: "pale",
+    GREY: "grey",
+    DARK_GREY: "soft",
+}
 _MAX_WRONG = 24
 _MAX_LETTERS = 30  # of names side by side below a confusion matrix
 MIN_LOG_RATIO = 20  # of largest to smallest value on a logarithmic axis
@@ -25,19 +41,66 @@ def png(figure: Figure, *, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -> Figure:
-    """Draw a metric over the epochs, on training rows, and on test rows if there are any.
+def svg(figure: Figure, *, label: str) -> str:
+    """Return a figure as an SVG element of HTML, with font and colours from its page.
+
+    Each of `_COLOURS` becomes a CSS variable, with the colour itself where a page does not
+    set it.
+
+    Args:
+        figure: the figure.
+        label: what it shows, for those who hear the page.
+    """
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "kerasnn"}):
+        figure.savefig(buffer, format="svg", transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # Its style would be that of the whole page.
+    left_out = r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</style>\s*</defs>\s*"
+    drawing = re.sub(left_out, "", text, flags=re.DOTALL)
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    head = (
+        f'<svg viewBox="0 0 {0.75 * width:g} {0.75 * height:g}" role="img"'
+        f' aria-label="{escape(label)}" style="max-width:{width}px">'
+    )
+    drawing = head + drawing[drawing.index(">") + 1 :]
+    used = set(re.findall(r"""#([\w-]+)[")]""", drawing))
+    drawing = re.sub(
+        r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", drawing
+    )
+    drawing = re.sub(
+        r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 system-ui, sans-serif", drawing
+    )
+    for colour, name in _COLOURS.items():
+        drawing = drawing.replace(colour, f"var(--{name}, {colour})")
+    return drawing
+
+
+class InlineFigure(Figure):
+    """A figure that a notebook shows without pyplot, in the notebook's colours."""
+
+    def _repr_html_(self) -> str:
+        style = "fill:currentColor;--ink:currentColor"
+        return f'<div style="{style}">{svg(self, label="figure")}</div>'
+
+
+def learning_curve(
+    history: Mapping[str, Sequence[float]], name: str = "loss", *, others: str = "test rows"
+) -> InlineFigure:
+    """Draw a metric over the epochs, on training rows, and on others if there are any.
 
     Args:
         history: as in `History.history`; `name` and "val_" + `name` are drawn.
         name: "loss", "accuracy", or another metric.
+        others: what the rows of "val_" are.
     """
-    figure = Figure(figsize=(5.4, 3.7), layout="constrained")
+    figure = InlineFigure(figsize=(4.5, 3.4), layout="constrained")
     axes = figure.subplots()
     last = []
     for key, label, colour in (
         (name, "training rows", TRAIN_COLOUR),
-        (f"val_{name}", "test rows", TEST_COLOUR),
+        (f"val_{name}", others, TEST_COLOUR),
     ):
         if key in history:
             epochs = np.arange(1, len(history[key]) + 1)
@@ -54,7 +117,7 @@ def learning_curve(history: Mapping[str, Sequence[float]], name: str = "loss") -
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if len(last) > 1:
-        axes.legend()
+        axes.legend(frameon=False)
     return figure
 
 
@@ -68,18 +131,25 @@ def confusion_matrix_figure(
         predicted: [rows] integers.
         classes: names of the classes.
     """
-    counts = confusion_matrix(labels, predicted, labels=np.arange(len(classes)))
-    figure = Figure(figsize=(4.8, 4.4), layout="constrained")
+    n_classes = len(classes)
+    counts = confusion_matrix(labels, predicted, labels=np.arange(n_classes))
+    side = min(1.6 + 0.45 * n_classes, 4.8)
+    figure = Figure(figsize=(side + 0.3, side), layout="constrained")
     axes = figure.subplots()
     # Shaded by the share of the true class, so that rare classes are visible.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     # The largest count fits into its cell.
-    size = min(10.0, 330 / (len(classes) * len(str(counts.max()))))
-    for i, j in np.argwhere(counts):
-        colour = "white" if shares[i, j] > 0.5 else "black"
-        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
-        axes.text(j, i, str(counts[i, j]), color=colour, **style)
+    size = min(10.0, 330 / (n_classes * len(str(counts.max()))))
+    for (i, j), share in np.ndenumerate(shares):
+        corner = (j - 0.48, i - 0.48)
+        axes.add_patch(Rectangle(corner, 0.96, 0.96, color=TRAIN_COLOUR, alpha=share, lw=0))
+        if counts[i, j]:
+            colour = ON_FULL if share > 0.5 else "black"
+            style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
+            axes.text(j, i, f"{counts[i, j]:,}", color=colour, **style)
+    axes.set(xlim=(-0.5, n_classes - 0.5), ylim=(n_classes - 0.5, -0.5), aspect="equal")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     # Long names side by side would overlap.
     long = sum(map(len, classes)) > _MAX_LETTERS
     axes.set_xticks(range(len(classes)), classes, rotation=90 if long else 0)

@@ -21,6 +21,31 @@ SCORE_NAMES = {
     "mean_set_size_90": "90% mean set size",
 }
 
+SETTING_MEANINGS = {
+    "members": "networks, whose answers are averaged",
+    "folds": "parts of the training rows; each network leaves one out, which judges it",
+    "epochs": "passes over the training rows; the best epoch is kept",
+    "batch_size": "rows between two changes of the weights, at most",
+    "learning_rate": "size of these changes, at its highest",
+    "hidden_units": "units of each hidden layer",
+    "activation": "the function of these units",
+    "parametric_activation": "each unit learns how much of that function it applies",
+    "embedding": "how a number becomes the inputs of a network",
+    "scaled": "each input has a scale that is learned",
+    "weight_sharing": "what the networks have in common",
+    "cycles": "waves of the learning rate",
+    "weight_decay": "pull of the weights towards zero",
+    "dropout": "share of the units that are left out in a step",
+    "label_smoothing": "share of each label that is spread over all classes",
+    "n_evaluations": "times that left-out rows judge, about",
+    "calibrate": "probabilities are fitted to left-out rows",
+    "standard_errors": "an epoch within this distance of the best counts as equally good",
+    "frequent_value_codes": "frequent numbers also count as categories",
+    "trees": "boosted trees beside the networks, if left-out rows gain by them",
+    "seed": "of all random numbers",
+    "test_size": "share or number of the rows that were kept for the test",
+}
+
 
 def format_number(value: float, *, like: float | None = None) -> str:
     """Return a number with about three significant digits.
@@ -62,9 +87,12 @@ def format_count(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-def format_settings(settings: Mapping[str, object]) -> dict[str, str]:
-    """Return names and values of settings as texts."""
-    return {k.replace("_", " "): _setting_text(v) for k, v in settings.items()}
+def format_settings(settings: Mapping[str, object]) -> dict[str, str | Cell]:
+    """Return names and values of settings as texts, with what they mean."""
+    return {
+        name.replace("_", " "): Cell(_setting_text(value), SETTING_MEANINGS.get(name, ""))
+        for name, value in settings.items()
+    }
 
 
 def _setting_text(value: object) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -15,7 +14,7 @@ from kerasnn.reports.class_figures import (
     reliability_figure,
     roc_figure,
 )
-from kerasnn.reports.figures import confusion_matrix_figure, png
+from kerasnn.reports.figures import confusion_matrix_figure
 from kerasnn.reports.formatting import format_number
 from kerasnn.reports.page import Cell, Section, Table
 from kerasnn.reports.table_figures import (
@@ -25,7 +24,6 @@ from kerasnn.reports.table_figures import (
     residual_figure,
 )
 
-DPI = 140
 _MAX_MATRIX_CLASSES = 20  # a larger matrix cannot be read
 _MAX_CLASSES = 30  # in the table of classes
 _MAX_MISTAKES = 8
@@ -39,7 +37,7 @@ def curve_section(
     """Return the section of learning curves; arguments as for `member_curves`."""
     names = dict.fromkeys(name.removeprefix("val_") for name in history)
     figures = {
-        name: _png(member_curves(history, name, epochs=epochs, best_epoch=best_epoch))
+        name: member_curves(history, name, epochs=epochs, best_epoch=best_epoch)
         for name in names
     }
     members = max(np.ndim(values) for values in history.values()) > 1
@@ -80,8 +78,8 @@ def value_sections(targets: np.ndarray, predicted: np.ndarray) -> list[Section]:
         predicted: [rows] float.
     """
     figures = {
-        "predicted and true": _png(predicted_true_figure(targets, predicted)),
-        "residuals": _png(residual_figure(targets, predicted)),
+        "predicted and true": predicted_true_figure(targets, predicted),
+        "residuals": residual_figure(targets, predicted),
     }
     gaps = np.abs(targets - predicted)
     half, large = np.quantile(gaps, [0.5, 0.9])
@@ -95,10 +93,6 @@ def value_sections(targets: np.ndarray, predicted: np.ndarray) -> list[Section]:
     ]
 
 
-def _png(figure: Figure) -> bytes:
-    return png(figure, dpi=DPI)
-
-
 def _confusion(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 ) -> Section:
@@ -109,9 +103,7 @@ def _confusion(
     else:
         shown = "Test rows by true and predicted class."
         names = [abbreviate(name, 16) for name in drawn]
-        figures = {
-            "confusion matrix": _png(confusion_matrix_figure(labels, predicted, names))
-        }
+        figures = {"confusion matrix": confusion_matrix_figure(labels, predicted, names)}
     return Section(
         "Right and wrong",
         f"{shown} Precision: share of the rows predicted as a class that are of it. Recall:"
@@ -184,8 +176,8 @@ def _separation(
         "ROC and precision-recall",
         f"{which} Dashed: random guesses.",
         {
-            "ROC": _png(roc_figure(*given)),
-            "precision-recall": _png(precision_recall_figure(*given)),
+            "ROC": roc_figure(*given),
+            "precision-recall": precision_recall_figure(*given),
         },
     )
 
@@ -207,5 +199,5 @@ def _reliability(
         "Rows in ten groups by predicted probability. On the dashed line the observed"
         " frequency equals the probability. Vertical bars: 95% intervals. On average"
         f" {average}",
-        {"reliability": _png(figure)},
+        {"reliability": figure},
     )

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kerasnn.reports.figures import TRAIN_COLOUR, png
+from kerasnn.reports.figures import TRAIN_COLOUR
 from kerasnn.reports.formatting import format_count, format_number
 from kerasnn.reports.page import Cell, Section, Table
 from kerasnn.reports.table_figures import abbreviate, escape, new_axes
@@ -82,7 +82,7 @@ class TableReasons:
 
 
 def reason_sections(reasons: TableReasons) -> list[Section]:
-    """Return the sections of a report, with figures as PNG files."""
+    """Return the sections of a report."""
     sections = [_contribution_section(reasons)]
     if reasons.curves:
         sections.append(_curve_section(reasons))
@@ -116,10 +116,7 @@ def _curve_section(reasons: TableReasons) -> Section:
         "Effects of the first columns",
         f"The mean {reasons.scale} when one column of the same rows is set to each value."
         " Line: mean of the members; band: from the lowest to the highest.",
-        {
-            curve.column: png(effect_figure(curve, reasons.scale), dpi=140)
-            for curve in reasons.curves
-        },
+        {curve.column: effect_figure(curve, reasons.scale) for curve in reasons.curves},
     )
 
 

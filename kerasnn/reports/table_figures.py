@@ -13,10 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from kerasnn.reports.figures import MIN_LOG_RATIO, TEST_COLOUR, TRAIN_COLOUR
+from kerasnn.reports.figures import (
+    CURVE_COLOURS,
+    DARK_GREY,
+    GREY,
+    MIN_LOG_RATIO,
+    TEST_COLOUR,
+    TRAIN_COLOUR,
+)
 
 SIZE = (4.5, 3.5)  # inches
-REFERENCE: dict[str, Any] = {"color": "#8a94a0", "linestyle": "--", "linewidth": 1}
+REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": "--", "linewidth": 1}
 _MAX_POINTS = 3000  # of a scatter plot
 
 
@@ -132,6 +139,7 @@ def style_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
+    axes.set_prop_cycle(color=CURVE_COLOURS)
 
 
 def _mark_epochs(axes: Axes, best_epoch: float | Sequence[float] | None) -> None:
@@ -143,7 +151,7 @@ def _mark_epochs(axes: Axes, best_epoch: float | Sequence[float] | None) -> None
         axes.axvline(epochs.item(), label=f"epoch {epochs.item():g} chosen", **REFERENCE)
         return
     bottom = axes.get_xaxis_transform()  # x as in the data, y from 0 to 1
-    style: dict[str, Any] = {"color": "#5b6775", "linestyle": "", "markersize": 5}
+    style: dict[str, Any] = {"color": DARK_GREY, "linestyle": "", "markersize": 5}
     axes.plot(
         epochs,
         np.full(len(epochs), 0.02),
@@ -161,4 +169,10 @@ def _some_rows(rows: int) -> np.ndarray:
 
 def _dots(n: int) -> dict[str, Any]:
     alpha = float(np.clip(60 / n**0.5 / 4, 0.15, 0.7))
-    return {"s": 10, "alpha": alpha, "color": TRAIN_COLOUR, "linewidths": 0}
+    return {
+        "s": 10,
+        "alpha": alpha,
+        "color": TRAIN_COLOUR,
+        "linewidths": 0,
+        "rasterized": n > 300,
+    }

@@ -76,6 +76,9 @@ class TableResult:
         known_scores: of "network" and of baselines, by name, as `score_predictions` gives
             them; others are computed.
         reasons: of some test rows; None for none.
+        histograms: of the numeric columns; see `columns.histograms`.
+        made: when and how the network was made, by name.
+        examples: how to predict with it; see `report_html`.
     """
 
     title: str
@@ -97,6 +100,9 @@ class TableResult:
     covered: Covered | None = None
     known_scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     reasons: TableReasons | None = None
+    histograms: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -135,11 +141,12 @@ def table_report(result: TableResult) -> str:
         tables=_tables(result),
         sections=sections,
         notices=result.notices,
+        examples=result.examples,
     )
 
 
 def table_sections(result: TableResult) -> list[Section]:
-    """Return the sections of the report, with figures as PNG files."""
+    """Return the sections of the report."""
     target = result.target
     _check_classes(target, result.predicted)
     sections = []
@@ -157,7 +164,7 @@ def table_sections(result: TableResult) -> list[Section]:
         sections.append(_importance(result))
     if result.reasons is not None:
         sections += reason_sections(result.reasons)
-    return sections + schema_sections(result.schema)
+    return sections + schema_sections(result.schema, result.histograms)
 
 
 def _check_classes(target: Target, predicted: np.ndarray) -> None:
@@ -281,14 +288,14 @@ def _importance(result: TableResult) -> Section:
     )
 
 
-def _tables(result: TableResult) -> dict[str, dict[str, str]]:
-    tables = {
+def _tables(result: TableResult) -> dict[str, dict[str, str | Cell]]:
+    tables: dict[str, dict[str, str | Cell]] = {
         "Settings": format_settings(result.settings),
         "Data": {
             "rows to learn from": f"{result.rows_trained:,}",
             "test rows": f"{len(result.truth):,}",
             **result.data,
         },
-        "Versions": dict(result.versions),
+        "How it was made": {**result.made, **result.versions},
     }
     return {heading: rows for heading, rows in tables.items() if rows}

@@ -110,7 +110,9 @@ class SignatureSource:
         columns = {c: tf.constant(values) for c, values in self.sample.items()}
         defaults = signature.default_rows(len(next(iter(self.sample.values()))))
         given = {name: tf.constant(values) for name, values in defaults.items()}
-        expected = signature.answer(SignatureRows(columns, *self.prepared, given))
+        # Without autograph, which `tf.map_fn` would run for seconds, as in the function.
+        answer = tf.autograph.experimental.do_not_convert(signature.answer)
+        expected = answer(SignatureRows(columns, *self.prepared, given))
         return FurtherSignature(
             function=tf.function(serve, input_signature=[specs], autograph=False),
             inputs={

@@ -56,19 +56,17 @@ def bound_ports(options: ServerOptions) -> Iterator[Ports]:
                 each.close()
 
 
-def address(host: str, port: int | None) -> str:
-    """Return host and port as URLs and gRPC write them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def bound_port(host: str, port: int, option: str) -> socket.socket:
+    """Bind a port, and return its socket.
 
+    Args:
+        host: a name or address of this machine.
+        port: 0 for any free one.
+        option: names the port in messages, such as "--port".
 
-def is_loopback(host: str) -> bool:
-    """Return whether only programs of this machine can reach a host."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
-def _bound(host: str, port: int | None, option: str) -> socket.socket | None:
-    if port is None:
-        return None
+    Raises:
+        InputError: the port cannot be bound.
+    """
     family, where = _resolved(host, port)
     bound = socket.socket(family, socket.SOCK_STREAM)
     # A server that has just ended may leave connections behind; one that listens still
@@ -80,6 +78,20 @@ def _bound(host: str, port: int | None, option: str) -> socket.socket | None:
         bound.close()
         raise InputError(_why(error, host, port, option)) from None
     return bound
+
+
+def address(host: str, port: int | None) -> str:
+    """Return host and port as URLs and gRPC write them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only programs of this machine can reach a host."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _bound(host: str, port: int | None, option: str) -> socket.socket | None:
+    return None if port is None else bound_port(host, port, option)
 
 
 def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:

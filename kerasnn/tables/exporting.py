@@ -7,7 +7,13 @@ from kerasnn.tables.measurement import Measurement, score_intervals
 from kerasnn.tables.report import table_page
 
 
-def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -> Path:
+def save(
+    measured: Measurement,
+    folder: str | Path,
+    *,
+    run: str | None = None,
+    command: str = "",
+) -> Path:
     """Export a network with its report, and return the new version's folder.
 
     Args:
@@ -15,6 +21,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
         folder: of the model.
         run: name of the training; if the folder has a version of this run, no other is
             written.
+        command: that trained it, for the report.
 
     Raises:
         InputError: the folder cannot be written; nothing is left behind.
@@ -24,7 +31,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
     if exported:
         return exported
     fitted, rows = measured.fitted, measured.fitted.rows
-    page = table_page(measured, title=Path(folder).name)
+    page = table_page(measured, folder=folder, command=command)
     return fitted.estimator.export(
         folder,
         metadata={
@@ -37,6 +44,7 @@ def save(measured: Measurement, folder: str | Path, *, run: str | None = None) -
                 for name, scores in measured.baseline_scores.items()
             },
             "warnings": [n.message for n in measured.all_notices if n.is_warning],
+            "leaderboard": fitted.leaderboard,
             "settings": fitted.settings,
             "data": {
                 "source": rows.source,

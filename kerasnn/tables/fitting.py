@@ -51,6 +51,12 @@ class FittedTable:
         trees = self.estimator.trees_
         return None if trees is None else trees.description
 
+    @property
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """Scores of the models that left-out rows judged, as JSON."""
+        standings = self.estimator.leaderboard_
+        return [{"model": one.model, **one.scores} for one in standings]
+
 
 def estimator_for(target: Target) -> type[NetworkClassifier] | type[NetworkRegressor]:
     """Return the class of estimators for a target."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from kerasnn import reports
 from kerasnn.datasets import Notice
 from kerasnn.deadline import Deadline
-from kerasnn.estimators import NetworkRegressor
+from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
+from kerasnn.estimators.report import covered_rows, rank_columns
 from kerasnn.preprocessing import Prepared
-from kerasnn.reports import COVERAGE, Covered, Importance, Score, coverage_scores
+from kerasnn.reports import Covered, Importance, Score, coverage_scores
 from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
 from kerasnn.reports.reason_sections import TableReasons
 from kerasnn.tables.fitting import FittedTable
@@ -115,25 +116,19 @@ def measure(
         baselines=baselines,
         scores=scores,
         baseline_scores=baseline_scores,
-        importance=_importance(fitted, prepared, truth, seconds) if ranked else [],
+        importance=rank_columns(
+            estimator,
+            prepared,
+            truth,
+            task,
+            reports.Permutations(seed=seed, max_seconds=seconds),
+        )
+        if ranked
+        else [],
         notices=(*shortened, *_better_baseline(scores, baseline_scores)),
         reasons=table_reasons(fitted, truth, predicted) if ranked else None,
-        covered=_covered(fitted, prepared, truth),
+        covered=covered_rows(estimator, prepared, truth, task),
     )
-
-
-def _covered(
-    fitted: FittedTable, prepared: Prepared, truth: NDArray[Any]
-) -> Covered | None:
-    """Return the test rows with their intervals or sets, where there are any."""
-    estimator = fitted.estimator
-    if not estimator.has_intervals(COVERAGE):
-        return None
-    if isinstance(estimator, NetworkRegressor):
-        ends = estimator.interval_outputs(COVERAGE, prepared, "lower", "upper")
-        return Covered.of_values(truth, ends)
-    (in_set,) = estimator.interval_outputs(COVERAGE, prepared, "in_set")
-    return Covered.of_classes(truth, in_set)
 
 
 def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
@@ -193,27 +188,6 @@ def _better_baseline(
     )
 
 
-def _importance(
-    fitted: FittedTable, prepared: Prepared, truth: NDArray[Any], seconds: float
-) -> list[Importance]:
-    """Rank the columns; of many only those that move the answers most."""
-    estimator, features = fitted.estimator, fitted.estimator.preprocessor_.of_columns
-    sizes = estimator.sensitivities(*prepared)
-
-    def sensitivity(column: str) -> float:
-        in_x, in_codes = features[column]
-        return np.inf if in_codes else max((sizes[i] for i in in_x), default=0.0)
-
-    return reports.permutation_importance(
-        estimator.predict_prepared,
-        reports.PreparedTable(*prepared, features),
-        truth,
-        task=fitted.rows.target.task,
-        columns=sorted(features, key=sensitivity, reverse=True),
-        permutations=reports.Permutations(seed=fitted.rows.seed, max_seconds=seconds),
-    )
-
-
 def score_intervals(scores: dict[str, Score]) -> dict[str, list[float]]:
     """Return the 95 % interval of each score, as JSON values."""
     return {name: [score.low, score.high] for name, score in scores.items()}
@@ -235,11 +209,11 @@ def _baselines(fitted: FittedTable, test: Prepared) -> dict[str, NDArray[Any]]:
     """Return the predictions of simple models for the test rows."""
     rows = fitted.rows
     train = fitted.estimator.prepare(rows.inputs(tested=False))
-    return reports.baseline_predictions(
+    return baseline_predictions(
         rows.target.task,
-        reports.BaselineInputs(*train),
+        BaselineInputs(*train),
         rows.targets(tested=False),
-        reports.BaselineInputs(*test),
+        BaselineInputs(*test),
         n_classes=len(rows.target.classes),
         seed=rows.seed,
     )

@@ -1,13 +1,16 @@
 """The HTML page with the scores and the columns of a network for a table."""
 
+import datetime as dt
+import json
+import shlex
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import keras
-import tensorflow as tf
-
-import kerasnn
 from kerasnn import reports
-from kerasnn.reports.columns import schema_sections
+from kerasnn.datasets import Column, Schema, checked_table
+from kerasnn.estimators.report import loss_curves, used_versions
+from kerasnn.reports.columns import histograms, schema_sections
 from kerasnn.reports.formatting import (
     SCORE_NAMES,
     format_count,
@@ -18,39 +21,53 @@ from kerasnn.reports.formatting import (
 from kerasnn.reports.table_figures import member_curves
 from kerasnn.tables.fitting import FittedTable
 from kerasnn.tables.measurement import Measurement
+from kerasnn.tables.rows import RowsInMemory
 
 
-def table_page(measured: Measurement, *, title: str) -> str:
-    """Return one self-contained HTML page."""
-    fitted = measured.fitted
+def table_page(measured: Measurement, *, folder: str | Path, command: str = "") -> str:
+    """Return one self-contained HTML page.
+
+    Args:
+        measured: the network.
+        folder: in which it is served; its name is the heading.
+        command: that trained it; "" if there was none.
+    """
+    fitted, folder = measured.fitted, Path(folder)
+    made = _made(fitted, command)
+    examples = prediction_examples(folder, fitted.schema)
     if not measured.tested:
-        return _page_without_test(measured, title)
+        return _page_without_test(measured, folder.name, made, examples)
     return reports.table_report(
         reports.TableResult(
-            title=title,
+            title=folder.name,
             schema=fitted.schema,
             truth=measured.truth,
             predicted=measured.predicted,
             rows_trained=fitted.rows.n_trained,
             seconds=fitted.seconds,
             baselines=measured.baselines,
-            history=_curves(fitted),
+            history=loss_curves(fitted.estimator),
             epochs=fitted.estimator.history_["epoch"],
             best_epoch=fitted.estimator.best_epoch_,
             importance=measured.importance,
             reasons=measured.reasons,
             settings=_settings(fitted),
             data=_data(fitted),
-            versions=_versions(),
+            versions=used_versions(),
             seed=fitted.rows.seed,
             notices=measured.all_notices,
             covered=measured.covered,
+            histograms=_histograms(fitted),
+            made=made,
+            examples=examples,
             known_scores={"network": measured.scores, **measured.baseline_scores},
         )
     )
 
 
-def _page_without_test(measured: Measurement, title: str) -> str:
+def _page_without_test(
+    measured: Measurement, title: str, made: dict[str, str], examples: dict[str, str]
+) -> str:
     fitted = measured.fitted
     message = (
         f"no rows were kept for a test. The scores are of {measured.measured_on}; these"
@@ -68,11 +85,62 @@ def _page_without_test(measured: Measurement, title: str) -> str:
         tables={
             "Settings": format_settings(_settings(fitted)),
             "Data": _data(fitted),
-            "Versions": _versions(),
+            "How it was made": {**made, **used_versions()},
         },
-        sections=[_curve_section(fitted), *schema_sections(fitted.schema)],
+        sections=[
+            _curve_section(fitted),
+            *schema_sections(fitted.schema, _histograms(fitted)),
+        ],
         notices=measured.all_notices,
+        examples=examples,
     )
+
+
+def prediction_examples(folder: Path, schema: Schema) -> dict[str, str]:
+    """Return commands and code that predict, by what they do."""
+    row = json.dumps({column.name: _usual(column) for column in schema.columns})
+    body = shlex.quote(f'{{"instances": [{row}]}}')
+    path = shlex.quote(str(folder))
+    return {
+        "Rows of a file with these columns, on the command line:": (
+            f"kerasnn predict {path} new.csv -o answers.csv"
+        ),
+        "In Python:": (
+            "import kerasnn\nimport pandas as pd\n\n"
+            f"network = kerasnn.load({str(folder)!r})\n"
+            'print(network.predict(pd.read_csv("new.csv")))'
+        ),
+        f"Over REST, after kerasnn serve {shlex.quote(str(folder.parent))}:": (
+            f"curl -d {body} http://127.0.0.1:8501/v1/models/{quote(folder.name)}:predict"
+        ),
+    }
+
+
+def _usual(column: Column) -> Any:
+    """Return a value from the middle of a column."""
+    if column.low is not None and column.high is not None:
+        middle = float(f"{column.low / 2 + column.high / 2:.3g}")
+        return int(middle) if middle.is_integer() else middle
+    if column.kind == "datetime":
+        return column.first
+    return column.levels[0] if column.levels else "some text"
+
+
+def _histograms(fitted: FittedTable) -> dict[str, list[int]]:
+    """Return the histograms of training rows in memory."""
+    if not isinstance(fitted.rows, RowsInMemory):
+        return {}
+    rows = checked_table(fitted.rows.inputs(tested=False), fitted.schema)
+    return histograms(rows, fitted.schema)
+
+
+def _made(fitted: FittedTable, command: str) -> dict[str, str]:
+    now = dt.datetime.now().astimezone()
+    return {
+        "date": f"{now:%Y-%m-%d %H:%M %Z}",
+        **({"command": command} if command else {}),
+        "seconds of training": format_number(fitted.seconds),
+    }
 
 
 def _settings(fitted: FittedTable) -> dict[str, Any]:
@@ -82,7 +150,7 @@ def _settings(fitted: FittedTable) -> dict[str, Any]:
 
 def _curve_section(fitted: FittedTable) -> reports.Section:
     figure = member_curves(
-        _curves(fitted),
+        loss_curves(fitted.estimator),
         epochs=fitted.estimator.history_["epoch"],
         best_epoch=fitted.estimator.best_epoch_,
     )
@@ -94,15 +162,8 @@ def _curve_section(fitted: FittedTable) -> reports.Section:
     return reports.Section(
         "Learning curves",
         f"Line: mean of the members; band: from the lowest to the highest.{held_out}",
-        {"loss": reports.png(figure, dpi=140)},
+        {"loss": figure},
     )
-
-
-def _curves(fitted: FittedTable) -> dict[str, Any]:
-    """Return the losses of every member, and the loss on left-out rows."""
-    history = fitted.estimator.history_
-    curves = {"loss": history["member_loss"]}
-    return curves | {k: v for k, v in history.items() if k == "val_loss"}
 
 
 def _data(fitted: FittedTable) -> dict[str, str]:
@@ -111,12 +172,4 @@ def _data(fitted: FittedTable) -> dict[str, str]:
         "source": rows.source,
         "fingerprint": rows.fingerprint,
         **({"validation": how} if how else {}),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "kerasnn": kerasnn.__version__,
-        "TensorFlow": tf.__version__,
-        "Keras": keras.__version__,
     }

@@ -16,6 +16,7 @@ from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.callbacks.history import History
 from kerasnn.training.callbacks.loop_hook import Logs, LoopHook, Position
+from kerasnn.training.callbacks.progress import EpochProgress
 from kerasnn.training.compiled.chunks import Budget, Chunk, Feed
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
@@ -65,6 +66,9 @@ class FitRun:
         with contextlib.ExitStack() as contexts:
             for hook in self.hooks:
                 contexts.enter_context(hook.context())
+            for callback in self.callbacks.callbacks:
+                if isinstance(callback, EpochProgress):
+                    contexts.enter_context(callback.bar)
             contexts.enter_context(self.runner.reports_lost_workers())
             logs = self._run_epochs()
             if learner.optimizer is not None and self.epochs > 0:

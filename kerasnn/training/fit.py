@@ -21,6 +21,7 @@ from kerasnn.errors import InputError
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.callback_list import with_history
 from kerasnn.training.callbacks.history import FitHistory
 from kerasnn.training.callbacks.loop_hook import LoopHook, Position
 from kerasnn.training.callbacks.non_finite import NonFiniteWarning
@@ -98,6 +99,8 @@ def fit(  # noqa: D417 - those of Model.fit are told there
         y: targets as in Keras; with a path, the name of their column.
         sample_weight: as in Keras; with a path, the name of a column.
         validation_data: as in Keras; or a path with the names of such columns.
+        verbose: "auto" and 1 show one bar over the epochs, in a notebook or on a terminal,
+            and now and then a line in a log; 2 Keras's line for each epoch; 0 nothing.
         seed: of the row orders. None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         driver: "auto" uses XLA for long runs, a TensorFlow graph for short ones, and
@@ -357,7 +360,7 @@ class KerasFit:
         self, runner: Runner, feed: Feed, validation: Validation | None, execution: int
     ) -> FitRun:
         arguments, checkpoints = self.arguments, self.start.checkpoints
-        history, callbacks = hooks.with_history(
+        history, callbacks = with_history(
             self.model,
             arguments.callbacks,
             verbose=arguments.verbose,

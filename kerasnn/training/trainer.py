@@ -15,6 +15,7 @@ from kerasnn.layers import raw_variables
 from kerasnn.manifest import data_fingerprint
 from kerasnn.models import check_network
 from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.callback_list import with_history
 from kerasnn.training.callbacks.history import History
 from kerasnn.training.callbacks.loop_hook import LoopHook, Position
 from kerasnn.training.callbacks.progress import EpochCallback, OnEpochEnd
@@ -146,7 +147,7 @@ class Trainer:
         self._execution.feed(feed, epochs=epochs, initial_epoch=initial_epoch)
         test = self._test_feed(validation_data)
         runner = self._runner("train_step", feed, test, steps=plan.steps * epochs)
-        history, callback_list = hooks.with_history(
+        history, callback_list = with_history(
             self.learner,
             [*callbacks, *map(OnEpochEnd, on_epoch)],
             verbose=verbose,

@@ -7,6 +7,19 @@ boosting       trees that are fitted on folds, and judged by the rows that they 
 """
 
 from kerasnn.trees.boosting import BoostedFolds
-from kerasnn.trees.forest import Forest, ForestArrays, ForestShape, forest_outputs
+from kerasnn.trees.forest import (
+    Forest,
+    ForestArrays,
+    ForestShape,
+    forest_outputs,
+    node_turns,
+)
 
-__all__ = ["BoostedFolds", "Forest", "ForestArrays", "ForestShape", "forest_outputs"]
+__all__ = [
+    "BoostedFolds",
+    "Forest",
+    "ForestArrays",
+    "ForestShape",
+    "forest_outputs",
+    "node_turns",
+]

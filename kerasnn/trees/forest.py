@@ -21,18 +21,16 @@ class ForestShape(NamedTuple):
     """The sizes of a forest.
 
     Attributes:
-        trees: number of trees, a multiple of parts and outputs.
+        trees: number of trees, a multiple of the outputs.
         nodes: of all trees.
         turns: entries of all tables of categories.
         depth: comparisons between a root and the deepest leaf.
-        parts: models whose mean it is, one after the other.
     """
 
     trees: int
     nodes: int
     turns: int
     depth: int
-    parts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,6 @@ class Forest:
         values: [nodes] float32 of leaves; 0 at others.
         baseline: [outputs] float32, added to the sums.
         depth: comparisons between a root and the deepest leaf.
-        parts: models whose mean it is, one after the other.
     """
 
     roots: NDArray[np.int32]
@@ -62,13 +59,12 @@ class Forest:
     values: NDArray[np.float32]
     baseline: NDArray[np.float32]
     depth: int
-    parts: int = 1
 
     @property
     def shape(self) -> ForestShape:
         """Its sizes."""
         sizes = len(self.roots), len(self.columns), len(self.turns)
-        return ForestShape(*sizes, depth=self.depth, parts=self.parts)
+        return ForestShape(*sizes, depth=self.depth)
 
     @property
     def arrays(self) -> list[NDArray[Any]]:
@@ -97,7 +93,6 @@ class Forest:
             turns=np.concatenate([np.zeros(1, np.uint8), *(f.turns[1:] for f in forests)]),
             baseline=np.sum([f.baseline for f in forests], axis=0),
             depth=max(f.depth for f in forests),
-            parts=len(forests),
         ).scaled(1 / len(forests))
 
     def scaled(self, factor: float) -> "Forest":
@@ -139,11 +134,7 @@ class ForestArrays(NamedTuple):
 
 
 def forest_outputs(
-    forest: ForestArrays,
-    depth: int,
-    x: tf.Tensor,
-    codes: tf.Tensor,
-    roots: tf.Tensor | None = None,
+    forest: ForestArrays, depth: int, x: tf.Tensor, codes: tf.Tensor
 ) -> tf.Tensor:
     """Return the sum of the trees for each row, [rows, outputs] float32.
 
@@ -152,12 +143,8 @@ def forest_outputs(
         depth: of the forest.
         x: [rows, n_in] float32.
         codes: [rows, n_codes] int32.
-        roots: [rows, trees] a choice of the trees for each row; None for all of them. Their
-            sum is multiplied as if all trees were like the chosen ones.
     """
-    known = tf.where(codes > MAX_CODE, tf.zeros_like(codes), codes)
-    columns = tf.concat([tf.cast(known, tf.float32), x], axis=1)
-    columns = tf.stop_gradient(columns)
+    columns = _compared(x, codes)
     n_rows = tf.maximum(tf.shape(columns)[0], 1)  # no rows are one empty block
     n_out = forest.baseline.shape[0]
     found = tf.TensorArray(
@@ -167,14 +154,10 @@ def forest_outputs(
         infer_shape=False,
         element_shape=[None, n_out],
     )
-
-    trees = (forest.roots if roots is None else roots).shape[-1]
-    per_block = max(1, CELLS_PER_BLOCK // trees)
+    per_block = max(1, CELLS_PER_BLOCK // forest.roots.shape[0])
 
     def block(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        rows = slice(start, start + per_block)
-        own = forest.roots[tf.newaxis] if roots is None else roots[rows]
-        sums = _block_outputs(forest, depth, columns[rows], own)
+        sums = _block_outputs(forest, depth, columns[start : start + per_block])
         return start + per_block, found.write(start // per_block, sums)
 
     _, found = tf.while_loop(
@@ -186,29 +169,49 @@ def forest_outputs(
     return tf.reshape(found.concat(), [-1, n_out])
 
 
-def _block_outputs(
-    forest: ForestArrays, depth: int, columns: tf.Tensor, roots: tf.Tensor
-) -> tf.Tensor:
-    """Return the sums [rows, outputs] for [rows, columns] and roots [rows or 1, trees]."""
+def node_turns(forest: ForestArrays, x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    """Return 1 for each row and node where the row would go right, else 0, int32.
+
+    Args:
+        forest: the trees.
+        x: [rows, n_in] float32.
+        codes: [rows, n_codes] int32.
+
+    Returns:
+        [rows, nodes]; 0 at leaves.
+    """
+    values = tf.gather(_compared(x, codes), forest.columns, axis=1)
+    right = tf.cast(values > forest.thresholds, tf.int32)
+    if forest.turns.shape[0] > 1:
+        right += _turns(forest, forest.tables, values)
+    return right
+
+
+def _compared(x: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    """Return the columns that trees compare, [rows, columns] float32."""
+    known = tf.where(codes > MAX_CODE, tf.zeros_like(codes), codes)
+    return tf.stop_gradient(tf.concat([tf.cast(known, tf.float32), x], axis=1))
+
+
+def _block_outputs(forest: ForestArrays, depth: int, columns: tf.Tensor) -> tf.Tensor:
+    """Return the sums [rows, outputs] for [rows, columns]."""
     shape = tf.shape(columns)
     cells = tf.reshape(columns, [-1])
     first = (tf.range(shape[0]) * shape[1])[:, tf.newaxis]
-    nodes = tf.zeros([shape[0], 1], tf.int32) + roots
+    nodes = tf.zeros([shape[0], 1], tf.int32) + forest.roots
     for _ in range(depth):
         values = tf.gather(cells, first + tf.gather(forest.columns, nodes))
         right = tf.cast(values > tf.gather(forest.thresholds, nodes), tf.int32)
         if forest.turns.shape[0] > 1:
-            right += _turns(forest, nodes, values)
+            right += _turns(forest, tf.gather(forest.tables, nodes), values)
         nodes = tf.gather(forest.children, nodes) + right
     leaves = tf.gather(forest.values, nodes)
     n_out = forest.baseline.shape[0]
-    by_round = tf.reshape(leaves, [-1, roots.shape[1] // n_out, n_out])
-    times = forest.roots.shape[0] // roots.shape[1]
-    return tf.reduce_sum(by_round, axis=1) * times + forest.baseline
+    by_round = tf.reshape(leaves, [-1, forest.roots.shape[0] // n_out, n_out])
+    return tf.reduce_sum(by_round, axis=1) + forest.baseline
 
 
-def _turns(forest: ForestArrays, nodes: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def _turns(forest: ForestArrays, tables: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Return 1 where a table sends a code to the right, else 0."""
-    tables = tf.gather(forest.tables, nodes)
     places = tf.where(tables > 0, tables + tf.cast(values, tf.int32), 0)
     return tf.cast(tf.gather(forest.turns, places), tf.int32)

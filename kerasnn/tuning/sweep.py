@@ -1,8 +1,7 @@
 """Trials of an estimator's settings, scored on the rows that its members leave out."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +14,16 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.base import is_classifier
 
-from kerasnn.choices import TabularTask
+from kerasnn.choices import TabularTask, Verbose
 from kerasnn.datasets import as_table
 from kerasnn.ensembles.compiled_learners import enlarged_cache
 from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.estimators import NetworkEstimator
 from kerasnn.manifest import data_fingerprint
+from kerasnn.progress import ProgressBar, is_shown
+from kerasnn.reports.formatting import SCORE_NAMES, format_number
+from kerasnn.system.termination import TerminatedError
 from kerasnn.tuning.journal import (
     OrderedSampler,
     fail_abandoned,
@@ -40,6 +42,7 @@ from kerasnn.tuning.space import (
     checked_space,
     default_space,
 )
+from kerasnn.tuning.tuned import Tuned, as_arguments
 
 # A training reports the loss on held-out rows in so many parts, whatever its epochs.
 _N_PARTS = 32
@@ -47,37 +50,16 @@ _N_PARTS = 32
 _FIRST_PRUNED_PART = 7
 _CACHED_LEARNERS = 18  # the shapes of the default space, with a spare for each
 # Parameters of the estimator that do not decide the weights.
-_NOT_COMPARED = ("schema", "driver", "progress", "checkpoint", "checkpoint_every", "resume")
+_NOT_COMPARED = (
+    *("schema", "driver", "progress", "verbose"),
+    *("checkpoint", "checkpoint_every", "resume"),
+)
 
 TuneProgress = Callable[[int, int, Mapping[str, Any]], None]  # done, trials, the last one
 
 
 class _TimeIsUpError(Exception):
     """The time limit has passed within a trial."""
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The result of a sweep.
-
-    Attributes:
-        best_params: parameters to set on the estimator; empty if no trial was better than
-            the estimator as given.
-        best_score: loss of the best trial on held-out rows. The best of many is slightly
-            too good; measure it on rows that no trial saw.
-        score_name: "log_loss" (nats) or "rmse" (of the target; in standard deviations for
-            several targets at once).
-        trials: a row for each: number, state ("complete", "pruned", "failed", "running"),
-            score (of a pruned trial: its last loss), part (of 32, when that was), seconds,
-            and the settings.
-        best_estimator: trained with the best parameters; None with refit=False.
-    """
-
-    best_params: Params
-    best_score: float
-    score_name: str
-    trials: pd.DataFrame
-    best_estimator: NetworkEstimator | None
 
 
 def tune(
@@ -95,6 +77,7 @@ def tune(
     seed: int = 0,
     refit: bool = True,
     progress: TuneProgress | None = None,
+    verbose: Verbose = "auto",
 ) -> Tuned:
     """Search for the settings of an estimator with the smallest loss on held-out rows.
 
@@ -123,10 +106,16 @@ def tune(
         refit: whether to return the best estimator; it is trained again only if another
             call ran its trial.
         progress: called after each trial with (done, trials, its row of `Tuned.trials`).
+        verbose: whether to show the trials and the best score so far, as in
+            `NetworkClassifier`.
+
+    Ctrl-C, or the stop button of a notebook, ends the search: the result has the trials
+    that are done, and `interrupted` is True.
 
     Raises:
         InputError: rows, settings, space or storage cannot be used; or no trial is
             complete.
+        KeyboardInterrupt: it came before a trial was complete.
     """
     given = {"sample_weight": sample_weight, **(fit_arguments or {})}
     given = {name: value for name, value in given.items() if value is not None}
@@ -135,18 +124,24 @@ def tune(
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit must be None or seconds above 0; got {time_limit!r}")
     until = None if time_limit is None else time.monotonic() + time_limit
+    bar = ProgressBar(
+        "Tuning", unit="trials", total=trials, shown=is_shown(verbose), in_log=True
+    )
     with quiet_optuna(), enlarged_cache(_CACHED_LEARNERS):
         study = sweep.study(storage, pruner)
-        while until is None or time.monotonic() < until or not n_done(study):
-            fail_abandoned(study)
-            trial = next_trial(study, trials)
-            if trial is None:
-                break
-            sweep.run(study, trial, until)
-            if progress:
-                last = study.get_trials(False)[trial.number]
-                progress(n_done(study), trials, sweep.row(last))
-        return sweep.tuned(study, refit=refit)
+        interrupted = False
+        try:
+            with bar:
+                for last in sweep.trials(study, trials, until, bar):
+                    if progress:
+                        progress(n_done(study), trials, last)
+        except TerminatedError:
+            raise
+        except KeyboardInterrupt:
+            interrupted = True
+            if not study.get_trials(False, (TrialState.COMPLETE,)):
+                raise
+        return sweep.tuned(study, refit=refit, interrupted=interrupted)
 
 
 class _Best(NamedTuple):
@@ -210,8 +205,8 @@ class _Sweep:
         """Return the estimator as given as a point of the space; None if it is not one."""
         if not isinstance(self.space, Space):
             return None
-        recipe = default_recipe(self.task, len(self.targets))
         given = self.estimator.get_params()
+        recipe = default_recipe(self.task, len(self.targets), given["quality"])
         return self.space.as_stored(
             {
                 name: getattr(recipe, name) if str(given[name]) == "auto" else given[name]
@@ -240,19 +235,56 @@ class _Sweep:
         space = self.space
         return {
             "rows": data_fingerprint(np.array(list(map(str, table.columns))), *arrays),
-            "estimator": f"{type(estimator).__name__}({_as_arguments(given)})",
-            "space": _as_arguments(space.parts)
+            "estimator": f"{type(estimator).__name__}({as_arguments(given)})",
+            "space": as_arguments(space.parts)
             if isinstance(space, Space)
             else "a function",
             "seed": self.seed,
         }
 
-    def run(self, study: Study, trial: Trial, until: float | None) -> None:
-        """Train with the settings of a trial, and add the result to the study."""
+    def trials(
+        self, study: Study, n_trials: int, until: float | None, bar: ProgressBar
+    ) -> Iterator[dict[str, Any]]:
+        """Run trials until there are enough, or the time is over; yield their rows."""
+        while until is None or time.monotonic() < until or not n_done(study):
+            fail_abandoned(study)
+            trial = next_trial(study, n_trials)
+            if trial is None:
+                break
+            done, best = n_done(study), self._best_so_far(study)
+
+            def show(part: float, done: int = done, best: str = best) -> None:
+                bar.update(done + part, n_trials, best)
+
+            self.run(study, trial, until, show)
+            bar.update(n_done(study), n_trials, self._best_so_far(study))
+            yield self.row(study.get_trials(False)[trial.number])
+
+    def _best_so_far(self, study: Study) -> str:
+        complete = study.get_trials(False, (TrialState.COMPLETE,))
+        scores = [trial.values[0] for trial in complete]
+        name = SCORE_NAMES[self.score_name]
+        return f"best {name} {format_number(min(scores))}" if scores else ""
+
+    def run(
+        self,
+        study: Study,
+        trial: Trial,
+        until: float | None,
+        show: Callable[[float], None],
+    ) -> None:
+        """Train with the settings of a trial, and add the result to the study.
+
+        Args:
+            study: of the trial.
+            trial: is running.
+            until: see `time.monotonic`; None for no limit.
+            show: takes the share of the training that is done.
+        """
         started = time.monotonic()
         state, score = TrialState.FAIL, None
         try:
-            progress = self._progress(study, trial, until)
+            progress = self._progress(study, trial, until, show)
             estimator = self._fit(self._settings(trial), progress)
             state, score = TrialState.COMPLETE, self._score(estimator)
             if self.best is None or score < self.best.score:
@@ -279,18 +311,26 @@ class _Sweep:
     def _fit(self, settings: Params, progress: Any) -> NetworkEstimator:
         parameters = self.estimator.get_params(deep=False) | settings
         parameters |= {"random_state": self.random_state, "progress": progress}
-        parameters |= {"checkpoint": None, "resume": False}
+        parameters |= {"checkpoint": None, "resume": False, "verbose": 0}
         x, y = self.rows
         fitted = type(self.estimator)(**parameters).fit(x, y, **self.given)
-        return fitted.set_params(progress=self.estimator.progress)
+        given = self.estimator
+        return fitted.set_params(progress=given.progress, verbose=given.verbose)
 
-    def _progress(self, study: Study, trial: Trial, until: float | None) -> Any:
+    def _progress(
+        self,
+        study: Study,
+        trial: Trial,
+        until: float | None,
+        show: Callable[[float], None],
+    ) -> Any:
         """Return the `progress` of the estimator: reports losses, and may stop it."""
         reported = 0
         others_done = n_done(study) > 0
 
         def progress(done: int, epochs: int, losses: Mapping[str, float]) -> None:
             nonlocal reported
+            show(done / epochs)
             part = _N_PARTS * done // epochs
             if part > reported:
                 reported = part
@@ -331,7 +371,7 @@ class _Sweep:
             **_settings_of(trial),
         }
 
-    def tuned(self, study: Study, *, refit: bool) -> Tuned:
+    def tuned(self, study: Study, *, refit: bool, interrupted: bool) -> Tuned:
         """Return the result; trains the best estimator if another call ran its trial."""
         complete = study.get_trials(False, (TrialState.COMPLETE,))
         if not complete:
@@ -343,7 +383,7 @@ class _Sweep:
         settings, estimator = _settings_of(best), None
         if refit and self.best is not None and self.best.number == best.number:
             estimator = self.best.estimator
-        elif refit:
+        elif refit and not interrupted:
             estimator = self._fit(settings, self.estimator.progress)
         return Tuned(
             best_params=settings,
@@ -351,6 +391,7 @@ class _Sweep:
             score_name=self.score_name,
             trials=pd.DataFrame([self.row(trial) for trial in study.get_trials(False)]),
             best_estimator=estimator,
+            interrupted=interrupted,
         )
 
 
@@ -362,7 +403,3 @@ def _settings_of(trial: FrozenTrial) -> Params:
 
 def _row_hashes(table: pd.DataFrame) -> Any:  # [rows] uint64
     return pd.util.hash_pandas_object(table, index=False).to_numpy()
-
-
-def _as_arguments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in sorted(values.items()))

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from kerasnn.choices import Batching, Driver, NumericEmbedding, OptimizerName, Task
+from kerasnn.choices import (
+    Batching,
+    Driver,
+    NumericEmbedding,
+    OptimizerName,
+    Quality,
+    Task,
+)
 from kerasnn.cli.console import json_option
 from kerasnn.cli.options import (
     FOR_FILES,
@@ -70,6 +77,12 @@ lesson_option = partial(option, heading=FOR_LESSONS)
     None,
     "Let boosted trees stand beside the networks.  [default: if left-out rows gain]",
     default=None,
+)
+@file_option(
+    "--quality",
+    choice(Quality),
+    "Effort of the training: fast, or best, which takes about four times as long."
+    "  [default: default]",
 )
 @file_option(
     "--time-limit",

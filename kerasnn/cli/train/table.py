@@ -1,7 +1,9 @@
 """`kerasnn train FILE`: trains, tests and saves a network for a table."""
 
+import shlex
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ from kerasnn.deadline import Deadline
 from kerasnn.manifest import predicted_column
 
 if TYPE_CHECKING:
+    from kerasnn.estimators.leaderboard import Standing
     from kerasnn.tables import FittedTable, Measurement, TableRows
     from kerasnn.training.distribution.workers import SingleProcess
 
@@ -71,7 +74,7 @@ def train_file(
     check_usage(path, header, given)
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving, tables
-        from kerasnn.cli.train.progress import FitBar
+        from kerasnn.progress import FitBar
     slowness = _slowness(deadline) if deadline else 1.0
     workers = connect_workers()
 
@@ -106,7 +109,14 @@ def train_file(
             )
         with status_on_terminal("Saving ..."):
             version = workers.run_on_chief(
-                lambda: str(tables.save(measured, folder, run=checkpoints.run()))
+                lambda: str(
+                    tables.save(
+                        measured,
+                        folder,
+                        run=checkpoints.run(),
+                        command=shlex.join(["kerasnn", *sys.argv[1:]]),
+                    )
+                )
             )
         checkpoints.remove_rows()
     if as_json:
@@ -196,6 +206,7 @@ def _json(measured: "Measurement", version: Path) -> dict[str, Any]:
         },
         "settings": fitted.settings,
         "trees": fitted.trees,
+        "leaderboard": fitted.leaderboard,
         "epochs": fitted.estimator.n_epochs_,
         "kept_epoch": fitted.estimator.best_epoch_,
         "seconds": fitted.seconds,
@@ -211,12 +222,26 @@ def _print(measured: "Measurement", version: Path) -> None:
     )
     if fitted.estimator.trees_ is not None:
         echo_line(f"Beside   the networks {fitted.estimator.trees_}")
+    if fitted.estimator.leaderboard_:
+        echo_line(f"Left out {_standings(fitted.estimator.leaderboard_)}")
     for line in _metric_lines(measured):
         echo_line(line)
     for line in notice_lines(measured.notices):
         echo_line(line)
     echo_line(f"Saved    {version}")
     echo_line(f"Report   {version / 'assets.extra' / 'report.html'}")
+
+
+def _standings(leaderboard: Sequence["Standing"]) -> str:
+    """Return the loss of each model on the same rows, which it did not learn from."""
+    from kerasnn.reports.formatting import format_number
+
+    best = leaderboard[0]
+    name = "RMSE" if best.log_loss is None else "log loss"
+    models = [
+        f"{one.model} {format_number(one.loss, like=best.loss)}" for one in leaderboard
+    ]
+    return f"rows, {name}: {', '.join(models)}"
 
 
 def _metric_lines(measured: "Measurement") -> list[str]:

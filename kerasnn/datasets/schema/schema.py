@@ -6,6 +6,7 @@
 import dataclasses
 import datetime as dt
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from kerasnn.datasets.notices import Notice
 from kerasnn.errors import InputError
 from kerasnn.json_forms import check_form
 from kerasnn.manifest import SCHEMA_FORM
+from kerasnn.notebook import html_table
 
 MAX_LEVELS = 1000  # kept of a categorical column, the most frequent ones
 
@@ -132,6 +134,24 @@ class Schema:
     def has_text(self) -> bool:
         """True if a column is free text."""
         return any(column.kind == "text" for column in self.columns)
+
+    def __repr__(self) -> str:
+        """The number of rows, and of columns of each kind."""
+        kinds = Counter(column.kind for column in self.columns)
+        texts = [f"{count} {kind}" for kind, count in kinds.items()]
+        if self.left_out:
+            texts.append(f"{len(self.left_out)} left out")
+        target = "" if self.target is None else f", target {self.target.name!r}"
+        return f"Schema({self.rows} rows, {', '.join(texts) or 'no columns'}{target})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, ...]] = []
+        if self.target is not None:
+            target = self.target
+            rows.append((target.name, f"target, {target.task}", "", target.reason))
+        rows += [(c.name, c.kind, f"{c.missing:,}", c.reason) for c in self.columns]
+        rows += [(column.name, "left out", "", column.reason) for column in self.left_out]
+        return html_table(repr(self), ["column", "kind", "missing", "why"], rows)
 
     def column(self, name: str) -> Column:
         """Return the column of this name.

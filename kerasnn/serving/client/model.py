@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kerasnn.datasets import as_table
+from kerasnn.datasets import Schema, as_table
 from kerasnn.errors import InputError, ServerError
 from kerasnn.manifest import DEFAULT_SIGNATURE, INTERVAL_SIGNATURE
 from kerasnn.serving.client.connection import RestClient
@@ -88,6 +88,12 @@ class RemoteModel:
             return mapping_from_manifest(self.signature, self.manifest)
         return mapping_from_signature(self.signature, columns)
 
+    @cached_property
+    def schema(self) -> Schema | None:
+        """The columns of the training; None if the server does not report them."""
+        described = (self.manifest or {}).get("schema")
+        return None if described is None else Schema.from_dict(described)
+
     def predict(
         self, table: Any, input_mapping: InputMapping | None = None
     ) -> dict[str, NDArray[Any]]:
@@ -104,11 +110,7 @@ class RemoteModel:
             InputError: the table does not fit the model.
             ServerError: the server does not answer, or with an error.
         """
-        rows: pd.DataFrame = as_table(table)
-        if input_mapping is None:
-            input_mapping = self.input_mapping(list(rows.columns))
-        answer = self._answer(input_mapping.values(rows))
-        return read_outputs(answer, self.signature.outputs, len(rows))
+        return self.signature_outputs(DEFAULT_SIGNATURE, table, input_mapping)
 
     def predict_interval(
         self, table: Any, coverage: float, input_mapping: InputMapping | None = None
@@ -129,35 +131,79 @@ class RemoteModel:
                 does not fit.
             ServerError: the server does not answer, or with an error.
         """
-        signature = self._interval_signature()
-        judged = (self.manifest or {}).get("judged_rows", np.inf)
-        (option,) = signature.inputs.keys() - self.signature.inputs.keys()
+        options = {"coverage": coverage}
+        return self.signature_outputs(
+            INTERVAL_SIGNATURE, table, input_mapping, options=options
+        )
+
+    def signature_outputs(
+        self,
+        signature: str,
+        table: Any,
+        input_mapping: InputMapping | None = None,
+        *,
+        options: Mapping[str, float] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Return the named outputs of a signature for the rows of a table.
+
+        Args:
+            signature: its key, for instance "explain".
+            table: as for `predict`.
+            input_mapping: as for `predict`.
+            options: of the signature by name, the same for all rows; those that are not
+                given have their defaults.
+
+        Raises:
+            InputError: the model has no such signature or option, no intervals of the
+                coverage, or the table does not fit.
+            ServerError: the server does not answer, or with an error.
+        """
+        asked, options = self._signature(signature), options or {}
         rows: pd.DataFrame = as_table(table)
         if input_mapping is None:
             input_mapping = self.input_mapping(list(rows.columns))
-        inputs = {**input_mapping.values(rows), option: [coverage] * len(rows)}
-        answer = self._answer(inputs, INTERVAL_SIGNATURE)
-        found = read_outputs(answer, signature.outputs, len(rows))
+        given = {
+            self._option(asked, option): [value] * len(rows)
+            for option, value in options.items()
+        }
+        answer = self._answer({**input_mapping.values(rows), **given}, signature)
+        found = read_outputs(answer, asked.outputs, len(rows))
+        if signature == INTERVAL_SIGNATURE and "coverage" in options:
+            self._check_judged(options["coverage"], found)
+        return found
+
+    def _check_judged(self, coverage: float, found: Mapping[str, NDArray[Any]]) -> None:
+        judged = (self.manifest or {}).get("judged_rows", np.inf)
         infinite = "lower" in found and np.isinf(found["lower"]).any()
         if infinite or judged < coverage / (1 - coverage) - 1e-9:
             raise InputError(
                 f"the model {self.name!r} had too few judged rows for a coverage of"
                 f" {coverage:g}: ask for a smaller one"
             )
-        return found
 
-    def _interval_signature(self) -> RemoteSignature:
-        signature = self._signatures.get(INTERVAL_SIGNATURE)
+    def _option(self, signature: RemoteSignature, option: str) -> str:
+        """Return the input of an option: its name, unless a column has it."""
+        own = signature.inputs.keys() - self.signature.inputs.keys()
+        found = [name for name in (option, f"{option}_option") if name in own]
+        if not found:
+            raise InputError(
+                f"the model {self.name!r} has no option {option!r}; it has"
+                f" {', '.join(sorted(own)) or 'none'}"
+            )
+        return found[0]
+
+    def _signature(self, key: str) -> RemoteSignature:
+        signature = self._signatures.get(key)
         if signature is None:
             raise InputError(
-                f"the model {self.name!r} has no signature {INTERVAL_SIGNATURE!r}; a"
-                " network that this version of kerasnn trains and exports has it"
+                f"the model {self.name!r} has no signature {key!r}; a network for a table"
+                " that this version of kerasnn trains and exports has it"
             )
         return signature
 
-    def _answer(self, inputs: Mapping[str, Any], signature: str = "") -> Any:
+    def _answer(self, inputs: Mapping[str, Any], signature: str) -> Any:
         body: dict[str, Any] = {"inputs": inputs}
-        if signature:
+        if signature != DEFAULT_SIGNATURE:
             body["signature_name"] = signature
         try:
             return self._server.post(f"{self._path}:predict", body)

@@ -30,6 +30,7 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
@@ -71,23 +72,23 @@ def page_routes(service: Service, *, grpc: str | None = None) -> list[BaseRoute]
     files = sorted(path for path in STATIC.iterdir() if path.suffix in TYPES)
 
     def models(request: Request) -> Response:
-        return _json(all_models(service.models))
+        return page_json(all_models(service.models))
 
     def described(request: Request) -> Response:
-        return _json(openapi(service.models))
+        return page_json(openapi(service.models))
 
     def server(request: Request) -> Response:
-        return _json({"grpc": grpc})
+        return page_json({"grpc": grpc})
 
     def model(request: Request) -> Response:
         try:
             return _model(service, _parts(request.scope))
         except ServingError as error:
-            return _json({"error": error.message}, HTTP_STATUS[error.code])
+            return page_json({"error": error.message}, HTTP_STATUS[error.code])
 
     return [
-        Route("/", _file(STATIC / "index.html")),
-        *(Route(f"/page/{path.name}", _file(path)) for path in files),
+        Route("/", page_file(STATIC / "index.html")),
+        *(Route(f"/page/{path.name}", page_file(path)) for path in files),
         Route("/openapi.json", described),
         Route("/page/server", server),
         Route("/page/models", models),
@@ -96,7 +97,7 @@ def page_routes(service: Service, *, grpc: str | None = None) -> list[BaseRoute]
     ]
 
 
-def _file(path: Path) -> Callable[[Request], Response]:
+def page_file(path: Path) -> Callable[[Request], Response]:
     """Return a handler that answers with a file of the page, which is read once."""
     content, media_type = path.read_bytes(), TYPES[path.suffix]
 
@@ -125,7 +126,7 @@ def _model(service: Service, parts: list[str]) -> Response:
     version = None if number is None else int(number)
     with service.models.use(str(name), version) as used:
         if file is None:
-            return _json(one_version(used))
+            return page_json(one_version(used))
         path = shown_files(used.folder).get(file)
         if path is None:
             raise _no_such_page()
@@ -145,6 +146,7 @@ def _no_such_page() -> ServingError:
     return ServingError(Code.NOT_FOUND, "There is no such page")
 
 
-def _json(content: object, status: int = 200) -> Response:
+def page_json(content: object, status: int = 200) -> Response:
+    """Return JSON with the headers of the page; non-finite numbers become null."""
     headers = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
     return Response(json_text(content), status, headers, "application/json")

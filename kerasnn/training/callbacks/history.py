@@ -1,8 +1,14 @@
 """Keras's history of a training, with the time of the compiled calls."""
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from keras import callbacks
+
+from kerasnn.errors import InputError
+from kerasnn.notebook import html_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class FitHistory(Protocol):
@@ -41,6 +47,36 @@ class History(callbacks.History):
         """Record one call."""
         self.steps_per_call.append(steps)
         self.seconds.append(seconds)
+
+    def plot(self, name: str = "loss") -> "Figure":
+        """Draw a metric over the epochs, on training rows and on validation rows.
+
+        Args:
+            name: "loss" or another metric of `history`.
+
+        Raises:
+            InputError: the history has no such metric.
+        """
+        from kerasnn.reports.figures import learning_curve  # matplotlib takes a second
+
+        names = [n for n in self.history if not n.startswith("val_")]
+        if name not in names:
+            raise InputError(f"name must be one of {', '.join(names)}; got {name!r}")
+        return learning_curve(self.history, name, others="validation rows")
+
+    def __repr__(self) -> str:
+        """The number of epochs, and the last value of each metric."""
+        last = [f", {name}={values[-1]:.4g}" for name, values in self.history.items()]
+        return f"History({len(self.epoch)} epochs{''.join(last)})"
+
+    def _repr_html_(self) -> str:
+        """The first, the best and the last value of each metric."""
+        rows = [
+            (name, *(f"{v:.4g}" for v in (values[0], min(values), max(values), values[-1])))
+            for name, values in self.history.items()
+        ]
+        head = ["", "first", "lowest", "highest", "last"]
+        return html_table(f"History of {len(self.epoch)} epochs", head, rows)
 
     def microseconds_per_step(self) -> float | None:
         """Return the time of a step, without the first call; None if there is no other."""

@@ -6,9 +6,7 @@ from typing import Any, Literal
 import keras
 from keras import callbacks as keras_callbacks
 
-from kerasnn.choices import Verbose
 from kerasnn.training import keras_names
-from kerasnn.training.callbacks.history import History
 
 Kind = Literal["train", "test", "predict"]
 
@@ -17,7 +15,12 @@ class DelayedCallback(keras_callbacks.Callback):
     """A callback that may be called for several epochs at once, after the last of them.
 
     It only reports: what it does at the end of an epoch does not affect the training.
+
+    Attributes:
+        skips_batches: whether it can do without some of the hooks of batches.
     """
+
+    skips_batches = False
 
 
 DELAYED = (DelayedCallback, keras_callbacks.History, keras_callbacks.ProgbarLogger)
@@ -48,42 +51,14 @@ def accept_delayed_epochs(callbacks: Any) -> bool:
     return all(type(c) in DELAYED or isinstance(c, DelayedCallback) for c in given)
 
 
-def with_history(
-    learner: Any,
-    callbacks: Any,
-    *,
-    verbose: Verbose,
-    epochs: int,
-    steps: int | None,
-    as_keras: bool = False,
-) -> tuple[History, keras_callbacks.CallbackList]:
-    """Return Keras's list, with a history in it unless the user has one.
-
-    The history is ours, which also has the time of the calls; with `as_keras` Keras's is in
-    the list, and ours beside it.
-    """
-    history = History()
-    if not isinstance(callbacks, keras_callbacks.CallbackList):
-        given = keras.tree.flatten(callbacks) if callbacks else []
-        has_history = any(isinstance(c, keras_callbacks.History) for c in given)
-        callbacks = keras_callbacks.CallbackList(
-            given if has_history or as_keras else [*given, history],
-            add_history=as_keras,
-            add_progbar=verbose != 0,
-            verbose=verbose,
-            epochs=epochs,
-            steps=steps,
-            model=learner,
-        )
-    return history, callbacks
-
-
 def _may_skip_batches(callback: Any, name: str) -> bool:
     """Return whether a hook does nothing with the callback's settings."""
     hook = getattr(callback, name)
     if hook.__module__.startswith("keras_tuner."):  # it calls the hook of the tuner
         hook = getattr(getattr(callback, "tuner", None), name, hook)
     if _returns_at_once(hook):
+        return True
+    if isinstance(callback, DelayedCallback) and callback.skips_batches:
         return True
     if not hook.__module__.startswith("keras."):  # a subclass has its own
         return False

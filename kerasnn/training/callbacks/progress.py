@@ -26,6 +26,39 @@ class OnEpochEnd(DelayedCallback):
         self._function(epoch, logs or {})
 
 
+class EpochProgress(DelayedCallback):
+    """The bar of a fit: its epochs, and the metrics of the last one.
+
+    Args:
+        epochs: number of epochs.
+        steps: of an epoch; None if it is not known.
+    """
+
+    skips_batches = True
+
+    def __init__(self, epochs: int, steps: int | None) -> None:
+        super().__init__()
+        self.bar = ProgressBar("Training", unit="epochs", total=epochs, in_log=True)
+        self._epochs, self._steps, self._epoch = epochs, steps, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the number of the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Advance the bar within an epoch."""
+        if self._steps:
+            self._update(self._epoch + (batch + 1) / self._steps, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Advance the bar by one epoch."""
+        self._update(epoch + 1, logs)
+
+    def _update(self, done: float, logs: Any) -> None:
+        texts = [f"{name} {float(value):.4g}" for name, value in (logs or {}).items()]
+        self.bar.update(done, self._epochs, ", ".join(texts))
+
+
 class EpochLines:
     """The lesson's lines: `Epoch [100/500], Accuracy: [0.97], Loss: [0.0312]`.
 

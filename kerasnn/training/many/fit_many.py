@@ -13,7 +13,7 @@ import numpy as np
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError, check_whole_number
 from kerasnn.training import keras_names
-from kerasnn.training.callbacks import hooks
+from kerasnn.training.callbacks.callback_list import with_history
 from kerasnn.training.callbacks.history import History
 from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.compiled.errors import NeedsKerasError
@@ -269,7 +269,7 @@ def _fit_group(
         programs, "train_step", wanted=arguments.driver, driver=driver, inside=inside
     )
     runner.prepare(feed.batch_spec)
-    history, callbacks = hooks.with_history(
+    history, callbacks = with_history(
         learner, [], verbose=0, epochs=arguments.epochs, steps=plan.steps
     )
     FitRun(runner, feed, callbacks, history, arguments.epochs).run()

@@ -7,6 +7,18 @@ import { writeJson } from "./json.js";
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const ERASER_BUTTON = 32; // of a pen that is turned round
 
+// What the pad says; a page in another language gives its own.
+const TEXTS = {
+  pad: "Pad of 8 by 8 pixels",
+  clear: "Clear",
+  erase: "Erase",
+  "pad-hint": "Draw it large, from the top edge to the bottom edge.",
+  "by-keyboard": "By keyboard",
+  "pad-help":
+    "Arrows move, with Shift they draw. Space sets or clears a pixel, 0 to 9 set how dark it is.",
+  pixel: "row {row}, column {column}: ink {ink} of 16",
+};
+
 /** The names of the pixels, row by row. */
 export function pixelNames() {
   const places = Array.from({ length: SIDE * SIDE }, (_, i) => [Math.floor(i / SIDE), i % SIDE]);
@@ -18,16 +30,18 @@ export class Pad {
   /**
    * @param {string[]} columns the names of the pixels as the network takes them.
    * @param {function()} changed is called after each change.
+   * @param {object} texts in the language of the page.
    */
-  constructor(columns, changed) {
+  constructor(columns, changed, texts = TEXTS) {
     this.columns = columns;
     this.changed = changed;
+    this.texts = texts;
     this.ink = new Ink();
     this.active = 0;
     this.last = null; // where the pen was, while it is down
     this.cells = pixelNames().map((_, i) => this.cell(i));
     const on = { click: () => this.turnPen() };
-    this.erase = element("button", { type: "button", "aria-pressed": "false", on }, "Erase");
+    this.erase = element("button", { type: "button", "aria-pressed": "false", on }, texts.erase);
     this.grid = this.makeGrid();
     this.element = this.makeElement();
     this.show();
@@ -80,29 +94,24 @@ export class Pad {
       pointercancel: () => this.penUp(),
       keydown: (event) => this.keyDown(event),
     };
-    return element("div.pad", { role: "grid", "aria-label": "Pad of 8 by 8 pixels", on }, ...rows);
+    return element("div.pad", { role: "grid", "aria-label": this.texts.pad, on }, ...rows);
   }
 
   makeElement() {
     const help = newId("help");
     this.grid.setAttribute("aria-describedby", help);
-    const clear = element("button", { type: "button", on: { click: () => this.clear() } }, "Clear");
+    const clear = element("button", { type: "button", on: { click: () => this.clear() } }, this.texts.clear);
     return element(
       "div.drawing",
       {},
       this.grid,
       element("div.buttons", {}, clear, this.erase),
-      element("p.soft", {}, "Draw it large, from the top edge to the bottom edge."),
+      element("p.soft", {}, this.texts["pad-hint"]),
       element(
         "details",
         {},
-        element("summary", {}, "By keyboard"),
-        element(
-          "p.soft",
-          { id: help },
-          "Arrows move, with Shift they draw. Space sets or clears a pixel, 0 to 9 set how dark",
-          " it is.",
-        ),
+        element("summary", {}, this.texts["by-keyboard"]),
+        element("p.soft", { id: help }, this.texts["pad-help"]),
       ),
     );
   }
@@ -113,8 +122,9 @@ export class Pad {
       if (cell.dataset.ink !== String(value)) {
         cell.dataset.ink = String(value);
         cell.style.setProperty("--ink", value / MAX_INK);
-        const place = `row ${Math.floor(i / SIDE) + 1}, column ${(i % SIDE) + 1}`;
-        cell.setAttribute("aria-label", `${place}: ink ${value} of ${MAX_INK}`);
+        const place = { row: Math.floor(i / SIDE) + 1, column: (i % SIDE) + 1, ink: value };
+        const label = this.texts.pixel.replace(/\{(\w+)\}/g, (_, name) => place[name]);
+        cell.setAttribute("aria-label", label);
       }
     });
   }

@@ -40,12 +40,13 @@ def baseline_predictions(
     *,
     n_classes: int = 0,
     seed: int = 0,
+    max_rows: int = MAX_ROWS,
 ) -> dict[str, np.ndarray]:
     """Return the predictions of "linear" and of "constant" for the test rows.
 
     classification: logistic regression, and the shares of the classes. regression: ridge
     regression, and the mean. The linear models use standardised inputs and an indicator for
-    each code; they learn from at most `MAX_ROWS` rows, drawn with rows of every class.
+    each code; they learn from some of many rows, drawn with rows of every class.
 
     Args:
         task: "classification" or "regression".
@@ -54,6 +55,7 @@ def baseline_predictions(
         test: inputs of the test rows.
         n_classes: classification: number of columns of the probabilities.
         seed: of the rows drawn.
+        max_rows: that a linear model learns from.
 
     Returns:
         [test rows, n_classes] probabilities or [test rows] float, by name.
@@ -68,7 +70,9 @@ def baseline_predictions(
             "x_train and y_train must have the same rows, x_train and x_test the same"
             f" columns; got {x.shape}, {y_train.shape} and {x_test.shape}"
         )
-    rows = _drawn_rows(task, y_train, n_cells=x.shape[1] * max(n_classes, 1), seed=seed)
+    n_cells = x.shape[1] * max(n_classes, 1)
+    maximum = min(max_rows, max(_MAX_CELLS // max(n_cells, 1), _MIN_ROWS))
+    rows = _drawn_rows(task, y_train, maximum, seed)
     if task == "regression":
         linear = _linear(Ridge(), n_in, x.shape[1]).fit(x[rows], y_train[rows])
         mean = DummyRegressor().fit(x, y_train)
@@ -124,9 +128,8 @@ def _all_classes(
     return spread
 
 
-def _drawn_rows(task: Task, y: np.ndarray, *, n_cells: int, seed: int) -> np.ndarray:
-    """Return numbers of the rows of a linear model, sorted; `n_cells` is for each row."""
-    maximum = min(MAX_ROWS, max(_MAX_CELLS // max(n_cells, 1), _MIN_ROWS))
+def _drawn_rows(task: Task, y: np.ndarray, maximum: int, seed: int) -> np.ndarray:
+    """Return sorted numbers of the rows that a linear model learns from."""
     if len(y) <= maximum:
         return np.arange(len(y))
     order = np.random.default_rng(seed).permutation(len(y))

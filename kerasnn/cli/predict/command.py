@@ -1,22 +1,12 @@
 """`kerasnn predict`: predictions for the rows of a file, few or many."""
 
-import dataclasses
-import functools
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasnn.cli.console import (
-    echo_line,
-    json_option,
-    print_json,
-    quiet_tensorflow,
-    with_row_bar,
-)
+from kerasnn.cli.console import echo_line, json_option, print_json, with_row_bar
 from kerasnn.cli.messages import cli_messages
 from kerasnn.cli.options import (
     FOR_SERVER,
@@ -29,24 +19,11 @@ from kerasnn.cli.options import (
     reject_options,
 )
 from kerasnn.cli.output import is_standard_output, whole_output
-from kerasnn.cli.predict_remote import remote_answers
-from kerasnn.cli.predictions import (
-    MAX_LISTED,
-    AnsweredRows,
-    KeptColumns,
-    Problems,
-    prediction_table,
-    write_csv,
-    write_json,
-)
-from kerasnn.cli.reasons import OUTPUTS, reason_table
+from kerasnn.cli.predict.asked import AskedAnswers
+from kerasnn.cli.predict.local import local_answers
+from kerasnn.cli.predict.output import KeptColumns, Problems, write_csv, write_json
+from kerasnn.cli.predict.remote import remote_answers
 from kerasnn.cli.table_options import ReadingArguments, reading_options
-from kerasnn.errors import InputError
-from kerasnn.manifest import EXPLAIN_SIGNATURE, INTERVAL_SIGNATURE
-
-if TYPE_CHECKING:
-    from kerasnn.datasets import Notice, ReadOptions
-    from kerasnn.saving import SavedNetwork, SavedTable
 
 
 @dataclass(frozen=True)
@@ -56,21 +33,6 @@ class RemoteOptions:
     server: str | None
     rows_per_request: int
     ca_cert: Path | None
-
-
-@dataclass(frozen=True)
-class AskedAnswers:
-    """The options of answers beside the predictions; see the help."""
-
-    interval: float | None
-    explain: bool
-
-    def signature(self) -> dict[str, Any]:
-        """Return the signature of a first call, as arguments of `answer_rows`."""
-        if self.interval is not None:
-            options = {"coverage": self.interval}
-            return {"signature": INTERVAL_SIGNATURE, "options": options}
-        return {"signature": EXPLAIN_SIGNATURE} if self.explain else {}
 
 
 @click.command("predict", cls=Command, short_help="Predict the rows of a file.")
@@ -125,6 +87,12 @@ class AskedAnswers:
     " ...), the mean answer, and the contribution of every column, which together add up"
     " to the logit or the value.",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Add whether each row is unlike those of the training (unusual), the columns that"
+    " cause it (unusual_columns) and what is unusual about them (unusual_reason).",
+)
 @option(
     "--interval",
     click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -167,18 +135,14 @@ def predict_command(
     if remote.server is None:
         reject_options(ctx, FOR_SERVER, "for --server")
         fail = on_error == "fail" or reading.strict
-        answered = _predictions(
-            functools.partial(_load, model, allow),
+        answered = local_answers(
+            model,
+            allow,
             file,
             reading.options(),
             fail=fail,
             asked=asked,
             notices=problems.notices,
-        )
-    elif asked.explain:
-        raise click.UsageError(
-            "--explain is for a model that is loaded here; of a server, call the signature"
-            " 'explain'"
         )
     elif allow:
         raise click.UsageError(
@@ -192,7 +156,7 @@ def predict_command(
             reading.options(),
             max_rows=remote.rows_per_request,
             ca_cert=remote.ca_cert,
-            interval=asked.interval,
+            asked=asked,
         )
     parts = (
         kept.beside(part.rows, part.predictions) for part in problems.collected(answered)
@@ -218,88 +182,3 @@ def _report(problems: Problems, output: Path | None, *, as_json: bool) -> None:
         print_json({"rows": problems.n_rows, "output": str(output), **problems.to_dict()})
     else:
         echo_line(f"{problems.n_rows:,} rows written to {output}")
-
-
-def _load(model: Path, allow: tuple[str, ...]) -> "SavedNetwork | SavedTable":
-    with quiet_tensorflow():
-        from kerasnn import saving
-    with cli_messages():
-        return saving.load(model, allow=allow)
-
-
-def _predictions(
-    load: "Callable[[], SavedNetwork | SavedTable]",
-    file: Path,
-    reading: "ReadOptions",
-    *,
-    fail: bool,
-    asked: AskedAnswers,
-    notices: "list[Notice]",
-) -> Iterator[AnsweredRows]:
-    """Return the predictions; append what was guessed of the file to `notices`."""
-    network = load()
-    from kerasnn import datasets, saving
-
-    if isinstance(network, saving.SavedTable):
-        if asked.interval is not None:
-            network.check_interval(asked.interval)
-        return _table_predictions(
-            network, file, reading, fail=fail, asked=asked, notices=notices
-        )
-    if asked.interval is not None:
-        raise InputError(
-            f"{network.folder}: a network of rows of numbers has no intervals; a network"
-            " that kerasnn train FILE trains has"
-        )
-    if asked.explain:
-        network.explain(None)
-    rows = datasets.read_numbers(
-        file, network.columns, dtype=network.dtype, options=reading
-    )
-    answers = prediction_table(network.predict(rows.to_numpy()), None)
-    return iter([AnsweredRows(rows, answers)])
-
-
-def _table_predictions(
-    network: "SavedTable",
-    file: Path,
-    reading: "ReadOptions",
-    *,
-    fail: bool,
-    asked: AskedAnswers,
-    notices: "list[Notice]",
-) -> Iterator[AnsweredRows]:
-    from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
-
-    target = network.schema.target
-    classes = target.classes if target is not None else ()
-    start = 0
-    options = dataclasses.replace(reading, empty_rows=True)
-    for chunk in bounded_chunks(
-        file, options=options, needed=network.schema.names, notices=notices
-    ):
-        try:
-            answers = network.answer_rows(chunk, reading=reading, **asked.signature())
-            if fail and answers.invalid:
-                raise InputError(answers.invalid[0].message)
-        except InputError as error:
-            raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
-        outputs = {n: v for n, v in answers.outputs.items() if n not in OUTPUTS}
-        predictions = prediction_table(outputs, classes)
-        if asked.explain:
-            columns = network.schema.names
-            explained = answers
-            if asked.interval is not None:
-                explained = network.answer_rows(
-                    chunk, reading=reading, signature=EXPLAIN_SIGNATURE
-                )
-            reasons = reason_table(explained.outputs, chunk, columns, classes)
-            predictions = predictions.join(reasons)
-        yield AnsweredRows(
-            chunk,
-            predictions,
-            tuple(cell.moved(start).message for cell in answers.invalid[:MAX_LISTED]),
-            int((~answers.is_answered).sum()),
-            answers.notices,
-        )
-        start += len(chunk)

@@ -1,14 +1,17 @@
 """`kerasnn predict --server`: predictions of a model on a server."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kerasnn.cli.predictions import AnsweredRows, prediction_table
+from kerasnn.cli.predict.asked import AskedAnswers, RowContext
+from kerasnn.cli.predict.output import AnsweredRows
 from kerasnn.errors import InputError, ServerError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kerasnn.datasets import ReadOptions
     from kerasnn.serving.client import RemoteModel
 
@@ -23,7 +26,7 @@ def remote_answers(
     *,
     max_rows: int,
     ca_cert: Path | None,
-    interval: float | None = None,
+    asked: AskedAnswers,
 ) -> Iterator[AnsweredRows]:
     """Yield a server's predictions for the rows of a file, a table for each request.
 
@@ -34,7 +37,7 @@ def remote_answers(
         reading: how to read it.
         max_rows: of a request.
         ca_cert: file with the certificates to trust.
-        interval: coverage of intervals or sets; None for none.
+        asked: what stands beside the predictions.
 
     Raises:
         InputError: there is no such model, or it does not fit the file.
@@ -43,7 +46,7 @@ def remote_answers(
     from kerasnn.serving.client import RemoteModel, RestClient
 
     with RestClient(url, ca_cert=None if ca_cert is None else str(ca_cert)) as server:
-        yield from _answered(RemoteModel(server, name), file, reading, max_rows, interval)
+        yield from _answered(RemoteModel(server, name), file, reading, max_rows, asked)
 
 
 def _answered(
@@ -51,23 +54,34 @@ def _answered(
     file: Path,
     reading: "ReadOptions",
     max_rows: int,
-    interval: float | None,
+    asked: AskedAnswers,
 ) -> Iterator[AnsweredRows]:
     from kerasnn.datasets.files.table_files import bounded_chunks, in_rows_from
 
+    if model.schema is None and (asked.explain or asked.check):
+        raise InputError(
+            f"--explain and --check need the columns of the training; the server says none"
+            f" for {model.name!r}: it must be kerasnn serve, and the model one of kerasnn's"
+            " for tables"
+        )
     start = 0
     options = dataclasses.replace(reading, empty_rows=True)
     chunks = bounded_chunks(
         file, max_rows=max_rows, max_cells=MAX_REQUEST_CELLS, options=options
     )
     for chunk in chunks:
+
+        def ask(signature: str, chunk: "pd.DataFrame" = chunk) -> Mapping[str, Any]:
+            return model.signature_outputs(
+                signature,
+                chunk,
+                model.input_mapping(list(chunk.columns)),
+                options=asked.options(signature),
+            )
+
         try:
-            input_mapping = model.input_mapping(list(chunk.columns))
-            if interval is None:
-                answers = model.predict(chunk, input_mapping)
-            else:
-                answers = model.predict_interval(chunk, interval, input_mapping)
-            table = prediction_table(answers, model.classes)
+            context = RowContext(chunk, model.classes, model.schema, reading)
+            table = asked.table(ask(asked.first), ask, context)
         except InputError as error:
             raise InputError(f"{file}: {in_rows_from(start)}{error}") from None
         except ServerError as error:

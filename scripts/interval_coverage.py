@@ -1,6 +1,6 @@
 """Coverage and width of 90 % intervals and sets on tables with fixed splits.
 
-    python scripts/coverage.py FOLDER [FOLDER ...] --time-limit 60 --splits 2 --peer
+    python scripts/interval_coverage.py FOLDER [FOLDER ...] --splits 2 --peer
 
 A folder holds for each table NAME.csv.gz, NAME.json (numeric, categorical, classes, and
 `group` or `time` where a column names one) and NAME.splits.npz (rows of test_0, test_1,

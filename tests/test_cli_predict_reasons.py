@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kerasnn.cli.reasons import reason_table
+from kerasnn.cli.predict.reasons import reason_table
 
 ROWS = pd.DataFrame(
     {"other": [1, 2, 3], "age": [52.0, np.nan, 7.0], "job": ["clerk", "c" * 60, None]}
