@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from kerasnn.training import keras_names
 from kerasnn.training.compiled.fingerprint import (
+    ELEMENTWISE_OPTIMIZERS,
     NotComparableError,
     fingerprint,
     variables_of,
@@ -107,6 +108,9 @@ def _kind_of(model: Any, batch_spec: BatchSpec, predicts: bool) -> tuple[Any, ..
         raise NotComparableError("it is no Sequential or functional model of Keras")
     if tf.distribute.has_strategy():
         raise NotComparableError("it is distributed")
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and type(optimizer) not in ELEMENTWISE_OPTIMIZERS:
+        raise NotComparableError(f"{type(optimizer).__name__} is not elementwise")
     if model.compiled and not predicts:
         # The Variables that a trace would make: of layers, metrics and optimizer.
         specs = batch_spec.structure.pack(batch_spec.row_specs())

@@ -17,7 +17,11 @@ from kerasnn.training.callbacks.callback_list import with_history
 from kerasnn.training.callbacks.history import History
 from kerasnn.training.checks import Labels, warn_of_nan
 from kerasnn.training.compiled.errors import NeedsKerasError
-from kerasnn.training.compiled.fingerprint import NotComparableError, fingerprint
+from kerasnn.training.compiled.fingerprint import (
+    ELEMENTWISE_OPTIMIZERS,
+    NotComparableError,
+    fingerprint,
+)
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.compiled.specs import BatchSpec
 from kerasnn.training.epochs import FitRun
@@ -32,14 +36,6 @@ from kerasnn.training.many.result import ManyFits
 from kerasnn.training.runner import Runner
 
 _log = logging.getLogger("kerasnn")
-# Their formulas are elementwise: one call changes the stacked Variables of all models.
-_ELEMENTWISE = {
-    getattr(keras.optimizers, name)
-    for name in (
-        *("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam"),
-        *("Lion", "Ftrl"),
-    )
-}
 _WHOLE = ("clipnorm", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
 
 
@@ -213,7 +209,7 @@ def _kind(model: keras.Model) -> tuple[Any, ...]:
         raise NotComparableError("it is no built Sequential or functional model of Keras")
     if model.dtype_policy.name not in ("float32", "float64"):
         raise NotComparableError(f"it computes in {model.dtype_policy.name}")
-    if type(optimizer) not in _ELEMENTWISE:
+    if type(optimizer) not in ELEMENTWISE_OPTIMIZERS:
         raise NotComparableError(f"{type(optimizer).__name__} is not elementwise")
     whole = [name for name in _WHOLE if getattr(optimizer, name, None)]
     if whole:
