@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kerasnn.training.evaluate import evaluate
     from kerasnn.training.fit import fit
     from kerasnn.training.keras_model import Model, Sequential
+    from kerasnn.training.many.fit_many import fit_many
     from kerasnn.training.predict import predict
     from kerasnn.training.trainer import Trainer
     from kerasnn.tuning import tune
@@ -62,6 +63,7 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "fit_many",
     "layers",
     "load",
     "losses",
@@ -81,7 +83,15 @@ _ROOMS = {
     "errors": ("ExportError", "InputError", "InterruptedFitError", "NonFiniteLossError"),
     "estimators": ("NetworkClassifier", "NetworkRegressor", "cross_validate"),
     "saving": ("export", "load"),
-    "training": ("Model", "Sequential", "Trainer", "evaluate", "fit", "predict"),
+    "training": (
+        "Model",
+        "Sequential",
+        "Trainer",
+        "evaluate",
+        "fit",
+        "fit_many",
+        "predict",
+    ),
     "tuning": ("tune",),
 }
 _HOME = {name: f"kerasnn.{room}" for room, names in _ROOMS.items() for name in names}

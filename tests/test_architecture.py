@@ -85,7 +85,7 @@ ORDERS = {
         {"epochs"},
         {"trainer"},
         {"fit", "evaluate", "predict"},
-        {"keras_model"},
+        {"keras_model", "many"},
     ],
     "kerasnn.learn": [
         {"settings"},

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
@@ -40,6 +41,7 @@ __all__ = [
     "adapter_arrays",
     "adapter_shuffle",
     "assert_compiled",
+    "attributes",
     "backdate_bars",
     "compiled_as",
     "default_summary_writer",
@@ -47,8 +49,10 @@ __all__ = [
     "get_data_adapter",
     "initial_epoch",
     "is_default",
+    "is_plain",
     "keras_method",
     "layers_without_xla",
+    "loss_tracker",
     "model_supports_jit",
     "peek",
     "replace_methods",
@@ -75,6 +79,47 @@ def replace_methods(methods: Mapping[str, Callable[..., Any]]) -> None:
     """Let every Keras model have these methods, and Keras's where none is given."""
     for name, method in _METHODS.items():
         setattr(TensorFlowTrainer, name, methods.get(name, method))
+
+
+# Attributes of Keras's objects that no trace depends on: trackers, names, records.
+_BOOKKEEPING = frozenset(
+    """
+    _auto_config _call_signature _called _compile_config _distribute_strategy
+    _distribution_strategy _eval_epoch_iterator _exclude_from_weight_decay_cache
+    _initial_epoch _initial_seed _kerasnn_programs _lock _loss_ids _losses
+    _losses_override _nodes _outbound_nodes _parent_path _path _resolved_output_names
+    _tracked _tracker _trainable_variables_indices build history output_name
+    output_names predict_function quantize stop_evaluating stop_predicting stop_training
+    test_function train_function
+    """.split()  # noqa: SIM905 - as a list it has 30 lines
+)
+_BOOKKEEPING_PREFIXES = ("_self_", "_saved_model_")
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes of one of Keras's objects that a trace may depend on."""
+    if not hasattr(value, "__dict__"):
+        return {n: getattr(value, n) for n in value.__slots__}
+    # The names of metrics are those of the logs.
+    unused = set() if isinstance(value, keras.Metric | keras.Loss) else {"name"}
+    if hasattr(value, "seed_generator"):  # a Variable, which was made from the seed
+        unused |= {"seed"}
+    return {
+        name: part
+        for name, part in vars(value).items()
+        if name not in _BOOKKEEPING
+        and name not in unused
+        and not name.startswith(_BOOKKEEPING_PREFIXES)
+    }
+
+
+def is_plain(model: keras.Model) -> bool:
+    """Return whether a model has no code of the user's: it is of one of Keras's classes."""
+    return isinstance(model, keras.Sequential | Functional) and all(
+        base.__module__.startswith(("keras.", "kerasnn."))
+        for base in type(model).__mro__
+        if issubclass(base, keras.Model)
+    )
 
 
 def assert_compiled(model: keras.Model, method: str) -> None:
@@ -177,6 +222,11 @@ def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
 def layers_without_xla(model: keras.Model) -> list[str]:
     """Return the names of the layers that Keras marks as impossible under XLA."""
     return [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
+
+
+def loss_tracker(model: keras.Model) -> keras.metrics.Mean:
+    """Return the metric of a compiled model that holds the mean loss."""
+    return model._loss_tracker
 
 
 def peek(adapter: DataAdapter) -> Any | None:

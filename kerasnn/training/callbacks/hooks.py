@@ -1,6 +1,6 @@
 """Which hooks the callbacks override: it decides how many steps a call may run."""
 
-from collections.abc import Callable
+import dis
 from typing import Any, Literal
 
 import keras
@@ -33,7 +33,7 @@ def needs_batch_hooks(callbacks: keras_callbacks.CallbackList, kind: Kind) -> bo
         names += ["on_batch_begin", "on_batch_end"]
     return any(
         not keras_names.is_default(getattr(callback, name))
-        and not _may_skip_batches(callback, getattr(callback, name))
+        and not _may_skip_batches(callback, name)
         for callback in callbacks.callbacks
         for name in names
     )
@@ -51,8 +51,13 @@ def accept_delayed_epochs(callbacks: Any) -> bool:
     return all(type(c) in DELAYED or isinstance(c, DelayedCallback) for c in given)
 
 
-def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
-    """Return whether a hook of Keras's does nothing with the callback's settings."""
+def _may_skip_batches(callback: Any, name: str) -> bool:
+    """Return whether a hook does nothing with the callback's settings."""
+    hook = getattr(callback, name)
+    if hook.__module__.startswith("keras_tuner."):  # it calls the hook of the tuner
+        hook = getattr(getattr(callback, "tuner", None), name, hook)
+    if _returns_at_once(hook):
+        return True
     if isinstance(callback, DelayedCallback) and callback.skips_batches:
         return True
     if not hook.__module__.startswith("keras."):  # a subclass has its own
@@ -66,3 +71,12 @@ def _may_skip_batches(callback: Any, hook: Callable[..., Any]) -> bool:
     if isinstance(callback, keras_callbacks.TensorBoard):
         return not keras_names.tensorboard_needs_batches(callback)
     return False
+
+
+def _returns_at_once(hook: Any) -> bool:
+    """Return whether a function only returns a constant, as an empty one does."""
+    code = getattr(hook, "__code__", None)
+    empty = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    return code is not None and empty.issuperset(
+        i.opname for i in dis.get_instructions(code)
+    )

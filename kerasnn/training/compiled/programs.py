@@ -23,6 +23,7 @@ from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.loop import Logs, Step, StepRange, Trainable, run_epochs
+from kerasnn.training.compiled.sharing import shared_program
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 from kerasnn.training.compiled.xla_cache import keep_programs, xla_cache
 
@@ -240,6 +241,10 @@ class Programs:
         """
 
         def make(spec: BatchSpec) -> Program:
+            traced = (driver, step, spec.key, test_batch_spec and test_batch_spec.key)
+            return self._shared(traced, spec, partial(trace, spec))
+
+        def trace(spec: BatchSpec) -> Program:
             test = test_batch_spec and self._step(driver, "test_step", test_batch_spec)
             trained = self._step(driver, step, spec)
             return Program(driver, trained, spec, test, test_batch_spec)
@@ -253,7 +258,20 @@ class Programs:
         self, driver: Driver, batch_spec: BatchSpec, make: Callable[[BatchSpec], _T]
     ) -> _T:
         """Return the cached predict step for a signature of batches; make it at first."""
-        return self._for_any_size((driver, "predict_step"), batch_spec, make)
+        key = (driver, "predict_step")
+
+        def shared(spec: BatchSpec) -> _T:
+            return self._shared((*key, spec.key), spec, partial(make, spec))
+
+        return self._for_any_size(key, batch_spec, shared)
+
+    def _shared(
+        self, key: tuple[Any, ...], batch_spec: BatchSpec, make: Callable[[], _T]
+    ) -> _T:
+        """Return a program that a model of the same kind may have traced."""
+        if key[0] == "eager" or keras_names.default_summary_writer() is not None:
+            return make()
+        return shared_program(self.learner, key, batch_spec, make)
 
     def _for_any_size(
         self, key: tuple[Any, ...], batch_spec: BatchSpec, make: Callable[[BatchSpec], _T]

@@ -22,6 +22,7 @@ class DataStructure:
         self.present = [leaf is not None for leaf in leaves]
         self.nest = keras.tree.pack_sequence_as(data, self.present)
         self.key = repr(self.nest)
+        self.parts = self.nest if isinstance(self.nest, tuple) else (self.nest,)
 
     @staticmethod
     def flatten(data: Any) -> list[Any]:

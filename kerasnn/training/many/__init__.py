@@ -1,0 +1,1 @@
+"""Many models of one kind, trained side by side in one compiled loop."""
