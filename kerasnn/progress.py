@@ -23,7 +23,7 @@ _FIELDS = ("count", "left", "note")
 
 
 class _State(NamedTuple):
-    """What a drawing shows: the numbers as such, and as texts."""
+    """The content of a drawing: the numbers as such, and as texts."""
 
     done: float
     total: int | None

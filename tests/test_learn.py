@@ -23,12 +23,12 @@ import pytest
 from kerasnn.errors import InputError
 from kerasnn.learn import LearnRows, LearnSession, LearnSettings, csv_rows
 from kerasnn.learn import sessions as sessions_module
-from kerasnn.learn.app import make_app
+from kerasnn.learn.app import make_learn_app
 from kerasnn.learn.frames import Frames, packed
 from kerasnn.learn.program import program
 from kerasnn.learn.rows import lesson_rows
 from kerasnn.learn.sessions import FullError, LostError, Sessions
-from kerasnn.learn.settings import BREAKS, DEFAULTS, settings_of
+from kerasnn.learn.settings import BREAKS, DEFAULTS, learn_settings
 
 STATIC = Path(sessions_module.__file__).parent / "static"
 EPOCHS = 3
@@ -199,7 +199,7 @@ def test_a_loss_that_is_not_finite_ends_the_training():
 )
 def test_settings_out_of_range_are_named(given, words):
     with pytest.raises(InputError, match=re.escape(words)):
-        settings_of(given)
+        learn_settings(given)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ class Client:
 def client():
     """A client of an application whose streams end after three frames."""
     ticks = count()
-    app = make_app(stopping=lambda: next(ticks) % 4 == 3)
+    app = make_learn_app(stopping=lambda: next(ticks) % 4 == 3)
     return Client(app)
 
 

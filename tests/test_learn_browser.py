@@ -41,7 +41,7 @@ def server():
             "Sessions",
             lambda make=app_module.Sessions: made.append(make()) or made[0],
         )
-        app = app_module.make_app()
+        app = app_module.make_learn_app()
         config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="off")
         running = uvicorn.Server(config)
         listening = socket.create_server(("127.0.0.1", 0))

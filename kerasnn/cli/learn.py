@@ -38,10 +38,10 @@ def learn_command(port: int, host: str, as_json: bool) -> None:
                 err=True,
             )
         with quiet_tensorflow(status=0):
-            from kerasnn.learn.server import run_server
+            from kerasnn.learn.server import run_learn_server
         number = bound.getsockname()[1]
         if as_json:
             print_json({"host": host, "port": number})
         else:
             echo_line(f"Learn at http://{address(host, number)} (Ctrl-C stops)")
-        run_server(bound, browser_policy(host))
+        run_learn_server(bound, browser_policy(host))

@@ -21,7 +21,7 @@ from kerasnn.estimators.leaderboard import Standing
 from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.reports import COVERAGE, Covered, Importance, Report, TableResult, table_report
 
-MAX_SECONDS = 10.0  # of the importance of columns
+RANKING_SECONDS = 10.0  # of the importance of columns
 
 NO_TEST = Notice(
     "no-test-rows",
@@ -109,7 +109,7 @@ def _test_result(
     rows = estimator.prepare(X)
     truth = estimator._true_values(y, len(rows.x))
     result = _result(estimator, target, truth, estimator.predict_prepared(*rows))
-    limits = reports.Permutations(max_seconds=MAX_SECONDS)
+    limits = reports.Permutations(max_seconds=RANKING_SECONDS)
     return dataclasses.replace(
         result,
         importance=rank_columns(estimator, rows, truth, target.task, limits),

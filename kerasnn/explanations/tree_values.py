@@ -118,7 +118,7 @@ class TreeValues:
 
 
 class _Arrays(NamedTuple):
-    """What the background rows do at the leaves; the same for all rows.
+    """The background rows at the leaves; the same for all rows.
 
     Attributes:
         broken_at: [steps, leaves] place in the turns of all nodes, or in their opposites,

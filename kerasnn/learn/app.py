@@ -38,12 +38,12 @@ from kerasnn.learn.settings import (
     LIMITS,
     MAX_RATE,
     PageOptimizer,
-    settings_of,
+    learn_settings,
 )
 from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.page import routes as page
 
-STATIC = Path(__file__).parent / "static"
+LEARN_FILES = Path(__file__).parent / "static"
 # Files of the page of `kerasnn serve` that this page uses as well.
 SHARED = ("dom.js", "ink.js", "json.js", "pad.js", "icon.svg", "page.css")
 FRAMES_PER_SECOND = 40
@@ -51,12 +51,12 @@ MAX_FRAME_STEPS = 1000
 _MAX_JSON_BYTES = 2**16
 _MAX_NAME = 100
 
-Answer = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger("kerasnn.learn")
 
 
-def make_app(
+def make_learn_app(
     *, browsers: BrowserPolicy | None = None, stopping: Callable[[], bool] = lambda: False
 ) -> Any:
     """Return the ASGI application.
@@ -78,11 +78,11 @@ def make_app(
 
 
 def _routes(trainings: "_Trainings") -> list[BaseRoute]:
-    own = [path for path in sorted(STATIC.iterdir()) if path.suffix in page.TYPES]
+    own = [path for path in sorted(LEARN_FILES.iterdir()) if path.suffix in page.TYPES]
     shared = [page.STATIC / name for name in SHARED]
     one = "/learn/sessions/{key}"
     return [
-        Route("/", page.page_file(STATIC / "index.html")),
+        Route("/", page.page_file(LEARN_FILES / "index.html")),
         *(Route(f"/learn/{path.name}", page.page_file(path)) for path in own + shared),
         Route("/learn/facts", _facts),
         Route("/learn/tables", _answered(trainings.table), methods=["POST"]),
@@ -111,7 +111,7 @@ class _Trainings:
 
     async def open(self, request: Request) -> Response:
         given = await _json(request)
-        settings = settings_of(_object("settings", given.get("settings", {})))
+        settings = learn_settings(_object("settings", given.get("settings", {})))
 
         def opened() -> dict[str, Any]:
             key, one = self._sessions.open(settings, given)
@@ -188,7 +188,7 @@ class _Trainings:
         return self._sessions.use(request.path_params["key"])
 
 
-def _answered(answer: Answer) -> Answer:
+def _answered(answer: Handler) -> Handler:
     """Return a handler that answers each error with its code and a clear text."""
 
     async def answered(request: Request) -> Response:

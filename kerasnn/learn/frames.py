@@ -1,4 +1,4 @@
-"""What the page shows of a training at one moment, as plain JSON values."""
+"""The picture of a training at one moment, as plain JSON values."""
 
 import base64
 import math

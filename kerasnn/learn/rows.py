@@ -15,10 +15,10 @@ from kerasnn.learn.settings import LearnSettings
 from kerasnn.preprocessing import LevelOptions, Preprocessor
 from kerasnn.tables.rows import RowsInMemory, read_rows
 
-MAX_ROWS = 20_000
+MAX_TABLE_ROWS = 20_000
 MAX_INPUTS = 256
 MAX_CLASSES = 20
-MIN_ROWS = 10
+MIN_TABLE_ROWS = 10
 
 Floats = NDArray[np.float32]
 
@@ -108,10 +108,10 @@ def csv_rows(
         InputError: the table cannot be learned from, or is too large for the page.
     """
     rows = read_rows(source, target=target, seed=seed)
-    if not MIN_ROWS <= rows.n_rows <= MAX_ROWS:
+    if not MIN_TABLE_ROWS <= rows.n_rows <= MAX_TABLE_ROWS:
         raise InputError(
-            f"the page learns from {MIN_ROWS} to {MAX_ROWS:,} rows with a target; the table"
-            f" has {rows.n_rows:,}. For more there is kerasnn train"
+            f"the page learns from {MIN_TABLE_ROWS} to {MAX_TABLE_ROWS:,} rows with a"
+            f" target; the table has {rows.n_rows:,}. For more there is kerasnn train"
         )
     classes = tuple(rows.target.classes or ())
     if len(classes) > MAX_CLASSES:

@@ -4,14 +4,14 @@ import asyncio
 import signal
 import socket
 
-from kerasnn.learn.app import make_app
+from kerasnn.learn.app import make_learn_app
 from kerasnn.serving.http.browsers import BrowserPolicy
 from kerasnn.serving.http.server import RestServer
 
 _TIMEOUT_SECONDS = 30.0
 
 
-def run_server(bound: socket.socket, browsers: BrowserPolicy) -> None:
+def run_learn_server(bound: socket.socket, browsers: BrowserPolicy) -> None:
     """Serve the page on a bound socket; runs in the main thread.
 
     Args:
@@ -26,7 +26,7 @@ async def _serve(bound: socket.socket, browsers: BrowserPolicy) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
-    app = make_app(browsers=browsers, stopping=stopping.is_set)
+    app = make_learn_app(browsers=browsers, stopping=stopping.is_set)
     server = RestServer(app, bound, tls=None, timeout_seconds=_TIMEOUT_SECONDS)
     await server.start()
     await stopping.wait()

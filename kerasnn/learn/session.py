@@ -22,7 +22,7 @@ from kerasnn.training.runner import Runner
 MAX_EPOCHS = 5000
 DEAD_BIAS = -10.0  # of every hidden unit: no input of a row in [0, 1] outweighs it
 
-State = Literal["ready", "diverged", "finished"]
+TrainingState = Literal["ready", "diverged", "finished"]
 
 
 class ValueNetwork(MLPNetwork):
@@ -90,7 +90,7 @@ class LearnSession:
         self.settings, self.rows = settings, rows or lesson_rows(settings)
         self.epoch = self.done = 0
         self.history: list[dict[str, float]] = []
-        self.state: State = "ready"
+        self.state: TrainingState = "ready"
         for variable, value in zip(self._variables, self._untrained, strict=True):
             variable.assign(value)
         self.network.initialize(settings.seed)
@@ -111,7 +111,7 @@ class LearnSession:
 
     @property
     def has_signed_labels(self) -> bool:
-        """Whether the labels are -1 and 1, not 0 and 1."""
+        """True if the labels are -1 and 1, not 0 and 1."""
         return self.settings.broken == "signed-labels"
 
     def step(self, count: int = 1) -> dict[str, float]:

@@ -20,11 +20,11 @@ from kerasnn.learn.session import LearnSession
 from kerasnn.learn.settings import LearnSettings
 
 MAX_SESSIONS = 8
-MAX_STEPS = 20_000  # of one request
+MAX_STEPS_AT_ONCE = 20_000  # of one request
 MAX_SPARE = 4  # ended trainings whose compiled steps are kept
 MAX_TABLES = 8
 MAX_TABLE_BYTES = 4 * 2**20
-MAX_COLUMNS = 500
+MAX_TABLE_COLUMNS = 500
 # Of files that may become much larger when they are read: gzip, bzip2, xz, zip, Parquet,
 # Arrow and Feather.
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK", b"PAR1", b"ARROW1", b"FEA1")
@@ -77,7 +77,7 @@ class OpenSession:
             A frame; None for a stream that another request has ended.
 
         Raises:
-            InputError: more than `MAX_STEPS`.
+            InputError: more than `MAX_STEPS_AT_ONCE`.
             LostError: the training is over.
         """
         with self._used():
@@ -87,8 +87,10 @@ class OpenSession:
                 return None
             session = self.session
             wanted = epochs * session.steps - session.done if epochs else steps
-            if wanted > MAX_STEPS:
-                raise InputError(f"at most {MAX_STEPS:,} steps at once; got {wanted:,}")
+            if wanted > MAX_STEPS_AT_ONCE:
+                raise InputError(
+                    f"at most {MAX_STEPS_AT_ONCE:,} steps at once; got {wanted:,}"
+                )
             session.advance(wanted)
             return self.frames.frame()
 
@@ -247,10 +249,10 @@ def _check_text(name: str, content: bytes) -> None:
     widest = max(
         (len(_SEPARATORS.findall(line)) for line in content.splitlines()), default=0
     )
-    if widest > MAX_COLUMNS:
+    if widest > MAX_TABLE_COLUMNS:
         raise InputError(
             f"{name}: has a line with {widest} separators; the page reads tables of at most"
-            f" {MAX_COLUMNS} columns"
+            f" {MAX_TABLE_COLUMNS} columns"
         )
 
 

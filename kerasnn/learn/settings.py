@@ -1,4 +1,4 @@
-"""What the reader chooses, with its limits, and the ways to break a training."""
+"""The settings that a reader chooses, with their limits, and ways to break a training."""
 
 import dataclasses
 import math
@@ -78,7 +78,7 @@ class LearnSettings:
 
     @property
     def machine(self) -> tuple[Any, ...]:
-        """What decides the graph of the step; the rest is values in it."""
+        """The settings that decide the graph of the step; the rest is values in it."""
         forgets = self.broken == "new-adam"
         return self.data, self.width, self.batch_size, self.optimizer, forgets
 
@@ -100,7 +100,7 @@ BREAKS = {
 }
 
 
-def settings_of(given: Mapping[str, Any]) -> LearnSettings:
+def learn_settings(given: Mapping[str, Any]) -> LearnSettings:
     """Return the settings of a JSON object; what is not given has its default.
 
     Raises:

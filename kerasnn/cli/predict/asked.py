@@ -1,4 +1,4 @@
-"""What is asked beside the predictions: intervals or sets, reasons, unusual rows."""
+"""Requests beside the predictions: intervals or sets, reasons, unusual rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

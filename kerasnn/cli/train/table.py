@@ -35,6 +35,8 @@ from kerasnn.manifest import predicted_column
 if TYPE_CHECKING:
     from kerasnn.estimators.leaderboard import Standing
     from kerasnn.tables import FittedTable, Measurement, TableRows
+    from kerasnn.tables.rows import RowsInMemory
+    from kerasnn.tables.streamed import StreamedRows
     from kerasnn.training.distribution.workers import SingleProcess
 
 _NOT_OF_ESTIMATORS = {
@@ -74,7 +76,6 @@ def train_file(
     check_usage(path, header, given)
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving, tables
-        from kerasnn.progress import FitBar
     slowness = _slowness(deadline) if deadline else 1.0
     workers = connect_workers()
 
@@ -88,15 +89,10 @@ def train_file(
         is_chief = workers.is_chief
         if is_chief:
             _announce(rows, folder, as_json=as_json)
-        settings = {k: v for k, v in given.items() if k not in _NOT_OF_ESTIMATORS}
+        seconds = None
         if deadline is not None:
             seconds = tables.seconds_of_training(rows, deadline, slowness=slowness)
-            (settings["time_limit"],) = workers.chief_values([seconds])
-        with FitBar(shown=is_chief) as bar:
-            estimator = tables.estimator_for(rows.target)(
-                progress=bar, **settings, **checkpoints.arguments()
-            )
-            fitted = tables.fit(rows, estimator, strategy=workers.strategy)
+        fitted = _fit(rows, given, checkpoints, workers, seconds)
         if not is_chief:
             _wait_for_chief(workers, fitted, as_json=as_json)
             return
@@ -108,21 +104,36 @@ def train_file(
                 and tables.before_saving(rows, deadline, slowness=slowness),
             )
         with status_on_terminal("Saving ..."):
+            run, command = checkpoints.run(), shlex.join(["kerasnn", *sys.argv[1:]])
             version = workers.run_on_chief(
-                lambda: str(
-                    tables.save(
-                        measured,
-                        folder,
-                        run=checkpoints.run(),
-                        command=shlex.join(["kerasnn", *sys.argv[1:]]),
-                    )
-                )
+                lambda: str(tables.save(measured, folder, run=run, command=command))
             )
         checkpoints.remove_rows()
     if as_json:
         print_json(_json(measured, Path(version)))
     else:
         _print(measured, Path(version))
+
+
+def _fit(
+    rows: "RowsInMemory | StreamedRows",
+    given: Mapping[str, Any],
+    checkpoints: TrainCheckpoints,
+    workers: "SingleProcess",
+    seconds: float | None,
+) -> "FittedTable":
+    """Train within a number of seconds, with a bar on the chief's terminal."""
+    from kerasnn import tables
+    from kerasnn.progress import FitBar
+
+    settings = {k: v for k, v in given.items() if k not in _NOT_OF_ESTIMATORS}
+    if seconds is not None:
+        (settings["time_limit"],) = workers.chief_values([seconds])
+    with FitBar(shown=workers.is_chief) as bar:
+        estimator = tables.estimator_for(rows.target)(
+            progress=bar, **settings, **checkpoints.arguments()
+        )
+        return tables.fit(rows, estimator, strategy=workers.strategy)
 
 
 def _slowness(deadline: Deadline) -> float:

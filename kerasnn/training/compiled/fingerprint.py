@@ -47,7 +47,7 @@ def variables_of(model: keras.Model) -> list[tf.Variable]:
     return list({id(v): v for v in raw_variables(held)}.values())
 
 
-def fingerprint(model: keras.Model, *, names: bool) -> tuple[Any, ...]:
+def model_fingerprint(model: keras.Model, *, names: bool) -> tuple[Any, ...]:
     """Return the fingerprint of a built model.
 
     Args:

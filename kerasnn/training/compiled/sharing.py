@@ -19,7 +19,7 @@ from kerasnn.training import keras_names
 from kerasnn.training.compiled.fingerprint import (
     ELEMENTWISE_OPTIMIZERS,
     NotComparableError,
-    fingerprint,
+    model_fingerprint,
     variables_of,
 )
 from kerasnn.training.compiled.specs import BatchSpec
@@ -121,7 +121,7 @@ def _kind_of(model: Any, batch_spec: BatchSpec, predicts: bool) -> tuple[Any, ..
     if not model.built:
         raise NotComparableError("it is not built")
     nested = any(isinstance(part, dict | list) for part in batch_spec.structure.parts)
-    return fingerprint(model, names=nested)
+    return model_fingerprint(model, names=nested)
 
 
 def _without_variables(program: Any, model: keras.Model) -> _Shared | None:

@@ -20,7 +20,7 @@ from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.fingerprint import (
     ELEMENTWISE_OPTIMIZERS,
     NotComparableError,
-    fingerprint,
+    model_fingerprint,
 )
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.compiled.specs import BatchSpec
@@ -217,7 +217,7 @@ def _kind(model: keras.Model) -> tuple[Any, ...]:
     # Keras multiplies a weight by decay and rate before the update, which only knows one.
     rate = float(optimizer.learning_rate) if optimizer.weight_decay else None
     steps = int(optimizer.iterations)
-    return rate, steps, fingerprint(model, names=False)
+    return rate, steps, model_fingerprint(model, names=False)
 
 
 def _fit_alone(
