@@ -55,7 +55,8 @@ def test_json_is_one_object_and_a_second_run_goes_on(table, run):
     assert code == 0
     first = json.loads(out)
     assert any(line.startswith("1 of 1  complete ") for line in err.splitlines())
-    assert set(first) == {"best", "score", "command", "trials"}
+    assert set(first) == {"best", "score", "command", "trials", "interrupted"}
+    assert first["interrupted"] is False
     code, out, err = run(*words, "--trials", "2")
     second = json.loads(out)
     assert second["trials"][0] == first["trials"][0]

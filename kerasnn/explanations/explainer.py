@@ -228,7 +228,8 @@ class _Game:
         mixed = tf.matmul(tf.reshape(masks, [-1, n_players]), of_players)
         shape = [members, groups * coalitions, of_players.shape[-1]]
         mixed = tf.reshape(mixed, shape)
-        full = tf.zeros_like(mixed[:, :1]) + tf.reduce_sum(of_players, axis=0)
+        # A single player has no mixtures: their shape cannot give that of the row.
+        full = tf.zeros([members, 1, 1]) + tf.reduce_sum(of_players, axis=0)
         return tf.concat([mixed, full], axis=1) + self._tree_base
 
     def _states(self, values: tf.Tensor) -> tf.Tensor:
