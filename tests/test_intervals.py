@@ -165,7 +165,7 @@ def test_the_report_draws_the_coverage(task, rng):
     covered = Covered(rng.random(200) < 0.9, rng.integers(0, 4, 200).astype(float))
     section = coverage_section(task, covered)
     assert f"{covered.inside.mean():.1%}" in section.text
-    assert section.figures["coverage"].startswith(b"\x89PNG")
+    assert section.figures["coverage"].axes
 
 
 def test_a_server_without_intervals_is_named():
