@@ -43,7 +43,7 @@ class FakeModel:
         }
 
     def states(self, name):
-        """What the page is told."""
+        """Return the versions, as the page is told of them."""
         states = {self.version: "AVAILABLE", "0": "END"}
         versions = [{"version": v, "state": state} for v, state in states.items()]
         return {"name": name, "versions": versions}
