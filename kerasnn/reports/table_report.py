@@ -239,9 +239,9 @@ def _leaderboard(leaderboard: Mapping[str, Mapping[str, float]]) -> Section:
     ]
     return Section(
         "Networks, trees and simple models",
-        "Scores on the same rows of the training, each by models that had left it out. These"
-        " rows chose the epoch, and the share of trees: the scores of networks and trees are"
-        " slightly too good.",
+        "Scores on the same rows of the training, each by models that had left it out."
+        " These rows chose the epoch, and the share of trees: the scores of networks and"
+        " trees are slightly too good.",
         table=Table(["", *(SCORE_NAMES[name] for name in first)], rows),
     )
 
