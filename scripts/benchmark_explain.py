@@ -24,7 +24,7 @@ from kerasnn.datasets import checked_table, raw_columns
 from kerasnn.saving import export_table
 from kerasnn.saving.session import session_model
 
-HIDDEN_UNITS = (128, 128, 128)
+HIDDEN_UNITS = (128, 128)
 
 
 def trained(columns: int, members: int) -> tuple[NetworkClassifier, pd.DataFrame]:

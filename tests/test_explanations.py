@@ -100,7 +100,7 @@ def test_first_layer_and_outputs_of_its_sums_give_the_outputs() -> None:
         x, codes = map(
             network.for_each_member, map(tf.constant, rows_of(np.random.default_rng(2), 5))
         )
-        weights, bias = network.first_layer()
+        weights, bias = network.first_kernel(), network.first_bias()
         inputs = network.embedded(x, codes)
         sums = inputs @ weights + bias
         np.testing.assert_allclose(network.first_sums(inputs) + bias, sums, atol=2e-5)
@@ -174,12 +174,13 @@ def mean_logits(network, rows, background, chosen) -> np.ndarray:
 
 def test_orders_change_each_player_once_in_each_direction() -> None:
     drawn = draw_coalitions(7, members=3, n_background=30)
-    assert drawn.masks.shape[2:] == (12, 7)
+    assert drawn.masks.shape[2:] == (6, 7)
     assert drawn.masks.shape[1] == round(1024 / (12 * 3))
     states = np.concatenate(
         [
             np.zeros((*drawn.masks.shape[:2], 1, 7)),
             drawn.masks,
+            1 - drawn.masks,
             np.ones((*drawn.masks.shape[:2], 1, 7)),
         ],
         axis=2,
@@ -193,7 +194,8 @@ def test_orders_change_each_player_once_in_each_direction() -> None:
 
 def test_all_coalitions_give_the_shapley_values_of_a_game() -> None:
     drawn = draw_coalitions(3, members=2, n_background=5)
-    states = np.concatenate([np.zeros((1, 3)), drawn.masks[0, 0], np.ones((1, 3))])
+    masks = drawn.masks[0, 0]
+    states = np.concatenate([np.zeros((1, 3)), masks, 1 - masks, np.ones((1, 3))])
     # The glove game: one left glove (player 0) and two right ones; a pair is worth 1.
     worth = states[:, 0] * (states[:, 1:].max(axis=1))
     np.testing.assert_allclose(

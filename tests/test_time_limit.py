@@ -98,18 +98,18 @@ def test_after_the_deadline_no_column_is_shuffled():
 def test_fewer_members_learn_where_all_of_them_could_hardly(n_rows):
     task = task_of(n_rows)
     assert fitting_task(task, 3600.0) is task
-    short = fitting_task(task, 3.5)
+    short = fitting_task(task, 3.0 + 5 * seconds_per_step(task))
     assert short.recipe.members == 2
     assert short.recipe == dataclasses.replace(
         task.recipe, members=2, folds=short.recipe.folds
     )
-    middle = fitting_task(task, 3.0 + 250 * seconds_per_step(task) / 2)
+    middle = fitting_task(task, 3.0 + 24 * seconds_per_step(task))
     assert 2 <= middle.recipe.members < task.recipe.members
     assert middle.recipe.members % middle.recipe.folds == 0
 
 
 def test_xla_must_save_more_than_its_compilation_before_a_limit():
-    source = MemoryChunks([task_of(600)], has_time_limit=True)
+    source = MemoryChunks([task_of(1300)], has_time_limit=True)
     assert source.xla_pays(None)
     assert not source.xla_pays(10.0)
 

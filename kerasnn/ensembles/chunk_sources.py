@@ -24,11 +24,11 @@ from kerasnn.training.distribution.workers import SingleProcess
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.feeds.plan import epochs_planned
 
-# XLA takes about two seconds of one core to compile a step. It saves the time in which
-# TensorFlow starts the operations of a step one by one, and a fifth of the arithmetic.
-XLA_COMPILE_SECONDS = 2.0
+# XLA takes two to three seconds of one core to compile a step. It saves the time in which
+# TensorFlow starts the operations of a step one by one, and passes over the memory.
+XLA_COMPILE_SECONDS = 2.5
 XLA_SAVES_PER_STEP = 0.9e-3
-XLA_SAVES_PER_COST = 0.25e-9
+XLA_SAVES_PER_COST = 2.5e-9
 # Before a time limit, XLA must save this many times its compilation.
 HURRIED_XLA_GAIN = 2.0
 

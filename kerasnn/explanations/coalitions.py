@@ -23,10 +23,11 @@ class Coalitions:
 
     Attributes:
         background: [members, groups] row of the background.
-        masks: [members, groups, coalitions, players] 1 where a player is taken from the
-            explained row, without first and last state.
+        masks: [members, groups, coalitions / 2, players] 1 where a player is taken from the
+            explained row, without first and last state. The other half of the coalitions
+            are the players who are missing in these.
         weights: [members, groups, players, coalitions + 2] of the answers in each state:
-            their sums are the contributions of the players.
+            first, masks, their opposites, last. The sums are the players' contributions.
     """
 
     background: NDArray[np.intp]
@@ -91,7 +92,7 @@ def _order_and_reverse(
         for before, after in ((start[k], start[k + 1]), (end[k + 1], end[k])):
             weights[player, after] += 0.5
             weights[player, before] -= 0.5
-    return np.concatenate([forwards, 1 - forwards]), weights
+    return forwards, weights
 
 
 def _all_coalitions(
@@ -99,6 +100,8 @@ def _all_coalitions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return masks of all coalitions, and the weights of Shapley's formula."""
     states = np.array(list(itertools.product((0, 1), repeat=n_players)), float)
+    masks = states[1 : len(states) // 2]
+    states = np.concatenate([states[:1], masks, 1 - masks, states[-1:]])
     size = states.sum(axis=1)
     weights = np.empty((n_players, len(states)))
     for player in range(n_players):
@@ -106,4 +109,4 @@ def _all_coalitions(
         others = (size - has).astype(int)
         share = [1 / (n_players * math.comb(n_players - 1, k)) for k in others]
         weights[player] = np.where(has, share, np.negative(share))
-    return states[1:-1], weights
+    return masks, weights

@@ -163,6 +163,8 @@ class _Game:
     ) -> None:
         self._network, self._players = network, players
         self._masks, self._weights = drawn.masks, drawn.weights
+        _, groups, coalitions, _ = self._masks.shape
+        self._n_mixed = 2 * groups * coalitions
         self._tree_base = tree_base
         sums = linear.sums(players.of_inputs, players.count)
         # Half precision: its error is far below the standard error.
@@ -182,8 +184,9 @@ class _Game:
         """Return `_play` for any row."""
         kept = (self._masks, self._weights, self._rows)
         masks, weights, rows = (tf.cast(part, tf.float32) for part in kept)
-        _, bias = self._network.first_layer()
-        return functools.partial(self._play, masks, weights, rows, bias)
+        return functools.partial(
+            self._play, masks, weights, rows, self._network.first_bias()
+        )
 
     def _play(
         self,
@@ -197,17 +200,17 @@ class _Game:
         """Return the contribution of each player, [players, values], and its error.
 
         Args:
-            masks: [members, groups, coalitions, players] of the mixtures.
+            masks: [members, groups, coalitions / 2, players] of the mixtures.
             weights: [members, groups, players, coalitions + 2] of their answers.
             rows: [members, groups, players, units] sums of the first layer.
             bias: [members, 1, units] of the first layer.
             inputs: [members, n_embedded] of the row.
             of_trees: [columns, n_logits] what the columns add to the trees' outputs.
         """
-        members, groups, coalitions, n_players = masks.shape
+        members, _, _, n_players = masks.shape
         sums = self._network.first_sums(inputs[:, tf.newaxis] * self._own)
-        mixed = tf.matmul(masks, sums[:, tf.newaxis] - rows) + self._empty_sums
-        mixed = tf.reshape(mixed, [members, groups * coalitions, mixed.shape[-1]])
+        mixed = _mixtures(masks, sums[:, tf.newaxis] - rows) + self._empty_sums
+        mixed = tf.reshape(mixed, [members, self._n_mixed, mixed.shape[-1]])
         full = tf.reduce_sum(sums, axis=1, keepdims=True) + bias
         values = self._values(
             tf.concat([mixed, full], axis=1), self._tree_outputs(masks, of_trees)
@@ -223,11 +226,11 @@ class _Game:
         """Return the trees' outputs for mixtures and row, [members, states, n_logits]."""
         if of_trees is None:
             return 0.0
-        members, groups, coalitions, n_players = masks.shape
+        members = masks.shape[0]
         of_players = self._players.sums(of_trees)
-        mixed = tf.matmul(tf.reshape(masks, [-1, n_players]), of_players)
-        shape = [members, groups * coalitions, of_players.shape[-1]]
-        mixed = tf.reshape(mixed, shape)
+        mixed = tf.reshape(
+            _mixtures(masks, of_players), [members, self._n_mixed, of_players.shape[-1]]
+        )
         # A single player has no mixtures: their shape cannot give that of the row.
         full = tf.zeros([members, 1, 1]) + tf.reduce_sum(of_players, axis=0)
         return tf.concat([mixed, full], axis=1) + self._tree_base
@@ -271,7 +274,7 @@ class _Split:
         """Return [members, inputs, values] of the shared player; None without one."""
         if not len(self._inputs):
             return None
-        weights, _ = network.first_layer()
+        weights = network.first_kernel()
         return tf.matmul(tf.gather(weights, self._inputs, axis=1), self._gradient)
 
     def contributions(
@@ -305,6 +308,21 @@ class _Split:
     def errors(self, errors: tf.Tensor) -> tf.Tensor:
         """Return [columns, values]: each column has the error of its player."""
         return tf.gather(_with_none(errors), self._players.of_columns)
+
+
+def _mixtures(masks: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
+    """Return the sums of the parts of coalitions, and of all others for each of them.
+
+    Args:
+        masks: [members, groups, coalitions / 2, players].
+        parts: [..., players, values].
+
+    Returns:
+        [members, groups, coalitions, values].
+    """
+    inside = tf.matmul(masks, parts)
+    total = tf.reduce_sum(parts, axis=-2, keepdims=True)
+    return tf.concat([inside, total - inside], axis=2)
 
 
 def _with_none(of_players: tf.Tensor) -> tf.Tensor:

@@ -58,7 +58,7 @@ def linear_approximation(network: TabularNetwork, background: Background) -> Lin
     """Return the approximation around the background rows."""
     rows = tf.constant(background.x), tf.constant(background.codes)
     inputs = network.embedded(*map(network.for_each_member, rows)).numpy()
-    weights, bias = (part.numpy() for part in network.first_layer())
+    weights, bias = network.first_kernel().numpy(), network.first_bias().numpy()
     of_trees = 0.0 if network.config.forest is None else network.tree_outputs(*rows)
     gradient = _mean_gradient(network, inputs @ weights + bias, of_trees)
     return Linear(inputs, weights, bias, gradient)

@@ -276,7 +276,7 @@ class TabularNetwork(VariableTable, keras.Model):
         """Return the sums of the first layer without its bias, [members, batch, units].
 
         They are a sum over the inputs, so that the share of each column can be replaced.
-        With the bias of `first_layer` they are what `outputs_of_sums` takes. The inputs are
+        With `first_bias` they are what `outputs_of_sums` takes. The inputs are
         multiplied by their scales, not the kernel: that is faster for a few rows.
 
         Args:
@@ -292,29 +292,27 @@ class TabularNetwork(VariableTable, keras.Model):
         sums = tf.matmul(inputs * factor, block.kernel)
         return sums if block.scale_out is None else sums * block.scale_out
 
-    def first_layer(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the first layer as one linear function of the embedded inputs.
+    def first_bias(self) -> tf.Tensor:
+        """Return what is added to `first_sums`, [members, 1, units]."""
+        block = self.blocks[0]
+        bias = tf.convert_to_tensor(block.bias)
+        return bias if block.scale_out is None else bias * block.scale_out
 
-        Its sums are `embedded(x, codes) @ weights + bias`.
-
-        Returns:
-            weights [members, n_embedded, units] and bias [members, 1, units].
-        """
+    def first_kernel(self) -> tf.Tensor:
+        """Return the weights [members, n_embedded, units] of `first_sums`."""
         block = self.blocks[0]
         weights = self._kernel(block) / math.sqrt(max(self.config.n_embedded, 1))
         shape = [self.config.members, *weights.shape[-2:]]
-        weights, bias = tf.broadcast_to(weights, shape), tf.convert_to_tensor(block.bias)
+        weights = tf.broadcast_to(weights, shape)
         if block.scale_in is not None:
             weights *= tf.transpose(block.scale_in, [0, 2, 1])
-        if block.scale_out is not None:
-            weights, bias = weights * block.scale_out, bias * block.scale_out
-        return weights, bias
+        return weights if block.scale_out is None else weights * block.scale_out
 
     def outputs_of_sums(self, sums: tf.Tensor) -> tf.Tensor:
         """Return each member's outputs for sums of its first layer.
 
         Args:
-            sums: [members, batch, units], see `first_layer`.
+            sums: [members, batch, units], `first_sums` and `first_bias`.
 
         Returns:
             [members, batch, n_logits], as `member_outputs`.
@@ -359,7 +357,8 @@ class TabularNetwork(VariableTable, keras.Model):
         x = tf.cast(x, tf.float32)
         if codes is None:
             codes = tf.zeros([tf.shape(x)[0], 0], tf.int32)
-        outputs = self.member_outputs(*map(self.for_each_member, (x, codes)))
+        inputs = self.embedded(*map(self.for_each_member, (x, codes)))
+        outputs = self.outputs_of_sums(self.first_sums(inputs) + self.first_bias())
         if self.config.forest is None:
             return outputs
         return outputs + self.tree_outputs(x, codes)

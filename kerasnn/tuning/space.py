@@ -90,9 +90,9 @@ def default_space(task: TabularTask, n_rows: int) -> dict[str, Any]:
         "learning_rate": (rate / 4, rate * 4, "log"),
         "weight_decay": (0.002, 0.2, "log"),
         "dropout": (0.0, 0.5),
-        "hidden_units": [(64, 64), (128, 128, 128), (256, 256, 256)],
+        "hidden_units": [(64, 64), (128, 128), (256, 256, 256)],
         "embedding": ["periodic", "piecewise-linear", "none"],
-        "batch_size": [batch, 2 * batch, 4 * batch],
+        "batch_size": [batch // 2, batch, 2 * batch],
     }
 
 
