@@ -23,20 +23,30 @@ customers = pd.DataFrame(
     }
 )
 customers.loc[::20, "charge"] = np.nan  # some cells are empty
-risk = 1.2 * customers["calls"] - 3 * (customers["contract"] == "two years") - 2.5
+risk = (
+    1.2 * customers["calls"]
+    - 3 * (customers["contract"] == "two years")
+    - 2.5
+)
 left = np.where(rng.logistic(risk, 0.7) > 0, "left", "stayed")
 
 network = NetworkClassifier(quality="fast", epochs=12, random_state=0)
 network.fit(customers[:450], left[:450])
-print(f"right in {network.score(customers[450:], left[450:]):.0%} of 150 new customers")
+print(
+    f"right in {network.score(customers[450:], left[450:]):.0%} of 150 new customers"
+)
 
 # %% [markdown]
 # One customer, who called five times. The contributions are in logits (0 is as likely as
 # not): with the mean answer they add up to the logit of "stayed", the second class.
 
 # %%
-one = pd.DataFrame({"months": [6], "contract": ["monthly"], "calls": [5], "charge": [70.0]})
-print(f"leaves with a probability of {network.predict_proba(one)[0, 0]:.2f}")
+one = pd.DataFrame(
+    {"months": [6], "contract": ["monthly"], "calls": [5], "charge": [70.0]}
+)
+print(
+    f"leaves with a probability of {network.predict_proba(one)[0, 0]:.2f}"
+)
 print(network.explain(one).T.round(1).to_string(header=False))
 
 # %% [markdown]
@@ -44,7 +54,9 @@ print(network.explain(one).T.round(1).to_string(header=False))
 
 # %%
 other = one.assign(contract="two years")
-print(f"leaves with a probability of {network.predict_proba(other)[0, 0]:.2f}")
+print(
+    f"leaves with a probability of {network.predict_proba(other)[0, 0]:.2f}"
+)
 
 # %% [markdown]
 # ## What to learn from it

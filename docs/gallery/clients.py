@@ -41,18 +41,23 @@ FOLDER = Path(__file__).parent / "clients"
 MODELS = Path(__file__).parents[2] / "saved_models"
 
 subprocess.run(
-    ["cc", "-Wall", "-Wextra", "-Werror", "-o", "ask", FOLDER / "ask.c"], check=True
+    ["cc", "-Wall", "-Wextra", "-Werror", "-o", "ask", FOLDER / "ask.c"],
+    check=True,
 )
 command = [sys.executable, "-m", "kerasnn", "serve", MODELS, "--json"]
 command += ["--rest-port", "0", "--grpc-port", "off"]
-with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+with subprocess.Popen(
+    command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+) as server:
     port = str(json.loads(server.stdout.readline())["rest_port"])
     for client in (
         [sys.executable, FOLDER / "ask.py", port],
         ["node", FOLDER / "ask.mjs", port],
         ["./ask", FOLDER / "digit.json", port],
     ):
-        done = subprocess.run(client, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            client, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stderr
         print(done.stdout, end="")
     server.send_signal(signal.SIGTERM)

@@ -23,7 +23,9 @@ houses = pd.DataFrame(
     }
 )
 per_metre = houses["town"].map({"Bonn": 3.0, "Lyon": 4.5, "Turin": 2.5})
-price = houses["area"] * per_metre * rng.lognormal(0, 0.15, n)  # in thousands
+price = (
+    houses["area"] * per_metre * rng.lognormal(0, 0.15, n)
+)  # in thousands
 
 network = NetworkRegressor(quality="fast", epochs=12, random_state=0)
 network.fit(houses[:450], price[:450])
@@ -33,17 +35,25 @@ true = price[450:]
 
 is_inside = (low <= true) & (true <= high)
 is_cheap = expected < np.median(expected)
-print(f"inside of their 90 % intervals: {is_inside.mean():.0%} of 150 new houses")
+print(
+    f"inside of their 90 % intervals: {is_inside.mean():.0%} of 150 new houses"
+)
 print(f"mean width, cheaper half: {(high - low)[is_cheap].mean():.0f}")
 print(f"mean width, dearer half:  {(high - low)[~is_cheap].mean():.0f}")
 
 # %%
 order = np.argsort(expected)
 figure, axes = plt.subplots()
-axes.fill_between(expected[order], low[order], high[order], alpha=0.25, label="interval")
+axes.fill_between(
+    expected[order], low[order], high[order], alpha=0.25, label="interval"
+)
 axes.plot(expected[order], expected[order], label="prediction")
 axes.plot(expected, true, ".", label="new house")
-axes.set(xlabel="predicted price", ylabel="price", title="Prices of 150 new houses")
+axes.set(
+    xlabel="predicted price",
+    ylabel="price",
+    title="Prices of 150 new houses",
+)
 axes.legend()
 plt.show()
 

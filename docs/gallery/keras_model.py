@@ -13,7 +13,9 @@ import numpy as np
 
 import kerasnn
 
-(x, y), test = kerasnn.datasets.digits()  # 1,437 rows of 64 pixels, ten classes
+(x, y), test = (
+    kerasnn.datasets.digits()
+)  # 1,437 rows of 64 pixels, ten classes
 
 
 def train(epochs):
@@ -29,7 +31,9 @@ def train(epochs):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
     started = time.perf_counter()
-    history = model.fit(x, y, epochs=epochs, validation_data=test, verbose=0)
+    history = model.fit(
+        x, y, epochs=epochs, validation_data=test, verbose=0
+    )
     return model, history.history, time.perf_counter() - started
 
 
@@ -40,12 +44,19 @@ with kerasnn.accelerate(driver="graph", summary=False):
     fast_model, fast_history, fast_seconds = train(epochs=6)
 
 print(f"test accuracy with Keras's loop {history['val_accuracy'][-1]:.3f}")
-print(f"accelerated                     {fast_history['val_accuracy'][-1]:.3f}")
+print(
+    f"accelerated                     {fast_history['val_accuracy'][-1]:.3f}"
+)
 pairs = zip(model.get_weights(), fast_model.get_weights(), strict=True)
-print("the same weights, bit for bit:", all(np.array_equal(a, b) for a, b in pairs))
+print(
+    "the same weights, bit for bit:",
+    all(np.array_equal(a, b) for a, b in pairs),
+)
 
 # %% tags=["timing"]
-print(f"seconds: {seconds:.1f} with Keras's loop, {fast_seconds:.1f} accelerated")
+print(
+    f"seconds: {seconds:.1f} with Keras's loop, {fast_seconds:.1f} accelerated"
+)
 
 # %% [markdown]
 # ## What to learn from it

@@ -28,14 +28,20 @@ for day in range(4):
 # %%
 rows = tables.stream_rows(folder, target="temperature", test_size=0.05)
 print(
-    f"{rows.n_trained:,} rows to learn from, {rows.n_held_out:,} choose the epoch,", end=" "
+    f"{rows.n_trained:,} rows to learn from, {rows.n_held_out:,} choose the epoch,",
+    end=" ",
 )
 print(f"{len(rows.test):,} are the test")
 
-network = NetworkRegressor(members=2, epochs=2, hidden_units=(32,), batch_size=512)
+network = NetworkRegressor(
+    members=2, epochs=2, hidden_units=(32,), batch_size=512
+)
 fitted = tables.fit(rows, network)
 measured = tables.measure(fitted, importance=False)
-for name, scores in (("network", measured.metrics), ("noise", {"rmse": 1.0})):
+for name, scores in (
+    ("network", measured.metrics),
+    ("noise", {"rmse": 1.0}),
+):
     print(f"{name}: an error of {scores['rmse']:.1f} degrees")
 
 # %%

@@ -24,9 +24,14 @@ known = patient < 50  # the others come later
 
 
 def promised_and_true(**fit_arguments):
-    """Return the share of right answers for left-out rows, and for the next patients."""
+    """Return the share of right answers: for left-out rows, for new patients."""
     network = kerasnn.NetworkClassifier(
-        members=4, folds=4, epochs=24, hidden_units=(64, 64), trees=False, random_state=0
+        members=4,
+        folds=4,
+        epochs=24,
+        hidden_units=(64, 64),
+        trees=False,
+        random_state=0,
     )
     network.fit(visits[known], diagnosis[known], **fit_arguments)
     left_out = network.classes_[network.oof_predictions_.argmax(axis=1)]

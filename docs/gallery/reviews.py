@@ -49,11 +49,17 @@ print(f"right in {score:.0%} of 100 new reviews")
 # %%
 new = pd.DataFrame(
     {
-        "review": ["what a lovely quiet place", "noisy and dirty, never again"],
+        "review": [
+            "what a lovely quiet place",
+            "noisy and dirty, never again",
+        ],
         "nights": [2, 2],
     }
 )
-print("probability of coming again:", network.predict_proba(new)[:, 1].round(2))
+print(
+    "probability of coming again:",
+    network.predict_proba(new)[:, 1].round(2),
+)
 
 # %% [markdown]
 # ## What to learn from it

@@ -21,32 +21,57 @@ level = np.zeros(600)
 for day in range(1, 600):
     level[day] = 0.97 * level[day - 1] + rng.normal(0, 4)
 is_weekend = days["day"].dt.day_of_week >= 5
-sold = 200 + level + 30 * is_weekend + 25 * days["promotion"] + rng.normal(0, 5, 600)
+sold = (
+    200
+    + level
+    + 30 * is_weekend
+    + 25 * days["promotion"]
+    + rng.normal(0, 5, 600)
+)
 
 
 def forecast(columns, **fit_arguments):
-    """Return the promised error, the forecast of the last 100 days, and its true error."""
+    """Return promised error, forecast of the last days, and its true error."""
     network = NetworkRegressor(
-        members=4, folds=4, epochs=24, hidden_units=(64, 64), trees=False, random_state=0
+        members=4,
+        folds=4,
+        epochs=24,
+        hidden_units=(64, 64),
+        trees=False,
+        random_state=0,
     )
     network.fit(days[columns][:500], sold[:500], **fit_arguments)
-    promised = np.sqrt(np.nanmean((network.oof_predictions_ - sold[:500]) ** 2))
+    promised = np.sqrt(
+        np.nanmean((network.oof_predictions_ - sold[:500]) ** 2)
+    )
     predicted = network.predict(days[columns][500:])
-    return promised, predicted, np.sqrt(np.mean((predicted - sold[500:]) ** 2))
+    return (
+        promised,
+        predicted,
+        np.sqrt(np.mean((predicted - sold[500:]) ** 2)),
+    )
 
 
 promised, by_rows, true = forecast(["day", "number", "promotion"])
-print(f"random days:      promised error {promised:.0f}, true error {true:.0f}")
+print(
+    f"random days:      promised error {promised:.0f}, true error {true:.0f}"
+)
 
-promised, in_time, true = forecast(["day", "promotion"], time=days["day"][:500])
-print(f"in order of time: promised error {promised:.0f}, true error {true:.0f}")
+promised, in_time, true = forecast(
+    ["day", "promotion"], time=days["day"][:500]
+)
+print(
+    f"in order of time: promised error {promised:.0f}, true error {true:.0f}"
+)
 
 # %%
 figure, axes = plt.subplots()
-axes.plot(days["day"], sold, color="0.6", linewidth=0.8, label="sold")
-axes.plot(days["day"][500:], by_rows, label="random days")
-axes.plot(days["day"][500:], in_time, label="in order of time")
-axes.set(ylabel="sold", title="Sales of 600 days, the last 100 predicted")
+numbers = days["number"]
+axes.plot(numbers[400:], sold[400:], color="0.6", label="sold")
+axes.plot(numbers[500:], by_rows, label="random days")
+axes.plot(numbers[500:], in_time, label="in order of time")
+axes.set(xlabel="day", ylabel="sold", ylim=(130, 310))
+axes.set_title("Sales of the last 200 days, 100 of them predicted")
 axes.legend(ncols=3)
 plt.show()
 

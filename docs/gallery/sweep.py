@@ -13,21 +13,32 @@ import kerasnn
 
 x, y = load_diabetes(return_X_y=True, as_frame=True)
 network = kerasnn.NetworkRegressor(
-    members=4, folds=4, epochs=8, hidden_units=(32,), trees=False, random_state=0
+    members=4,
+    folds=4,
+    epochs=8,
+    hidden_units=(32,),
+    trees=False,
+    random_state=0,
 )
 found = kerasnn.tune(
     network,
     x[:300],
     y[:300],
     trials=5,
-    space={"learning_rate": (0.02, 0.5, "log"), "weight_decay": (0.001, 0.2, "log")},
+    space={
+        "learning_rate": (0.02, 0.5, "log"),
+        "weight_decay": (0.001, 0.2, "log"),
+    },
 )
 columns = ["learning_rate", "weight_decay", "score"]
 print(found.trials[columns].round(3).to_string())
 
 # %%
 network.fit(x[:300], y[:300])
-for name, one in (("as given", network), ("the best", found.best_estimator)):
+for name, one in (
+    ("as given", network),
+    ("the best", found.best_estimator),
+):
     print(f"R2 on 142 new rows, {name}: {one.score(x[300:], y[300:]):.2f}")
 
 # %% [markdown]

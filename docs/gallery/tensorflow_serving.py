@@ -24,8 +24,12 @@ import yaml
 from kerasnn.serving.models.sources import parse_config
 
 FOLDER = Path(__file__).parent / "tensorflow_serving"
-(service,) = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"].values()
-mounted = dict(reversed(volume.split(":")[:2]) for volume in service["volumes"])
+(service,) = yaml.safe_load((FOLDER / "compose.yaml").read_text())[
+    "services"
+].values()
+mounted = dict(
+    reversed(volume.split(":")[:2]) for volume in service["volumes"]
+)
 assert mounted.keys() == {"/models", "/config/models.config"}
 assert service["command"][0] == "--model_config_file=/config/models.config"
 for place in mounted.values():
@@ -35,7 +39,9 @@ assert service["ports"] == ["127.0.0.1:8501:8501", "127.0.0.1:8500:8500"]
 models = parse_config((FOLDER / "models.config").read_text())
 for name, model in models.items():
     assert model.folder == Path("/models", name)
-    assert (FOLDER / mounted["/models"] / name / "1" / "saved_model.pb").exists()
+    assert (
+        FOLDER / mounted["/models"] / name / "1" / "saved_model.pb"
+    ).exists()
 
 # %% [markdown]
 # ## What to learn from it

@@ -12,4 +12,6 @@ request = urllib.request.Request(
 )
 with urllib.request.urlopen(request, timeout=10) as response:
     (answer,) = json.load(response)["predictions"]
-print(f"class {answer['class']}, probability {max(answer['probabilities']):.3f}")
+print(
+    f"class {answer['class']}, probability {max(answer['probabilities']):.3f}"
+)

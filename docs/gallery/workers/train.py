@@ -1,4 +1,4 @@
-"""One of several workers; TF_CONFIG says which. Alone it trains the same network."""
+"""One of several workers, as TF_CONFIG says; without it, the only one."""
 
 import keras
 import numpy as np
@@ -6,7 +6,9 @@ import tensorflow as tf
 
 import kerasnn
 
-strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before anything else of TensorFlow
+strategy = (
+    tf.distribute.MultiWorkerMirroredStrategy()
+)  # before anything else of TensorFlow
 
 rng = np.random.default_rng(0)  # the same rows in every worker
 x = rng.normal(size=(2000, 8)).astype("float32")
@@ -23,7 +25,9 @@ with strategy.scope():
     )
     model.compile("adam", "mse")
 
-history = kerasnn.fit(model, x, y, batch_size=100, epochs=10, seed=0, verbose=0)
+history = kerasnn.fit(
+    model, x, y, batch_size=100, epochs=10, seed=0, verbose=0
+)
 
 if kerasnn.training.is_chief(strategy):
     print(f"workers: {strategy.num_replicas_in_sync}")
