@@ -3,7 +3,7 @@
 They run in one folder, page after page, on a small table that has the columns of all of
 them. One network is trained, shortly; the commands that train read their table with all
 their options, and stop where the training would begin. A command that is not run stands
-in a block behind a comment that says why: `<!-- not run: it serves until it is stopped -->`.
+in a block behind a comment that says why: `<!-- not run: it serves until stopped -->`.
 """
 
 import re
