@@ -92,6 +92,7 @@ TIMES_BEGIN, TIMES_END = "<!-- times -->", "<!-- end of times -->"
 class Figure:
     """A plot of a cell: for the page, for the notebook, and in words."""
 
+    name: str
     svg: str
     png: bytes
     title: str
@@ -133,13 +134,18 @@ def read_cells(source: Path) -> list[Cell]:
     return cells
 
 
-def execute(cells: list[Cell], name: str) -> dict[str, Any]:
+def execute(cells: list[Cell], name: str, source: Path | None = None) -> dict[str, Any]:
     """Run the code cells in one namespace and keep what they print and draw.
+
+    Args:
+        cells: of a source; those of code get their output and figures.
+        name: of the pages.
+        source: what the cells see as `__file__`.
 
     Returns:
         The namespace at the end.
     """
-    names: dict[str, Any] = {"__name__": "__main__"}
+    names: dict[str, Any] = {"__name__": "__main__", "__file__": str(source)}
     plt.show = lambda: None  # the figures are taken after each cell
     with plt.rc_context(STYLE):
         count = 0
@@ -188,7 +194,7 @@ def _figure(figure: Any, name: str) -> Figure:
     title = figure.get_suptitle() or "; ".join(filter(None, titles))
     if not title:
         raise ValueError(f"{name} needs a title: readers who see no picture hear it")
-    return Figure(_clean_svg(svg.getvalue(), name), png.getvalue(), title)
+    return Figure(name, _clean_svg(svg.getvalue(), name), png.getvalue(), title)
 
 
 def _clean_svg(svg: str, name: str) -> str:
@@ -223,11 +229,10 @@ def page(source: Path, cells: list[Cell], lang: str) -> str:
     """Return the Markdown page of an executed lesson."""
     name, words = page_name(source), WORDS[lang]
     bar = words["bar"].format(name=name, source=source.name)
-    numbers = _figure_numbers(cells)
     parts = []
     shown = [cell for cell in cells if cell.is_shown(lang)]
     for is_solution, group in groupby(shown, lambda cell: "solution" in cell.tags):
-        texts = [_markdown(cell, name, words, numbers) for cell in group]
+        texts = [_markdown(cell, words) for cell in group]
         if is_solution:
             opening = f'<details markdown="1"><summary>{words["solution"]}</summary>'
             texts = [opening, *texts, "</details>"]
@@ -239,22 +244,13 @@ def page(source: Path, cells: list[Cell], lang: str) -> str:
     )
 
 
-def _figure_numbers(cells: list[Cell]) -> dict[int, int]:
-    """Return the number of each figure in its lesson, by identity."""
-    figures = [figure for cell in cells for figure in cell.figures]
-    return {id(figure): number for number, figure in enumerate(figures, 1)}
-
-
-def _markdown(cell: Cell, name: str, words: dict[str, str], numbers: dict[int, int]) -> str:
+def _markdown(cell: Cell, words: dict[str, str]) -> str:
     if cell.kind == "markdown":
         return cell.text
     parts = [f"```python\n{cell.text}\n```"]
     if cell.output:
         parts.append(f"```text\n{cell.output}\n```")
-    parts += [
-        f"![{figure.title}](../figures/{name}-{numbers[id(figure)]}.svg)"
-        for figure in cell.figures
-    ]
+    parts += [f"![{figure.title}](../figures/{figure.name}.svg)" for figure in cell.figures]
     if "timing" in cell.tags:
         parts[1:] = [TIMES_BEGIN, f"*{words['times']}*", *parts[1:], TIMES_END]
     return "\n\n".join(parts)
@@ -326,9 +322,8 @@ def build(source: Path) -> dict[Path, str]:
     for lang in WORDS:
         files[FOLDER / lang / f"{name}.md"] = page(source, cells, lang)
         files[FOLDER / lang / f"{name}.ipynb"] = as_json(notebook(source, cells, lang))
-    figures = [figure for cell in cells for figure in cell.figures]
-    for number, figure in enumerate(figures, 1):
-        files[FOLDER / "figures" / f"{name}-{number}.svg"] = figure.svg
+    for figure in (figure for cell in cells for figure in cell.figures):
+        files[FOLDER / "figures" / f"{figure.name}.svg"] = figure.svg
     return files
 
 

@@ -1,4 +1,4 @@
-"""What mkdocs does with the lessons' pages: figures and formulas inside the page.
+"""What mkdocs does with lessons and gallery: figures and formulas inside the page.
 
 Figures become part of the page, so that they follow its light and dark mode. Formulas,
 LaTeX between dollars as on GitHub and in notebooks, become paths drawn by matplotlib:
@@ -16,7 +16,7 @@ from matplotlib.path import Path as Outline
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
-FIGURES = Path(__file__).parents[1] / "docs" / "lessons" / "figures"
+DOCS = Path(__file__).parents[1] / "docs"
 UNIT = 100.0  # size of an em in a formula's own coordinates
 COMMANDS = {
     Outline.MOVETO: "M",
@@ -27,26 +27,29 @@ COMMANDS = {
 
 
 def on_page_content(content: str, *, page: Any, **_: Any) -> str:
-    """Return a lesson's HTML with figures and formulas inside; other pages unchanged."""
-    place = re.match(r"lessons/(\w+)/", page.file.src_uri)
+    """Return the HTML with figures and formulas inside; other pages' HTML unchanged."""
+    place = re.match(r"(lessons|gallery)/(\w+)", page.file.src_uri)
     if place is None:
         return content
-    content = re.sub(r"<img [^>]*?/?>", _inline_figure, content)
+    figures = DOCS / place[1] / "figures"
+    content = re.sub(
+        r"<img [^>]*?/?>", lambda image: _inline_figure(image, figures), content
+    )
     content = re.sub(
         r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
         lambda found: _formula(html.unescape(found[2].strip()), found[1]),
         content,
         flags=re.DOTALL,
     )
-    lang = {"zh": "zh-Hans"}.get(place[1], place[1])
+    lang = "zh-Hans" if place[2] == "zh" else "en"
     return f'<div class="lesson" lang="{lang}">{content}</div>'
 
 
-def _inline_figure(image: re.Match[str]) -> str:
-    name = re.search(r'src="[^"]*/figures/([\w.-]+\.svg)"', image[0])
+def _inline_figure(image: re.Match[str], figures: Path) -> str:
+    name = re.search(r'src="[^"]*\bfigures/([\w.-]+\.svg)"', image[0])
     if name is None:
         return image[0]
-    svg = (FIGURES / name[1]).read_text()
+    svg = (figures / name[1]).read_text()
     svg = re.sub(r"<style.*?</style>", "", svg)  # it would style the whole page
     alt = re.search(r'alt="([^"]*)"', image[0])
     label = alt[1] if alt else ""

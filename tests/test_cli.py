@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,9 +60,14 @@ def test_train_writes_a_version_with_report_and_says_where(run):
     assert sorted(os.listdir("saved_models/iris/1/assets.extra")) == [
         "kerasnn.json",
         "loss.png",
+        "outputs.png",
         "report.html",
         "tf_serving_warmup_requests",
     ]
+    page = Path("saved_models/iris/1/assets.extra/report.html").read_text()
+    shown = re.search(r"between ([\d.]+) and\s+([\d.]+)\. The mean.*?is 0\.3333", page)
+    assert [float(end) for end in shown.groups()] == pytest.approx([1 / 3] * 2, abs=0.01)
+    assert "it has learned the mean, and nothing of the inputs" in page
 
 
 def test_train_prints_json_and_nothing_else_on_standard_output(run):

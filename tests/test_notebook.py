@@ -1,17 +1,19 @@
 """The page about notebooks runs as one: tables, a bar's last state, and a report."""
 
-import asyncio
 import json
-import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from kerasnn import notebook
 from kerasnn.progress import FitBar, ProgressBar, is_shown
+from tests.test_lessons import assert_same_page
 
-PAGE = Path(__file__).parents[1] / "docs" / "notebook.md"
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import build_gallery
 
 
 class Shown:
@@ -85,27 +87,19 @@ def test_tables_of_a_notebook_are_escaped_and_of_text_aligned():
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
-    """The outputs of each cell of the page, executed."""
-    nbclient = pytest.importorskip("nbclient")
+def book(tmp_path_factory):
+    """The page, executed as a notebook."""
+    pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    nbformat = pytest.importorskip("nbformat")
-    book = nbformat.v4.new_notebook()
-    parts = re.split(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    for number, part in enumerate(parts):
-        kind = nbformat.v4.new_code_cell if number % 2 else nbformat.v4.new_markdown_cell
-        book.cells.append(kind(part.strip()))
     folder = tmp_path_factory.mktemp("book")
-    root = str(PAGE.parents[1])
-    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    client = nbclient.NotebookClient(
-        book, timeout=600, resources={"metadata": {"path": str(folder)}}
-    )
-    asyncio.run(client.async_execute(env=os.environ | {"PYTHONPATH": paths}))
+    book = build_gallery.execute_book(folder)
     assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
-    keep = os.environ.get("KERASNN_NOTEBOOK")  # to look at it
-    if keep:
-        Path(keep).write_text(nbformat.writes(book))
+    return book
+
+
+@pytest.fixture(scope="module")
+def outputs(book):
+    """The outputs of each cell."""
     return [cell.outputs for cell in book.cells if cell.cell_type == "code"]
 
 
@@ -143,3 +137,13 @@ def test_an_executed_notebook_shows_tables_a_figure_and_the_report(outputs):
         in (data_of(tuned)[-1]["text/html"])
     )
     assert len(data_of(first)) == 2  # the bar, and the estimator
+
+
+def test_the_gallery_shows_what_the_notebook_shows(book):
+    kept = build_gallery.FOLDER / "notebook.md"
+    assert_same_page(build_gallery.book_page(book), kept.read_text())
+    notebook = json.loads(kept.with_suffix(".ipynb").read_text())
+    for made, shown in zip(book.cells, notebook["cells"], strict=True):
+        assert made.source == "".join(shown["source"])
+        kinds = [output["output_type"] for output in shown.get("outputs", [])]
+        assert kinds == [output.output_type for output in made.get("outputs", [])]

@@ -43,6 +43,15 @@ def test_without_test_rows_there_is_one_curve():
     assert axes.get_title() == "Accuracy at the end: training rows 0.9000"
 
 
+def test_outputs_are_counted_beside_the_targets_and_their_mean():
+    targets, outputs = np.array([[-1.0], [1], [1]]), np.full((3, 1), 1 / 3)
+    (axes,) = reports.output_figure(targets, outputs).axes
+    counts = np.array([bar.get_height() for bar in axes.patches]).reshape(2, 40)
+    assert (counts[0, 0], counts[0, -1], counts.sum()) == (1, 2, 6)
+    assert counts[1, 26] == 3  # of 40 bars between -1 and 1
+    assert axes.lines[0].get_xdata() == pytest.approx([1 / 3, 1 / 3])
+
+
 def test_confusion_matrix_counts_rows_by_true_and_predicted_class():
     labels, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 2, 0])
     figure = reports.confusion_matrix_figure(labels, predicted, ["a", "b", "c"])

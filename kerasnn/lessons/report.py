@@ -57,8 +57,29 @@ def lesson_sections(trained: TrainedLesson) -> list[reports.Section]:
         )
     ]
     if trained.network.head.task == "classification":
-        sections += _classification_sections(trained)
-    return sections
+        return sections + _classification_sections(trained)
+    return [*sections, _output_section(trained)]
+
+
+def _output_section(trained: TrainedLesson) -> reports.Section:
+    """Return what the network answers to its training rows, beside the mean target."""
+    rows = trained.lesson.prepared(trained.rows)
+    outputs, targets = trained.network(tf.constant(rows.x_train)).numpy(), rows.y_train
+    mean = float(np.mean(targets))
+    constant, loss = (
+        float(np.mean((targets - mean) ** 2)),
+        np.mean((targets - outputs) ** 2),
+    )
+    text = (
+        f"The outputs for the training rows are between {outputs.min():.4f} and"
+        f" {outputs.max():.4f}. The mean of the targets is {mean:.4f}. To answer it for"
+        f" every row gives a squared error of {constant:.4f}; this network has {loss:.4f}."
+    )
+    if loss > 0.99 * constant:
+        text += " So it has learned the mean, and nothing of the inputs."
+    return reports.Section(
+        "What it answers", text, {"outputs": reports.output_figure(targets, outputs)}
+    )
 
 
 def _classification_sections(trained: TrainedLesson) -> list[reports.Section]:

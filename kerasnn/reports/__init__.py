@@ -2,7 +2,7 @@
 
 scores                        scores of predictions, with intervals
 importance                    permutation importance of columns
-figures                       learning curve, confusion matrix, misclassified digits
+figures                       learning curve, outputs, confusion matrix, wrong digits
 table_figures, class_figures  figures of networks for tables
 page, formatting              the HTML page; numbers as texts
 reason_sections               sections about reasons, and slices with larger errors
@@ -15,6 +15,7 @@ from kerasnn.reports.coverage import COVERAGE, Covered, coverage_scores
 from kerasnn.reports.figures import (
     confusion_matrix_figure,
     learning_curve,
+    output_figure,
     png,
     svg,
     wrong_digits_figure,
@@ -45,6 +46,7 @@ __all__ = [
     "confusion_matrix_figure",
     "coverage_scores",
     "learning_curve",
+    "output_figure",
     "permutation_importance",
     "png",
     "report_html",

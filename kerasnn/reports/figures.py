@@ -121,6 +121,30 @@ def learning_curve(
     return figure
 
 
+def output_figure(targets: np.ndarray, outputs: np.ndarray) -> Figure:
+    """Draw how often targets and outputs of a network have which value.
+
+    Args:
+        targets: [rows, n_out].
+        outputs: [rows, n_out].
+    """
+    figure = Figure(figsize=(4.5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    bars = np.histogram_bin_edges(np.concatenate([targets, outputs]), 40)
+    for values, label, colour in (
+        (targets, "targets", TRAIN_COLOUR),
+        (outputs, "outputs", TEST_COLOUR),
+    ):
+        axes.hist(values.reshape(-1), bars.tolist(), label=label, color=colour, alpha=0.8)
+    mean = float(targets.mean())
+    axes.axvline(mean, color="black", linestyle="--", linewidth=1)
+    axes.set_title(f"Mean of the targets (dashed): {mean:.4f}", fontsize=10)
+    axes.set_xlabel("value")
+    axes.set_ylabel("rows")
+    axes.legend(frameon=False)
+    return figure
+
+
 def confusion_matrix_figure(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 ) -> Figure:
