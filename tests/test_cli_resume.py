@@ -15,7 +15,7 @@ from kerasnn import saving
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.system import partial_folders
 
-TRAIN = ("train", "digits", "--epochs", "4000")
+TRAIN = ("train", "digits", "--epochs", "1500")
 PATIENCE = 240  # seconds
 
 

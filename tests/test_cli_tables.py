@@ -78,6 +78,24 @@ def models(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def read_only(run, monkeypatch):
+    """Run `kerasnn train` up to the training: what it says of the rows before."""
+
+    def stop(*arguments, **settings):
+        raise InputError("enough")
+
+    monkeypatch.setattr(tables, "fit", stop)
+
+    def read(*arguments):
+        code, out, err = run("train", *arguments, *SHORT)
+        assert code == 1
+        assert err.endswith("Error: enough\n")
+        return out, err.removesuffix("Error: enough\n")
+
+    return read
+
+
 # --- train ------------------------------------------------------------------------
 
 
@@ -203,22 +221,19 @@ def test_train_without_test_rows_says_what_the_metrics_are_of(run, folds, told):
     assert manifest["metrics"].keys() == (SCORES if folds else set())
 
 
-def test_train_takes_parquet_and_folders_of_it(run):
+def test_train_takes_parquet_and_folders_of_it(read_only):
     pytest.importorskip("pyarrow")
     os.mkdir("parts")
     people(60).to_parquet("parts/a.parquet")
     people(60, seed=1).to_parquet("parts/b.parquet")
-    code, out, _ = run("train", "parts/", "--target", "rich", *SHORT, "--json")
-    assert code == 0
-    assert json.loads(out)["rows"] == {"train": 96, "test": 24}
-    assert json.loads(out)["folder"] == "saved_models/parts/1"
+    out, _ = read_only("parts/", "--target", "rich")
+    assert out.startswith("parts: 120 rows; 96 to learn from, 24 kept for the test\n")
 
 
-def test_a_name_with_a_comma_is_one_column_where_there_is_such_a_column(run):
+def test_a_name_with_a_comma_is_one_column_where_there_is_such_a_column(read_only):
     write(people().rename(columns={"age": "age, in years"}))
     names = ["--ignore", "age, in years", "--ignore", "since, smoker"]
-    code, out, _ = run("train", "people.csv", "--target", "rich", *names, *SHORT)
-    assert code == 0
+    out, _ = read_only("people.csv", "--target", "rich", *names)
     assert out.splitlines()[5:11] == [
         "Left out 5",
         "  person_id      an id by its name, and 120 different whole numbers;"
@@ -349,29 +364,28 @@ def test_a_table_that_cannot_be_used_is_told_and_nothing_written(
     assert os.listdir() == ["people.csv"]
 
 
-def test_what_can_be_repaired_is_repaired_and_said(run):
+def test_what_can_be_repaired_is_repaired_and_said(read_only):
     table = P.assign(
         age=[*map(str, np.arange(118) * 1.5), "old", "inf"],
         since=[*P.since[:118], "soon", "2020-13-01"],
         rich=[None, "mad", *P.rich[2:]],
     ).rename(columns={"country": "job"})
     write(table)
-    options = ["--target", "rich", "--ignore", "income", *SHORT, "--json"]
-    code, out, err = run("train", "people.csv", *options)
-    assert code == 0
-    result = json.loads(out)
-    notices = {notice["code"]: notice for notice in result["notices"]}
-    notices.pop("linear-baseline", None)
-    assert sorted(notices) == [
+    out, err = read_only("people.csv", "--target", "rich", "--ignore", "income")
+    notices = tables.read_rows(
+        "people.csv", target="rich", hints=ColumnHints(ignore=["income"])
+    ).notices
+    assert sorted({notice.code for notice in notices}) == [
         "duplicate-names",
         "missing-target",
         "one-row-class",
         "stray-cells",
     ]
-    assert sum(result["rows"].values()) == 118
+    first = re.match(r"people\.csv: 118 rows; (\d+) to learn from, (\d+) kept", out)
+    assert int(first[1]) + int(first[2]) == 118
     for text in ("1 of 120 rows", "'mad'", "'old', 'inf'", "'soon'", "'job.1'"):
         assert text in err
-    assert all(not notice["is_warning"] for notice in notices.values())
+    assert "Warning" not in err
 
 
 def test_more_folds_than_rows_are_told(run):
@@ -862,6 +876,7 @@ def test_the_endings_of_tables_are_left_out_of_the_name_of_a_model():
     for ending in (*formats._ENDINGS, *formats.PACKED_ENDINGS):
         assert _stem(f"data/adult{ending.upper()}") == "adult"
     assert _stem("adult.csv.gz") == "adult"
+    assert _stem("parts/") == "parts"
     assert _stem("-") == "stdin"
 
 

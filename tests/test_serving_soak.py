@@ -14,23 +14,24 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-MODULES = ("serving_process", "soak_versions", "soak_clients", "soak_serving")
-
-
-def run_script(name, *arguments):
-    return subprocess.Popen(
-        [sys.executable, SCRIPTS / name, "--json", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+MODULES = (
+    *("serving_process", "soak_versions", "soak_clients", "soak_serving"),
+    *("fuzz_json", "fuzz_bytes", "fuzz_messages", "fuzz_answers", "fuzz_models"),
+    "fuzz_serving",
+)
 
 
 @pytest.fixture(scope="module")
 def soak_process():
     """Light: it leaves the cores to the other tests."""
-    options = ("--minutes", "0.5", "--every-seconds", "1.5", "--requests-per-second", "40")
-    with run_script("soak_serving.py", *options, "--poll-seconds", "0.25") as process:
+    options = ("--minutes", "0.5", "--every-seconds", "1.5", "--requests-per-second", "20")
+    command = [sys.executable, SCRIPTS / "soak_serving.py", "--json", *options]
+    with subprocess.Popen(
+        [*command, "--poll-seconds", "0.25"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         yield process
         process.kill()
 
@@ -48,11 +49,11 @@ def test_the_half_minute_begins(soak_process):
     assert soak_process.poll() is None
 
 
-def test_no_malformed_request_breaks_the_server(tmp_path):
+def test_no_malformed_request_breaks_the_server(modules, tmp_path):
+    fuzz = modules["fuzz_serving"]
     options = ("--requests", "1000", "--seed", "1", "--workers", "4")
-    process = run_script("fuzz_serving.py", *options, "--output", str(tmp_path))
-    output, errors = process.communicate()
-    report = json.loads(output) if output else pytest.fail(errors)
+    arguments = fuzz.parse([*options, "--output", str(tmp_path / "violations")])
+    report = fuzz.run(arguments, tmp_path / "models")
     assert report["violations"] == []
     assert report["exit_status"] == 0
     assert {"REST 200", "REST 400", "REST 501", "gRPC OK", "gRPC INVALID_ARGUMENT"} <= (

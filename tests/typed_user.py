@@ -1,4 +1,4 @@
-"""A user's script that `mypy --strict` checks (tests/test_typing.py); it is not run."""
+"""A user's script that `mypy --strict` checks (tests/test_code_style.py); it is not run."""
 
 from pathlib import Path
 from typing import Any, assert_type

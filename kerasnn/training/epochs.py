@@ -15,9 +15,10 @@ from keras import callbacks as keras_callbacks
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.callbacks.history import History
-from kerasnn.training.callbacks.loop_hook import Logs, LoopHook, Position
+from kerasnn.training.callbacks.loop_hook import LoopHook, Position
 from kerasnn.training.callbacks.progress import EpochProgress
 from kerasnn.training.compiled.chunks import Budget, Chunk, Feed
+from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
 from kerasnn.training.validation import Validation

@@ -7,9 +7,8 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training.callbacks import hooks
-from kerasnn.training.callbacks.loop_hook import Logs
 from kerasnn.training.compiled.chunks import Budget, Chunk, Feed
-from kerasnn.training.compiled.loop import StepRange
+from kerasnn.training.compiled.loop import Logs, StepRange
 from kerasnn.training.compiled.programs import Program, Programs, RefusedError
 from kerasnn.training.compiled.specs import BatchSpec
 

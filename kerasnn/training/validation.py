@@ -7,8 +7,8 @@ from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training import keras_names
-from kerasnn.training.callbacks.loop_hook import Logs
 from kerasnn.training.compiled.chunks import Chunk, Feed
+from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.distribution.execution import Execution
 from kerasnn.training.feeds.array_feed import ArrayFeed

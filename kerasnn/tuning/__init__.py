@@ -21,6 +21,7 @@ with warnings.catch_warnings():
     importlib.import_module("optuna")
 
 from kerasnn.tuning.space import default_space
-from kerasnn.tuning.sweep import Tuned, tune
+from kerasnn.tuning.sweep import tune
+from kerasnn.tuning.tuned import Tuned
 
 __all__ = ["Tuned", "default_space", "tune"]

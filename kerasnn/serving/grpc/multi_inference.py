@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 from tensorflow_serving.apis import inference_pb2, model_pb2
 
-from kerasnn.manifest import EXAMPLES_INPUT
+from kerasnn.manifest import DEFAULT_SIGNATURE, EXAMPLES_INPUT
 from kerasnn.serving.errors import Code, ServingError, invalid
 from kerasnn.serving.examples import check_examples, count_examples
 from kerasnn.serving.grpc.calls import Message, use_model, write_model_spec
@@ -23,7 +23,6 @@ from kerasnn.serving.saved_model.examples import (
 )
 from kerasnn.serving.saved_model.signatures import (
     CLASSIFY,
-    DEFAULT_SIGNATURE,
     REGRESS,
     Signature,
 )

@@ -5,7 +5,8 @@ import warnings
 
 from keras import callbacks as keras_callbacks
 
-from kerasnn.training.callbacks.loop_hook import Logs, LoopHook
+from kerasnn.training.callbacks.loop_hook import LoopHook
+from kerasnn.training.compiled.loop import Logs
 
 
 class NonFiniteWarning(LoopHook):

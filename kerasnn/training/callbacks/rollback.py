@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kerasnn.errors import NonFiniteLossError
 from kerasnn.training.callbacks.history import History
-from kerasnn.training.callbacks.loop_hook import Logs, LoopHook
+from kerasnn.training.callbacks.loop_hook import LoopHook
+from kerasnn.training.compiled.loop import Logs
 
 
 class Restorable(Protocol):

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.errors import InputError
-from kerasnn.training.callbacks.loop_hook import Logs
 from kerasnn.training.compiled.chunks import Chunk
+from kerasnn.training.compiled.loop import Logs
 from kerasnn.training.compiled.programs import Programs
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 from kerasnn.training.distribution.gradients import (
