@@ -10,6 +10,7 @@ from kerasnn.cli.predict.output import prediction_table
 from kerasnn.errors import InputError
 from kerasnn.reports.coverage import Covered, coverage_scores, coverage_section
 from kerasnn.serving.client import RemoteModel, RestClient
+from kerasnn.tables.measurement import _low_coverage
 
 N, TRAINED = 400, 250
 SETTINGS = {"epochs": 2, "members": 4, "folds": 2, "hidden_units": (8,), "random_state": 0}
@@ -100,6 +101,18 @@ def test_other_coverages_are_refused(
     ):
         with pytest.raises(InputError, match="between 0 and 1"):
             predict(rows, coverage)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_a_coverage_far_below_the_promised_one_is_a_warning(task) -> None:
+    def covered(n_inside):
+        return Covered(np.arange(100) < n_inside, np.ones(100))
+
+    assert _low_coverage(task, None) == ()
+    assert _low_coverage(task, covered(82)) == ()  # chance
+    (notice,) = _low_coverage(task, covered(66))
+    assert (notice.code, notice.is_warning) == ("low-coverage", True)
+    assert "hold that of 66% of the test rows" in notice.message
 
 
 def test_a_coverage_that_needs_more_rows_names_their_number(

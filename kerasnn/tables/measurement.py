@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasnn import reports
+from kerasnn.choices import Task
 from kerasnn.datasets import Notice
 from kerasnn.deadline import Deadline
 from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
@@ -20,6 +21,7 @@ from kerasnn.tables.fitting import FittedTable
 from kerasnn.tables.reasons import table_reasons
 
 MAX_SECONDS = 30.0  # of the importance of columns
+FAR_BELOW_COVERAGE = 0.85  # instead of 0.9, and not by chance
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def measure(
         name: reports.score_predictions(task, truth, values, seed=seed)
         for name, values in baselines.items()
     }
+    covered = covered_rows(estimator, prepared, truth, task)
     seconds = MAX_SECONDS if deadline is None else min(MAX_SECONDS, deadline.left())
     ranked = importance and seconds > 0
     return Measurement(
@@ -125,9 +128,13 @@ def measure(
         )
         if ranked
         else [],
-        notices=(*shortened, *_better_baseline(scores, baseline_scores)),
+        notices=(
+            *shortened,
+            *_better_baseline(scores, baseline_scores),
+            *_low_coverage(task, covered),
+        ),
         reasons=table_reasons(fitted, truth, predicted) if ranked else None,
-        covered=covered_rows(estimator, prepared, truth, task),
+        covered=covered,
     )
 
 
@@ -183,6 +190,23 @@ def _better_baseline(
             "linear-baseline",
             f"a linear model is better on the test rows: {SCORE_NAMES[name]} {texts[0]},"
             f" and {texts[1]} of the network",
+            is_warning=True,
+        ),
+    )
+
+
+def _low_coverage(task: Task, covered: Covered | None) -> tuple[Notice, ...]:
+    """Return a warning if intervals or sets cover far fewer test rows than they promise."""
+    share = None if covered is None else coverage_scores(task, covered)["coverage_90"]
+    if share is None or share.high >= FAR_BELOW_COVERAGE:
+        return ()
+    kind = "intervals" if task == "regression" else "sets of classes"
+    return (
+        Notice(
+            "low-coverage",
+            f"{kind} that should hold the truth of 90% of the rows hold that of"
+            f" {share.value:.0%} of the test rows: these are unlike the rows that judged,"
+            " and no interval or set can be relied on for such rows",
             is_warning=True,
         ),
     )
