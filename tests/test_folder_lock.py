@@ -116,6 +116,7 @@ def test_the_thread_that_holds_it_enters_again_and_another_one_does_not(tmp_path
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, if it is loaded
 def test_a_forked_process_neither_holds_nor_keeps_the_lock(tmp_path):
     def child(pipe):
         pipe.send(refusal(tmp_path))

@@ -12,7 +12,7 @@ import build_gallery
 
 from tests.test_lessons import assert_same_page
 
-NEEDED = {"clients": ("cc", "node"), "sweep": ()}
+NEEDED = {"clients": ("cc", "node")}
 
 
 @pytest.mark.parametrize("source", build_gallery.SOURCES, ids=lambda source: source.stem)

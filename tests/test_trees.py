@@ -320,6 +320,9 @@ def test_quality_decides_what_is_left_open() -> None:
     cost = [r.members * r.epochs / r.batch_size for r in (fast, small, best)]
     assert cost[0] <= cost[1] / 4
     assert cost[2] == 4 * cost[1]
+    for n_rows in (2_000, 50_000):
+        large, fast = (default_recipe("binary", n_rows, q) for q in ("default", "fast"))
+        assert fast.batch_size == 2 * large.batch_size
     table, target = steps(np.random.default_rng(5), 60)
     settings = {"quality": "fast", "epochs": 1, "trees": False}
     fitted = kerasnn.NetworkRegressor(**settings).fit(table, target)

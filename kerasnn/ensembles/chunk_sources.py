@@ -24,8 +24,8 @@ from kerasnn.training.distribution.workers import SingleProcess
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.feeds.plan import epochs_planned
 
-# XLA takes two to three seconds of one core to compile a step. It saves the time in which
-# TensorFlow starts the operations of a step one by one, and passes over the memory.
+# XLA takes two to three seconds of one core to compile a step. Then operations are not
+# started one by one, and several of them read and write their memory only once.
 XLA_COMPILE_SECONDS = 2.5
 XLA_SAVES_PER_STEP = 0.9e-3
 XLA_SAVES_PER_COST = 2.5e-9

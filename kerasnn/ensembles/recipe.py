@@ -97,7 +97,7 @@ def default_recipe(task: TabularTask, n_rows: int, quality: Quality = "default")
             members=4,
             folds=4,
             epochs=max(4, min(24, FAST_ROWS_PASSED // n_rows)),
-            batch_size=max(recipe.batch_size, 256) if n_rows >= SMALL else 32,
+            batch_size=recipe.batch_size * (1 if n_rows < SMALL else 2),
             hidden_units=(128, 128),
             cycles=2,
             n_evaluations=8,

@@ -66,10 +66,7 @@ def _output_section(trained: TrainedLesson) -> reports.Section:
     rows = trained.lesson.prepared(trained.rows)
     outputs, targets = trained.network(tf.constant(rows.x_train)).numpy(), rows.y_train
     mean = float(np.mean(targets))
-    constant, loss = (
-        float(np.mean((targets - mean) ** 2)),
-        np.mean((targets - outputs) ** 2),
-    )
+    constant, loss = (np.mean((targets - answer) ** 2) for answer in (mean, outputs))
     text = (
         f"The outputs for the training rows are between {outputs.min():.4f} and"
         f" {outputs.max():.4f}. The mean of the targets is {mean:.4f}. To answer it for"

@@ -24,7 +24,7 @@ SCORE_NAMES = {
 SETTING_MEANINGS = {
     "members": "networks, whose answers are averaged",
     "folds": "parts of the training rows; each network leaves one out, which judges it",
-    "epochs": "passes over the training rows; the best epoch is kept",
+    "epochs": "passes over the training rows",
     "batch_size": "rows between two changes of the weights, at most",
     "learning_rate": "size of these changes, at its highest",
     "hidden_units": "units of each hidden layer",

@@ -14,14 +14,14 @@ from kerasnn.deadline import Deadline
 from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
 from kerasnn.estimators.report import covered_rows, rank_columns
 from kerasnn.preprocessing import Prepared
-from kerasnn.reports import Covered, Importance, Score, coverage_scores
+from kerasnn.reports import COVERAGE, Covered, Importance, Score, coverage_scores
 from kerasnn.reports.formatting import SCORE_NAMES, format_count, format_number
 from kerasnn.reports.reason_sections import TableReasons
 from kerasnn.tables.fitting import FittedTable
 from kerasnn.tables.reasons import table_reasons
 
 MAX_SECONDS = 30.0  # of the importance of columns
-FAR_BELOW_COVERAGE = 0.85  # instead of 0.9, and not by chance
+FAR_BELOW_COVERAGE = 0.85  # instead of `COVERAGE`, and not by chance
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _low_coverage(task: Task, covered: Covered | None) -> tuple[Notice, ...]:
     return (
         Notice(
             "low-coverage",
-            f"{kind} that should hold the truth of 90% of the rows hold that of"
+            f"{kind} that should hold the truth of {COVERAGE:.0%} of the rows hold that of"
             f" {share.value:.0%} of the test rows: these are unlike the rows that judged,"
             " and no interval or set can be relied on for such rows",
             is_warning=True,
