@@ -138,6 +138,7 @@ def output_figure(targets: np.ndarray, outputs: np.ndarray) -> Figure:
         axes.hist(values.reshape(-1), bars.tolist(), label=label, color=colour, alpha=0.8)
     mean = float(targets.mean())
     axes.axvline(mean, color="black", linestyle="--", linewidth=1)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_title(f"Mean of the targets (dashed): {mean:.4f}", fontsize=10)
     axes.set_xlabel("value")
     axes.set_ylabel("rows")
