@@ -33,11 +33,11 @@ if TYPE_CHECKING:
         NonFiniteLossError,
     )
     from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
+    from kerasnn.many import fit_many
     from kerasnn.saving import export, load
     from kerasnn.training.evaluate import evaluate
     from kerasnn.training.fit import fit
     from kerasnn.training.keras_model import Model, Sequential
-    from kerasnn.training.many.fit_many import fit_many
     from kerasnn.training.predict import predict
     from kerasnn.training.trainer import Trainer
     from kerasnn.tuning import tune
@@ -82,16 +82,9 @@ _ROOMS = {
     "acceleration": ("accelerate",),
     "errors": ("ExportError", "InputError", "InterruptedFitError", "NonFiniteLossError"),
     "estimators": ("NetworkClassifier", "NetworkRegressor", "cross_validate"),
+    "many": ("fit_many",),
     "saving": ("export", "load"),
-    "training": (
-        "Model",
-        "Sequential",
-        "Trainer",
-        "evaluate",
-        "fit",
-        "fit_many",
-        "predict",
-    ),
+    "training": ("Model", "Sequential", "Trainer", "evaluate", "fit", "predict"),
     "tuning": ("tune",),
 }
 _HOME = {name: f"kerasnn.{room}" for room, names in _ROOMS.items() for name in names}

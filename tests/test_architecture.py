@@ -23,7 +23,7 @@ ORDERS = {
         {"preprocessing"},
         {"models"},
         {"training"},
-        {"acceleration"},
+        {"acceleration", "many"},
         {"conformal"},
         {"ensembles"},
         {"novelty", "explanations"},
@@ -51,6 +51,7 @@ ORDERS = {
         {"columns", "ids", "target", "free_text"},
         {"inference"},
     ],
+    "kerasnn.many": [{"result"}, {"fit_many"}],
     "kerasnn.splits": [{"columns"}, {"folds"}, {"holdout"}],
     "kerasnn.preprocessing": [
         {"dates", "scaling", "levels", "texts"},
@@ -85,7 +86,7 @@ ORDERS = {
         {"epochs"},
         {"trainer"},
         {"fit", "evaluate", "predict"},
-        {"keras_model", "many"},
+        {"keras_model"},
     ],
     "kerasnn.learn": [
         {"settings"},

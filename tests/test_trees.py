@@ -207,7 +207,7 @@ def test_the_answers_are_those_of_networks_and_trees(regressor) -> None:
     own = network.member_outputs(*map(network.for_each_member, (x, codes)))
     outputs = own + trees.forest.outputs(x, codes)
     expected = network.mean_answers(outputs).numpy()[:, 0]
-    np.testing.assert_allclose(estimator.predict(table), expected, rtol=1e-6)
+    np.testing.assert_allclose(estimator.predict(table), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_left_out_answers_and_intervals_are_those_of_both(regressor) -> None:

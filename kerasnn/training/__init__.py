@@ -11,7 +11,6 @@ feeds/        plans of epochs; rows in memory, on disk or in a stream, cut into 
 callbacks/    Keras's callbacks, hooks of the loop, history, progress
 checkpoints/  saving a run and resuming it
 distribution/ this process alone, or the workers of a strategy
-many/         `fit_many`: models of one kind side by side
 runner        runs chunks; `epochs`: the epochs of a fit
 fit, evaluate, predict, trainer, keras_model: what users call
 """
@@ -24,7 +23,6 @@ from kerasnn.training.feeds.plan import EpochPlan, make_plan
 from kerasnn.training.fit import fit
 from kerasnn.training.keras_model import CompiledEpochs, Model, Sequential
 from kerasnn.training.learner import Learner
-from kerasnn.training.many.fit_many import fit_many
 from kerasnn.training.optimizers import OPTIMIZERS, GradientDescent, make_optimizer
 from kerasnn.training.predict import predict
 from kerasnn.training.steps import predict_step, test_step, train_step
@@ -44,7 +42,6 @@ __all__ = [
     "Trainer",
     "evaluate",
     "fit",
-    "fit_many",
     "is_chief",
     "make_optimizer",
     "make_plan",

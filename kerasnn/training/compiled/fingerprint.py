@@ -23,12 +23,12 @@ from kerasnn.training import keras_names
 _PACKAGES = ("keras.", "kerasnn.training.keras_model")
 _FUNCTIONS = ("keras.", "tensorflow.")
 _PLAIN = (NoneType, bool, int, float, complex, str, bytes, enum.Enum, tf.DType, np.generic)
-# The code of a class that a trace runs: someone may have replaced it.
 # Their formulas are elementwise, and their slots may be made before the first step.
 _NAMES = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam")
 ELEMENTWISE_OPTIMIZERS = {
     getattr(keras.optimizers, name) for name in (*_NAMES, "Lion", "Ftrl")
 }
+# The code of a class that a trace runs: someone may have replaced it.
 _CODE = (
     *("__call__", "call", "train_step", "test_step", "predict_step", "compute_loss"),
     *("update_state", "result", "reset_state", "update_step", "apply"),

@@ -151,6 +151,7 @@ class Programs:
         self.learner = learner
         self.refused: str | None = None  # why XLA cannot compile it
         self.told: set[str] = set()  # reasons logged for Keras's own loop
+        self.sharers = 1  # models that train with one trace, each for as many steps
         self._counts: OrderedDict[Any, int] = OrderedDict()  # steps so far, by shapes
         self._compiled_as: tuple[Any, ...] = ()
         self._steps: OrderedDict[tuple[Any, ...], Step] = OrderedDict()
@@ -208,7 +209,7 @@ class Programs:
 
     def _count(self, steps: int, shapes: tuple[Any, ...]) -> int:
         """Return the steps so far: many short runs of equal shapes count as a long one."""
-        count = self._counts.get(shapes, 0) + steps
+        count = self._counts.get(shapes, 0) + steps * self.sharers
         _remember(self._counts, shapes, count, _MAX_COUNTED)
         return count
 

@@ -176,7 +176,12 @@ class _TfDataOrder:
     def __call__(self, epoch: int) -> RowOrder:
         if epoch != self.next_epoch:
             epochs = tf.data.Dataset.counter(epoch, dtype=tf.int32)
-            self.orders = iter(epochs.map(self._order).prefetch(1))
+            # The thread that tunes a pipeline sleeps longer and longer, and whoever frees
+            # an endless iterator waits for it: for as long as the iterator has lived.
+            options = tf.data.Options()
+            options.autotune.enabled = False
+            orders = epochs.map(self._order).prefetch(1).with_options(options)
+            self.orders = iter(orders)
         self.next_epoch = epoch + 1
         return next(self.orders).numpy()
 

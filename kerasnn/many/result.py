@@ -6,9 +6,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from kerasnn.errors import InputError
-from kerasnn.training.callbacks.history import History
+from kerasnn.training.callbacks.history import FitHistory
+
+Split = tuple[Any, Any]  # row numbers to learn from, and those that are left out
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,21 +23,33 @@ class ManyFits:
         histories: of each model, as `fit` returns it.
         seeds: of the row orders.
         settings: of each model; {} for models that were given.
-        alone: by the number of a model that was trained by itself: why.
+        splits: with `cv`: of each split the row numbers that are learned from, and those
+            left out. Model i has trained on split i % len(splits).
     """
 
     models: Sequence[keras.Model]
-    histories: Sequence[History]
+    histories: Sequence[FitHistory]
     seeds: Sequence[int]
     settings: Sequence[dict[str, Any]]
-    alone: dict[int, str]
+    splits: Sequence[Split] = ()
 
     def __len__(self) -> int:
         return len(self.models)
 
     def __repr__(self) -> str:
-        together = len(self) - len(self.alone)
-        return f"<{len(self)} fits, {together} side by side, {len(self.alone)} alone>"
+        return f"<{len(self)} fits; see .table(), .models and .histories>"
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each model: its setting, seed, split and last metrics.
+
+        `fits.table().groupby("learning_rate")["val_loss"].mean()` compares settings.
+        """
+        rows = []
+        for i, history in enumerate(self.histories):
+            split = {"split": i % len(self.splits)} if self.splits else {}
+            last = {name: values[-1] for name, values in history.history.items()}
+            rows.append({**self.settings[i], "seed": self.seeds[i], **split, **last})
+        return pd.DataFrame(rows)
 
     def scores(self, metric: str | None = None) -> list[float]:
         """Return a metric of the last epoch for each model.

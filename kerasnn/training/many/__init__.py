@@ -1,1 +1,0 @@
-"""Many models of one kind, trained side by side in one compiled loop."""
