@@ -145,7 +145,7 @@ assert 0.91 < history[-1] < 0.97
 dataset = tf.data.Dataset.from_tensor_slices((x_train, y_train))
 dataset = dataset.shuffle(len(x_train), seed=0)  # anew at each epoch
 dataset = dataset.batch(64)
-# The next batches are made while this one trains; TensorFlow tunes how many.
+# Make the next batches while this one trains; AUTOTUNE chooses how many.
 dataset = dataset.prefetch(tf.data.AUTOTUNE)
 
 sizes = [len(x) for x, _ in dataset]

@@ -52,14 +52,14 @@ assert (whole, rest) == (22, 29)
 #
 # ## How far is a batch from the truth?
 #
-# The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look at a network that has learned a little. (`kerasnn.fit` is the loop of [lesson 7](07-mini-batches.md), compiled; `network.head.loss` is its cross-entropy, one value for each row.)
+# The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look at a network that has learned a little. (`kerasnn.fit` is the loop of [lesson 7](07-mini-batches.md), compiled; `network.head.loss` is its cross-entropy, one value for each row. The length of a gradient is the root of the sum of its squares.)
 
 # %% [markdown] lang="zh"
 # 剩下的 29 行怎么办？有三种习惯做法：留作较短的最后一个批次（Keras、`tf.data`）；像 `KFold` 那样分摊给其他批次，每个 65 或 66 行；或者丢掉（`drop_remainder=True`），只要下一个 epoch 重新打乱就无妨，对希望形状固定的编译器也方便。
 #
 # ## 一个批次离真相多远？
 #
-# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。）
+# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。梯度的长度是各分量平方和的平方根。）
 
 # %%
 import keras
@@ -82,6 +82,7 @@ def gradient(x, y):
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(network.head.loss(y, network(x)))
     gradients = tape.gradient(loss, network.trainable_variables)
+    # all derivatives in one row
     return tf.concat([tf.reshape(g, [-1]) for g in gradients], axis=0)
 
 
