@@ -38,7 +38,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "font.size": 10,
     "axes.prop_cycle": matplotlib.cycler(
-        color=["#2f7ed8", "#e06c2b", "#2e9e6b", "#a05fc4"]
+        color=["#2f7ed8", "#e06c2b", "#2e9e6b", "#a05fc4", "#c99a1c"]
     ),
     "axes.spines.top": False,
     "axes.spines.right": False,

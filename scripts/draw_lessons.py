@@ -69,8 +69,12 @@ def chain_rule(lang: str) -> Drawing:
     for x, words in zip((235, 365, 495, 625), ("× H(1−H)", *backward[1:]), strict=True):
         drawing.line((x + 42, 175), (x - 42, 175), colour=VIOLET, arrow=True, width=2)
         drawing.text(x, 196, words, size=13, colour=VIOLET)
-    for x, words in ((170, "∂E/∂W₁ = Xᵀ δ_H"), (430, "∂E/∂W₂ = Hᵀ δ_O")):
-        drawing.line((x, 150), (x, 222), colour=VIOLET, arrow=True, dashed=True)
+    for x, delta, words in (
+        (170, "δ_H", "∂E/∂W₁ = Xᵀ δ_H"),
+        (430, "δ_O", "∂E/∂W₂ = Hᵀ δ_O"),
+    ):
+        drawing.text(x, 179, delta, bold=True, colour=VIOLET)
+        drawing.line((x, 188), (x, 222), colour=VIOLET, arrow=True, dashed=True)
         drawing.text(x, 243, words, bold=True, colour=VIOLET)
     drawing.text(20, 20, ("forward: values", "前向：数值"), anchor="start", bold=True)
     drawing.text(
@@ -107,7 +111,7 @@ def computation_graph(lang: str) -> Drawing:
         drawing.line((x + 56, 88), (x + 56, 54), colour=VIOLET, arrow=True)
     drawing.text(666, 41, "targets", size=12, code=True)
     drawing.line((666, 50), (666, 88), arrow=True)
-    drawing.text(26, 84, "features", size=12, code=True)
+    drawing.text(2, 84, "features", size=12, code=True, anchor="start")
     drawing.line((10, 111), (58, 111), arrow=True)
     drawing.line((712, 111), (752, 111), arrow=True)
     drawing.text(732, 100, ("loss", "损失"), size=12)
@@ -117,10 +121,10 @@ def computation_graph(lang: str) -> Drawing:
     ):
         drawing.line((x, 180), (x + 34, 180), colour=colour, arrow=True)
         drawing.text(x + 42, 185, words, anchor="start", colour=colour)
-    drawing.box(470, 168, (24, 22), GREEN)
-    drawing.text(502, 185, ("operation", "运算"), anchor="start")
-    drawing.box(600, 168, (24, 22), ORANGE)
-    drawing.text(632, 185, ("Variable", "变量"), anchor="start")
+    drawing.box(490, 168, (24, 22), GREEN)
+    drawing.text(522, 185, ("operation", "运算"), anchor="start")
+    drawing.box(620, 168, (24, 22), ORANGE)
+    drawing.text(652, 185, ("Variable", "变量"), anchor="start")
     return drawing
 
 
@@ -200,7 +204,7 @@ def epoch(lang: str) -> Drawing:
 
 def drivers(lang: str) -> Drawing:
     """Draw what Python does for each operation, each step, each training."""
-    drawing = Drawing(720, 280, lang)
+    drawing = Drawing(720, 310, lang)
     rows = [
         ("eager", ("Python calls each operation", "Python 逐个调用运算"), 12),
         ("graph", ("Python calls each step", "Python 逐步调用"), 3),
@@ -228,14 +232,14 @@ def drivers(lang: str) -> Drawing:
             drawing.line(
                 (116 + 192 * k, y + 4), (116 + 192 * k, y + 46), dashed=True, opacity=0.5
             )
-    drawing.line((130, 262), (130, 246), colour=ORANGE, width=2)
+    drawing.line((130, 278), (130, 294), colour=ORANGE, arrow=True, width=2)
     drawing.text(
-        140, 260, ("a call from Python", "一次 Python 调用"), anchor="start", size=13
+        142, 291, ("a call from Python", "一次 Python 调用"), anchor="start", size=13
     )
-    drawing.box(330, 246, (24, 18), GREEN)
-    drawing.text(362, 260, ("an operation", "一个运算"), anchor="start", size=13)
-    drawing.line((500, 244), (500, 268), dashed=True, opacity=0.5)
-    drawing.text(510, 260, ("next training step", "下一个训练步"), anchor="start", size=13)
+    drawing.box(330, 277, (24, 18), GREEN)
+    drawing.text(362, 291, ("an operation", "一个运算"), anchor="start", size=13)
+    drawing.line((520, 274), (520, 298), dashed=True, opacity=0.5)
+    drawing.text(530, 291, ("next training step", "下一个训练步"), anchor="start", size=13)
     return drawing
 
 

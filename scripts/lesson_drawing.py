@@ -1,5 +1,6 @@
 """An SVG of shapes and words in two languages, for light and for dark ground."""
 
+import re
 from html import escape
 
 from build_lessons import SVG_STYLE
@@ -66,16 +67,22 @@ class Drawing:
     def text(
         self, x: float, y: float, words: str | tuple[str, str], **style: object
     ) -> None:
-        """Write words, or (English, Chinese), centred at x unless anchor is given."""
+        """Write words, or (English, Chinese), centred at x unless anchor is given.
+
+        Except in code, an underscore lowers the letter after it.
+        """
         if isinstance(words, tuple):
             words = words[self.lang == "zh"]
+        words = escape(words)
+        if not style.get("code"):
+            words = re.sub(r"_(.)", r'<tspan dy="4" font-size="75%">\1</tspan>', words)
         weight = ' font-weight="600"' if style.get("bold") else ""
         slope = ' font-style="italic"' if style.get("italic") else ""
         family = ' font-family="ui-monospace,monospace"' if style.get("code") else ""
         self.shapes.append(
             f'<text x="{x:g}" y="{y:g}" text-anchor="{style.get("anchor", "middle")}"'
             f' font-size="{style.get("size", 14)}" fill="{style.get("colour", INK)}"'
-            f"{weight}{slope}{family}>{escape(words)}</text>"
+            f"{weight}{slope}{family}>{words}</text>"
         )
 
     def svg(self) -> str:

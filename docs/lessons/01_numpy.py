@@ -5,24 +5,24 @@
 #
 # A neural network is a function with numbers inside that can be changed. *Training* means to change them, a little at a time, until the function's answers are close to the right ones. In this lesson you build a small one with nothing but NumPy, and you work out by hand in which direction each number must move.
 #
-# You need Python, arrays, and the derivative of a function as taught in school.
+# You need Python, arrays, and the derivative of a function as taught in school. `kerasnn`, the package of these lessons, only supplies the rows here.
 
 # %% [markdown] lang="zh"
 # # 用 NumPy 写一个神经网络
 #
 # 神经网络是一个函数，它内部有一些可以修改的数。**训练**就是一点一点地修改这些数，直到函数的输出接近正确答案。这一课只用 NumPy 搭一个小网络，并亲手推导每个数应该往哪个方向改。
 #
-# 需要的预备知识：Python、数组，以及中学学过的导数。
+# 需要的预备知识：Python、数组，以及中学学过的导数。`kerasnn` 是这些课程所属的软件包，这一课只用它提供数据。
 
 # %% [markdown] lang="en"
 # ## The rows
 #
-# 150 irises were measured: `X0` is the length of a sepal and `X1` its width, in centimetres. `Y` is the *target*: -1 for *Iris setosa*, 1 for the two other species. The network shall compute `Y` from `X0` and `X1`.
+# 150 irises were measured (Fisher, 1936): `X0` is the length of a sepal and `X1` its width, in centimetres. `Y` is the *target*: -1 for *Iris setosa*, 1 for the two other species. The network should compute `Y` from `X0` and `X1`.
 
 # %% [markdown] lang="zh"
 # ## 数据
 #
-# 这里有 150 朵鸢尾花的测量值：`X0` 是萼片长度，`X1` 是萼片宽度，单位厘米。`Y` 是**目标**：山鸢尾（setosa）为 -1，另外两个品种为 1。网络要根据 `X0` 和 `X1` 算出 `Y`。
+# 这里有 150 朵鸢尾花的测量值（Fisher，1936）：`X0` 是萼片长度，`X1` 是萼片宽度，单位厘米。`Y` 是**目标**：山鸢尾（setosa）为 -1，另外两个品种为 1。网络要根据 `X0` 和 `X1` 算出 `Y`。
 
 # %%
 import matplotlib.pyplot as plt
@@ -54,7 +54,7 @@ plt.show()
 #
 # The squeezing function is the *sigmoid*. Without it, two layers would be no more than one: a weighted sum of weighted sums is a weighted sum.
 #
-# $$\sigma(z) = \frac{1}{1 + e^{-z}} \qquad \sigma'(z) = \sigma(z)\,(1 - \sigma(z))$$
+# $$\sigma(z) = \frac{1}{1 + e^{-z}} \qquad \sigma'(z) = \frac{e^{-z}}{(1 + e^{-z})^2} = \sigma(z)\,(1 - \sigma(z))$$
 
 # %% [markdown] lang="zh"
 # ## 网络
@@ -65,7 +65,7 @@ plt.show()
 #
 # 起压缩作用的函数叫 **sigmoid**。没有它，两层并不比一层强：加权和的加权和仍然是加权和。
 #
-# $$\sigma(z) = \frac{1}{1 + e^{-z}} \qquad \sigma'(z) = \sigma(z)\,(1 - \sigma(z))$$
+# $$\sigma(z) = \frac{1}{1 + e^{-z}} \qquad \sigma'(z) = \frac{e^{-z}}{(1 + e^{-z})^2} = \sigma(z)\,(1 - \sigma(z))$$
 
 
 # %%
@@ -84,7 +84,7 @@ plt.show()
 # %% [markdown] lang="en"
 # ## Forward
 #
-# Computing the output from the input is the *forward pass*. The weights of a layer are a matrix, one column for each unit, so that all rows and all units are one matrix product:
+# Computing the output from the input is the *forward pass*. The weights of a layer are a matrix, one column for each unit, so that all rows and all units are one matrix product. $\sigma$ is taken of each element; Keras, and our code, call such a matrix a *kernel*:
 #
 # $$H = \sigma(X\,W_1) \qquad O = \sigma(H\,W_2)$$
 #
@@ -101,7 +101,7 @@ plt.show()
 # %% [markdown] lang="zh"
 # ## 前向传播
 #
-# 从输入算出输出，叫做**前向传播**。一层的权重写成一个矩阵，每个单元占一列，于是所有行、所有单元只需一次矩阵乘法：
+# 从输入算出输出，叫做**前向传播**。一层的权重写成一个矩阵，每个单元占一列，于是所有行、所有单元只需一次矩阵乘法。$\sigma$ 作用于每个元素；Keras 和我们的代码把这样的矩阵叫做 kernel：
 #
 # $$H = \sigma(X\,W_1) \qquad O = \sigma(H\,W_2)$$
 #
@@ -127,11 +127,11 @@ print("loss of all ", np.mean((output - y) ** 2).round(4))
 # %% [markdown] lang="en"
 # ## Backward
 #
-# If one weight grows a little, how does the error change? That ratio is a derivative; the derivatives by all weights together are the *gradient*. A weight does not touch the error directly. It changes a sum, the sum changes a unit, the unit changes the next sum, and so on to the error. The *chain rule* says: multiply the derivatives along the way.
+# If one weight grows a little, how does the error change? That ratio is a derivative; the derivatives with respect to all weights together are the *gradient*. A weight does not touch the error directly. It changes a sum, the sum changes a unit, the unit changes the next sum, and so on to the error. The *chain rule* says: multiply the derivatives along the way.
 #
 # ![The values flow forward from X to the error E; the derivatives flow backward, and at each station they are multiplied by the derivative of that station](../figures/chain-rule.svg)
 #
-# Read the lower line from the right. Each station multiplies what comes to it by its own derivative, and hands it on. With the sum of squared errors $E = \sum (O - Y)^2$, and $\odot$ for multiplication element by element:
+# Read the lower line from the right. Each station multiplies what comes to it by its own derivative, and hands it on; $\delta$ is what has reached the sums of a layer. $\partial E / \partial W$ holds the derivative of $E$ with respect to each weight, all others held fixed. $H^T$ is `H.T`, and $\odot$ multiplies element by element. We take the sum $E = \sum (O - Y)^2$; the mean has the same gradient, divided by 150:
 #
 # $$\delta_O = 2\,(O - Y) \odot O \odot (1 - O) \qquad \frac{\partial E}{\partial W_2} = H^T \delta_O$$
 #
@@ -146,7 +146,7 @@ print("loss of all ", np.mean((output - y) ** 2).round(4))
 #
 # ![数值从 X 向前流到误差 E；导数向后流，每一站都乘上这一站自己的导数](../figures/chain-rule.zh.svg)
 #
-# 下面那一行请从右往左读。每一站把传来的量乘以自己的导数，再往前交。取平方误差之和 $E = \sum (O - Y)^2$，用 $\odot$ 表示逐元素相乘：
+# 下面那一行请从右往左读。每一站把传来的量乘以自己的导数，再往前交；传到某一层的“和”那里的量记作 $\delta$。$\partial E / \partial W$ 是 $E$ 对每个权重的导数，其余权重固定不变；$H^T$ 就是 `H.T`，$\odot$ 表示逐元素相乘。我们取总和 $E = \sum (O - Y)^2$；若取平均，梯度只是再除以 150：
 #
 # $$\delta_O = 2\,(O - Y) \odot O \odot (1 - O) \qquad \frac{\partial E}{\partial W_2} = H^T \delta_O$$
 #
@@ -157,12 +157,12 @@ print("loss of all ", np.mean((output - y) ** 2).round(4))
 # %% [markdown] lang="en"
 # ## The whole network
 #
-# The update follows the gradient downhill: `W -= learning_rate * dW`. The *learning rate* says how far.
+# Where a derivative is positive, the error grows with the weight. So the update goes the other way, downhill: `W -= learning_rate * dW`. The *learning rate* says how far. (`forward` keeps the hidden units, because `backward` needs them.)
 
 # %% [markdown] lang="zh"
 # ## 完整的网络
 #
-# 更新就是沿梯度下坡：`W -= learning_rate * dW`。**学习率**决定一步走多远。
+# 导数为正，误差就随权重增大，所以更新要反着走，也就是下坡：`W -= learning_rate * dW`。**学习率**决定一步走多远。（`forward` 会留下隐藏单元的值，因为 `backward` 要用。）
 
 
 # %%
@@ -215,14 +215,14 @@ np.testing.assert_allclose(network.hidden_kernel, ours.hidden_kernel)
 np.testing.assert_allclose(network.output_kernel, ours.output_kernel)
 
 # %% [markdown] lang="en"
-# The loss falls from 1.27 and comes to rest at 0.8889. It learned something, but is that good? [Lesson 3](03-eight-ninths.md) shows that it is not, and why.
+# The loss falls from 1.27 and comes to rest at 0.8889. Is that good? [Lesson 3](03-eight-ninths.md) shows that it is not, and why.
 #
 # ## Is the derivation right?
 #
-# A derivation by hand wants a proof. Move one weight a little up and a little down, and compare the change of the error with the gradient: this *numerical gradient* needs no chain rule. It is far too slow for training (two forward passes for each weight), and perfect for a test.
+# A derivation by hand needs a check. Move one weight a little up and a little down, and compare the change of the error with the gradient: this *numerical gradient* needs no chain rule. It is far too slow for training (two forward passes for each weight), and perfect for a test.
 
 # %% [markdown] lang="zh"
-# 损失从 1.27 下降，停在 0.8889。它学到了一些东西，但这算好吗？[第 3 课](03-eight-ninths.md)会说明：不算好，以及为什么。
+# 损失从 1.27 下降，停在 0.8889。这算好吗？[第 3 课](03-eight-ninths.md)会说明：不算好，以及为什么。
 #
 # ## 推导对吗？
 #
@@ -243,14 +243,14 @@ print(f"by trying         {by_trying:.8f}")
 assert abs(by_hand - by_trying) < 1e-7
 
 # %% [markdown] lang="en"
-# Look at what it cost. One hidden layer took a page of derivatives. A second layer, another loss or another squeezing function, and you begin again. The next lesson gives this work away.
+# Look at what it cost. One hidden layer took a page of derivatives. A second layer, another loss or another squeezing function, and you begin again. In the next lesson TensorFlow takes this work over.
 #
 # ## Exercises
 #
 # **1.** How many weights has this network? How many with five hidden units?
 
 # %% [markdown] lang="zh"
-# 看看代价：一个隐藏层就推了一页导数。再加一层，换一种损失或换一种压缩函数，又要从头推导。下一课把这项工作交出去。
+# 看看代价：一个隐藏层就推了一页导数。再加一层，换一种损失或换一种压缩函数，又要从头推导。下一课把这项工作交给 TensorFlow。
 #
 # ## 练习
 #

@@ -22,12 +22,12 @@ x, y = datasets.iris_perceptron()
 # %% [markdown] lang="en"
 # ## Tensors
 #
-# A *tensor* is TensorFlow's array: it has a shape and a type, and cannot be changed. NumPy computes with 64 bits for each number, networks with 32: half the memory, twice the speed, and seven digits are more than a gradient needs. TensorFlow never converts types silently, because a silent conversion costs time or digits. So the rows are cast to float32 once, at the start.
+# A *tensor* is TensorFlow's array: it has a shape and a type, and cannot be changed. NumPy computes with 64 bits for each number, networks with 32: that is half the memory, and seven digits are more than a gradient needs. TensorFlow never converts types silently, because a silent conversion costs time or digits. So the rows are cast to float32 once, at the start.
 
 # %% [markdown] lang="zh"
 # ## 张量
 #
-# **张量**（tensor）是 TensorFlow 的数组：有形状、有类型、不可修改。NumPy 用 64 位表示一个数，神经网络用 32 位：内存减半，速度加倍，而七位有效数字对梯度来说绰绰有余。TensorFlow 从不悄悄转换类型，因为那会损失时间或精度。所以一开始就把数据转换成 float32，只转一次。
+# **张量**（tensor）是 TensorFlow 的数组：有形状、有类型、不可修改。NumPy 用 64 位表示一个数，神经网络用 32 位：内存减半，而七位有效数字对梯度来说绰绰有余。TensorFlow 从不悄悄转换类型，因为那会损失时间或精度。所以一开始就把数据转换成 float32，只转一次。
 
 # %%
 features = tf.constant(x, tf.float32)
@@ -36,7 +36,7 @@ print(features.shape, targets.shape, features.dtype)
 
 try:
     tf.constant(x) @ tf.ones([2, 3])  # float64 times float32
-except tf.errors.InvalidArgumentError as error:
+except tf.errors.InvalidArgumentError as error:  # double is float64
     print("refused:", error.message.split("was ")[-1].split("[")[0])
 
 # %% [markdown] lang="en"
@@ -57,7 +57,7 @@ class SigmoidNetwork(tf.Module):
         self.output_kernel = tf.Variable(tf.ones([3, 1]))
 
     def __call__(self, x):
-        x = tf.cast(x, tf.float32)
+        x = tf.cast(x, tf.float32)  # callers may pass float64
         hidden = tf.sigmoid(x @ self.hidden_kernel)
         return tf.sigmoid(hidden @ self.output_kernel)
 
@@ -71,7 +71,7 @@ print("output:", network(features).shape)
 #
 # ## The loss
 #
-# The loss is a function of model, rows and targets. `tf.reduce_mean` takes the mean over all elements; the name says that it *reduces* a tensor to one number. TensorFlow has the usual parts ready:
+# The loss is a function of model, rows and targets. `tf.reduce_mean` takes the mean over all elements; the name says that it *reduces* a tensor to one number. TensorFlow has the usual parts ready (names that are new to you come in lessons 4 and 5):
 #
 # | where | for example | what it gives |
 # | --- | --- | --- |
@@ -84,7 +84,7 @@ print("output:", network(features).shape)
 #
 # ## 损失函数
 #
-# 损失是模型、数据和目标的函数。`tf.reduce_mean` 对所有元素求平均；名字里的 reduce 表示把一个张量**归约**成一个数。常用的部件 TensorFlow 都已备好：
+# 损失是模型、数据和目标的函数。`tf.reduce_mean` 对所有元素求平均；名字里的 reduce 表示把一个张量**归约**成一个数。常用的部件 TensorFlow 都已备好（没见过的名字，第 4、5 课会讲）：
 #
 # | 在哪里 | 例如 | 作用 |
 # | --- | --- | --- |
@@ -106,11 +106,11 @@ print(f"{keras_mse.numpy():.4f}, Keras's")
 # %% [markdown] lang="en"
 # ## The tape
 #
-# Every computation is a *graph*: operations joined by the tensors that pass between them. Here is the one of our loss, the same stations as in lesson 1:
+# Every computation is a *computation graph*: operations joined by the tensors that pass between them. Here is the one of our loss, the same stations as in lesson 1:
 #
 # ![The computation graph of the loss: rows and Variables go into products and sigmoids, then into the loss; the tape walks the same graph backward](../figures/computation-graph.svg)
 #
-# For each kind of operation TensorFlow knows the derivative. While a `tf.GradientTape` is open it notes each operation on a Variable; asked for the gradient, it walks the notes backward and multiplies, by the chain rule. This is *automatic differentiation*. It is exact: neither a formula of the whole, nor the numerical trick.
+# For each kind of operation TensorFlow knows the derivative. While a `tf.GradientTape` is open it notes each operation on a Variable; asked for the gradient, it walks the notes backward and multiplies, by the chain rule. This is *automatic differentiation*. The result is as exact as the formula by hand, unlike that of the numerical trick, and nobody has to derive anything.
 
 # %% [markdown] lang="zh"
 # ## 磁带
@@ -119,19 +119,20 @@ print(f"{keras_mse.numpy():.4f}, Keras's")
 #
 # ![损失的计算图：数据和变量进入乘法与 sigmoid，最后进入损失；磁带沿同一张图往回走](../figures/computation-graph.zh.svg)
 #
-# TensorFlow 知道每种运算的导数。`tf.GradientTape` 打开时，会记下作用在变量上的每个运算；要求梯度时，它倒着走一遍记录，按链式法则相乘。这就是**自动微分**。它是精确的：既不用写出整个公式，也不是数值近似。
+# TensorFlow 知道每种运算的导数。`tf.GradientTape` 打开时，会记下作用在变量上的每个运算；要求梯度时，它倒着走一遍记录，按链式法则相乘。这就是**自动微分**。结果与手推公式一样精确，不像数值梯度只是近似，而且不用任何人去推导。
 
 # %%
 with tf.GradientTape() as tape:
     loss = mse(network, features, targets)
 gradients = tape.gradient(loss, network.trainable_variables)
+# the second one, of output_kernel
 print("by the tape", [f"{g:.6f}" for g in gradients[1].numpy()[:, 0]])
 
 # %% [markdown] lang="en"
-# Compare with the formulas of lesson 1. There the error was a sum over the rows, here it is a mean, so we divide by 150:
+# Compare with the formulas of lesson 1. There the error was a sum over the rows, here it is a mean, so we divide by 150. (`reference.NeuralNetwork` is the class of lesson 1; its gradients have names.)
 
 # %% [markdown] lang="zh"
-# 与第 1 课的公式比一比。那里的误差是对各行求和，这里是求平均，所以要除以 150：
+# 与第 1 课的公式比一比。那里的误差是对各行求和，这里是求平均，所以要除以 150。（`reference.NeuralNetwork` 就是第 1 课的那个类，只是梯度带有名字。）
 
 # %%
 from kerasnn import reference
@@ -150,12 +151,12 @@ assert abs(float(loss) - 1.2723) < 1e-4
 # %% [markdown] lang="en"
 # ## Training by hand
 #
-# Record, ask for the gradients, subtract (`assign_sub` subtracts from a Variable in place). The learning rate 0.1 looks a hundred times larger than in lesson 1, but a mean of 150 rows is 150 times smaller than their sum: 0.1 here is 0.00067 there.
+# Record, ask for the gradients, subtract (`assign_sub` subtracts from a Variable in place). A round over all rows, as in lesson 1, is called an *epoch*. The learning rate 0.1 looks a hundred times larger than in lesson 1, but a mean of 150 rows is 150 times smaller than their sum: 0.1 here is 0.00067 there.
 
 # %% [markdown] lang="zh"
 # ## 手工训练
 #
-# 记录，求梯度，减去（`assign_sub` 在变量上就地做减法）。学习率 0.1 看上去是第 1 课的一百倍，但 150 行的平均只有总和的 150 分之一：这里的 0.1 相当于那里的 0.00067。
+# 记录，求梯度，减去（`assign_sub` 在变量上就地做减法）。像第 1 课那样把所有行过一遍，叫做一个 **epoch**。学习率 0.1 看上去是第 1 课的一百倍，但 150 行的平均只有总和的 150 分之一：这里的 0.1 相当于那里的 0.00067。
 
 # %%
 losses = []
@@ -180,12 +181,12 @@ assert np.round([losses[0], losses[99], losses[199]], 4).tolist() == [
 # %% [markdown] lang="en"
 # ## With an optimizer
 #
-# An *optimizer* is the object that turns gradients into updates. `SGD` subtracts, as we did by hand; [lesson 6](06-adam.md) shows a cleverer one. `apply_gradients` takes pairs of gradient and Variable.
+# An *optimizer* is the object that turns gradients into updates. `SGD` (*stochastic gradient descent*; lesson 8 explains the first word) subtracts, as we did by hand; [lesson 6](06-adam.md) shows a cleverer one. `apply_gradients` takes pairs of gradient and Variable.
 
 # %% [markdown] lang="zh"
 # ## 使用优化器
 #
-# **优化器**负责把梯度变成更新。`SGD` 就是我们手工做的减法；[第 6 课](06-adam.md)会介绍一个更聪明的。`apply_gradients` 接受“梯度、变量”的配对。
+# **优化器**负责把梯度变成更新。`SGD`（stochastic gradient descent，随机梯度下降；“随机”二字见第 8 课）就是我们手工做的减法；[第 6 课](06-adam.md)会介绍一个更聪明的。`apply_gradients` 接受“梯度、变量”的配对。
 
 # %%
 network = SigmoidNetwork()
@@ -273,7 +274,7 @@ assert round(float(loss), 4) == 0.8889
 #
 # ## Exercises
 #
-# **1.** Add a bias to both layers: $\sigma(XW + b)$. What else must you change?
+# **1.** Add a *bias* to both layers, a number for each unit that is added to its sum: $\sigma(XW + b)$. What else must you change?
 
 # %% [markdown] lang="zh"
 # ## 两者对照
@@ -291,7 +292,7 @@ assert round(float(loss), 4) == 0.8889
 #
 # ## 练习
 #
-# **1.** 给两层都加上偏置：$\sigma(XW + b)$。其他地方要改什么？
+# **1.** 给两层都加上**偏置**，即每个单元一个数，加在它的和上：$\sigma(XW + b)$。其他地方要改什么？
 
 
 # %% tags=["solution"]
@@ -313,10 +314,10 @@ gradients = tape.gradient(loss, network.trainable_variables)
 print([tuple(gradient.shape) for gradient in gradients])
 
 # %% [markdown] lang="en" tags=["solution"]
-# Nothing else: the module finds the new Variables, the tape their gradients. In NumPy you would derive two more formulas.
+# Nothing else: the module finds the new Variables (in the order of their names), the tape their gradients. In NumPy you would derive two more formulas.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 其他都不用改：模块会找到新变量，磁带会求出它们的梯度。用 NumPy 则要再推导两个公式。
+# 其他都不用改：模块会找到新变量（按名字排序），磁带会求出它们的梯度。用 NumPy 则要再推导两个公式。
 
 # %% tags=["test"]
 assert len(network.trainable_variables) == 4
@@ -329,7 +330,7 @@ assert len(network.trainable_variables) == 4
 
 # %% tags=["solution"]
 network = SigmoidNetwork()
-flat = tf.squeeze(targets)
+flat = tf.squeeze(targets)  # (150, 1) becomes (150,)
 print(f"loss {mse(network, features, flat).numpy():.4f}")
 print("differences", (network(features) - flat).shape)
 

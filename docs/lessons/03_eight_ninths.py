@@ -18,7 +18,7 @@ from kerasnn import datasets
 from kerasnn.reference import NeuralNetwork, sigmoid
 
 x, y = datasets.iris_perceptron()
-network = NeuralNetwork()
+network = NeuralNetwork()  # of lesson 1; fit is its training loop
 losses = network.fit(x, y, epochs=200, learning_rate=0.001)
 output = network.forward(x)
 print(f"loss {losses[-1]:.4f}")
@@ -48,6 +48,7 @@ print(f"outputs from {output.min():.4f} to {output.max():.4f}")
 
 # %%
 c = np.linspace(-1, 1, 101)
+# (150, 1) - (101,) broadcasts: each target with each c
 loss_of_constant = np.mean((y - c) ** 2, axis=0)
 plt.plot(c, loss_of_constant)
 plt.plot(1 / 3, 8 / 9, "o")
@@ -67,7 +68,7 @@ assert abs(output - 1 / 3).max() < 0.02
 #
 # **The targets.** The output is a sigmoid, between 0 and 1. It can never be -1. Even a perfect network would answer 0 there, and keep a loss of 1/3.
 #
-# **The size of the inputs.** With all weights one, a hidden unit sees `X0 + X1`, about 9. There the sigmoid is flat:
+# **The size of the inputs.** With all weights equal to 1, a hidden unit sees `X0 + X1`, about 9. There the sigmoid is flat:
 
 # %% [markdown] lang="zh"
 # ## 四个嫌疑
@@ -87,18 +88,22 @@ print(f"derivative of the sigmoid there: at most {slope:.5f}")
 #
 # **The start.** Three units that begin with the same weights get the same gradient and stay the same ([exercise 3 of lesson 1](01-numpy.md#exercises)).
 #
-# **No bias.** $\sigma(XW)$ is 1/2 where $XW = 0$: the border always runs through the origin. A *bias*, a number added to the sum, lets it run anywhere. It is the weight of an input that is always 1.
+# **No bias.** $\sigma(XW)$ is 1/2 where $XW = 0$: the border between the two answers always runs through the origin. A *bias*, a number added to the sum, lets it run anywhere. It is the weight of an input that is always 1.
 #
 # ## One repair after the other
+#
+# Each training now has 1,000 rounds at the learning rate 0.01. An output above 1/2 says 1. The bias goes to the hidden units, as the weight of a third input.
 
 # %% [markdown] lang="zh"
 # 在第二层看来，所有的花都一个样，而穿过第一层返回的梯度几乎为零。这样的单元称为**饱和**。
 #
 # **起点。** 权重起点相同的三个单元得到相同的梯度，就永远相同（[第 1 课练习 3](01-numpy.md#练习)）。
 #
-# **没有偏置。** $\sigma(XW)$ 在 $XW = 0$ 处等于 1/2：分界线总要穿过原点。**偏置**是加在和上的一个数，让分界线可以在任何位置。它相当于一个恒为 1 的输入的权重。
+# **没有偏置。** $\sigma(XW)$ 在 $XW = 0$ 处等于 1/2：两种答案的分界线总要穿过原点。**偏置**是加在和上的一个数，让分界线可以在任何位置。它相当于一个恒为 1 的输入的权重。
 #
 # ## 逐一修复
+#
+# 现在每次训练 1,000 轮，学习率 0.01。输出大于 1/2，就算回答 1。偏置加给隐藏单元，写成第三个输入的权重。
 
 
 # %%
@@ -133,7 +138,7 @@ plt.yscale("log")
 plt.title("Four repairs, one after the other")
 plt.xlabel("round")
 plt.ylabel("loss")
-plt.legend(fontsize=8)
+plt.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% tags=["test"]

@@ -32,10 +32,10 @@ table.index.name = "label"
 print(table)
 
 # %% [markdown] lang="en"
-# The table is the identity matrix: row 3 is the code of label 3. That gives a trick. Index the matrix by the labels, and NumPy picks a row for each:
+# The table is the identity matrix: row 3 is the code of label 3. That gives a trick. Index the matrix by the labels, and NumPy picks a row for each. `argmax`, the position of the largest number, leads back:
 
 # %% [markdown] lang="zh"
-# 这张表就是单位矩阵：第 3 行就是标签 3 的编码。于是有一个小技巧：用标签去索引这个矩阵，NumPy 就为每个标签取出一行：
+# 这张表就是单位矩阵：第 3 行就是标签 3 的编码。于是有一个小技巧：用标签去索引这个矩阵，NumPy 就为每个标签取出一行。`argmax` 给出最大的数所在的位置，可以变回来：
 
 # %%
 labels = np.array([3, 0, 9])
@@ -65,7 +65,7 @@ np.testing.assert_array_equal(one_hot, tf.one_hot(labels, 10))
 
 
 # %%
-def softmax(logits):
+def softmax(logits):  # axis -1: along each row
     exponentials = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
@@ -95,14 +95,14 @@ np.testing.assert_allclose(probabilities, tf.nn.softmax(logits))
 #
 # ## Cross-entropy
 #
-# How wrong is a probability? Look only at the one given to the class that is true, $p$. If $p = 1$ there is nothing to learn, and the loss should be 0. The nearer $p$ comes to 0, the worse; and to call the truth impossible should be unforgivable. The *surprise* $-\log p$ is so:
+# How wrong is a probability? Look only at the one given to the class that is true, $p$. If $p = 1$ there is nothing to learn, and the loss should be 0. The nearer $p$ comes to 0, the worse; and to call the truth impossible should be unforgivable. The *surprise* $-\log p$ (the natural logarithm) does just that:
 
 # %% [markdown] lang="zh"
 # 网络说：95% 是 versicolor。程序先减去最大的 logit：商不变，因为 $e^{-m}$ 会约掉，但指数不再会溢出。
 #
 # ## 交叉熵
 #
-# 一个概率错得多厉害？只看给真实类别的那个概率 $p$。如果 $p = 1$，没什么可学的，损失应为 0。$p$ 越接近 0 越糟；断言真相不可能发生，应当不可原谅。“意外程度” $-\log p$ 正是这样：
+# 一个概率错得多厉害？只看给真实类别的那个概率 $p$。如果 $p = 1$，没什么可学的，损失应为 0。$p$ 越接近 0 越糟；断言真相不可能发生，应当不可原谅。“意外程度” $-\log p$（自然对数）正是这样：
 
 # %%
 p = np.linspace(0.01, 1, 200)
@@ -118,30 +118,30 @@ plt.ylabel("loss")
 plt.show()
 
 # %% [markdown] lang="en"
-# With a one-hot row $t$ the choice of the true class becomes a sum in which all terms but one are 0. The mean over the $N$ rows is the *cross-entropy*:
+# Let $p_{nk}$ be the probability of class $k$ in row $n$, and $t_{nk}$ the one-hot label: 1 for the true class, else 0. Then the choice of the true class is a sum in which all terms but one are 0, and the mean over the $N$ rows is the *cross-entropy*:
 #
 # $$L = -\frac{1}{N} \; \sum_{n=1}^{N} \; \sum_k \; t_{nk} \log p_{nk}$$
 #
-# Its unit is the nat. A network that knows nothing gives each of ten classes 1/10, and has $\log 10 = 2.30$: the best constant, as in [lesson 3](03-eight-ninths.md).
+# A network that knows nothing gives each of ten equally frequent classes 1/10, and has $\log 10 = 2.30$: the best constant, as in [lesson 3](03-eight-ninths.md).
 #
 # ## Both in one function
 #
-# Softmax and cross-entropy belong together, and not only because they come one after the other. Separately they break: when a logit is 200 below another, its probability is 0 in float32, and $\log 0$ is $-\infty$. Together, the logarithm of the exponential cancels:
+# Softmax and cross-entropy belong together, and not only because they come one after the other. Separately they break: when a logit is 200 below another, its probability is 0 in float32, and $\log 0$ is $-\infty$. Together, with $c$ for the true class, the logarithm of the exponential cancels:
 #
-# $$-\log p_k = \log \; \sum_j \; e^{z_j} - z_k$$
+# $$-\log p_c = \log \; \sum_j \; e^{z_j} - z_c$$
 
 # %% [markdown] lang="zh"
-# 用独热行 $t$ 表示时，“取真实类别”就变成一个求和，其中只有一项不为 0。对 $N$ 行求平均，就是**交叉熵**：
+# 设 $p_{nk}$ 是第 $n$ 行第 $k$ 类的概率，$t_{nk}$ 是独热标签：真实类别为 1，其余为 0。于是“取真实类别”就变成一个求和，其中只有一项不为 0；再对 $N$ 行求平均，就是**交叉熵**：
 #
 # $$L = -\frac{1}{N} \; \sum_{n=1}^{N} \; \sum_k \; t_{nk} \log p_{nk}$$
 #
-# 它的单位是奈特（nat）。一无所知的网络给十个类别各 1/10，交叉熵为 $\log 10 = 2.30$：这就是最好的常数，与[第 3 课](03-eight-ninths.md)一样。
+# 一无所知的网络给十个同样常见的类别各 1/10，交叉熵为 $\log 10 = 2.30$：这就是最好的常数，与[第 3 课](03-eight-ninths.md)一样。
 #
 # ## 合成一个函数
 #
-# softmax 和交叉熵应当放在一起，不只是因为它们前后相接。分开计算会出问题：当一个 logit 比另一个小 200 时，它的概率在 float32 中是 0，而 $\log 0$ 是 $-\infty$。合在一起，对数与指数就抵消了：
+# softmax 和交叉熵应当放在一起，不只是因为它们前后相接。分开计算会出问题：当一个 logit 比另一个小 200 时，它的概率在 float32 中是 0，而 $\log 0$ 是 $-\infty$。合在一起，用 $c$ 表示真实类别，对数与指数就抵消了：
 #
-# $$-\log p_k = \log \; \sum_j \; e^{z_j} - z_k$$
+# $$-\log p_c = \log \; \sum_j \; e^{z_j} - z_c$$
 
 # %%
 extreme = tf.constant([[0.0, 200.0]])
@@ -153,14 +153,14 @@ print(f"apart {apart:.1f}, together {together[0]:.1f}")
 # %% [markdown] lang="en"
 # That is why networks end in logits, without a softmax layer, and the loss function of TensorFlow is called `..._with_logits`. It gives one value for each row; `tf.reduce_mean` makes one number of them. With integer labels instead of one-hot rows, the same is `sparse_softmax_cross_entropy_with_logits`.
 #
-# The two together have the simplest gradient of all: probability minus truth.
+# The two together have the simplest gradient of all: probability minus truth. In the formula above, the derivative of the first term with respect to $z_k$ is the softmax $p_k$; that of $z_c$ is 1 if $k$ is the true class, else 0. For one row:
 #
 # $$\frac{\partial L}{\partial z_k} = p_k - t_k$$
 
 # %% [markdown] lang="zh"
 # 所以网络以 logits 结尾，不带 softmax 层；TensorFlow 的损失函数名字里也有 `..._with_logits`。它对每一行给出一个值，再用 `tf.reduce_mean` 变成一个数。如果标签是整数而不是独热行，对应的函数是 `sparse_softmax_cross_entropy_with_logits`。
 #
-# 两者合在一起，梯度再简单不过：概率减去真相。
+# 两者合在一起，梯度再简单不过：概率减去真相。上式第一项对 $z_k$ 的导数正是 softmax，即 $p_k$；$z_c$ 的导数在 $k$ 是真实类别时为 1，否则为 0。对一行来说：
 #
 # $$\frac{\partial L}{\partial z_k} = p_k - t_k$$
 

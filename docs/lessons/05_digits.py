@@ -35,14 +35,14 @@ plt.show()
 #
 # ## Rows to learn from, rows to test
 #
-# A network can learn its rows by heart. Whether it can read digits, only rows that it never saw can tell. So a fifth is put aside before anything else happens. The labels become one-hot rows, as in [lesson 4](04-softmax.md).
+# A network can learn its rows by heart. Whether it can read digits, only rows that it never saw can tell. So a fifth is put aside before anything else happens: scikit-learn's `train_test_split` shuffles the rows (`random_state` fixes how) and splits them 80 to 20. The labels become one-hot rows, as in [lesson 4](04-softmax.md).
 
 # %% [markdown] lang="zh"
 # 一共有 1,797 张图片。每张是一行 64 个数，即各像素的深浅。
 #
 # ## 训练集与测试集
 #
-# 网络可以把数据背下来。它到底会不会认数字，只有它没见过的数据才能说明。所以在做任何事之前，先留出五分之一。标签变成独热行，见[第 4 课](04-softmax.md)。
+# 网络可以把数据背下来。它到底会不会认数字，只有它没见过的数据才能说明。所以在做任何事之前，先留出五分之一：scikit-learn 的 `train_test_split` 把行打乱（`random_state` 固定打乱的方式），再按 80 比 20 分开。标签变成独热行，见[第 4 课](04-softmax.md)。
 
 # %%
 one_hot = np.eye(10)[labels]
@@ -71,10 +71,10 @@ np.testing.assert_array_equal(theirs, y_test)
 #
 # $$H = \mathrm{ReLU}(X\,W_1 + b_1) \qquad Z = H\,W_2 + b_2$$
 #
-# - **ReLU** is $\max(0, z)$. It is cheap, and for positive $z$ its derivative is 1, however large $z$ is: it does not saturate there, as the sigmoid does.
+# - **ReLU** (*rectified linear unit*) is $\max(0, z)$. It is cheap, and for positive $z$ its derivative is 1, however large $z$ is: it does not saturate there, as the sigmoid does.
 # - **Biases** are added to each row: $b_1$ has 30 numbers, $b_2$ has 10.
 # - The outputs are **logits**; softmax is part of the loss.
-# - Weights and biases are drawn from a normal distribution, so that no two units begin alike.
+# - Weights and biases are drawn from a normal distribution, so that no two units begin alike; the *seed* makes the draw repeatable.
 # - The model **casts** its rows itself: whoever calls it may pass float64 from NumPy.
 
 # %% [markdown] lang="zh"
@@ -86,10 +86,10 @@ np.testing.assert_array_equal(theirs, y_test)
 #
 # $$H = \mathrm{ReLU}(X\,W_1 + b_1) \qquad Z = H\,W_2 + b_2$$
 #
-# - **ReLU** 就是 $\max(0, z)$。它很便宜，而且对正的 $z$ 导数恒为 1，无论 $z$ 多大：不会像 sigmoid 那样饱和。
+# - **ReLU**（rectified linear unit，修正线性单元）就是 $\max(0, z)$。它很便宜，而且对正的 $z$ 导数恒为 1，无论 $z$ 多大：不会像 sigmoid 那样饱和。
 # - **偏置**加到每一行上：$b_1$ 有 30 个数，$b_2$ 有 10 个。
 # - 输出是 **logits**；softmax 放在损失里。
-# - 权重和偏置从正态分布中随机抽取，于是没有两个单元的起点相同。
+# - 权重和偏置从正态分布中随机抽取，于是没有两个单元的起点相同；**种子**（seed）让抽取可以重现。
 # - 模型自己**转换类型**：调用者可以直接传入 NumPy 的 float64。
 
 
@@ -191,12 +191,12 @@ assert losses[-1] < 4
 # %% [markdown] lang="en"
 # ## Accuracy
 #
-# The loss is what training needs; what people ask is how often the network is right. Its answer is the class with the largest logit, `argmax`. Compare that with the position of the one in the label, and take the mean of the matches.
+# The loss is what training needs; what people ask is how often the network is right. Its answer is the class with the largest logit, `argmax`. Compare that with the position of the one in the label, and take the mean of the matches. We train once more from the same start, for 500 epochs, and watch the test rows on the way. (Watching is fine; choosing by them is not, says [lesson 10](10-overfitting.md).)
 
 # %% [markdown] lang="zh"
 # ## 准确率
 #
-# 损失是训练需要的；人们关心的是网络多久对一次。它的回答是 logit 最大的那一类，即 `argmax`。把它与标签中 1 的位置比较，再对“是否相符”求平均。
+# 损失是训练需要的；人们关心的是网络多久对一次。它的回答是 logit 最大的那一类，即 `argmax`。把它与标签中 1 的位置比较，再对“是否相符”求平均。我们从同样的起点再训练 500 个 epoch，途中看看测试集。（看可以，据此做选择不行，见[第 10 课](10-overfitting.md)。）
 
 
 # %%
@@ -249,7 +249,7 @@ wrong = np.flatnonzero(predicted != truth)
 figure, axes = plt.subplots(2, 8, figsize=(6, 2))
 for ax, row in zip(axes.flat, wrong, strict=False):
     ax.imshow(x_test[row].numpy().reshape(8, 8))
-    ax.set_title(f"{truth[row]}, not {predicted[row]}", fontsize=8)
+    ax.set_title(f"{truth[row]} read as {predicted[row]}", fontsize=8)
     ax.axis("off")
 figure.suptitle("Test digits that the network gets wrong", fontsize=10)
 plt.show()
@@ -271,10 +271,10 @@ for scale in (1, 16):
     print(f"pixels / {scale:<2}: first loss {loss:.1f}")
 
 # %% [markdown] lang="en" tags=["solution"]
-# The logits are 16 times smaller, and the loss with them. It is still far above 2.30: weights of size 1 are too large for 64 inputs. `kerasnn train digits` also draws smaller weights (after Glorot), and starts at about 2.3.
+# The logits are 16 times smaller, and the loss with them. It is still far above 2.30: weights of size 1 are too large for 64 inputs. `kerasnn train digits` also draws smaller weights (Glorot's rule: the more lines, the smaller), and starts at about 2.3.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# logits 小了约 16 倍，损失也随之变小。它仍远高于 2.30：对 64 个输入来说，大小为 1 的权重太大了。`kerasnn train digits` 还会取更小的初始权重（Glorot），起点约为 2.3。
+# logits 小了约 16 倍，损失也随之变小。它仍远高于 2.30：对 64 个输入来说，大小为 1 的权重太大了。`kerasnn train digits` 还会取更小的初始权重（Glorot 规则：连线越多，权重越小），起点约为 2.3。
 
 # %% tags=["test"]
 assert 10 < float(loss) < 40

@@ -30,7 +30,7 @@ from kerasnn import datasets
 
 
 # %%
-def path(optimizer, steps=40):
+def path(optimizer, steps=60):
     weights = tf.Variable([-4.0, 1.0])
     places = [weights.numpy()]
     for _ in range(steps):
@@ -43,14 +43,16 @@ def path(optimizer, steps=40):
 
 
 a, b = np.meshgrid(np.linspace(-4.4, 1, 80), np.linspace(-1.3, 1.3, 80))
-plt.contour(a, b, a**2 + 50 * b**2, levels=12, colors="gray", alpha=0.4)
+plt.contour(a, b, a**2 + 50 * b**2, 12, colors="gray", linewidths=0.5)
 paths = {
     "SGD 0.0185": path(keras.optimizers.SGD(0.0185)),
     "Adam 0.2": path(keras.optimizers.Adam(0.2)),
 }
 for name, places in paths.items():
+    a, b = places[-1]
+    print(f"{name:11} loss after 60 steps {a**2 + 50 * b**2:.3f}")
     plt.plot(*places.T, ".-", linewidth=1, label=name)
-plt.title("40 steps in a narrow valley")
+plt.title("60 steps in a narrow valley")
 plt.xlabel("a")
 plt.ylabel("b")
 plt.legend()
@@ -61,29 +63,33 @@ assert abs(paths["SGD 0.0185"][-1, 0]) > 0.3
 assert abs(paths["Adam 0.2"][-1, 0]) < abs(paths["SGD 0.0185"][-1, 0])
 
 # %% [markdown] lang="en"
+# The lowest point is (0, 0). SGD creeps up to it, and with a rate above 0.02 each jump across would be longer than the one before. Adam rolls past like a ball, turns back, and is lower in the end.
+#
 # ## The formulas
 #
-# Adam keeps two numbers for each weight. $m$ is a running mean of the gradient $g$, and $v$ a running mean of its square:
+# Adam keeps two numbers for each weight $w$, its *moments*: $m$ is a running mean of the gradient $g$, and $v$ a running mean of its square. At step $t$, with $\leftarrow$ for "becomes":
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1)\,g \qquad v \leftarrow \beta_2 v + (1 - \beta_2)\,g^2$$
 #
 # $$\hat{m} = \frac{m}{1 - \beta_1^t} \qquad \hat{v} = \frac{v}{1 - \beta_2^t} \qquad w \leftarrow w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{v}} + \epsilon}$$
 #
-# - $\alpha$ is the learning rate; $\beta_1 = 0.9$, $\beta_2 = 0.999$ say how long it remembers: about 10 and 1,000 steps.
-# - Both means begin at 0, so at step $t$ they are too small by the factor $1 - \beta^t$. The hats correct that.
+# - $\alpha$ is the learning rate; $\beta_1 = 0.9$, $\beta_2 = 0.999$ say how long it remembers: about 10 and 1,000 steps. $\epsilon$ is tiny, so that nothing is divided by 0.
+# - Both means begin at 0, so at step $t$ they are too small by the factor $1 - \beta^t$ ($\beta$ to the power $t$). The hats correct that.
 # - **Adaptive** is the quotient. A gradient that always points the same way has $\hat{m} = \pm\sqrt{\hat{v}}$, and the step is $\alpha$, however small the gradient. One that changes sign all the time has $\hat{m}$ near 0, and the step is small: across the valley the jumps cancel out, along it the steps add up.
 
 # %% [markdown] lang="zh"
+# 最低点是 (0, 0)。SGD 慢慢爬过去；学习率若大于 0.02，横跨山谷的跳动就会一次比一次大。Adam 像球一样滚过头，再折回来，最后更低。
+#
 # ## 公式
 #
-# Adam 为每个权重记两个数：$m$ 是梯度 $g$ 的滑动平均，$v$ 是梯度平方的滑动平均：
+# Adam 为每个权重 $w$ 记两个数，称为**矩**：$m$ 是梯度 $g$ 的滑动平均，$v$ 是梯度平方的滑动平均。第 $t$ 步（$\leftarrow$ 表示“变为”）：
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1)\,g \qquad v \leftarrow \beta_2 v + (1 - \beta_2)\,g^2$$
 #
 # $$\hat{m} = \frac{m}{1 - \beta_1^t} \qquad \hat{v} = \frac{v}{1 - \beta_2^t} \qquad w \leftarrow w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{v}} + \epsilon}$$
 #
-# - $\alpha$ 是学习率；$\beta_1 = 0.9$、$\beta_2 = 0.999$ 表示记多久：大约 10 步和 1,000 步。
-# - 两个平均都从 0 开始，所以在第 $t$ 步偏小了 $1 - \beta^t$ 倍。带帽子的量修正了这一点。
+# - $\alpha$ 是学习率；$\beta_1 = 0.9$、$\beta_2 = 0.999$ 表示记多久：大约 10 步和 1,000 步。$\epsilon$ 很小，只为避免除以 0。
+# - 两个平均都从 0 开始，所以在第 $t$ 步只有应有值的 $1 - \beta^t$ 倍（$\beta$ 的 $t$ 次方）。带帽子的量修正了这一点。
 # - **自适应**就在那个商里。方向始终不变的梯度有 $\hat{m} = \pm\sqrt{\hat{v}}$，无论梯度多小，步长都是 $\alpha$。不断变号的梯度 $\hat{m}$ 接近 0，步长就小：横跨山谷的跳动相互抵消，沿着山谷的步子不断累积。
 
 
@@ -149,10 +155,10 @@ print("moved by", (weights - 1).numpy().round(4))
 np.testing.assert_allclose(weights - 1, [-0.02, 0.02, -0.02], atol=1e-5)
 
 # %% [markdown] lang="en"
-# On the digits, all rows at once, with the network of [lesson 5](05-digits.md):
+# On the digits, all rows at once, with the network and the split of [lesson 5](05-digits.md):
 
 # %% [markdown] lang="zh"
-# 用在数字上：全批量，网络同[第 5 课](05-digits.md)：
+# 用在数字上：全批量，网络和数据划分同[第 5 课](05-digits.md)：
 
 # %%
 (x_train, y_train), (x_test, y_test) = datasets.digits(
@@ -181,7 +187,7 @@ def train(forgets, seed=0, epochs=300):
                 tf.nn.softmax_cross_entropy_with_logits(y, network(x))
             )
         gradients = tape.gradient(loss, weights)
-        if forgets:
+        if forgets:  # as if Adam were made anew
             for slot in (*adam.means, *adam.squares, adam.t):
                 slot.assign(tf.zeros_like(slot))
         adam.apply(gradients)
@@ -258,7 +264,7 @@ np.testing.assert_allclose(weights - 1, [-0.2, 0.2, -0.2], atol=1e-4)
 # ## Summary
 #
 # - Adam divides a running mean of the gradient by the root of a running mean of its square. So every weight gets a step of about the learning rate, shorter where the gradients disagree.
-# - It is its memory. Make one optimizer, before the loop; save it with the weights if you want to resume.
+# - Without its memory it is not Adam. Make one optimizer, before the loop; save it with the weights if you want to resume.
 # - A program can be wrong and still score well.
 #
 # In the package: Keras's Adam, made once (`kerasnn/training/optimizers.py`). Source: [Kingma and Ba, Adam: A Method for Stochastic Optimization](https://arxiv.org/abs/1412.6980) (2014).

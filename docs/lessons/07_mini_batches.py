@@ -3,14 +3,14 @@
 # %% [markdown] lang="en"
 # # Mini-batches
 #
-# In [lesson 5](05-digits.md) each update was computed from all rows. With a million rows that is slow, and may not fit into memory: the tape keeps the hidden units of every row until the backward pass. But a gradient is a mean over rows, and the mean of a few dozen rows points nearly the same way. So take a few, update, take the next few. These few are a *mini-batch*, or *batch* for short.
+# In [lesson 5](05-digits.md) each update was computed from all rows. With a million rows that is slow, and may not fit into memory: the tape keeps the hidden units of every row until the backward pass. But a gradient is a mean over rows, and a few dozen rows are enough to estimate a mean ([lesson 8](08-epochs.md) measures how well). So take a few, update, take the next few. These few are a *mini-batch*, or *batch* for short.
 #
 # Two gains: memory for 64 rows instead of 1,437, and 22 updates for the price of one. Often there is a third: the small disagreements between batches shake the weights out of poor places, and the result is better.
 
 # %% [markdown] lang="zh"
 # # 小批量
 #
-# 在[第 5 课](05-digits.md)里，每次更新都由全部数据算出。如果有一百万行，这样既慢，又可能装不进内存：磁带要把每一行的隐藏单元一直留到反向传播。但梯度是对各行的平均，几十行的平均所指的方向几乎一样。所以：取几行，更新一次，再取下几行。这几行就是一个**小批量**（mini-batch），简称**批次**。
+# 在[第 5 课](05-digits.md)里，每次更新都由全部数据算出。如果有一百万行，这样既慢，又可能装不进内存：磁带要把每一行的隐藏单元一直留到反向传播。但梯度是对各行的平均，几十行就足以估计一个平均（[第 8 课](08-epochs.md)会测量有多准）。所以：取几行，更新一次，再取下几行。这几行就是一个**小批量**（mini-batch），简称**批次**。
 #
 # 好处有两个：内存只需装 64 行而不是 1,437 行；花一次更新的代价做 22 次更新。往往还有第三个：批次之间的小分歧会把权重从不好的地方“摇”出来，结果更好。
 
@@ -30,12 +30,12 @@ from kerasnn import datasets, models
 # %% [markdown] lang="en"
 # ## Shuffle and cut
 #
-# Mini-batches must not be alike, nor sorted by class. So shuffle the row numbers at each epoch, and cut them into pieces. scikit-learn's `KFold` is made for cross-validation, where it splits rows into equal folds; here it cuts a shuffled deck. $1437 / 64$ is 22 and a rest, so we ask for 22 folds.
+# Mini-batches must not be alike, nor sorted by class. So shuffle the row numbers at each epoch, and cut them into pieces. scikit-learn's `KFold` is made for cross-validation, where it splits rows into equal folds; here it cuts a shuffled deck. $1437 / 64$ is 22 and a rest, so we ask for 22 folds. `split` gives pairs, all other rows and the fold; we need the fold.
 
 # %% [markdown] lang="zh"
 # ## 打乱，再切开
 #
-# 各批次不应雷同，也不应按类别排好。所以每个 epoch 都把行号打乱，再切成几段。scikit-learn 的 `KFold` 本是为交叉验证而设，把数据分成大小相同的几折；这里用它来切一副洗好的牌。$1437 / 64$ 等于 22 还有余数，于是要 22 折。
+# 各批次不应雷同，也不应按类别排好。所以每个 epoch 都把行号打乱，再切成几段。scikit-learn 的 `KFold` 本是为交叉验证而设，把数据分成大小相同的几折；这里用它来切一副洗好的牌。$1437 / 64$ 等于 22 还有余数，于是要 22 折。`split` 给出一对对的“其余各行、这一折”，我们只要这一折。
 
 
 # %%
@@ -63,12 +63,12 @@ assert [len(b) for b in same] == [len(b) for b in batches]
 # %% [markdown] lang="en"
 # ## Training
 #
-# Two loops now: over epochs, and inside over batches. The network is that of lesson 5, with weights from a normal distribution; here it comes from the package. `Progbar` is Keras's progress bar; it moves in a terminal and in a notebook. Batches have 65 or 66 rows; `reduce_retracing` lets one compiled step serve both.
+# Two loops now: over epochs, and inside over batches. The network is that of lesson 5, with weights from a normal distribution; here it comes from the package. `Progbar` is Keras's progress bar; it moves in a terminal and in a notebook, and its *step* is an epoch here. Batches have 65 or 66 rows; `reduce_retracing` lets one compiled step serve both (see [lesson 9](09-compile.md)).
 
 # %% [markdown] lang="zh"
 # ## 训练
 #
-# 现在有两层循环：外层是 epoch，内层是批次。网络与第 5 课相同，权重取自正态分布；这里直接用软件包里的。`Progbar` 是 Keras 的进度条，在终端和笔记本里都会动。批次有 65 或 66 行；`reduce_retracing` 让同一个编译好的训练步能处理两种。
+# 现在有两层循环：外层是 epoch，内层是批次。网络与第 5 课相同，权重取自正态分布；这里直接用软件包里的。`Progbar` 是 Keras 的进度条，在终端和笔记本里都会动，它的 step 在这里指一个 epoch。批次有 65 或 66 行；`reduce_retracing` 让同一个编译好的训练步能处理两种（见[第 9 课](09-compile.md)）。
 
 
 # %%
@@ -117,7 +117,7 @@ for epoch in (1, 10, 50, 100):
 
 plt.plot(history)
 plt.axhline(0.899, color="gray", linewidth=1, linestyle="--")
-plt.annotate("full batch, 500 epochs: 0.899", (30, 0.86), color="gray")
+plt.annotate("full batch, 500 epochs: 0.899", (1, 0.91), color="gray")
 plt.title(f"Mini-batches: test accuracy {history[-1]:.3f} after 100 epochs")
 plt.xlabel("epoch")
 plt.ylabel("accuracy")
@@ -145,9 +145,8 @@ assert 0.91 < history[-1] < 0.97
 dataset = tf.data.Dataset.from_tensor_slices((x_train, y_train))
 dataset = dataset.shuffle(len(x_train), seed=0)  # anew at each epoch
 dataset = dataset.batch(64)
-dataset = dataset.prefetch(
-    tf.data.AUTOTUNE
-)  # the next while this one trains
+# Make the next batches while this one trains; AUTOTUNE chooses how many.
+dataset = dataset.prefetch(tf.data.AUTOTUNE)
 
 sizes = [len(x) for x, _ in dataset]
 print(len(sizes), "batches;", sizes[0], "rows, the last", sizes[-1])

@@ -52,14 +52,14 @@ assert (whole, rest) == (22, 29)
 #
 # ## How far is a batch from the truth?
 #
-# The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look, at a network that has learned a little. (`kerasnn.fit` is the loop of [lesson 7](07-mini-batches.md), compiled; `network.head.loss` is its cross-entropy, one value for each row.)
+# The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look at a network that has learned a little. (`kerasnn.fit` is the loop of [lesson 7](07-mini-batches.md), compiled; `network.head.loss` is its cross-entropy, one value for each row. The length of a gradient is the root of the sum of its squares.)
 
 # %% [markdown] lang="zh"
 # 剩下的 29 行怎么办？有三种习惯做法：留作较短的最后一个批次（Keras、`tf.data`）；像 `KFold` 那样分摊给其他批次，每个 65 或 66 行；或者丢掉（`drop_remainder=True`），只要下一个 epoch 重新打乱就无妨，对希望形状固定的编译器也方便。
 #
 # ## 一个批次离真相多远？
 #
-# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。）
+# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。梯度的长度是各分量平方和的平方根。）
 
 # %%
 import keras
@@ -82,6 +82,7 @@ def gradient(x, y):
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(network.head.loss(y, network(x)))
     gradients = tape.gradient(loss, network.trainable_variables)
+    # all derivatives in one row
     return tf.concat([tf.reshape(g, [-1]) for g in gradients], axis=0)
 
 
@@ -111,14 +112,18 @@ assert errors == sorted(errors, reverse=True)
 assert 3 < errors[0] / errors[2] < 5.5
 
 # %% [markdown] lang="en"
-# Sixteen times the rows, a quarter of the error. So a larger batch has a diminishing return: 256 rows cost four times as much as 64, and are only twice as exact. Meanwhile the small batch has made four updates.
+# Sixteen times the rows, a quarter of the error (a little less, since all draws come from the same 1,437 rows). Even with 64 rows the error is as long as the gradient itself, and a single step may go astray. But the errors of many steps point all ways and cancel, while what is true in them adds up.
+#
+# So a larger batch has a diminishing return: 256 rows cost four times as much as 64, and are only twice as exact. Meanwhile the small batch has made four updates.
 #
 # ## The same rows, or the same updates?
 #
 # To compare batch sizes, say what you hold fixed. With the same number of *epochs*, small batches get more updates; with the same number of *iterations*, large batches see more rows.
 
 # %% [markdown] lang="zh"
-# 行数变成十六倍，误差变成四分之一。所以批次越大，收益递减：256 行的代价是 64 行的四倍，精度只有两倍。而这时小批次已经做了四次更新。
+# 行数变成十六倍，误差变成四分之一（还略小一点，因为抽来抽去都是同样的 1,437 行）。即使有 64 行，误差也和梯度本身一样长，单独一步很可能走偏。但许多步的误差朝着各个方向，会相互抵消，而其中真实的部分不断累积。
+#
+# 所以批次越大，收益递减：256 行的代价是 64 行的四倍，精度只有两倍。而这时小批次已经做了四次更新。
 #
 # ## 同样的行数，还是同样的更新次数？
 #
@@ -136,7 +141,7 @@ def score(batch_size, epochs):
         epochs=epochs,
         batch_size=batch_size,
         seed=0,
-        driver="graph",
+        driver="graph",  # see lesson 9
         verbose=0,
     )
     return kerasnn.evaluate(network, *test)["accuracy"]
@@ -157,14 +162,14 @@ assert table[16][0] > table[256][0]
 assert table[16][1] < table[256][1]
 
 # %% [markdown] lang="en"
-# With equal epochs the largest batch comes last, with equal iterations it comes first. Neither is wrong; a claim that "small batches are better" is unfinished until it says at what price. 32 to 256 is a good start for a table.
+# With equal epochs the largest batch comes last, with equal iterations it comes first. Neither is wrong; a claim that "small batches are better" is unfinished until it says at what price. (One run each: a difference of 0.02 would prove nothing, as in [lesson 5](05-digits.md).) 32 to 256 is a common start.
 #
 # ## Exercises
 #
 # **1.** You have 50,000 rows, batches of 128, and time for 10,000 iterations. How many epochs is that?
 
 # %% [markdown] lang="zh"
-# epoch 数相同时，最大的批次垫底；迭代次数相同时，它排第一。谁都没有错；“小批次更好”这句话，没说明代价就没说完。对于表格数据，32 到 256 是不错的起点。
+# epoch 数相同时，最大的批次垫底；迭代次数相同时，它排第一。谁都没有错；“小批次更好”这句话，没说明代价就没说完。（每种只训练了一次：若只差 0.02，就什么也说明不了，见[第 5 课](05-digits.md)。）通常从 32 到 256 开始。
 #
 # ## 练习
 #
@@ -179,7 +184,7 @@ print(f"{10_000 / in_an_epoch:.1f} epochs")
 assert in_an_epoch == 391
 
 # %% [markdown] lang="en"
-# **2.** Which batch size has a full batch, and how many iterations has its epoch? And with batches of one row?
+# **2.** What is the batch size of a full batch, and how many iterations are in its epoch? And with batches of one row?
 
 # %% [markdown] lang="zh"
 # **2.** 全批量的批次大小是多少？一个 epoch 有几次迭代？每批一行时又如何？

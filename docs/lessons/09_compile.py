@@ -3,12 +3,12 @@
 # %% [markdown] lang="en"
 # # Compile the loop
 #
-# A training step of our digits network multiplies a few small matrices: some millions of multiplications, work for a fraction of a millisecond. Run line by line from Python it takes many times as long. Where does the time go, and how does one get it back?
+# A training step of our digits network multiplies a few small matrices: about 300,000 multiplications, work for a fraction of a millisecond. Run line by line from Python it takes many times as long. Where does the time go, and how does one get it back?
 
 # %% [markdown] lang="zh"
 # # 编译训练循环
 #
-# 我们的数字网络，一个训练步只是几个小矩阵相乘：几百万次乘法，本来不到一毫秒。但从 Python 一行一行地执行，时间要长好多倍。时间花到哪里去了？怎样拿回来？
+# 我们的数字网络，一个训练步只是几个小矩阵相乘：约三十万次乘法，本来不到一毫秒。但从 Python 一行一行地执行，时间要长好多倍。时间花到哪里去了？怎样拿回来？
 
 # %%
 import timeit
@@ -30,7 +30,7 @@ x, y = tf.constant(x_train[:64]), tf.constant(y_train[:64])
 #
 # - **Eager**: Python calls each operation, and TensorFlow runs it at once. A step has some hundred operations, with Adam's, and each call costs several microseconds, whatever the size of the matrices. It is what you want with a debugger.
 # - **Graph**: `@tf.function` calls your Python function once, with stand-ins for the tensors, and records the operations: that is *tracing*. Later calls run the recorded graph without Python.
-# - **XLA**: with `jit_compile=True` the graph is compiled to machine code for these shapes. Many small operations are fused into one that goes through memory once.
+# - **XLA** (*accelerated linear algebra*): with `jit_compile=True` the graph is compiled to machine code for these shapes. Many small operations are fused into one that goes through memory once.
 #
 # In all three the step is the same Python function:
 
@@ -41,7 +41,7 @@ x, y = tf.constant(x_train[:64]), tf.constant(y_train[:64])
 #
 # - **即时执行（eager）**：Python 逐个调用运算，TensorFlow 立刻执行。加上 Adam，一步有一百来个运算，无论矩阵多小，每次调用都要几微秒。需要调试器时，就用这种方式。
 # - **图（graph）**：`@tf.function` 用张量的“替身”把你的 Python 函数调用一次，记录下各个运算，这叫**追踪**（tracing）。之后的调用直接执行记录下的图，不再经过 Python。
-# - **XLA**：加上 `jit_compile=True`，图会针对这些形状编译成机器码。许多小运算融合成一个，内存只过一遍。
+# - **XLA**（accelerated linear algebra，加速线性代数）：加上 `jit_compile=True`，图会针对这些形状编译成机器码。许多小运算融合成一个，内存只过一遍。
 #
 # 三种方式用的是同一个 Python 函数：
 
@@ -237,7 +237,7 @@ np.testing.assert_allclose(
 # %% tags=["solution"]
 @tf.function
 def frozen():
-    return tf.constant(np.random.default_rng(0).normal())
+    return tf.constant(np.random.default_rng().normal())
 
 
 @tf.function
@@ -246,9 +246,9 @@ def noise(seed):
 
 
 always = {float(frozen()) for _ in range(5)}
-print("frozen:", len(always), "different value")
+print("frozen:", len(always), "value")
 drawn = {float(noise(tf.constant([0, i]))) for i in range(5)}
-print("noise: ", len(drawn), "different values")
+print("noise: ", len(drawn), "values")
 
 # %% [markdown] lang="en" tags=["solution"]
 # NumPy drew the number while the function was traced; the graph holds it as a constant. An operation of TensorFlow draws at each call. A stateless one draws from a seed that you give, so that a run can be repeated.

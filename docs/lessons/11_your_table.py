@@ -3,7 +3,7 @@
 # %% [markdown] lang="en"
 # # Your own table
 #
-# Irises and digits come as clean numbers. Your table does not: it has words, empty cells, columns of different size, and perhaps a column that gives the answer away. This lesson goes the road from such a table to a prediction, with `kerasnn.NetworkClassifier`, which is the networks of these lessons with the repairs built in.
+# Irises and digits come as clean numbers. Your table does not: it has words, empty cells, columns of different size, and perhaps a column that gives the answer away. This lesson leads from such a table to a prediction, with `kerasnn.NetworkClassifier`, which is the networks of these lessons with the repairs built in.
 
 # %% [markdown] lang="zh"
 # # 你自己的表
@@ -44,7 +44,7 @@ score = (
     - 4.0 * (table.weather == "snow")
     + 1.0 * table.day.isin(["Sat", "Sun"])
 )
-chance = 1 / (1 + np.exp(-score))
+chance = 1 / (1 + np.exp(-score))  # the sigmoid of lesson 1
 table["by"] = np.where(rng.random(n) < chance, "bike", "car")
 table.loc[rng.random(n) < 0.1, "age"] = np.nan
 table.loc[rng.random(n) < 0.05, "weather"] = None
@@ -56,14 +56,14 @@ print(table.by.value_counts().to_dict())
 #
 # ## Rows for the test, and two simple answers
 #
-# As always, test rows aside first. Then the two answers that a network must beat: the most frequent class, and a linear model. For the linear model we must make numbers of everything: one-hot rows for words (a gap is a class of its own), a mean for missing numbers, and equal scales.
+# As always, test rows aside first. Then the two answers that a network must beat: the most frequent class, and a linear model (`LogisticRegression`: one sigmoid unit, trained by cross-entropy). For the linear model we must make numbers of everything: one-hot rows for words (a gap is a class of its own), a mean for missing numbers, and equal scales.
 
 # %% [markdown] lang="zh"
 # 用网络之前，先看一看：有多少行，哪些列是文字，有多少空缺，每种答案各有多少？对每一列还要问：**预测的时候我知道它吗？** 像“今天骑了多少公里”这样的列，会带来漂亮的得分和毫无用处的网络。这叫**泄漏**。
 #
 # ## 测试集，和两个简单的答案
 #
-# 照例先留出测试集。然后是网络必须胜过的两个答案：最常见的类别，和线性模型。对线性模型，要把一切都变成数：文字用独热行（空缺自成一类），缺失的数用平均值，并统一尺度。
+# 照例先留出测试集。然后是网络必须胜过的两个答案：最常见的类别，和线性模型（`LogisticRegression`，就是用交叉熵训练的一个 sigmoid 单元）。对线性模型，要把一切都变成数：文字用独热行（空缺自成一类），缺失的数用平均值，并统一尺度。
 
 # %%
 from sklearn.compose import ColumnTransformer
@@ -102,12 +102,12 @@ assert 0.75 < best < 0.92
 # %% [markdown] lang="en"
 # ## The network
 #
-# `NetworkClassifier` takes the table as it is. Inside, each number is scaled, each word gets a small vector that is learned (an *embedding*), each gap is marked. Several networks are trained side by side, each leaves other rows out and stops where those say; their mean is the answer. We choose a small setting, for the sake of time, and networks alone; without arguments it is larger and better, and boosted trees stand beside the networks where left-out rows say that they help.
+# `NetworkClassifier` takes the table as it is. Inside, numbers are scaled, words become one-hot rows (or, in columns of many words, short learned vectors: *embeddings*), and gaps are marked. Several networks, the *members*, are trained side by side; each leaves one *fold* of the rows out and stops early by it. Their mean is the answer. We choose a small setting, for the sake of time, and networks alone; without arguments it is larger and better, and boosted trees (many small decision trees, each correcting those before it) stand beside the networks where left-out rows say that they help.
 
 # %% [markdown] lang="zh"
 # ## 网络
 #
-# `NetworkClassifier` 直接接受这张表。在内部，每个数都被缩放，每个词得到一个可学习的小向量（**嵌入**，embedding），每个空缺都有标记。几个网络并排训练，各自留出不同的行，并由这些行决定何时停止；它们的平均就是答案。为了省时间，这里选较小的设置，并且只用网络；不给参数时它更大，也更好，而且如果留出的行表明有帮助，网络旁边还会有提升树（boosted trees）。
+# `NetworkClassifier` 直接接受这张表。在内部，数会缩放，词变成独热行（词很多的列则用可学习的短向量：**嵌入**，embedding），空缺会做标记。几个网络，即**成员**（members），并排训练；每个成员留出一折（fold）数据，并据此早停。它们的平均就是答案。为了省时间，这里选较小的设置，并且只用网络；不给参数时它更大，也更好，而且如果留出的行表明有帮助，网络旁边还会有提升树（boosted trees：许多小决策树，每一棵修正前面各棵的错误）。
 
 # %%
 import kerasnn
@@ -123,10 +123,10 @@ print(f"network  {scores['network']:.3f}")
 assert scores["network"] > scores["constant"] + 0.1
 
 # %% [markdown] lang="en"
-# Do not expect a miracle: the rule behind this table is linear, a few hundred rows are few, and 150 test rows measure an accuracy only to about 0.03. A network is worth its cost where columns act together in ways that you cannot write down. Let us make such a case. On short ways people now walk, so that the bike is for the middle:
+# Do not expect a miracle: the rule behind this table is linear, a few hundred rows are few, and 150 test rows measure an accuracy only to about 0.03; luck even put the linear model above the best that is possible on average. A network is worth its cost where columns act together in ways that you cannot write down. Let us make such a case. On short ways people now walk, so that the bike is for the middle:
 
 # %% [markdown] lang="zh"
-# 不要指望奇迹：这张表背后的规律是线性的，几百行数据很少，150 行测试集只能把准确率测到约 0.03。只有当各列以你写不出来的方式共同起作用时，网络才值得。我们来造一个这样的情形：路程短的人现在步行，于是自行车只用于中等距离：
+# 不要指望奇迹：这张表背后的规律是线性的，几百行数据很少，150 行测试集只能把准确率测到约 0.03；靠着运气，线性模型甚至超过了平均意义上的最好成绩。只有当各列以你写不出来的方式共同起作用时，网络才值得。我们来造一个这样的情形：路程短的人现在步行，于是自行车只用于中等距离：
 
 # %%
 middle = table.distance_km.between(2, 6)
@@ -148,12 +148,12 @@ assert curved["network"] > curved["linear"] + 0.05
 # %% [markdown] lang="en"
 # ## New rows
 #
-# A word that was never seen, an empty cell, columns in another order: none of it stops the network. It answers with probabilities, and these are calibrated on rows that were left out.
+# A word that was never seen, an empty cell, columns in another order: none of it stops the network. It answers with probabilities, and these are *calibrated*: adjusted on left-out rows until they agree with how often they are right.
 
 # %% [markdown] lang="zh"
 # ## 新的数据
 #
-# 没见过的词，空的格子，列的次序不同：都难不倒这个网络。它用概率回答，而且概率在留出的行上校准过。
+# 没见过的词，空的格子，列的次序不同：都难不倒这个网络。它用概率回答，而且概率**校准**过：在留出的行上调整，使之与答对的频率相符。
 
 # %%
 new = pd.DataFrame(
@@ -169,7 +169,17 @@ answers = pd.DataFrame(
 )
 print(pd.concat([new, answers], axis=1).to_string())
 
+# %% [markdown] lang="en"
+# Beware of the second row. `hail` is taken for missing weather, and the answer is surer than anybody should be of a word never seen. `check` says which rows are [unlike those of the training](../../drift.md):
+
+# %% [markdown] lang="zh"
+# 当心第二行。`hail` 被当作缺失的天气，而面对从没见过的词，谁也不该这么有把握。`check` 会指出哪些行[与训练数据不同（英文）](../../drift.md)：
+
+# %%
+print(network.check(new)[["unusual", "reason"]].to_string())
+
 # %% tags=["test"]
+assert network.check(new)["unusual"].tolist() == [False, True, False]
 assert answers["bike"][0] > 0.6
 assert answers["bike"][2] < 0.3
 

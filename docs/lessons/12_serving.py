@@ -3,19 +3,19 @@
 # %% [markdown] lang="en"
 # # A file that serves
 #
-# A trained network in a notebook is gone when the notebook is closed. To be of use it must become a file: complete, with the steps that prepare its rows, readable without the program that trained it, and able to answer over the network. TensorFlow's format for this is the *SavedModel*.
+# A trained network in a notebook is gone when the notebook is closed. To be of use it must become a file: complete, with the steps that prepare its rows, readable without the program that trained it, and able to answer over HTTP. TensorFlow's format for this is the *SavedModel*.
 
 # %% [markdown] lang="zh"
 # # 一个能提供服务的文件
 #
-# 笔记本里训练好的网络，笔记本一关就没了。要派上用场，它得变成一个文件：完整，连同准备数据的步骤；不用训练它的程序也能读取；还能通过网络回答请求。TensorFlow 为此设计的格式是 **SavedModel**。
+# 笔记本里训练好的网络，笔记本一关就没了。要派上用场，它得变成一个文件：完整，连同准备数据的步骤；不用训练它的程序也能读取；还能通过 HTTP 回答请求。TensorFlow 为此设计的格式是 **SavedModel**。
 
 # %% [markdown] lang="en"
-# ## What belongs into the file
+# ## What belongs in the file
 #
 # ![Training writes a SavedModel: raw columns in, scaling, network, class and probabilities out; several programs serve the same file](../figures/serving.svg)
 #
-# Our digits are trained on pixels from 0 to 1, but whoever asks will send 0 to 16. If the scaling lives in another program, sooner or later it will be forgotten or done twice, and the answers will be wrong without any error. So it goes into the file.
+# Our digits are trained on pixels from 0 to 1, but whoever asks will send 0 to 16. If the scaling lives in another program, sooner or later it will be forgotten or done twice, and the answers will be wrong without any error. So it belongs in the file.
 
 # %% [markdown] lang="zh"
 # ## 文件里该有什么
@@ -58,9 +58,9 @@ assert folder.name == "1"
 assert (folder / "saved_model.pb").exists()
 
 # %% [markdown] lang="en"
-# - `saved_model.pb` is the graph: the operations of [lesson 9](09-compile.md), written down.
+# - `saved_model.pb` is the graph: the operations of [lesson 9](09-compile.md), written down; `fingerprint.pb` has its hash.
 # - `variables/` has the weights.
-# - `assets.extra/` has what servers and people need: warm-up requests, and the manifest `kerasnn.json`, which says what this is and how it was made.
+# - `assets.extra/` has what servers and people need: warm-up requests (run once before the first real one, which would be slow), and the manifest `kerasnn.json`, which says what this is and how it was made.
 #
 # `1` is a *version*. The next export becomes `2`, and the old one stays.
 #
@@ -69,9 +69,9 @@ assert (folder / "saved_model.pb").exists()
 # A *signature* is a function in the file, with named inputs and outputs. Plain TensorFlow can call it:
 
 # %% [markdown] lang="zh"
-# - `saved_model.pb` 是图：把[第 9 课](09-compile.md)的那些运算写了下来。
+# - `saved_model.pb` 是图：把[第 9 课](09-compile.md)的那些运算写了下来；`fingerprint.pb` 是它的哈希值。
 # - `variables/` 是权重。
-# - `assets.extra/` 是服务器和人需要的东西：预热请求，以及清单 `kerasnn.json`，说明这是什么、怎样得来的。
+# - `assets.extra/` 是服务器和人需要的东西：预热请求（先执行一遍，免得第一个真正的请求很慢），以及清单 `kerasnn.json`，说明这是什么、怎样得来的。
 #
 # `1` 是**版本**。下一次导出是 `2`，旧的保留。
 #
@@ -99,18 +99,18 @@ accuracy = np.mean(theirs.numpy().argmax(axis=1) == y_test)
 assert accuracy > 0.95
 
 # %% [markdown] lang="en"
-# The file takes raw pixels, any number of rows, and answers with names. A notebook, a C program and TensorFlow Serving get the same numbers from it.
+# The file takes raw pixels, any number of rows, and answers with names (`classify` takes and gives them in TensorFlow Serving's form for classifiers). A notebook, a C program and TensorFlow Serving get the same numbers from it.
 #
 # ## Serve it
 #
-# `kerasnn serve` answers for all models in a folder. In a terminal you would write `kerasnn serve my_models`; here Python starts it (port 0 takes any free port) and reads the line in which it says where it listens:
+# `kerasnn serve` answers for all models in a folder. In a terminal you would write `kerasnn serve my_models`; here Python starts it (port 0 takes any free port; gRPC, a second protocol, stays off) and reads the line in which it says where it listens:
 
 # %% [markdown] lang="zh"
-# 这个文件接受原始像素，行数不限，用名字回答。笔记本、C 程序和 TensorFlow Serving 从它得到的数值都一样。
+# 这个文件接受原始像素，行数不限，用名字回答（`classify` 的输入输出是 TensorFlow Serving 为分类器规定的形式）。笔记本、C 程序和 TensorFlow Serving 从它得到的数值都一样。
 #
 # ## 提供服务
 #
-# `kerasnn serve` 为一个文件夹里的所有模型提供服务。在终端里写 `kerasnn serve my_models` 即可；这里由 Python 启动它（端口 0 表示任取一个空闲端口），并读取它报告地址的那一行：
+# `kerasnn serve` 为一个文件夹里的所有模型提供服务。在终端里写 `kerasnn serve my_models` 即可；这里由 Python 启动它（端口 0 表示任取一个空闲端口；另一种协议 gRPC 关掉），并读取它报告地址的那一行：
 
 # %%
 import re
@@ -255,7 +255,7 @@ for name, pixels in (("once", x_test), ("twice", x_test / 16)):
     )
 
 # %% [markdown] lang="en" tags=["solution"]
-# There is no error. The network sees nearly empty pictures: more of its answers are wrong, and its probabilities are close to guessing. This is why the scaling belongs into the file, and why the manifest says what to send. For tables, `kerasnn check` notices that new rows are [unlike those of the training](../../drift.md).
+# There is no error. The network sees nearly empty pictures: more of its answers are wrong, and its probabilities are close to guessing. This is why the scaling belongs in the file, and why the manifest says what to send. For tables, `kerasnn check` notices that new rows are [unlike those of the training](../../drift.md).
 
 # %% [markdown] lang="zh" tags=["solution"]
 # 不报错。网络看到的几乎是空白图片：错误增多，概率接近瞎猜。所以缩放应当放进文件，清单也要写明该发送什么。对表格，`kerasnn check` 能发现新数据[与训练数据不同（英文）](../../drift.md)。
