@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         NonFiniteLossError,
     )
     from kerasnn.estimators import NetworkClassifier, NetworkRegressor, cross_validate
-    from kerasnn.many import fit_many
+    from kerasnn.many.fit_many import fit_many
     from kerasnn.saving import export, load
     from kerasnn.training.evaluate import evaluate
     from kerasnn.training.fit import fit
