@@ -1,6 +1,7 @@
 import gc
 import os
 import sys
+from collections import Counter
 
 # Before TensorFlow is loaded: its C++ notices would hide pytest's own output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -94,43 +95,22 @@ def pytest_xdist_auto_num_workers():
     return (os.cpu_count() or 1) + 1
 
 
-# The files with the most CPU seconds run first (the soak waits, so it is before them): a
-# worker that took one of them last would finish long after the others.
-LONGEST = (
-    "test_serving_soak",
-    "test_parity",
-    "test_distributed",
-    "test_training",
-    "test_model_fit",
-    "test_sklearn_contract",
-    "test_cli_resume",
-    "test_saver",
-    "test_streamed_tables",
-    "test_cli_tables",
-    "test_cli",
-    "test_benchmark",
-    "test_cross_validation",
-    "test_readme",
-    "test_estimators",
-    "test_code_style",
-    "test_tuning",
-    "test_serving_server",
-    "test_serving_browser",
-    "test_serving_clients",
-    "test_lesson_numbers",
-    "test_scripts",
-    "test_saving_c",
-    "test_member_training",
-    "test_saving_tables",
-    "test_tabular_network",
-    "test_cli_tune",
-)
-
-
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    place = {name: i for i, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    """Mark most cases of a test with `slow_cases` as slow.
+
+    The first one stays, or one in `every`.
+    """
+    seen = Counter()
+    for item in items:
+        mark = item.get_closest_marker("slow_cases")
+        if mark is None:
+            continue
+        test = item.nodeid.split("[")[0]
+        every = mark.kwargs.get("every")
+        if seen[test] % every if every else seen[test]:
+            item.add_marker(pytest.mark.slow)
+        seen[test] += 1
 
 
 def pytest_collection_finish():

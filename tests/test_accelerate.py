@@ -61,6 +61,7 @@ def print_nothing(batch, logs):
     """A hook of every batch."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -81,6 +82,7 @@ def test_history_weights_and_predictions_are_keras_s_to_the_bit(arguments):
     assert not TALLY.fell_back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verbose", ["auto", 2])
 def test_the_printed_lines_are_keras_s(capsys, verbose):
     def printed():
@@ -170,6 +172,7 @@ def test_a_fallback_is_counted_and_named_and_computes_what_keras_does(caplog):
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_a_generator_whose_batch_keras_cannot_do_without_loses_none():
     def batches():
         for i in range(0, 50, 10):
@@ -204,6 +207,7 @@ class OwnStep(keras.Sequential):
         return {"mine": loss}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "options"), [(OwnFit, {}), (OwnFit, {"run_eagerly": True}), (OwnStep, {})]
 )
@@ -253,6 +257,7 @@ def wrong_layer():
     return model
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     ("make", "arguments"),
     [
@@ -391,6 +396,7 @@ def ran(*command, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_kerasnn_run_runs_a_program_with_its_arguments(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     code, out, err = ran(
@@ -405,6 +411,7 @@ def test_kerasnn_run_runs_a_program_with_its_arguments(tmp_path):
     assert lines[-1].startswith("kerasnn.accelerate: 1 fit in ")
 
 
+@pytest.mark.slow
 def test_the_environment_accelerates_keras_when_it_is_imported():
     program = "import kerasnn, sys; assert 'keras' not in sys.modules\n" + PROGRAM
     code, _, err = ran("-c", program, KERASNN_ACCELERATE="1")

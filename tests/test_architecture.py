@@ -212,6 +212,7 @@ def test_imports_go_upwards_only(path):
                 assert other < mine, f"{path} imports {name}"
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other():
     house = runpy.run_path(str(PACKAGE.parent / "scripts" / "house.py"))
     assert house["circles"](house["read"](PACKAGE)) == []

@@ -96,6 +96,7 @@ def test_numbers_of_any_dtype_are_float64(dtype):
     assert table["a"].tolist() == [0.0, 1.0]
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.floats(allow_infinity=False), min_size=1))
 def test_finite_numbers_stay_as_they_are(values):
     schema = infer_schema({"a": [1.5, 2]})

@@ -42,6 +42,7 @@ def write_rows(path, columns, rows):
 # --- train ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_train_writes_a_version_with_report_and_says_where(run):
     code, out, err = run("train", "iris", "--driver", "graph")
     assert (code, err) == (0, "")
@@ -70,6 +71,7 @@ def test_train_writes_a_version_with_report_and_says_where(run):
     assert "it has learned the mean, and nothing of the inputs" in page
 
 
+@pytest.mark.slow
 def test_train_prints_json_and_nothing_else_on_standard_output(run):
     options = "--batch-size 100 --learning-rate 0.01 --optimizer rmsprop --hidden-units 8,4"
     more = "--batching tf-data --seed 3 --output out --name mine"
@@ -129,6 +131,7 @@ def test_the_report_has_the_runs_numbers_and_settings(models):
         assert text in page
 
 
+@pytest.mark.slow
 def test_a_batch_size_without_effect_is_told_nowhere(run):
     code, out, _ = run("train", "digits", *SHORT, "--batching", "full", "--json")
     assert code == 0
@@ -509,6 +512,7 @@ def test_inspect_gives_the_manifest_as_json(run, models):
     assert result == json.loads(manifest.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting", ["hidden_units", "optimizer", "driver", "batching", "seed"]
 )
@@ -545,6 +549,7 @@ def test_every_setting_reaches_the_training(setting, monkeypatch):
 # --- in a process of its own ------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_command_prints_nothing_but_its_own_on_either_stream(tmp_path):
     """TensorFlow's start-up notices come from C++, below what pytest captures."""
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}

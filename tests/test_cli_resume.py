@@ -15,6 +15,8 @@ from kerasnn import saving
 from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.system import partial_folders
 
+pytestmark = pytest.mark.slow
+
 TRAIN = ("train", "digits", "--epochs", "1500")
 PATIENCE = 240  # seconds
 

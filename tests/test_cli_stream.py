@@ -10,6 +10,8 @@ from kerasnn.tables import files, streamed
 from tests.deaths import Killed
 from tests.test_cli_tables import SCORES, people
 
+pytestmark = pytest.mark.slow
+
 SHORT = [*("--members", "2", "--epochs", "2", "--hidden-units", "8"), "--stream"]
 
 

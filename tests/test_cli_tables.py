@@ -149,6 +149,7 @@ def test_train_tells_what_was_inferred_the_scores_and_where_it_lies(run):
     ]
 
 
+@pytest.mark.slow
 def test_train_prints_json_and_the_rest_on_standard_error(run):
     write(people().assign(weight_in_kg=np.arange(120) % 7))
     options = "--target income --ignore rich,country --ignore person_id --seed 3"
@@ -196,6 +197,7 @@ def test_train_prints_json_and_the_rest_on_standard_error(run):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folds", "told"),
     [
@@ -480,6 +482,7 @@ def test_predict_gives_a_class_and_a_probability_for_each_class(run, models):
     np.testing.assert_allclose(table.iloc[:, 1:], expected["probabilities"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_predict_gives_a_value_for_a_regression(run, models):
     write(people(30, seed=5))
     code, out, _ = run("predict", models / "income", "people.csv", "-o", "out.csv")
@@ -490,6 +493,7 @@ def test_predict_gives_a_value_for_a_regression(run, models):
     np.testing.assert_allclose(table["value"], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_predict_takes_reordered_extra_unseen_and_missing_values(run, models):
     table = people(6, seed=5)
     odd = table.assign(job="astronaut", age=None, smoker="perhaps", since="", more=1)
@@ -510,6 +514,7 @@ def test_predict_takes_reordered_extra_unseen_and_missing_values(run, models):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", [["-o", "out.csv"], [], ["--json"]])
 def test_predict_gives_the_same_in_parts(run, models, monkeypatch, output):
     write(people(50, seed=5))
@@ -532,6 +537,7 @@ def test_predict_gives_the_same_in_parts(run, models, monkeypatch, output):
     pd.testing.assert_frame_equal(whole, parts, rtol=1e-5)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -573,6 +579,7 @@ def test_predict_tells_what_is_wrong_and_writes_nothing(
     assert os.listdir() == ["people.csv"]
 
 
+@pytest.mark.slow
 def test_predict_answers_the_good_rows_in_place_and_lists_the_others(
     run, models, monkeypatch
 ):
@@ -625,6 +632,7 @@ def test_kept_cells_are_no_formulas_and_do_not_hide_predictions(run, models):
     assert set(found.predicted_class) <= {"poor", "rich"}
 
 
+@pytest.mark.slow
 def test_standard_output_is_written_to_and_not_replaced(models, tmp_path):
     write(people(3), tmp_path / "people.csv")
     command = [sys.executable, "-m", "kerasnn", "predict", str(models / "rich")]
@@ -651,6 +659,7 @@ def test_predict_writes_through_a_pipe(run, models):
 # --- evaluate, inspect ------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_evaluate_measures_on_a_file_with_the_target(run, models):
     write(people(80, seed=9))
     code, out, err = run("evaluate", models / "rich", "people.csv")
@@ -696,6 +705,7 @@ def test_evaluate_says_so_where_the_rows_are_those_of_the_training(run, models):
     ]
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -722,6 +732,7 @@ def test_evaluate_tells_what_is_wrong_with_the_target(run, models, table, messag
     assert (code, out, err) == (1, "", f"Error: {message}\n")
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_out_rows_that_cannot_be_scored_and_says_so(run, models):
     table = people(40, seed=9).assign(age="30")
     table.loc[[0, 1], "rich"] = [None, "mad"]
@@ -924,6 +935,7 @@ def test_notices_are_lines_with_warnings_first():
     }
 
 
+@pytest.mark.slow
 def test_predict_says_what_was_guessed_once_and_keeps_empty_rows(run, models, monkeypatch):
     monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 12)
     table = people(36, seed=5).assign(smoker="perhaps")
@@ -942,6 +954,7 @@ def test_predict_says_what_was_guessed_once_and_keeps_empty_rows(run, models, mo
     assert sorted(codes) == ["comment-lines", "unseen-column"]
 
 
+@pytest.mark.slow
 def test_evaluate_counts_in_parts_as_in_memory(run, models, monkeypatch):
     monkeypatch.setattr(table_files, "MAX_CHUNK_ROWS", 7)
     table = people(40, seed=9).assign(age="30")

@@ -21,6 +21,7 @@ def table(run):
     return "my table.csv"
 
 
+@pytest.mark.slow
 def test_the_printed_command_trains_with_the_best_settings(table, run):
     code, out, _ = run(
         *("tune", table, "--target", "y", "--trials", "2", *SHORT, "--ignore", "b, c"),
@@ -49,6 +50,7 @@ def test_the_printed_command_trains_with_the_best_settings(table, run):
     assert saving.load("saved_models/mine") is not None
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_a_second_run_goes_on(table, run):
     words = ("tune", table, "--target", "y", *SHORT, "--storage", "trials", "--json")
     code, out, err = run(*words, "--trials", "1")

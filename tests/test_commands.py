@@ -153,6 +153,7 @@ def parse(arguments):
         command.make_context(name, rest, parent=group)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("arguments", RUN)
 def test_a_command_of_the_pages_runs(arguments, folder, monkeypatch, capfd):
     def stop(*_, **__):

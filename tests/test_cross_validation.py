@@ -49,6 +49,7 @@ def assert_same_networks(ours, theirs):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_scikit_learns_with_everything_that_can_be_asked_for(x, y):
     ours, theirs = both(
         NetworkClassifier(**SMALL),
@@ -82,6 +83,7 @@ def test_a_regression_and_one_scorer(x):
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_custom_scorer(x, y):
     def most_sure(estimator, x, y):
         return estimator.predict_proba(x).max()
@@ -90,6 +92,7 @@ def test_a_custom_scorer(x, y):
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_groups_stay_together_outside_and_inside(x, y):
     """As scikit-learn's, which routes the groups to the splitter and to `fit`."""
     groups = np.arange(N_ROWS) // 10
@@ -116,6 +119,7 @@ def test_groups_stay_together_outside_and_inside(x, y):
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_later_rows_are_tested(x, y):
     times = np.random.default_rng(0).permutation(N_ROWS) // 2
     ours = kerasnn.cross_validate(
@@ -139,6 +143,7 @@ def test_later_rows_are_tested(x, y):
         kerasnn.cross_validate(NetworkClassifier(), x, y, groups=[1, 2, 3])
 
 
+@pytest.mark.slow
 def test_folds_whose_networks_differ(x, y):
     """A level and missing numbers that are in two of three folds: other widths of x."""
     table = pd.DataFrame(x, columns=["a", "b", "c"])
@@ -154,6 +159,7 @@ def test_folds_whose_networks_differ(x, y):
     assert_same_networks(ours["estimator"], theirs["estimator"])
 
 
+@pytest.mark.slow
 def test_folds_of_other_sizes(x, y):
     """Sizes that no common batch fits: 80 and 10 rows."""
     splits = [(np.arange(80), np.arange(80, 90)), (np.arange(80, 90), np.arange(80))]
@@ -162,12 +168,14 @@ def test_folds_of_other_sizes(x, y):
     assert_same_networks(ours["estimator"], theirs["estimator"])
 
 
+@pytest.mark.slow
 def test_kernels_that_members_share_are_not_shared_between_folds(x, y):
     estimator = NetworkClassifier(**SMALL, weight_sharing="batch-ensemble")
     ours, theirs = both(estimator, x, y, cv=2, return_estimator=True)
     assert_same_networks(ours["estimator"], theirs["estimator"])
 
 
+@pytest.mark.slow
 def test_weights_go_to_the_training_rows(x):
     y = np.arange(N_ROWS) % 2  # nothing tells them apart
     weights = np.where(y == 1, 0.01, 1.0)
@@ -191,6 +199,7 @@ def test_weights_go_to_the_training_rows(x):
     np.testing.assert_allclose(ours["test_score"], theirs["test_score"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_equal_folds_are_trained_in_one_go(monkeypatch, x, y):
     calls = []
     train_ensembles = cross_validation.train_ensembles
@@ -219,6 +228,7 @@ def test_a_foreign_estimator_is_refused(x, y):
     )
 
 
+@pytest.mark.slow
 def test_a_long_training_of_digits_ends_alike_as_well(digits):
     """A thousand float32 steps make much of a first difference: here there is none."""
     (x, y), _ = digits

@@ -47,6 +47,7 @@ def codes_of(path, **options):
     return [notice.code for notice in read_table(path, ReadOptions(**options)).notices]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.integers(1, 4).flatmap(
@@ -94,6 +95,7 @@ NUMBERS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(st.lists(NUMBERS, max_size=40), st.booleans())
 def test_columns_of_arrow_are_numbers_by_the_law(texts, sliced):
@@ -373,6 +375,7 @@ def test_an_archive_of_two_files_is_told(tmp_path):
     )
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind", PACKERS)
 def test_a_bomb_is_refused(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(packed, "FREE_BYTES", 1_000_000)

@@ -30,6 +30,8 @@ from kerasnn.training.distribution.sharding import ShardedFeed, batch_sizes, loc
 from kerasnn.training.distribution.workers import WorkerGroup
 from tests import distributed_jobs as jobs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "several-machines.md"
 WORKERS_DO = (

@@ -9,6 +9,8 @@ import pytest
 from kerasnn import saving, tables
 from kerasnn.datasets import Schema, checked_table
 
+pytestmark = pytest.mark.slow
+
 N = 80
 RANDOM = np.random.default_rng(11)
 AREA = RANDOM.integers(200, 19000, N) / 10

@@ -180,6 +180,7 @@ def test_a_target_in_another_unit_is_learned_alike(x, fitted_regressor):
     )
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "labels",
     [
@@ -211,6 +212,7 @@ def test_a_missing_label_among_indexed_classes_is_an_error(x):
 # --- randomness -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_random_state_gives_the_same_bits(table, pays, fitted):
     again = classifier().fit(table, pays)
     np.testing.assert_array_equal(again.predict_proba(table), fitted.predict_proba(table))
@@ -246,6 +248,7 @@ def test_any_table_gives_the_same_answers(table, pays, fitted):
         np.testing.assert_array_equal(fitted.predict_proba(other), expected, err_msg=kind)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind", [pl.from_pandas, pa.Table.from_pandas, dict])
 def test_any_table_can_be_learned_from(table, pays, fitted, kind):
     given = kind(table.astype({"town": object}))
@@ -284,6 +287,7 @@ def test_an_export_answers_as_the_estimator_on_raw_rows(table, fitted, tmp_path)
     assert loaded.manifest["settings"]["epochs"] == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_an_export_of_values(x, fitted_regressor, tmp_path, outputs):
     one = fitted_regressor
@@ -298,6 +302,7 @@ def test_an_export_of_values(x, fitted_regressor, tmp_path, outputs):
 # --- weights ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_class_of_tiny_weights_is_rarely_predicted(x):
     y = np.arange(N_ROWS) % 2  # nothing tells them apart
     one = classifier().fit(x, y, sample_weight=np.where(y == 1, 0.01, 1.0))
@@ -319,6 +324,7 @@ def test_class_weights_are_sample_weights(x, y):
     np.testing.assert_array_equal(by_class.predict_proba(x), by_row.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_weights_count_by_their_ratios(x, y):
     once = classifier().fit(x, y, sample_weight=np.full(N_ROWS, 1.0))
     many = classifier().fit(x, y, sample_weight=np.full(N_ROWS, 64.0))
@@ -346,6 +352,7 @@ def test_a_clone_keeps_every_parameter():
     assert (other.members, one.members) == (4, 2)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("copied", ["pickle", "joblib", "deepcopy"])
 def test_a_copy_gives_the_same_bits_and_can_be_fitted_again(table, pays, tmp_path, copied):
     one = classifier(epochs=3).fit(table, pays)
@@ -361,6 +368,7 @@ def test_a_copy_gives_the_same_bits_and_can_be_fitted_again(table, pays, tmp_pat
     np.testing.assert_array_equal(again.predict_proba(table), one.predict_proba(table))
 
 
+@pytest.mark.slow
 def test_a_grid_is_searched(x, y):
     search = GridSearchCV(
         classifier(epochs=6), {"learning_rate": [1e-6, 0.1]}, cv=2, scoring="neg_log_loss"
@@ -595,6 +603,7 @@ def test_a_loss_that_is_not_finite_is_an_error(x, y):
     assert text.endswith("A smaller learning rate or scaled inputs may help")
 
 
+@pytest.mark.slow
 def test_members_and_folds_find_each_other(x, y):
     """Who names one gets the other to match."""
     for options, expected in [
@@ -606,6 +615,7 @@ def test_members_and_folds_find_each_other(x, y):
         assert not recipe.folds or recipe.members % recipe.folds == 0
 
 
+@pytest.mark.slow
 def test_bins_that_were_fitted_to_the_rows_are_kept_with_the_weights(rng):
     x = rng.normal(size=(200, 2))
     y = (np.abs(x[:, 0]) > 0.7).astype(int)
@@ -618,6 +628,7 @@ def test_bins_that_were_fitted_to_the_rows_are_kept_with_the_weights(rng):
     np.testing.assert_array_equal(again.predict_proba(x), estimator.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_a_column_that_tells_the_target_is_one_python_warning():
     rng = np.random.default_rng(0)
     target = rng.choice(["open", "closed"], 60)

@@ -63,6 +63,7 @@ def test_a_finished_training_in_time_is_resumed(saved, table):
     np.testing.assert_array_equal(again.oof_predictions_, network.oof_predictions_)
 
 
+@pytest.mark.slow
 def test_rows_of_equal_order_give_equal_folds_whatever_the_times_look_like(table):
     x, y = table
     labels = (y > 1).astype(int)

@@ -109,6 +109,7 @@ def test_first_layer_and_outputs_of_its_sums_give_the_outputs() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "n_out"),
     [("binary", 2), ("multiclass", 3), ("regression", 1), ("regression", 2)],

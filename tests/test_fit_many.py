@@ -71,12 +71,14 @@ def test_each_model_ends_as_its_own_fit(fits):
         assert_equal(fits.models[i], fits.histories[i], *single)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [{"rate": 0.3}, {"optimizer": "Muon"}], ids=str)
 def test_dropout_and_other_optimizers(setting):
     fits = many(seeds=[3, 4], settings=[setting, {}], threads=3)
     assert_equal(fits.models[1], fits.histories[1], *alone(4, **setting))
 
 
+@pytest.mark.slow
 def test_models_can_be_trained_on(fits):
     models = [fits.models[0], fits.models[1]]
     many(models, epochs=1)

@@ -12,6 +12,8 @@ import build_gallery
 
 from tests.test_lessons import assert_same_page
 
+pytestmark = pytest.mark.slow
+
 NEEDED = {"clients": ("cc", "node")}
 
 

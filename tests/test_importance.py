@@ -87,6 +87,7 @@ def test_only_the_features_of_the_shuffled_column_differ(rng):
         assert part[:, own].tolist() != repeated[:, own].tolist()
 
 
+@pytest.mark.slow
 def test_shuffled_features_are_those_of_a_shuffled_column(rng):
     """The road without preprocessing is equal to that of raw tables."""
     rows = 120

@@ -235,6 +235,7 @@ def test_the_target_is_no_column():
     assert by_task.target.task == "regression"
 
 
+@pytest.mark.slow
 def test_the_levels_of_a_column_of_a_million_levels_are_cut():
     texts = np.array([f"u{i:06}" for i in range(1_000_000)], dtype=object)
     texts[:3] = "often"

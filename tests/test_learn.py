@@ -75,6 +75,7 @@ def broken():
     return runs
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", BREAKS)
 def test_the_program_of_a_break_prints_the_losses_of_the_page(broken, name):
     done, _ = broken[name]
@@ -97,6 +98,7 @@ def table(path, target):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "broken", "task"),
     [("class", "", "classification"), ("price", "no-scaling", "regression")],
@@ -386,6 +388,7 @@ def test_packed_numbers_are_near_the_numbers():
     np.testing.assert_allclose(codes * found["scale"] / 127, [-3, 0, 1.5, 0], atol=0.02)
 
 
+@pytest.mark.slow
 def test_the_command_serves_the_page_until_it_is_told_to_stop():
     command = [sys.executable, "-m", "kerasnn", "learn", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

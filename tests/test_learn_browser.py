@@ -21,9 +21,13 @@ from kerasnn.learn.settings import BREAKS
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="no chromium, chromium-browser or google-chrome is installed",
+    ),
+]
 SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
 PATIENCE = 30_000  # milliseconds; a test run uses all cores
 BREAK_EPOCHS = 3

@@ -27,6 +27,7 @@ def lesson_trainer():
     return Trainer(network, optimizer=make_optimizer("adam", 0.02))
 
 
+@pytest.mark.slow
 def test_full_batch(lesson_trainer, lesson_digits):
     accuracies = accuracies_of(lesson_trainer, lesson_digits, epochs=500, batching="full")
     # 0.8986 over these seeds, 0.8986 over 100; the lesson, which makes a new Adam at each
@@ -34,6 +35,7 @@ def test_full_batch(lesson_trainer, lesson_digits):
     assert 0.895 <= np.mean(accuracies) <= 0.95
 
 
+@pytest.mark.slow
 def test_mini_batches_of_kfold(lesson_trainer, lesson_digits):
     accuracies = accuracies_of(
         lesson_trainer, lesson_digits, epochs=500, batch_size=64, batching="kfold"
@@ -41,6 +43,7 @@ def test_mini_batches_of_kfold(lesson_trainer, lesson_digits):
     assert 0.94 <= np.mean(accuracies) <= 0.97
 
 
+@pytest.mark.slow
 def test_train_digits_by_default(digits):
     settings = LESSONS["digits"].settings
     network = models.DigitsNetwork(

@@ -49,6 +49,7 @@ def assert_same_notebook(made, kept):
     assert made["metadata"] == kept["metadata"]
 
 
+@pytest.mark.slow_cases
 @LESSONS
 def test_a_lesson_runs_and_is_what_the_repository_has(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a lesson may write files

@@ -271,6 +271,7 @@ def test_members_have_learned(side_by_side):
 
 
 # A graph multiplies the constants of a gradient together before it uses them.
+@pytest.mark.slow
 @pytest.mark.parametrize(("driver", "atol"), [("eager", 1e-6), ("xla", 1e-5)])
 def test_every_driver_trains_alike(side_by_side, driver, atol):
     graph, losses = side_by_side
@@ -386,6 +387,7 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_members_that_share_kernels_learn_together():
     weights, losses = trained([0, 1, 2], weight_sharing="batch-ensemble")
     _, initial = trained([0, 1, 2], epochs=1, weight_sharing="batch-ensemble")

@@ -59,6 +59,7 @@ def drivers_used(model):
 # --- one program ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_refits_of_any_length_and_rate_use_the_same_program():
     model = regressor()
     fit(model, epochs=2, driver="xla")
@@ -87,6 +88,7 @@ def test_one_graph_takes_any_number_of_rows():
     assert len(programs_of(model).all()) == 1
 
 
+@pytest.mark.slow
 def test_the_graph_for_few_rows_knows_no_size_and_fits_as_keras():
     ours, keras_s = regressor(), regressor()
     for rows in (7, 3, 5):
@@ -105,6 +107,7 @@ def sequences():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fit", "evaluate", "predict"])
 def test_sizes_that_change_are_relaxed_after_the_second(name):
     model = sequences()
@@ -200,6 +203,7 @@ def test_without_a_seed_the_global_seed_of_keras_decides():
     assert_same_bits(*ours)
 
 
+@pytest.mark.slow
 def test_the_number_of_steps_in_a_call_changes_no_bit(monkeypatch):
     results = []
     for seconds in (0.0, 1e9):  # a step a call; several epochs a call
@@ -245,6 +249,7 @@ def with_text():
     return model
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(("epochs", "driver"), [(1, "graph"), (2500, "xla")])
 def test_xla_compiles_runs_that_are_long_enough_to_repay_it(epochs, driver):
     model = regressor()
@@ -259,6 +264,7 @@ def test_many_short_runs_count_as_a_long_one():
     assert drivers_used(model) == {"graph", "xla"}
 
 
+@pytest.mark.slow
 def test_a_model_that_xla_refuses_trains_as_a_graph_and_logs_it(caplog):
     model = with_text()
     with caplog.at_level(logging.WARNING, "kerasnn"):
@@ -270,6 +276,7 @@ def test_a_model_that_xla_refuses_trains_as_a_graph_and_logs_it(caplog):
     assert int(model.optimizer.iterations) == 10_000
 
 
+@pytest.mark.slow
 def test_driver_xla_raises_with_the_obstacle():
     model = with_text()
     with pytest.raises(InputError, match=r"^driver='xla' cannot compile this model: .*AsS"):
@@ -300,6 +307,7 @@ def test_an_eager_model_falls_back_to_keras_and_logs_it(caplog):
     assert drivers_used(model) == set()
 
 
+@pytest.mark.slow
 def test_driver_keras_logs_nothing(caplog):
     model, same = regressor(), regressor()
     history = fit(model, driver="keras", shuffle=False)
@@ -307,6 +315,7 @@ def test_driver_keras_logs_nothing(caplog):
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_validation_falls_back_to_the_graph_with_the_training(caplog):
     model = with_text()
     stop = keras.callbacks.EarlyStopping(patience=99)
@@ -353,6 +362,7 @@ def test_a_dataset_of_strings_falls_back_to_keras():
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_fits_in_threads_do_not_affect_each_others_dropout():
     def dropping():
         keras.utils.set_random_seed(0)
@@ -452,6 +462,7 @@ def test_predict_counts_executions_as_keras():
 # --- invalid use ------------------------------------------------------------------
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "loss",
     [
@@ -598,6 +609,7 @@ print(np.isfinite(history.history["loss"][0]))
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_between_two_calls_with_consistent_weights():
     # In a new process: earlier tests may have changed the signal handlers of this one.
     done = subprocess.run(
@@ -627,6 +639,7 @@ def sequential():
     return kerasnn.Sequential([layers.Input((4,)), layers.Dense(1)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Own, functional, sequential])
 def test_the_methods_of_our_models_use_the_compiled_loop(make):
     model = make()
@@ -649,6 +662,7 @@ def test_our_models_keep_their_class_when_saved_and_loaded(make, tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_a_model_can_be_pickled_copied_and_retrained_after_a_compiled_fit():
     model = regressor()
     fit(model, seed=1)
@@ -659,6 +673,7 @@ def test_a_model_can_be_pickled_copied_and_retrained_after_a_compiled_fit():
     assert_same_bits(model, copy)
 
 
+@pytest.mark.slow
 def test_an_overridden_evaluate_is_used_for_validation():
     class Measured(kerasnn.Model):
         def __init__(self):
@@ -815,6 +830,7 @@ def summaries(folder):
     return sum(len(event.summary.value) for event in events)
 
 
+@pytest.mark.slow
 def test_summaries_of_a_model_reach_the_writer_of_each_fit(tmp_path):
     model = WritesSummaries()
     model.compile("sgd", "mse")
@@ -867,6 +883,7 @@ def test_what_the_loop_cannot_take_is_named_with_the_way_out(data, message):
     assert message in str(raised.value)
 
 
+@pytest.mark.slow
 def test_history_has_keras_s_order_of_what_a_step_returns():
     class Own(keras.Model):
         def __init__(self):

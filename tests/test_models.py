@@ -73,6 +73,7 @@ def test_initialize_gives_the_weights_of_a_new_network(case):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow_cases
 @TWINS
 @DTYPES
 def test_a_model_is_saved_and_loaded_the_keras_way(case, dtype, tmp_path):

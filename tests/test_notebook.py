@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import build_gallery
 
+pytestmark = pytest.mark.slow
+
 
 class Shown:
     """Stands for the outputs of a notebook's cells."""

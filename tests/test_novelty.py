@@ -195,6 +195,7 @@ def test_a_model_without_reference_says_so(copied):
         _ = load(folder).reference
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "damage", [b"{", b'{"format": 1, "columns": []}', b'{"format": 2, "columns": []}']
 )
@@ -279,6 +280,7 @@ def test_few_rows_are_too_few(saved):
     assert not found.drifts
 
 
+@pytest.mark.slow
 def test_the_command_says_what_has_drifted_in_words_and_by_its_exit_code(saved, run):
     rows = made_table(200, seed=5)
     rows.to_csv("same.csv", index=False)
@@ -299,6 +301,7 @@ def test_the_command_says_what_has_drifted_in_words_and_by_its_exit_code(saved, 
     assert set(town["effect"]) == {"output", "shift"}
 
 
+@pytest.mark.slow
 def test_the_command_counts_cells_that_cannot_be_read(saved, run):
     rows = made_table(100, seed=5).astype({"dose": object})
     rows.loc[:29, "dose"] = "much"
@@ -312,6 +315,7 @@ def test_the_command_counts_cells_that_cannot_be_read(saved, run):
     assert "'much' is not a number" in err
 
 
+@pytest.mark.slow
 def test_the_command_reads_a_file_in_chunks_as_it_does_at_once(saved, run, monkeypatch):
     rows = made_table(400, seed=6).assign(town="Paris")
     rows.to_csv("rows.csv", index=False)
@@ -374,6 +378,7 @@ def table_counts(text):
     return {key: count for key, count in counts.items() if count}
 
 
+@pytest.mark.slow
 def test_rest_and_grpc_serve_the_signature_and_count_unusual_cells(trained, saved):
     rows = made_table(20, seed=8)
     rows.loc[3, "heat"], rows.loc[4, "town"], rows.loc[5, "open"] = 99.0, "Paris", None

@@ -58,6 +58,7 @@ def drifted(before, now, schema):
     return {one.name for one in found if one.drifted}
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("make", [mixed_table, cancer_table])
 def test_a_hundred_shuffled_halves_give_two_false_alarms_at_most(make):
     whole = make()

@@ -127,6 +127,7 @@ def assert_close(ours, theirs, rtol):
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=ATOL)
 
 
+@pytest.mark.slow_cases(every=12)
 @pytest.mark.parametrize(
     ("name", "driver"),
     [(name, driver) for name, case in CASES.items() for driver in case.drivers],
@@ -169,6 +170,7 @@ def test_the_catalogue_has_every_callback_that_works_here():
     assert known - covered == elsewhere
 
 
+@pytest.mark.slow
 def test_fits_by_keras_and_kerasnn_continue_each_other():
     def after(fits):
         keras.utils.set_random_seed(0)
@@ -225,6 +227,7 @@ def fresh(arguments):
     return {**arguments, "x": made, "verbose": 0}
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", EVALUATIONS)
 def test_evaluate_equals_keras(name):
     make, arguments = EVALUATIONS[name]
@@ -238,6 +241,7 @@ def test_evaluate_equals_keras(name):
     assert_close(ours, theirs, 1e-5)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_predict_equals_keras(name):
     make, arguments = PREDICTIONS[name]
@@ -296,6 +300,7 @@ def streamed():
     return {"x": dataset(16)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hooks", "data", "steps_per_execution"),
     [
@@ -334,6 +339,7 @@ def test_callbacks_get_the_same_calls_in_the_same_order(hooks, data, steps_per_e
             assert_close(a, b, 1e-5)
 
 
+@pytest.mark.slow
 def test_the_lines_of_verbose_2_equal_keras(capsys):
     def lines(fit):
         keras.utils.set_random_seed(0)
@@ -374,6 +380,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_raises_the_error_of_keras(name):
     make, arguments = MISTAKES[name]
@@ -417,6 +424,7 @@ def test_the_same_seed_repeats_to_the_bit():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_dropout_and_shuffling_give_the_mean_loss_of_keras():
     seeds = range(8)
     ours, _ = dropout_losses(seeded_fit, seeds)

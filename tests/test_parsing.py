@@ -64,6 +64,7 @@ def test_each_value_has_its_text(values, texts):
     assert found.tolist() == texts
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())))
 def test_a_text_of_a_level_is_its_own_text(values):
     once = category_text(values)

@@ -30,6 +30,7 @@ def test_every_row_is_in_exactly_one_batch(batching, n_rows, batch_size, seed, e
     assert (plan.n_rows, plan.steps) == (n_rows, len(batches))
 
 
+@pytest.mark.slow
 @given(
     batching=st.sampled_from(BATCHINGS),
     n_rows=st.integers(1, 120),

@@ -129,6 +129,7 @@ raw_rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SCALINGS)
 @settings(deadline=None, max_examples=60)
 @given(rows=raw_rows)
@@ -266,6 +267,7 @@ def test_dates_of_each_format_are_read_alike(date_format):
     assert_same(preprocessor.prepare(rows), tensors)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(date=st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), text=st.data())
 def test_a_date_written_in_a_format_is_that_date(date, text):

@@ -197,6 +197,7 @@ print([w.tolist() for w in model.get_weights()])
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_loads_xlas_program_and_computes_the_same_bits(tmp_path):
     environment = {**os.environ, "KERASNN_XLA_CACHE": str(tmp_path)}
     outputs, files = [], []

@@ -55,6 +55,7 @@ def traces():
     return len(sharing._shared)
 
 
+@pytest.mark.slow
 def test_a_second_model_is_not_traced_and_ends_with_the_same_bits(monkeypatch):
     first = trained(classifier())
     assert traces() == 1
@@ -63,6 +64,7 @@ def test_a_second_model_is_not_traced_and_ends_with_the_same_bits(monkeypatch):
     assert traces() == 1
 
 
+@pytest.mark.slow
 def test_replaced_code_of_a_class_is_traced(monkeypatch):
     first = trained(classifier())
     calls, own = [], keras.layers.Dense.call
@@ -76,6 +78,7 @@ def test_replaced_code_of_a_class_is_traced(monkeypatch):
     assert calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [{"seed": 5}, {"learning_rate": 0.3}, {"dropout_seed": 7}], ids=str
 )
@@ -87,6 +90,7 @@ def test_values_of_variables_are_those_of_the_model(other):
     assert_equal(trained(classifier(**other)), shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"rate": 0.5}, {"l2": 0.1}], ids=str)
 def test_what_is_in_the_graph_makes_another_trace(other):
     first = trained(classifier())
@@ -94,6 +98,7 @@ def test_what_is_in_the_graph_makes_another_trace(other):
     assert traces() == 2
 
 
+@pytest.mark.slow
 def test_a_changed_attribute_makes_another_trace():
     first = trained(classifier())
     model = classifier()
@@ -102,6 +107,7 @@ def test_a_changed_attribute_makes_another_trace():
     assert traces() == 2
 
 
+@pytest.mark.slow
 def test_two_models_that_train_by_turns_do_not_disturb_each_other():
     one, other = classifier(seed=1), classifier(seed=2)
     trained(one, 1), trained(other, 1)
@@ -115,6 +121,7 @@ def test_two_models_that_train_by_turns_do_not_disturb_each_other():
     assert_equal(trained(other, 1), by_turns[1])
 
 
+@pytest.mark.slow
 def test_a_model_is_freed_while_its_trace_is_kept():
     model = classifier()
     trained(model)
@@ -134,6 +141,7 @@ class Doubled(keras.layers.Layer):
         return 2 * x
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "layer",
     [
@@ -149,6 +157,7 @@ def test_what_is_not_all_keras_s_has_its_own_trace(layer):
     assert traces() == 0
 
 
+@pytest.mark.slow
 def test_a_bounded_number_is_kept(monkeypatch):
     monkeypatch.setattr(sharing, "MAX_SHARED", 1)
     trained(classifier())

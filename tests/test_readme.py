@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +38,7 @@ def test_the_example_of_resume_runs(tmp_path, monkeypatch):
     assert len(list((tmp_path / "runs" / "mine").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_the_example_of_faster_fit_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = "".join(blocks(ROOT / "docs" / "faster-fit.md", "python"))
@@ -71,6 +73,7 @@ def test_the_examples_of_tables_run(tmp_path, monkeypatch, capsys):
     assert np.allclose(probabilities, shown["probabilities"], atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_example_of_validation_runs(capsys):
     code = "".join(blocks(ROOT / "docs" / "validation.md", "python"))
     names = {}
@@ -79,6 +82,7 @@ def test_the_example_of_validation_runs(capsys):
     assert names["scores"]["test_score"].mean() > 0.5
 
 
+@pytest.mark.slow
 def test_the_examples_of_tune_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = "".join(blocks(ROOT / "docs" / "tune.md", "python"))

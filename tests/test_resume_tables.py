@@ -29,6 +29,7 @@ def fit(kind, y, **saving):
     return kind(**SETTINGS, **saving).fit(TABLE, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "y", "folds"),
     [
@@ -64,6 +65,7 @@ def test_from_every_checkpoint_it_ends_at_the_same_bits(
     assert deaths > 1
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_restored(tmp_path):
     whole = fit(NetworkClassifier, LABELS, folds=2, checkpoint=tmp_path)
     again = fit(NetworkClassifier, LABELS, folds=2, checkpoint=tmp_path, resume=True)

@@ -32,6 +32,7 @@ def test_its_index_is_the_number_of_the_row():
     assert sample.index.is_unique
 
 
+@pytest.mark.slow
 def test_every_row_is_drawn_as_often_as_any_other():
     table = TABLE.iloc[:50]
     times = np.zeros(50)

@@ -140,6 +140,7 @@ def same(ones, others):
     return all(np.array_equal(a, b) for a, b in zip(ones, others, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deaths", [1, 2, 4])
 def test_min_delta_has_the_same_meaning_after_a_resume(deaths, die_after, tmp_path):
     """Progress below `min_delta` does not count: the rate falls, then training stops."""
@@ -164,6 +165,7 @@ def test_min_delta_has_the_same_meaning_after_a_resume(deaths, die_after, tmp_pa
     assert fit(checkpoint=tmp_path, resume=True) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_resumed_from_any_checkpoint_ends_with_the_same_bits(
     name, die_after, tmp_path
@@ -187,6 +189,7 @@ def test_a_fit_resumed_from_any_checkpoint_ends_with_the_same_bits(
     assert again.epoch == list(range(len(history["loss"])))
 
 
+@pytest.mark.slow
 def test_saving_changes_nothing(tmp_path):
     plain, saved = network(), network()
     fit_network(plain)
@@ -205,6 +208,7 @@ def test_a_folder_with_checkpoints_is_not_overwritten(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_finished_fit_is_restored_without_training(tmp_path):
     whole, again = network(), network()
     history = fit_network(whole, checkpoint=tmp_path).history
@@ -218,6 +222,7 @@ def test_resume_without_a_checkpoint_starts_a_run(tmp_path):
     assert fitted.epoch == list(range(12))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_or_fit_raises(tmp_path):
     fit_network(network(), checkpoint=tmp_path)
     (path,) = tmp_path.iterdir()
@@ -276,6 +281,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_a_signal_saves_and_reports_how_to_resume(number, tmp_path):
     with subprocess.Popen(

@@ -35,6 +35,7 @@ def assert_close(ours, theirs):
         np.testing.assert_allclose(value, theirs[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_cases
 @EVERY_KIND
 @DTYPES
 def test_a_loaded_network_answers_as_the_one_exported(kind, dtype, tmp_path):
@@ -46,6 +47,7 @@ def test_a_loaded_network_answers_as_the_one_exported(kind, dtype, tmp_path):
         assert_close(loaded.predict(x), answers_of(network, x))
 
 
+@pytest.mark.slow_cases
 @EVERY_KIND
 @DTYPES
 def test_the_session_loader_answers_as_well(kind, dtype, tmp_path):
@@ -110,6 +112,7 @@ def test_a_process_without_kerasnn_and_keras_gets_the_same(exported, tmp_path):
         assert_close(dict(answers), expected)
 
 
+@pytest.mark.slow
 def test_saved_model_cli_shows_and_runs_it(exported, tmp_path):
     version, rows, expected = exported
     tool = Path(sys.executable).parent / "saved_model_cli"

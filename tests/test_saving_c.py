@@ -21,7 +21,10 @@ LIBRARIES = Path(tf.sysconfig.get_lib())
 COMPILER = shutil.which("cc")
 TYPES = {"float32": "float", "float64": "double", "object": "string"}
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(COMPILER is None, reason="there is no C compiler"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -139,6 +139,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS.keys())
 def test_numbers_that_32_bits_do_not_hold_are_exported(numbers, tmp_path):
     """By columns they are exact; by examples the answers are those for what is left."""

@@ -131,6 +131,7 @@ def test_raw_rows_get_the_answers_of_the_network(exported):
     assert (loaded.schema, loaded.folder) == (SCHEMA, version)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("scaling", ["robust", "standard"])
 def test_every_scaling_is_carried_along(scaling, tmp_path):
     preprocessor, network, answers = network_for(scaling=scaling)
@@ -142,6 +143,7 @@ def test_every_scaling_is_carried_along(scaling, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_out", [1, 2])
 def test_numbers_are_answered_as_numbers(n_out, tmp_path):
     schema = Schema(SCHEMA.columns, target=Target("income", "regression"))
@@ -264,6 +266,7 @@ def inputs_of(version):
     return {name: given["column"] for name, given in manifest["inputs"].items()}
 
 
+@pytest.mark.slow
 def test_a_process_without_kerasnn_and_keras_gets_the_same(exported, tmp_path):
     version, expected = exported
     rows = tmp_path / "rows.json"
@@ -399,6 +402,7 @@ def test_odd_names_survive_the_export(tmp_path):
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
     preprocessor, network, answers = network_for()
 
@@ -466,6 +470,7 @@ def test_what_cannot_be_kept_is_refused_before_writing(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_inspect_tells_of_a_table(exported):
     version, _ = exported
     tool = Path(sys.executable).parent / "kerasnn"

@@ -15,6 +15,7 @@ import kerasnn
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "lines"),
     [
@@ -43,6 +44,7 @@ def test_a_lesson_runs(script, lines, tmp_path, monkeypatch, capsys):
     assert kerasnn.load(tmp_path / "net").manifest["metrics"]["loss"] > 0
 
 
+@pytest.mark.slow
 def test_a_lesson_prints_nothing_but_its_own_lines(tmp_path):
     ended = subprocess.run(
         [sys.executable, SCRIPTS / "train_digits.py", "--epochs", "1"],
@@ -86,6 +88,7 @@ def test_drift_alarms_counts_alarms_and_detections(tmp_path, monkeypatch, capsys
     assert float(ordinary.rstrip("%")) < 5 < 20 < float(shuffled.rstrip("%"))
 
 
+@pytest.mark.slow
 def test_soak_trainings_finds_nothing_wrong_in_a_round():
     command = [sys.executable, SCRIPTS / "soak_trainings.py", "--rounds", "1"]
     ended = subprocess.run(

@@ -38,9 +38,13 @@ from kerasnn.serving.service import Service
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="no chromium, chromium-browser or google-chrome is installed",
+    ),
+]
 SWITCHES = [
     "--headless",
     "--no-sandbox",

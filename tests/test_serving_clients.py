@@ -18,6 +18,8 @@ from kerasnn import NetworkClassifier, NetworkRegressor, datasets, lessons
 from kerasnn.cli import main
 from kerasnn.serving.client import RemoteModel
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs" / "serving.md").read_text()

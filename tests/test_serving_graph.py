@@ -174,6 +174,7 @@ def test_threads_may_call_at_the_same_time(made):
             assert np.array_equal(one, other["probabilities"])
 
 
+@pytest.mark.slow
 def test_other_threads_run_meanwhile(made):
     graph = made("slow")
     steps = np.array([200_000], np.int32)

@@ -733,6 +733,7 @@ def test_an_error_that_nobody_thought_of_does_not_end_the_thread(disk, caplog):
     assert states(models) == [(1, "END", "OK")]
 
 
+@pytest.mark.slow
 def test_requests_and_new_versions_do_not_disturb_each_other(disk, serving):
     disk.add(1)
     models = serving()

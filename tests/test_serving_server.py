@@ -198,6 +198,7 @@ def test_another_server_on_its_port_says_so(served, models):
     )
 
 
+@pytest.mark.slow
 def test_sigterm_lets_what_runs_end(served, log):
     """The last to ask the server: what runs is answered, nothing new is taken."""
     answers = {}
@@ -456,6 +457,7 @@ def test_a_server_does_not_end_before_its_last_graph_is_unloaded(models, monkeyp
 # --- others -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_to_end_is_cut_off_and_the_line_is_for_people(models):
     with serving(models / "slow", "--drain-seconds", 0.2, "--grpc-port", "off") as served:
         assert served.told.startswith("Serving 1 model: REST http://127.0.0.1:")
@@ -477,6 +479,7 @@ def test_what_takes_too_long_to_end_is_cut_off_and_the_line_is_for_people(models
     assert errors.splitlines()[-1].endswith("requests that ran on after 0.2 s were cut off")
 
 
+@pytest.mark.slow
 @NEEDS_OPENSSL
 def test_tls_is_for_both_and_clients_may_need_a_certificate(models, tmp_path):
     make_authority(tmp_path)

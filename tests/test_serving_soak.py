@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 MODULES = (
     *("serving_process", "soak_versions", "soak_clients", "soak_serving"),

@@ -60,6 +60,7 @@ def same(ones, others):
     return all(np.array_equal(a, b) for a, b in zip(ones, others, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ["graph", "xla"])
 def test_rows_in_the_same_order_train_as_in_memory(source, driver):
     in_memory, from_disk = model(), model()
@@ -109,6 +110,7 @@ def step_by_step(source):
     return weights(plain)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("driver", ["graph", "xla"])
 def test_shuffled_rows_train_as_eager_steps_in_the_documented_order(
     source, step_by_step, driver
@@ -315,6 +317,7 @@ def test_an_adapter_yields_one_epoch_after_another(source):
     assert adapter.num_batches == 4
 
 
+@pytest.mark.slow
 def test_a_fit_resumed_within_an_epoch_ends_with_the_same_bits(
     source, tmp_path, monkeypatch
 ):

@@ -1,8 +1,11 @@
 """scikit-learn's own list of what an estimator must do, with no exception undeclared."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kerasnn import NetworkClassifier, NetworkRegressor
+
+pytestmark = pytest.mark.slow
 
 # Small, and without a compilation: what is checked here is the contract, not the loop.
 SMALL = {

@@ -165,6 +165,7 @@ def test_a_class_that_was_not_drawn_is_known(small, tmp_path):
     assert rows.target.counts[1] == 2
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "convert",
     [
@@ -303,6 +304,7 @@ def test_an_epoch_that_goes_on_has_the_same_batches(groups, done):
     np.testing.assert_array_equal(np.array(rest), np.array(whole[done:]))
 
 
+@pytest.mark.slow
 def test_the_training_is_its_steps_taken_one_by_one(file, small, monkeypatch):
     tasks = []
 
@@ -352,6 +354,7 @@ class _InMemory:
 # ------------------------------------------------------------------ from file to network
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("target", ["label", "price"])
 def test_the_blocks_in_which_it_is_read_do_not_matter(file, small, target, monkeypatch):
     one = fit(read(file, target), **SETTINGS)
@@ -361,6 +364,7 @@ def test_the_blocks_in_which_it_is_read_do_not_matter(file, small, target, monke
     assert one.estimator.history_ == other.estimator.history_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["label", "price"])
 def test_it_learns_measures_and_is_saved(small, target, tmp_path):
     made(6000).to_parquet(tmp_path / "rows.parquet")
@@ -384,6 +388,7 @@ def test_it_learns_measures_and_is_saved(small, target, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["label", "price"])
 def test_from_every_checkpoint_it_ends_at_the_same_bits(
     small, target, die_after, tmp_path, monkeypatch
@@ -413,6 +418,7 @@ def json_of_newest(folder):
     return CheckpointFolder(folder).newest().description["position"]
 
 
+@pytest.mark.slow
 def test_its_time_may_be_up_in_the_middle_of_an_epoch(file, small, monkeypatch):
     monkeypatch.setattr("kerasnn.ensembles.groups.ROWS_PER_CHUNK", 1000)
     fitted = fit(read(file), **{**SETTINGS, "epochs": 500}, time_limit=1e-3)
@@ -429,6 +435,7 @@ def message(path, **wishes):
     return str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_no_number_is_named_with_its_place(small, tmp_path):
     table = made()
     table["f0"] = table["f0"].astype(object)
@@ -496,6 +503,7 @@ def test_rows_that_were_written_for_another_target_are_not_used(small, tmp_path)
         shards_of(other, tmp_path / "rows")
 
 
+@pytest.mark.slow
 def test_numbers_among_which_a_text_comes_late_are_texts_everywhere(small, tmp_path):
     table = made()
     table["version"] = np.random.default_rng(1).choice(["1.10", "1.20"], N)
@@ -600,6 +608,7 @@ def test_without_checkpoints_no_rows_stay_on_disk(file, small, tmp_path, monkeyp
 # ------------------------------------------------------------------ evaluation
 
 
+@pytest.mark.slow
 def test_a_large_table_is_evaluated_in_parts_with_the_same_scores(
     file, small, tmp_path, monkeypatch
 ):

@@ -142,6 +142,7 @@ def open_files():
     return [str(link.resolve()) for link in links if link.exists()]
 
 
+@pytest.mark.slow
 def test_one_huge_row_group_is_not_read_at_once(tmp_path):
     arrow = pytest.importorskip("pyarrow", reason="an extra")
     rng = np.random.default_rng(0)

@@ -403,6 +403,7 @@ def test_a_count_is_told_with_its_share(count, of, text):
     assert format_share(count, of) == text
 
 
+@pytest.mark.slow
 def test_reports_need_no_tensorflow():
     code = "import sys, kerasnn.reports; print({'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

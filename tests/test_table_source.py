@@ -77,6 +77,7 @@ def error_of(function, *args, **kwargs):
     return str(raised.value)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_path_trains_as_shards_written_by_hand(tmp_path, kind):
     path = written(tmp_path / f"rows-{kind}", columns=("a", "b", "w", "c", "flag", "price"))
@@ -117,6 +118,7 @@ def test_evaluate_and_predict_take_paths(rows, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_validation_columns_are_put_into_the_order_of_training(rows, tmp_path):
     other = written(tmp_path / "other-csv", columns=("price", "c", "b", "flag", "a"))
     histories = [
@@ -335,6 +337,7 @@ def test_the_temporary_folder_is_removed_however_the_call_ends(rows, temporary):
     assert list(temporary.glob("kerasnn*")) == []
 
 
+@pytest.mark.slow
 def test_a_resumed_fit_of_a_path_ends_as_an_uninterrupted_one(rows, tmp_path, monkeypatch):
     monkeypatch.setattr("kerasnn.training.feeds.shard_feed.MAX_STEPS", 4)
     whole = model()

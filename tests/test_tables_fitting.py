@@ -178,6 +178,7 @@ def test_the_same_seed_gives_the_same_network_and_another_another(regressed):
     assert other.metrics != regressed.metrics
 
 
+@pytest.mark.slow
 def test_what_is_saved_answers_like_what_was_measured(classified, tmp_path):
     folder = tables.save(classified, tmp_path / "flowers")
     saved = saving.load(folder)
@@ -202,6 +203,7 @@ def test_what_is_saved_answers_like_what_was_measured(classified, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_target_of_truths_and_one_of_categories_are_classes():
     for target, names in (
         (flowers().kind == "rose", ("False", "True")),

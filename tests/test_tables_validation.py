@@ -287,6 +287,7 @@ def test_warnings_name_the_remedy_and_go_with_it():
 # --- the whole job ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_network_of_earlier_rows_says_how_it_was_judged(tmp_path):
     rows = read(visits(), target="good", time="date", ignore=["step"])
     measured = tables.measure(
@@ -306,6 +307,7 @@ def test_a_network_of_earlier_rows_says_how_it_was_judged(tmp_path):
     assert judged.sum() == pytest.approx(rows.n_trained / 2, abs=4)
 
 
+@pytest.mark.slow
 def test_without_test_rows_the_later_training_rows_are_scored():
     rows = read(visits(), time="step", test_size=0, ignore=["date"])
     fitted = tables.fit(rows, tables.estimator_for(rows.target)(**SHORT))

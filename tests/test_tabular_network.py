@@ -110,6 +110,7 @@ def test_the_choices_are_complete():
     assert named | widths | later == fields
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("choice", CHOICES, ids=IDS)
 def test_every_choice_learns_with_every_variable_it_has(choice):
     network = made(**choice)
@@ -130,6 +131,7 @@ def test_every_choice_learns_with_every_variable_it_has(choice):
     assert loss_and_gradients(network, *rows)[0] < loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES, ids=IDS)
 def test_graph_is_eager_exactly_and_xla_within_1e_5(choice):
     network = made(**choice)
@@ -145,6 +147,7 @@ def test_graph_is_eager_exactly_and_xla_within_1e_5(choice):
     np.testing.assert_allclose(xla, eager, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("choice", CHOICES, ids=IDS)
 def test_the_config_makes_the_same_network(choice):
     network = made(**choice)
@@ -342,6 +345,7 @@ def test_a_network_can_be_saved_and_pickled(task, tmp_path):
         assert [t.rate for t in again.trained] == [t.rate for t in network.trained]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", [kerasnn.fit, keras.Model.fit], ids=["kerasnn", "keras"])
 def test_one_member_can_be_trained_as_a_keras_model(fit):
     network = made(members=1, cardinalities=(), hidden_units=(8,))

@@ -48,6 +48,7 @@ def test_a_deadline_counts_down(monkeypatch):
     assert Deadline(85.0, 10.0).left() == -5
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_far_away_changes_nothing():
     table = points()
     x, y = table[["x0", "x1"]], table["y"]

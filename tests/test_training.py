@@ -63,6 +63,7 @@ def iris_trainer(kind, optimizer, driver):
     return Trainer(model, driver=driver)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize(
     ("kind", "optimizer"), [("module", "by-hand"), ("module", "sgd"), ("keras", "sgd")]
@@ -73,6 +74,7 @@ def test_iris_losses_are_those_of_the_lesson(iris, kind, optimizer, driver):
     assert [round(losses[i], 4) for i in (0, 99, 199)] == [1.2723, 0.9051, 0.8889]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_numpy_and_tensorflow_give_equal_weights(iris, driver):
     numpy = reference.NeuralNetwork()
@@ -140,6 +142,7 @@ def trained():
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["network", "model"])
 def test_graph_weights_equal_eager_weights_to_the_bit(name, kind, trained):
@@ -149,6 +152,7 @@ def test_graph_weights_equal_eager_weights_to_the_bit(name, kind, trained):
     assert eager.history == graph.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["network", "model"])
 def test_xla_weights_are_within_1e_5_of_graph_after_100_steps_in_float32(
@@ -159,6 +163,7 @@ def test_xla_weights_are_within_1e_5_of_graph_after_100_steps_in_float32(
     assert_close(graph.weights, xla.weights, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["network", "model"])
 def test_xla_weights_are_within_1e_9_of_graph_after_1000_steps_in_float64(
@@ -206,6 +211,7 @@ def test_the_keras_twin_trains_as_keras_fit(digits):
 # --- seeds and traces -------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batching", get_args(Batching))
 def test_equal_seeds_give_equal_results_to_the_bit(batching):
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
@@ -224,6 +230,7 @@ def test_equal_seeds_give_equal_results_to_the_bit(batching):
     assert not np.array_equal(first[0], other[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batching", ["kfold", "shuffled", "tf-data"])
 def test_the_seed_of_fit_decides_the_row_order(batching):
     results = []
@@ -240,6 +247,7 @@ def test_the_seed_of_fit_decides_the_row_order(batching):
     assert not np.array_equal(results[0][0], results[2][0])
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(("driver", "compiled"), [("graph", False), ("xla", True)])
 def test_the_driver_decides_whether_xla_compiles(driver, compiled):
     """An operation without an XLA kernel runs in a graph and is refused by XLA."""
@@ -259,6 +267,7 @@ def test_the_driver_decides_whether_xla_compiles(driver, compiled):
         trainer.fit(x, y)
 
 
+@pytest.mark.slow
 def test_no_shape_depends_on_the_number_of_epochs():
     """One trace is not one compilation: XLA would compile for each `tf.range(n_epochs)`."""
     trainer = Trainer(models.DigitsNetwork(8, (5,), 3))
@@ -270,6 +279,7 @@ def test_no_shape_depends_on_the_number_of_epochs():
     assert all(i.op.type == "Const" for o in ranges for i in o.inputs)
 
 
+@pytest.mark.slow
 def test_the_number_of_epochs_in_a_call_changes_no_bit(monkeypatch):
     results = []
     for seconds in (0.0, 1e9):  # one step a call; as many epochs as are planned
@@ -285,6 +295,7 @@ def test_the_number_of_epochs_in_a_call_changes_no_bit(monkeypatch):
     assert_same_bits(first, second)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("driver", ["graph", "xla"])
 def test_one_trace_is_used_for_any_epochs_learning_rate_and_seed(driver):
     optimizer = keras.optimizers.Adam(0.01)
@@ -296,6 +307,7 @@ def test_one_trace_is_used_for_any_epochs_learning_rate_and_seed(driver):
     assert len(programs_of(trainer.learner).all()) == 1  # each is traced once
 
 
+@pytest.mark.slow
 def test_a_second_fit_continues_the_first():
     def run(*pieces):
         network = models.DigitsNetwork(8, (5,), 3)
@@ -343,6 +355,7 @@ def test_a_loss_is_a_mean_over_rows_not_over_batches():
     assert evaluated["accuracy"] == pytest.approx(history["accuracy"][0])
 
 
+@pytest.mark.slow
 def test_one_hot_labels_train_as_integer_labels():
     results = []
     for one_hot in (False, True):
@@ -356,6 +369,7 @@ def test_one_hot_labels_train_as_integer_labels():
     assert_close(results[0][1], results[1][1], 1e-12)
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_depend_on_the_batches(monkeypatch):
     network = models.DigitsNetwork(8, (5,), 3)
     x, y = rows_for(network)
@@ -365,6 +379,7 @@ def test_evaluation_does_not_depend_on_the_batches(monkeypatch):
     assert trainer.evaluate(x, y) == pytest.approx(whole, rel=1e-6)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", get_args(OptimizerName))
 def test_every_optimizer_lowers_the_loss_under_xla(name):
     network = models.SigmoidNetwork(4, (3,), 1, initializer="glorot")
@@ -386,6 +401,7 @@ def test_loss_scaling_changes_nothing_but_rounding():
     assert_close(results[0], results[1], 1e-6)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_assigned_at_the_end_as_in_keras():
     x, y = rows_for(models.SigmoidNetwork())
     ours, theirs = (models.SigmoidModel(initializer="glorot") for _ in range(2))
@@ -396,6 +412,7 @@ def test_averaged_weights_are_assigned_at_the_end_as_in_keras():
     assert_close(weights(ours), weights(theirs), 1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_compiled_again_trains_with_the_new_settings():
     model = models.SigmoidModel(initializer="glorot")
     x, y = rows_for(model)
@@ -410,6 +427,7 @@ def test_a_model_that_was_compiled_again_trains_with_the_new_settings():
     assert int(trainer.optimizer.iterations) == 0
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_keras_twin_is_reset_too(case):
     model = case.model(initializer="normal", seed=1)
@@ -448,6 +466,7 @@ def test_verbose_prints_a_line_for_each_epoch(capsys):
 # --- invalid use ------------------------------------------------------------------
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     ("seconds_per_call", "kept_epoch", "where"),
     [(0.0, 3, "after epoch 3"), (1e9, 1, "after epoch 1")],

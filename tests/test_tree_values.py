@@ -121,6 +121,7 @@ def test_tree_values_are_those_of_shapleys_formula(forest: Forest) -> None:
         np.testing.assert_allclose(evaluate(*map(tf.constant, row)), expected, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_players", [64, 2, 1])
 def test_reasons_of_trees_alone_are_their_values(forest: Forest, max_players: int) -> None:
     """Members that answer 0 have no part in the reasons; then nothing is sampled."""

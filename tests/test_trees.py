@@ -226,6 +226,7 @@ def test_contributions_of_both_add_up(regressor) -> None:
     assert frame["size"].abs().mean() > frame["town"].abs().mean()
 
 
+@pytest.mark.slow
 def test_one_column_contributes_everything() -> None:
     table, target = steps(np.random.default_rng(3))
     fitted = kerasnn.NetworkRegressor(**SMALL).fit(table[["size"]], target)
@@ -256,6 +257,7 @@ def test_a_keras_model_with_trees_is_made_again_from_its_config(regressor) -> No
         assert ours.shape == other.shape
 
 
+@pytest.mark.slow
 def test_in_time_the_trees_that_predict_learned_from_all_rows() -> None:
     table, target = steps(np.random.default_rng(1))
     fitted = kerasnn.NetworkRegressor(**SMALL).fit(table, target, time=np.arange(300))
@@ -263,6 +265,7 @@ def test_in_time_the_trees_that_predict_learned_from_all_rows() -> None:
     assert np.isnan(fitted.oof_predictions_[:140]).all()
 
 
+@pytest.mark.slow
 def test_there_are_no_trees_where_they_cannot_be_judged() -> None:
     table, target = steps(np.random.default_rng(2), 60)
     none = {**SMALL, "folds": 0}

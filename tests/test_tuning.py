@@ -47,6 +47,7 @@ def without_clock(trials):
     return trials.drop(columns="seconds")
 
 
+@pytest.mark.slow
 def test_the_first_trial_is_the_estimator_as_it_was_given():
     found = tune(1)
     given = short(random_state=0).fit(TABLE, LABELS)
@@ -55,6 +56,7 @@ def test_the_first_trial_is_the_estimator_as_it_was_given():
     assert found.score_name == "log_loss"
 
 
+@pytest.mark.slow
 def test_a_first_trial_outside_the_space_sets_nothing():
     found = tune(2, space={"learning_rate": (0.05, 0.1), "hidden_units": [(8,), (4, 4)]})
     assert pd.isna(found.trials["learning_rate"][0])
@@ -62,6 +64,7 @@ def test_a_first_trial_outside_the_space_sets_nothing():
     assert tune(1, space={"learning_rate": (0.05, 0.1)}).best_params == {}
 
 
+@pytest.mark.slow
 def test_the_best_estimator_has_the_best_settings_and_score():
     found = tune(3)
     best = found.trials.sort_values("score").iloc[0]
@@ -74,6 +77,7 @@ def test_the_best_estimator_has_the_best_settings_and_score():
     )
 
 
+@pytest.mark.slow
 def test_the_score_of_numbers_is_an_error_in_their_unit():
     found = tune(1, y=NUMBERS, kind=NetworkRegressor, space={"learning_rate": (0.1, 0.3)})
     held_out = found.best_estimator.oof_predictions_
@@ -85,10 +89,12 @@ def test_the_score_of_numbers_is_an_error_in_their_unit():
     assert error == pytest.approx(found.best_score, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_call_finds_the_same():
     assert without_clock(tune(3).trials).equals(without_clock(tune(3).trials))
 
 
+@pytest.mark.slow
 def test_other_rates_compile_nothing_new(monkeypatch):
     cache = LearnerCache(4)
     monkeypatch.setattr(compiled_learners, "_shared", cache)
@@ -99,6 +105,7 @@ def test_other_rates_compile_nothing_new(monkeypatch):
     assert len(programs_of(learner)._programs) == 1
 
 
+@pytest.mark.slow
 def test_more_learners_are_kept_while_tuning_and_no_longer(monkeypatch):
     cache = LearnerCache(1)
     monkeypatch.setattr(compiled_learners, "_shared", cache)
@@ -108,6 +115,7 @@ def test_more_learners_are_kept_while_tuning_and_no_longer(monkeypatch):
     assert max(kept) > 1 == len(cache.learners)
 
 
+@pytest.mark.slow
 def test_a_function_may_choose():
     def space(trial):
         depth = trial.suggest_int("depth", 1, 2)
@@ -128,6 +136,7 @@ def test_what_is_worse_than_the_others_is_pruned_between_looks():
     assert found.trials["part"].tolist() == [32, 16, 32]
 
 
+@pytest.mark.slow
 def test_by_default_what_is_worse_than_the_median_is_pruned():
     """From the sixth trial on, and after the first fifth of a training."""
 
@@ -154,6 +163,7 @@ def test_a_loss_that_is_nan_prunes_the_trial():
         )
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_to_the_same_trials(tmp_path):
     whole = tune(4)
     file = tmp_path / "trials.journal"
@@ -205,6 +215,7 @@ tune(6, storage={file!r})
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_file_and_one_killed_loses_only_its_trial(tmp_path):
     file = tmp_path / "trials.journal"
     tune(1, storage=file)
@@ -357,6 +368,7 @@ def test_drawn_numbers_have_three_digits_and_stay_in_the_range(drawn):
     assert 0.0100003 <= space.Range(0.0100003, 0.049994).suggest("x", trial) <= 0.049994
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_keeps_its_trials(tmp_path):
     def stop(done, trials, last):
         if done == 2:
