@@ -26,7 +26,7 @@ def shown_progress(
     """
     if verbose not in ("auto", 0, 1, 2):
         raise InputError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}")
-    if not (is_shown(verbose) and options.workers.is_chief):
+    if not is_shown(options.workers.verbose(verbose)):
         yield options
         return
     with FitBar(text, in_log=True) as bar:

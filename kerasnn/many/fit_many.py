@@ -19,7 +19,7 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 
 from kerasnn.choices import FitDriver
 from kerasnn.errors import InputError, check_whole_number
-from kerasnn.many.result import ManyFits, Split
+from kerasnn.many.result import LearnedAndLeftOut, ManyFits
 from kerasnn.training.callbacks.history import FitHistory
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.fallback import check_driver
@@ -33,7 +33,7 @@ def fit_many(
     *,
     seeds: Sequence[int] | None = None,
     settings: Sequence[Mapping[str, Any]] = ({},),
-    cv: int | BaseCrossValidator | Iterable[Split] | None = None,
+    cv: int | BaseCrossValidator | Iterable[LearnedAndLeftOut] | None = None,
     batch_size: int = 32,
     epochs: int = 1,
     validation_data: Any = None,
@@ -139,7 +139,7 @@ def _in_threads(
 
 def _splits(
     models: Any, rows: tuple[Any, Any, Any], cv: Any, validation_data: Any
-) -> list[Split]:
+) -> list[LearnedAndLeftOut]:
     """Return the row numbers of each split; none without `cv`.
 
     Raises:

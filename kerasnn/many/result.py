@@ -11,7 +11,7 @@ import pandas as pd
 from kerasnn.errors import InputError
 from kerasnn.training.callbacks.history import FitHistory
 
-Split = tuple[Any, Any]  # row numbers to learn from, and those that are left out
+LearnedAndLeftOut = tuple[Any, Any]  # the row numbers of the two parts of a split
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +31,7 @@ class ManyFits:
     histories: Sequence[FitHistory]
     seeds: Sequence[int]
     settings: Sequence[dict[str, Any]]
-    splits: Sequence[Split] = ()
+    splits: Sequence[LearnedAndLeftOut] = ()
 
     def __len__(self) -> int:
         return len(self.models)

@@ -94,8 +94,7 @@ def log_fallback(
         return callbacks
     if driver == "xla":
         raise InputError(f"driver='xla' cannot train this: {reason}") from error
-    if execution.strategy is not None:  # Keras's own loop fails there
-        raise InputError(f"several workers cannot train this: {reason}") from error
+    execution.check_may_fall_back(reason)
     notice = FallbackNotice(model, reason)
     if not isinstance(error, UntraceableError):
         notice.log()

@@ -6,7 +6,6 @@ The road is: check the arguments, prepare the rows and trace the step, run the e
 """
 
 import dataclasses
-import secrets
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +130,7 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     options = CheckpointOptions(checkpoint, checkpoint_every, resume)
     start = execution.start(seed, driver, options)
     epochs = _capped(epochs)
-    verbose = verbose if execution.workers.is_chief else 0
+    verbose = execution.workers.verbose(verbose)
     if not isinstance(model, keras.Model):
         check_network_arguments(
             validation_split=validation_split,
@@ -189,8 +188,7 @@ def fit_as_keras(
     keras_names.assert_compiled(model, "fit")
     execution = execution_of(model)
     # NumPy's global generator is the program's: Keras draws nothing from it.
-    seed = secrets.randbits(31) if execution.strategy is None else None
-    start = execution.start(seed, driver, CheckpointOptions())
+    start = execution.start(execution.fresh_seed(), driver, CheckpointOptions())
     names = ("validation_data", "validation_split", "shuffle", "class_weight")
     rows = tuple(arguments.pop(name) for name in ("x", "y", "sample_weight"))
     options = [arguments.pop(name) for name in names]

@@ -21,7 +21,7 @@ from kerasnn.training.callbacks.loop_hook import LoopHook, Position
 from kerasnn.training.callbacks.progress import EpochCallback, OnEpochEnd
 from kerasnn.training.callbacks.rollback import Rollback
 from kerasnn.training.checkpoints.run_checkpoints import RunCheckpoints
-from kerasnn.training.checks import check_variables, checked_rows, checked_targets
+from kerasnn.training.checks import checked_rows, checked_targets
 from kerasnn.training.compiled.programs import programs_of
 from kerasnn.training.distribution.execution import execution_of
 from kerasnn.training.epochs import FitRun
@@ -238,8 +238,8 @@ class Trainer:
     ) -> Runner:
         """Trace the step, after a check of the variables the first time."""
         self._follow_model()
-        if not self._checked and self._execution.strategy is None:
-            check_variables(self.model, feed.rows[0][:1])
+        if not self._checked:
+            self._execution.check_variables(self.model, feed)
             self._checked = True
         programs = programs_of(self.learner)
         runner = self._execution.runner(

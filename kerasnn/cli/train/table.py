@@ -76,6 +76,7 @@ def train_file(
     check_usage(path, header, given)
     with status_on_terminal("Loading TensorFlow ..."), quiet_tensorflow():
         from kerasnn import saving, tables
+        from kerasnn.progress import FitBar
     slowness = _slowness(deadline) if deadline else 1.0
     workers = connect_workers()
 
@@ -92,7 +93,8 @@ def train_file(
         seconds = None
         if deadline is not None:
             seconds = tables.seconds_of_training(rows, deadline, slowness=slowness)
-        fitted = _fit(rows, given, checkpoints, workers, seconds)
+        with FitBar(shown=is_chief) as bar:
+            fitted = _fit(rows, {**given, "progress": bar}, checkpoints, workers, seconds)
         if not is_chief:
             _wait_for_chief(workers, fitted, as_json=as_json)
             return
@@ -122,18 +124,14 @@ def _fit(
     workers: "SingleProcess",
     seconds: float | None,
 ) -> "FittedTable":
-    """Train within a number of seconds, with a bar on the chief's terminal."""
+    """Train within a number of seconds."""
     from kerasnn import tables
-    from kerasnn.progress import FitBar
 
     settings = {k: v for k, v in given.items() if k not in _NOT_OF_ESTIMATORS}
     if seconds is not None:
         (settings["time_limit"],) = workers.chief_values([seconds])
-    with FitBar(shown=workers.is_chief) as bar:
-        estimator = tables.estimator_for(rows.target)(
-            progress=bar, **settings, **checkpoints.arguments()
-        )
-        return tables.fit(rows, estimator, strategy=workers.strategy)
+    estimator = tables.estimator_for(rows.target)(**settings, **checkpoints.arguments())
+    return tables.fit(rows, estimator, strategy=workers.strategy)
 
 
 def _slowness(deadline: Deadline) -> float:

@@ -4,6 +4,7 @@ The choice is made once, from the model, by `execution_of`. An `Execution` owns 
 that depends on it: seed, feed, runner and checkpoints. Nobody else asks.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasnn.choices import FitDriver
+from kerasnn.errors import InputError
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN, RunCheckpoints
 from kerasnn.training.checkpoints.saver import Saver
+from kerasnn.training.checks import check_variables
 from kerasnn.training.compiled.chunks import Feed
 from kerasnn.training.distribution.checkpoints import DistributedSaver, make_checkpoints
 from kerasnn.training.distribution.runner import DistributedRunner
@@ -26,6 +29,7 @@ from kerasnn.training.distribution.workers import (
     WorkerGroup,
     workers_of,
 )
+from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
 
 
@@ -82,6 +86,28 @@ class Execution:
     runner: Callable[..., Runner] = Runner
     saver: Callable[..., Saver] = Saver
     feed: Callable[..., Any] = unsharded_feed
+
+    def check_variables(self, model: Any, feed: ArrayFeed) -> None:
+        """Check that a network trains all Variables that it uses; not on a strategy.
+
+        Raises:
+            InputError: it does not.
+        """
+        if self.strategy is None:
+            check_variables(model, feed.rows[0][:1])
+
+    def check_may_fall_back(self, reason: str) -> None:
+        """Check that Keras's own loop may train in place of the compiled one.
+
+        Raises:
+            InputError: it fails on the workers of a strategy.
+        """
+        if self.strategy is not None:
+            raise InputError(f"several workers cannot train this: {reason}")
+
+    def fresh_seed(self) -> int | None:
+        """Return a seed of chance; None where the workers agree on one."""
+        return secrets.randbits(31) if self.strategy is None else None
 
     def start(
         self, seed: int | None, driver: FitDriver, options: CheckpointOptions

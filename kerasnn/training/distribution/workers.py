@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasnn.choices import Verbose
 from kerasnn.errors import InputError, WorkerLostError
 from kerasnn.layers import raw_variables
 
@@ -115,6 +116,19 @@ class SingleProcess:
     def agreed_seed(self, given: int | None) -> int | None:
         """The same seed on every worker: the given one, or one that the chief draws."""
         return given
+
+    def verbose(self, given: Verbose) -> Verbose:
+        """Return `given` on the chief, and 0 on the others."""
+        return given if self.is_chief else 0
+
+    def refuse_several(self, message: str) -> None:
+        """Raise an error if there are several workers.
+
+        Raises:
+            InputError: there are.
+        """
+        if self.n_workers > 1:
+            raise InputError(message)
 
     def assert_same_on_all(self, **settings: object) -> None:
         """Check that all workers were given the same settings.

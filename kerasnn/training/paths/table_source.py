@@ -186,11 +186,10 @@ def _check_possible(given: Mapping[str, Any]) -> None:
             "a tf.Module network takes arrays; its Keras twin (kerasnn.models) takes the"
             " path of a table"
         )
-    if workers_of(model).n_workers > 1:
-        raise InputError(
-            "several workers each read their own shards: write them once with"
-            " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"
-        )
+    workers_of(model).refuse_several(
+        "several workers each read their own shards: write them once with"
+        " kerasnn.datasets.write_shards and give ShuffledShards in place of a path"
+    )
     if not _is_path(given.get("x")):
         return
     if given.get("class_weight") is not None:
