@@ -1,6 +1,7 @@
 """Trees in the graph answer as scikit-learn's, and stand beside the networks."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,25 @@ def test_an_unseen_code_goes_where_missing_values_go(rng: np.random.Generator) -
     expected = model.predict(bins.columns(x, codes))
     assert (~seen).any()
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-6)
+
+
+def test_the_warning_filters_of_the_program_survive_the_threads(monkeypatch) -> None:
+    def grow(folds, model, fold):
+        warnings.resetwarnings()  # as scikit-learn does, and a thread undoes too late
+        warnings.warn("`sklearn.utils.parallel.delayed` should be used", UserWarning, 1)
+        warnings.warn("too few rows", RuntimeWarning, 1)
+        return np.zeros((len(fold[1]), 1))
+
+    monkeypatch.setattr(BoostedFolds, "_grow", grow)
+    x, codes = drawn_rows(np.random.default_rng(0), 20)
+    rows = Rows(x, codes, targets_of(x, codes, 1), np.ones(20))
+    halves = np.arange(10), np.arange(10, 20)
+    folds = BoostedFolds(rows, [halves, halves[::-1]], "regression", CARDINALITIES, seed=0)
+    with pytest.warns(RuntimeWarning, match="too few rows") as caught:
+        before = list(warnings.filters)
+        folds.grow()
+        assert warnings.filters == before
+    assert {w.category for w in caught} == {RuntimeWarning}
 
 
 def test_neighbouring_numbers_of_float32_are_told_apart() -> None:

@@ -1,8 +1,10 @@
 """Boosted trees on folds: each model leaves one fold out, which judges it."""
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +105,8 @@ class BoostedFolds:
         """
         self.rounds = min(self.rounds + ROUNDS_PER_CHUNK, self.max_rounds)
         outputs = np.full((len(self._columns), self.n_out), np.nan)
-        with ThreadPoolExecutor(min(len(self._folds), os.cpu_count() or 1)) as threads:
+        threads = ThreadPoolExecutor(min(len(self._folds), os.cpu_count() or 1))
+        with _own_warning_filters(), threads:
             judged = threads.map(self._grow, self._models, self._folds)
             for (_, left_out), own in zip(self._folds, judged, strict=True):
                 outputs[left_out] = own
@@ -133,3 +136,18 @@ class BoostedFolds:
         with threadpool_limits(1, user_api="openmp"):
             self._fit(model, every)
         return forest_of(model, rounds, self._bins)
+
+
+@contextmanager
+def _own_warning_filters() -> Iterator[None]:
+    """Keep the process's warning filters from threads that use scikit-learn.
+
+    It changes them for a moment and puts back what it found, which in threads may be what
+    another one has set. It also warns where it finds none; that is dropped here.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for one in caught:
+        if not str(one.message).startswith("`sklearn.utils.parallel.delayed`"):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

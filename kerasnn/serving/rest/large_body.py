@@ -47,6 +47,7 @@ _END = re.compile(rb'["{}]')  # what no list of numbers holds
 _TO_ZERO = bytes(48 if chr(c) in "0123456789.+-eE" else c for c in range(256))
 _NO_BRACKETS = bytes(32 if chr(c) in "[]" else c for c in range(256))
 _WHITESPACE = b" \t\r\n"
+_EXACT = 2**53  # up to here every integer is a float64
 _LIMITS = Limits()
 _MARK = secrets.token_hex(16)  # a text that no client knows
 
@@ -247,7 +248,17 @@ def _numbers(body: bytes, start: int, end: int, bounds: _Bounds) -> NumberList |
     shape = _shape(b",".join(skeleton))
     if shape is None or sum(map(len, arrays)) != np.prod(shape, dtype=np.int64):
         return None
-    return NumberList(np.concatenate(arrays).reshape(shape))
+    numbers = np.concatenate(arrays)
+    if numbers.dtype != np.int64 and not all(map(_are_floats, arrays)):
+        return None
+    return NumberList(numbers.reshape(shape))
+
+
+def _are_floats(numbers: NDArray[Any]) -> bool:
+    """Return whether numbers are the same as float64."""
+    if numbers.dtype != np.int64:
+        return True
+    return bool(numbers.min() >= -_EXACT and numbers.max() <= _EXACT)
 
 
 def _pieces(body: bytes, start: int, end: int) -> Iterator[bytes]:
@@ -272,7 +283,13 @@ def _flat(piece: bytes) -> NDArray[Any] | None:
             return np.array(values, np.int64)
     except OverflowError:
         return None
-    return np.array(values, np.float64) if kinds <= {int, float} and kinds else None
+    if not kinds or not kinds <= {int, float}:
+        return None
+    numbers = np.array(values, np.float64)
+    large = int in kinds and np.abs(numbers).max() >= _EXACT
+    if large and any(type(v) is int and abs(v) > _EXACT for v in values):
+        return None
+    return numbers
 
 
 def _shape(skeleton: bytes) -> tuple[int, ...] | None:
