@@ -85,6 +85,7 @@ def test_models_can_be_trained_on(fits):
     assert int(models[0].optimizer.iterations) == 2 * (EPOCHS + 1)
 
 
+@pytest.mark.slow
 def test_the_steps_of_all_models_choose_the_driver(monkeypatch):
     drivers = []
     choose = Programs.choose

@@ -16,6 +16,7 @@ def fuzz(monkeypatch):
     sys.modules.pop("fuzz_files")
 
 
+@pytest.mark.slow
 def test_every_lie_is_one_error_without_a_traceback(fuzz, tmp_path, monkeypatch):
     monkeypatch.setattr(fuzz.reader, "_loaded", fuzz.reader._loaded)  # restored afterwards
     reports = []

@@ -174,6 +174,7 @@ def test_xla_weights_are_within_1e_9_of_graph_after_1000_steps_in_float64(
     assert_close(graph.weights, xla.weights, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_keras_twin_trains_as_the_module(name, trained):
     module = trained(name, "xla", epochs=10)
