@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold, StratifiedGroupKFold
 
 import kerasnn
 from kerasnn import InputError, NetworkClassifier, NetworkRegressor
-from kerasnn.estimators import cross_validation
+from kerasnn.estimators import base, cross_validation
 
 SMALL = {
     "members": 2,
@@ -247,3 +247,16 @@ def test_a_long_training_of_digits_ends_alike_as_well(digits):
     ours, theirs = both(network, x, y, **folds)
     for name in ("test_accuracy", "test_neg_log_loss"):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-6)
+
+
+def test_only_what_is_asked_for_is_described(monkeypatch, x, y):
+    """Scores by name need predictions; a scorer of one's own may ask for everything."""
+    network = NetworkClassifier(**{**SMALL, "epochs": 1})
+
+    def explained(estimator, x, y):
+        return len(estimator.explain(x)) + len(estimator.check(x))
+
+    scores = kerasnn.cross_validate(network, x, y, cv=2, scoring={"all": explained})
+    np.testing.assert_array_equal(scores["test_all"], [N_ROWS, N_ROWS])
+    monkeypatch.setattr(base, "fit_novelty", None)
+    kerasnn.cross_validate(network, x, y, cv=2, scoring=["accuracy"])

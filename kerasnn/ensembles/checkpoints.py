@@ -19,7 +19,6 @@ from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError, InterruptedFitError
 from kerasnn.json_forms import anything, list_of, mapping_of, number, record, whole
-from kerasnn.layers import raw_variables
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training.checkpoints.run_checkpoints import (
     RunCheckpoints,
@@ -83,14 +82,7 @@ class EnsembleSaver:
         self._source = source
         self._results = results
         self._settings = settings
-        self._variables = [
-            *raw_variables(learner.network.in_training),
-            *learner.optimizer.variables,
-            learner.dropout,
-            learner.seeds,
-            learner.loss_sum,
-            learner.weight_sum,
-        ]
+        self._variables = learner.variables
 
     def restore(self) -> None:
         """Restore everything from the newest checkpoint, if there is one.

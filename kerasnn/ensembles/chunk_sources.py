@@ -131,12 +131,15 @@ class MemoryChunks(ChunkSource):
     Args:
         tasks: tasks with the same `compile_key`.
         has_time_limit: whether the training must be interruptible between epochs.
+        room: rows to which those of the tasks are padded: XLA compiles for their number.
     """
 
     local_batches = False
     has_oof_rows = True
 
-    def __init__(self, tasks: Sequence[EnsembleTask], *, has_time_limit: bool) -> None:
+    def __init__(
+        self, tasks: Sequence[EnsembleTask], *, has_time_limit: bool, room: int = 0
+    ) -> None:
         recipe, shape = tasks[0].recipe, tasks[0].batch_shape
         super().__init__(tasks, recipe.epochs * shape.steps)
         starts = [0, *np.cumsum([task.n_rows for task in tasks]).tolist()]
@@ -151,15 +154,16 @@ class MemoryChunks(ChunkSource):
         if recipe.folds or has_time_limit:
             planned = min(planned, math.ceil(recipe.epochs / recipe.n_evaluations))
         names = ("x", "codes", "targets", "weights")
-        data = tuple(self._concatenated(name) for name in names)
+        padding = 1 + max(0, room - starts[-1])
+        data = tuple(self._concatenated(name, padding) for name in names)
         self.x, self.codes, *_ = data
         self.feed = ArrayFeed(data, plan, planned=planned)
 
-    def _concatenated(self, name: str) -> tf.Tensor:
-        """Return the rows of all tasks, and the padding row."""
+    def _concatenated(self, name: str, padding: int) -> tf.Tensor:
+        """Return the rows of all tasks, and padding rows."""
         parts: list[NDArray[Any]] = [getattr(task, name) for task in self.tasks]
-        padding = np.zeros((1, *parts[0].shape[1:]), parts[0].dtype)
-        return tf.constant(np.concatenate([*parts, padding]))
+        zeros = np.zeros((padding, *parts[0].shape[1:]), parts[0].dtype)
+        return tf.constant(np.concatenate([*parts, zeros]))
 
     def initial_rows(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """See `ChunkSource`."""
@@ -219,18 +223,8 @@ class MemoryChunks(ChunkSource):
         super().seek(position)
 
     def xla_pays(self, seconds: float | None) -> bool:
-        """See `ChunkSource`.
-
-        Without a time limit it depends on the task alone, not on a clock: a task is trained
-        by the same driver whatever tasks are beside it.
-        """
-        task = self.tasks[0]
-        steps = float(self.recipe.epochs * task.batch_shape.steps)
-        saved = XLA_SAVES_PER_STEP + task.cost_per_step * XLA_SAVES_PER_COST
-        if seconds is None:
-            return steps * saved > XLA_COMPILE_SECONDS
-        steps = min(steps, seconds / seconds_per_step(task))
-        return steps * saved > XLA_COMPILE_SECONDS * HURRIED_XLA_GAIN
+        """See `ChunkSource`."""
+        return xla_pays(self.tasks[0], seconds)
 
 
 class DiskChunks(ChunkSource):
@@ -282,6 +276,20 @@ class DiskChunks(ChunkSource):
     def xla_pays(self, seconds: float | None) -> bool:
         """See `ChunkSource`; such a training is long."""
         return seconds is None or seconds > XLA_COMPILE_SECONDS * 10
+
+
+def xla_pays(task: EnsembleTask, seconds: float | None) -> bool:
+    """Estimate for a task in memory what `ChunkSource.xla_pays` does.
+
+    Without a time limit it depends on the task alone, not on a clock: a task is trained by
+    the same driver whatever tasks are beside it.
+    """
+    steps = float(task.recipe.epochs * task.batch_shape.steps)
+    saved = XLA_SAVES_PER_STEP + task.cost_per_step * XLA_SAVES_PER_COST
+    if seconds is None:
+        return steps * saved > XLA_COMPILE_SECONDS
+    steps = min(steps, seconds / seconds_per_step(task))
+    return steps * saved > XLA_COMPILE_SECONDS * HURRIED_XLA_GAIN
 
 
 def _drawn(rows: Sequence[RowNumbers], seeds: Sequence[int]) -> RowNumbers:

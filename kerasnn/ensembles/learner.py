@@ -40,9 +40,12 @@ class MemberLearner:
     Attributes:
         traces_each_size: True: a graph for any size rounds in another way, and a network
             must not depend on what the process has trained before.
+        metrics_variables: none that are not in `variables`.
+        trace_kind: equal for learners whose steps have the same trace; None with workers.
     """
 
     traces_each_size = True
+    metrics_variables = ()
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class MemberLearner:
         self.has_dropout = has_dropout
         self.rows = row_sharding(workers)
         self.batches = row_sharding(workers, local_batches=local_batches)
+        kind = (network.config, cycles, label_smoothing, has_dropout, type(self.batches))
+        self.trace_kind = kind if workers.n_workers == 1 else None
         self.optimizer = MemberAdam(network.trained, cycles)
         self._trained = raw_variables(t.variable for t in network.trained)
         members = network.config.members
@@ -66,6 +71,15 @@ class MemberLearner:
         self.seeds = tf.Variable(tf.zeros([members], tf.uint32), trainable=False)
         self.loss_sum = tf.Variable(tf.zeros([members]), trainable=False)
         self.weight_sum = tf.Variable(tf.zeros([members]), trainable=False)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What the steps use, as checkpoints hold it."""
+        return [
+            *raw_variables(self.network.in_training),
+            *self.optimizer.variables,
+            *(self.dropout, self.seeds, self.loss_sum, self.weight_sum),
+        ]
 
     def begin(self, recipe: Recipe, seeds: Sequence[int], *, steps: int) -> None:
         """Prepare for a training; the network has been initialized.

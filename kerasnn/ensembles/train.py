@@ -7,7 +7,7 @@ members, keeps the best weights, shortens the training to its time limit, and sa
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,15 @@ from numpy.typing import NDArray
 from kerasnn.choices import FitDriver
 from kerasnn.deadline import Deadline
 from kerasnn.ensembles.checkpoints import EnsembleSaver, settings_of
-from kerasnn.ensembles.chunk_sources import ChunkSource, DiskChunks, MemoryChunks
+from kerasnn.ensembles.chunk_sources import (
+    ChunkSource,
+    DiskChunks,
+    MemoryChunks,
+    xla_pays,
+)
 from kerasnn.ensembles.compiled_learners import learner_cache
 from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.parts import Progress, in_threads, parts_of
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask
@@ -36,8 +42,6 @@ MAX_COST_OF_TWIN = 1e6
 MIN_STEPS = 20  # of any training, unless they take long: fewer learn nothing
 MAX_OVERRUN = 1.5  # seconds of these steps after a deadline
 LONGER = 1.2  # a shortened training is only lengthened again by more than this
-
-Progress = Callable[[int, int, Mapping[str, float]], None]  # epochs done, of all, losses
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,28 @@ def train_ensembles(
             group *= 2
         share = deadline and Deadline.after(deadline.left() * len(numbers) / left)
         left -= len(numbers)
-        source = MemoryChunks(group, has_time_limit=deadline is not None)
-        results = _train(source, dataclasses.replace(options, deadline=share))
+        results = _train_group(group, dataclasses.replace(options, deadline=share))
         trained |= dict(zip(numbers, results, strict=False))
     return [trained[i] for i in range(len(tasks))]
+
+
+def _train_group(group: list[EnsembleTask], options: RunOptions) -> list[TrainedEnsemble]:
+    """Train tasks with equal networks, in threads if that is faster."""
+    has_time_limit, parts = options.deadline is not None, [group]
+    uses_xla = options.driver == "xla" or (
+        options.driver == "auto" and xla_pays(group[0], None)
+    )
+    if uses_xla and not has_time_limit:
+        parts = parts_of(group)
+    room = max(sum(task.n_rows for task in part) for part in parts)
+    sources = [
+        MemoryChunks(part, has_time_limit=has_time_limit, room=room) for part in parts
+    ]
+
+    def train(source: MemoryChunks, progress: Progress | None) -> list[TrainedEnsemble]:
+        return _train(source, dataclasses.replace(options, progress=progress))
+
+    return in_threads(train, sources, options.progress)
 
 
 def train_on_disk(task: DiskTask, options: RunOptions) -> TrainedEnsemble:

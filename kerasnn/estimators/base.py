@@ -48,12 +48,13 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
+from kerasnn.ensembles.parts import Progress
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
 from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.ensembles.time_limit import fitting_task
-from kerasnn.ensembles.train import Progress, RunOptions, train_ensembles, train_on_disk
+from kerasnn.ensembles.train import RunOptions, train_ensembles, train_on_disk
 from kerasnn.errors import DataWarning, InputError
 from kerasnn.estimators.blending import Blend, Blended, blend_with_trees
 from kerasnn.estimators.leaderboard import Standing, leaderboard
@@ -338,8 +339,18 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         y: ArrayLike,
         sample_weight: ArrayLike | None,
         division: Folds,
+        *,
+        describes: bool = True,
     ) -> EnsembleTask:
-        """Check the rows and fit the preprocessing; return what to train."""
+        """Check the rows and fit the preprocessing; return what to train.
+
+        Args:
+            X: as for `fit`, like `y` and `sample_weight`.
+            y: see X.
+            sample_weight: see X.
+            division: what the folds respect.
+            describes: whether to fit what ordinary rows are like; see `_adopt`.
+        """
         overrides = checked_overrides(self.get_params(deep=False))
         table = self._table(X, reset=True)
         targets = self._fit_targets(y, len(table))
@@ -360,7 +371,8 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
             checked, self.schema_, frequent_value_codes=self.recipe_.frequent_value_codes
         )
         x, codes = self.preprocessor_.prepare(checked)
-        self.novelty_ = fit_novelty(checked, self.schema_)
+        if describes:
+            self.novelty_ = fit_novelty(checked, self.schema_)
         return EnsembleTask(
             x=x,
             codes=codes,
@@ -392,14 +404,26 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
     def _drawn_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _adopt(self, trained: TrainedEnsemble, deadline: Deadline | None = None) -> Self:
-        """Grow trees beside the networks, until a deadline; set the fitted attributes."""
+    def _adopt(
+        self,
+        trained: TrainedEnsemble,
+        deadline: Deadline | None = None,
+        *,
+        describes: bool = True,
+    ) -> Self:
+        """Grow trees beside the networks, until a deadline; set the fitted attributes.
+
+        Args:
+            trained: the networks.
+            deadline: of the trees.
+            describes: whether to set what `check`, `explain`, `report` and `export` need
+                beyond the predictions: `novelty_`, `background_`, `leaderboard_`.
+        """
         blended = Blended(trained)
         if checked_trees(self.trees):
             blended = blend_with_trees(trained, deadline)
-        scale = self._target_scale if self._kind == "regression" else 1.0
-        self.leaderboard_ = leaderboard(trained, blended.predictions, scale)
-        trained, self.trees_, _ = blended
+        judged = trained
+        trained, self.trees_, predictions = blended
         self._kept_weights = trained.weights
         self._validation_score = trained.score
         self._floor = trained.floor
@@ -412,10 +436,13 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.n_epochs_ = trained.epochs
         self.shortened_ = trained.shortened
         self._network = self._made_network()
-        self.novelty_ = self._with_predictions(trained)
         self.__dict__.pop("_explain", None)  # of an earlier fit
-        rows = trained.task.x, trained.task.codes
-        self.background_ = fit_background(self._network, self._named_outputs, *rows)
+        if describes:
+            scale = self._target_scale if self._kind == "regression" else 1.0
+            self.leaderboard_ = leaderboard(judged, predictions, scale)
+            self.novelty_ = self._with_predictions(trained)
+            rows = trained.task.x, trained.task.codes
+            self.background_ = fit_background(self._network, self._named_outputs, *rows)
         return self
 
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:

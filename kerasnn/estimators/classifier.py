@@ -25,9 +25,9 @@ from kerasnn.choices import (
 )
 from kerasnn.conformal import DEFAULT_COVERAGE, ClassSets, fit_sets, with_best_class
 from kerasnn.datasets import Schema, Target, category_text
+from kerasnn.ensembles.parts import Progress
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import TargetTransform
-from kerasnn.ensembles.train import Progress
 from kerasnn.errors import InputError
 from kerasnn.estimators.base import NetworkEstimator
 from kerasnn.models import TabularNetwork

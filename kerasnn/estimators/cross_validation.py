@@ -94,7 +94,8 @@ def cross_validate(
     options = estimator._local_options()
     with shown_progress(options, verbose, f"Training {len(splits)} splits") as options:
         estimators = _trained(
-            estimator, (rows, targets), splits, sample_weight, division, options
+            *(estimator, (rows, targets), splits, sample_weight, division, options),
+            describes=return_estimator or _asks_freely(scoring),
         )
     seconds = (perf_counter() - started) / len(splits)
     results: dict[str, list[Any]] = {"fit_time": [seconds] * len(splits), "score_time": []}
@@ -151,8 +152,13 @@ def _trained(
     sample_weight: ArrayLike | None,
     division: Folds,
     options: RunOptions,
+    *,
+    describes: bool,
 ) -> list[NetworkEstimator]:
-    """Return an estimator for each split of (X, y), all of them trained together."""
+    """Return an estimator for each split of (X, y), all of them trained together.
+
+    Unless one `describes` what it has learned, it can only predict.
+    """
     rows, targets = table
     weights = None if sample_weight is None else np.asarray(sample_weight)
     estimators = [clone(estimator) for _ in splits]
@@ -162,11 +168,21 @@ def _trained(
             targets[train],
             None if weights is None else weights[train],
             division.of_rows(train),
+            describes=describes,
         )
         for one, (train, _) in zip(estimators, splits, strict=True)
     ]
     trained = train_ensembles(tasks, options)
-    return [one._adopt(result) for one, result in zip(estimators, trained, strict=True)]
+    return [
+        one._adopt(result, describes=describes)
+        for one, result in zip(estimators, trained, strict=True)
+    ]
+
+
+def _asks_freely(scoring: Any) -> bool:
+    """Return whether a scorer of the user's own may ask for more than predictions."""
+    named = scoring.values() if isinstance(scoring, Mapping) else [scoring]
+    return any(map(callable, named))
 
 
 def _taken(rows: Any, numbers: NDArray[Any]) -> Any:

@@ -157,8 +157,10 @@ def _values(
     dates = {number.column for number in numbers if number.part} - set(parts)
     parts |= {name: date_parts(table[name]) for name in dates}
     for i, number in enumerate(numbers):
-        column = number.column
-        values[:, i] = parts[column][number.part] if number.part else table[column]
+        if number.part:
+            values[:, i] = parts[number.column][number.part]
+    whole = [i for i, number in enumerate(numbers) if not number.part]
+    values[:, whole] = table[[numbers[i].column for i in whole]].to_numpy(np.float64)
     return values
 
 

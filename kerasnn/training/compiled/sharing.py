@@ -28,7 +28,7 @@ MAX_SHARED = 32  # kept in the process; the least recently used one is dropped
 
 _T = TypeVar("_T")
 _log = logging.getLogger("kerasnn")
-_lock = threading.Lock()
+_lock = threading.RLock()  # held while a program is traced: others of its kind wait for it
 _shared: OrderedDict[Any, "_Shared"] = OrderedDict()
 
 
@@ -77,15 +77,14 @@ def shared_program(
         if found is not None:
             _shared.move_to_end((key, kind))
             return found.with_variables_of(model)
-    program = make()
-    shared = _without_variables(program, model)
-    if shared is None or not _is_of_kind(model, batch_spec, predicts, kind):
-        return program
-    with _lock:
+        program = make()
+        shared = _without_variables(program, model)
+        if shared is None or not _is_of_kind(model, batch_spec, predicts, kind):
+            return program
         _shared[key, kind] = shared
         while len(_shared) > MAX_SHARED:
             _shared.popitem(last=False)
-    return shared.with_variables_of(model)
+        return shared.with_variables_of(model)
 
 
 def _is_of_kind(
@@ -104,6 +103,8 @@ def _kind_of(model: Any, batch_spec: BatchSpec, predicts: bool) -> tuple[Any, ..
     Raises:
         NotComparableError: it has none.
     """
+    if getattr(model, "trace_kind", None) is not None:
+        return type(model), model.trace_kind
     if not isinstance(model, keras.Model) or not keras_names.is_plain(model):
         raise NotComparableError("it is no Sequential or functional model of Keras")
     if tf.distribute.has_strategy():
