@@ -82,6 +82,79 @@ def test_history_weights_and_predictions_are_keras_s_to_the_bit(arguments):
     assert not TALLY.fell_back
 
 
+def test_a_pipeline_that_shuffles_draws_the_orders_that_it_draws_under_keras():
+    def seen():
+        model = regressor()
+        rows = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(50, seed=3).batch(8)
+        options = {"epochs": 3, "shuffle": False, "verbose": 0, "validation_steps": 2}
+        options["validation_data"] = rows
+        return [
+            model.fit(rows, **options).history,
+            model.evaluate(rows, steps=2, verbose=0),
+            model.predict(rows, verbose=0).tolist(),
+            model.fit(rows.repeat(), **{**options, "steps_per_epoch": 4}).history,
+            [batch.numpy().tolist() for _, batch in rows],
+        ]
+
+    expected = seen()
+    with kerasnn.accelerate():
+        assert seen() == expected
+    assert not TALLY.fell_back
+
+
+class Noisy(keras.Model):
+    """A model whose noise is a `tf.random` operation, with a state in the graph."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner[-1]
+
+    def call(self, x, training=False):
+        return self.inner(x + tf.random.normal(tf.shape(x)) if training else x)
+
+
+def test_random_operations_go_on_in_a_smaller_last_batch_as_in_keras():
+    expected = results(regressor(Noisy))
+    assert len(X) % 32
+    with kerasnn.accelerate():
+        assert results(regressor(Noisy)) == expected
+    assert not TALLY.fell_back
+
+
+class Told(keras.utils.PyDataset):
+    """Three batches of inputs; counts the epochs it is told of."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return X[:8], Y[:8]
+
+    def on_epoch_begin(self):
+        self.events.append("begin")
+
+    def on_epoch_end(self):
+        self.events.append("end")
+
+
+@pytest.mark.parametrize("name", ["fit", "evaluate", "predict"])
+def test_a_py_dataset_is_told_of_its_epochs_as_by_keras(name):
+    def events():
+        rows = Told()
+        getattr(regressor(), name)(rows, verbose=0)
+        return rows.events
+
+    expected = events()
+    assert expected
+    with kerasnn.accelerate():
+        assert events() == expected
+    assert not TALLY.fell_back
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verbose", ["auto", 2])
 def test_the_printed_lines_are_keras_s(capsys, verbose):

@@ -275,7 +275,6 @@ class Prediction:
 
     def _stream(self) -> Iterator[_PredictCall]:
         """Yield one call for each execution of a stream."""
-        self._iterator.reset()
         for begin, end, batches in self._iterator:
             yield begin, end, partial(self._execution, batches)
 

@@ -77,6 +77,9 @@ class Step:
             raise UntraceableError(f"{type(error).__name__}: {error}") from error
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced
+        # XLA needs each size to be static; elsewhere one loop over all sizes is one call of
+        # the step in the graph, so that its `tf.random` operations go on as Keras's do.
+        self.loops_by_size = driver == "xla"
         self.resets_inside = _can_reset_inside(learner)
         metrics = learner.get_metrics_result()
         # Keras's rule: if the logs are not the metrics, those of the last step count.
@@ -182,13 +185,14 @@ def run_steps(
     if step.resets_inside and reset:
         step.reset()
     logs = step.empty_logs()
-    before = 0  # steps of earlier blocks
-    for block in blocks:
-        steps = tf.shape(block)[1]
+    before = 0  # steps of earlier loops
+    for together in [[block] for block in blocks] if step.loops_by_size else [blocks]:
+        steps = tf.add_n([tf.shape(block)[1] for block in together])
         i = tf.maximum(first - before, 0)
         last = tf.minimum(stop - before, steps)
         while i < last:
-            batch = [tf.gather(tensor, block[epoch, i]) for tensor in rows]
+            numbers = _row_numbers(together, epoch, i)
+            batch = [tf.gather(tensor, numbers) for tensor in rows]
             if step.logs_are_metrics:
                 step(batch)
             else:
@@ -198,6 +202,21 @@ def run_steps(
     if step.logs_are_metrics:
         logs = step.metrics()
     return logs
+
+
+@tf.autograph.experimental.do_not_convert
+def _row_numbers(blocks: Tensors, epoch: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
+    """Return the row numbers of batch i of an epoch, whose batches are in the blocks."""
+    if len(blocks) == 1:
+        return blocks[0][epoch, i]
+    parts: Tensors = []
+    for block in blocks:
+        steps, size = tf.unstack(tf.shape(block)[1:])
+        here = tf.logical_and(i >= 0, i < steps)
+        step = tf.clip_by_value(i, 0, steps - 1)
+        parts.append(block[epoch, step, : tf.where(here, size, 0)])
+        i -= steps
+    return tf.concat(parts, 0)
 
 
 @tf.autograph.experimental.do_not_convert

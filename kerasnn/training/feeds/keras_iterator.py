@@ -26,6 +26,16 @@ class Executions(keras_names.EpochIterator):
     It counts batches, keeps the position across epochs, and warns when data run out.
     """
 
+    def _get_iterator(self) -> Any:
+        """Return what `iter` begins an epoch of.
+
+        Keras begins one after each epoch that it never reads, and a `tf.data` pipeline that
+        shuffles draws its next order at each beginning, not at the first batch.
+        """
+        if isinstance(self.data_adapter, keras_names.TFDatasetAdapter):
+            return self.data_adapter.get_tf_dataset()
+        return super()._get_iterator()
+
     def __next__(self) -> tuple[int, int, list[Any]]:
         """Return first and last step of an execution, and its batches."""
         first, last, iterator = next(self._epoch_iterator)
