@@ -11,6 +11,7 @@ from kerasnn.ensembles.learner import MemberLearner
 from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.models import TabularNetwork
+from kerasnn.models.tabular import NETWORK_NAME
 from kerasnn.training.distribution.workers import ALONE, SingleProcess
 
 CACHE_SIZE = 4
@@ -61,7 +62,7 @@ class LearnerCache:
             learner = self._learners.pop(key, None)
         if learner is None:
             learner = MemberLearner(
-                TabularNetwork(config),
+                TabularNetwork(config, name=NETWORK_NAME),
                 cycles=recipe.cycles,
                 label_smoothing=recipe.label_smoothing,
                 has_dropout=recipe.dropout > 0,

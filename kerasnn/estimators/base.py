@@ -76,6 +76,7 @@ from kerasnn.estimators.table_on_disk import TableOnDisk, with_ranges
 from kerasnn.explanations import Background, contribution_frame, error_frame
 from kerasnn.manifest import EXPLAIN_SIGNATURE, INTERVAL_SIGNATURE
 from kerasnn.models import TabularNetwork
+from kerasnn.models.tabular import NETWORK_NAME
 from kerasnn.novelty import (
     REFERENCE_FILE,
     Novelty,
@@ -545,7 +546,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         trees = self.trees_
         if trees is not None:
             config = dataclasses.replace(config, forest=trees.forest.shape)
-        network = TabularNetwork(config)
+        network = TabularNetwork(config, name=NETWORK_NAME)
         for variable, value in zip(network.learned, self._kept_weights, strict=True):
             variable.assign(value)
         if trees is not None:
