@@ -165,7 +165,7 @@ def _values(
 
 
 def _missing_rows(values: pd.Series, kind: ColumnKind) -> NDArray[np.bool_]:
-    return ~are_known(values) if kind == "datetime" else np.isnan(values.to_numpy())
+    return ~are_known(values) if kind == "datetime" else values.isna().to_numpy()
 
 
 def _with_indicator(
