@@ -16,6 +16,7 @@ from kerasnn.datasets import NumberRows, ShuffledShards, open_shards, write_shar
 from kerasnn.errors import InputError
 from kerasnn.models import SigmoidNetwork
 from kerasnn.system import partial_folders
+from kerasnn.training.distribution.workers import SingleProcess
 from kerasnn.training.paths import table_source
 
 RNG = np.random.default_rng(0)
@@ -310,7 +311,7 @@ def test_arguments_that_need_rows_in_memory_raise_beside_a_path(rows, monkeypatc
         " of a table"
     )
 
-    class Several:
+    class Several(SingleProcess):
         n_workers = 2
 
     monkeypatch.setattr(table_source, "workers_of", lambda model: Several())
