@@ -13,12 +13,11 @@ from kerasnn.ensembles.sharding import (
     AllRows,
     LocalRows,
     WorkerRows,
-    ensemble_workers,
     row_sharding,
 )
 from kerasnn.errors import InputError
 from kerasnn.models import TabularConfig, TabularNetwork
-from kerasnn.training.distribution.workers import ALONE
+from kerasnn.training.distribution.workers import ALONE, one_device_workers
 from tests.recipes import recipe_of
 
 MEMBERS = 3
@@ -108,12 +107,12 @@ def test_local_batches_are_a_batch_side_by_side(width, workers):
 
 def test_a_single_process_has_all_rows():
     assert row_sharding(ALONE) == row_sharding(ALONE, local_batches=True) == AllRows()
-    assert ensemble_workers(None) is ALONE
+    assert one_device_workers(None) is ALONE
 
 
 def test_a_strategy_of_one_process_is_refused():
     with pytest.raises(InputError) as raised:
-        ensemble_workers(tf.distribute.MirroredStrategy(["CPU:0"]))
+        one_device_workers(tf.distribute.MirroredStrategy(["CPU:0"]))
     assert str(raised.value) == (
         "strategy must be a tf.distribute.MultiWorkerMirroredStrategy; got MirroredStrategy"
     )

@@ -63,7 +63,7 @@ class MemberLearner:
         self.rows = row_sharding(workers)
         self.batches = row_sharding(workers, local_batches=local_batches)
         kind = (network.config, cycles, label_smoothing, has_dropout, type(self.batches))
-        self.trace_kind = kind if workers.n_workers == 1 else None
+        self.trace_kind = kind if self.batches.shares_traces else None
         self.optimizer = MemberAdam(network.trained, cycles)
         self._trained = raw_variables(t.variable for t in network.trained)
         members = network.config.members
@@ -74,7 +74,7 @@ class MemberLearner:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """What the steps use, as checkpoints hold it."""
+        """Variables that the steps use, in the order of checkpoints."""
         return [
             *raw_variables(self.network.in_training),
             *self.optimizer.variables,

@@ -6,22 +6,27 @@ and the results are summed over the workers, with one collective per step.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasnn.choices import FitDriver
-from kerasnn.errors import InputError
 from kerasnn.training.distribution.gradients import FlattenedGradients
 from kerasnn.training.distribution.runner import check_distributed_driver
-from kerasnn.training.distribution.workers import ALONE, SingleProcess, WorkerGroup
+from kerasnn.training.distribution.workers import SingleProcess, WorkerGroup
 
 
 @dataclass(frozen=True)
 class AllRows:
-    """A single process, which computes all rows of every batch."""
+    """A single process, which computes all rows of every batch.
+
+    Attributes:
+        shares_traces: whether another network of this shape can use the traced steps.
+    """
+
+    shares_traces: ClassVar[bool] = True
 
     def check_driver(self, wanted: FitDriver) -> None:
         """Check that the driver can train here.
@@ -87,6 +92,7 @@ class WorkerRows(AllRows):
         workers: workers with one device each; all of them do the same steps.
     """
 
+    shares_traces: ClassVar[bool] = False
     workers: WorkerGroup
 
     def check_driver(self, wanted: FitDriver) -> None:
@@ -161,28 +167,6 @@ def row_sharding(workers: SingleProcess, *, local_batches: bool = False) -> AllR
     if not isinstance(workers, WorkerGroup):
         return AllRows()
     return LocalRows(workers) if local_batches else WorkerRows(workers)
-
-
-def ensemble_workers(strategy: tf.distribute.Strategy | None) -> SingleProcess:
-    """Return the workers that train ensembles under a strategy; `ALONE` for one process.
-
-    Raises:
-        InputError: the strategy is of another kind, or a worker has several devices.
-    """
-    if strategy is None:
-        return ALONE
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        raise InputError(
-            "strategy must be a tf.distribute.MultiWorkerMirroredStrategy; got"
-            f" {type(strategy).__name__}"
-        )
-    group = WorkerGroup.of(strategy)
-    if group.local_replicas != 1:
-        raise InputError(
-            "the networks for a table are trained on one device of each worker; the"
-            f" strategy has {group.replicas} devices for {group.n_workers} workers"
-        )
-    return group if group.n_workers > 1 else ALONE
 
 
 def _width(batch: Any) -> int | tf.Tensor:

@@ -51,7 +51,7 @@ from kerasnn.deadline import Deadline
 from kerasnn.ensembles.parts import Progress
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
-from kerasnn.ensembles.sharding import ensemble_workers, row_sharding
+from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import RunOptions, train_ensembles, train_on_disk
@@ -90,6 +90,7 @@ from kerasnn.saving import SignatureRows, TableSignature, export_table
 from kerasnn.splits import Folds, folds_for
 from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
+from kerasnn.training.distribution.workers import one_device_workers
 
 MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the caches
 MIN_PREDICTED_ROWS = 64
@@ -301,7 +302,7 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _run_options(self, strategy: tf.distribute.Strategy | None) -> RunOptions:
         """Return the options of a run; a resumed one keeps its driver."""
-        workers = ensemble_workers(strategy)
+        workers = one_device_workers(strategy)
         options = dataclasses.replace(self._local_options(), workers=workers)
         row_sharding(workers).check_driver(options.driver)
         workers.assert_same_on_all(

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import tensorflow as tf
 
 from kerasnn.datasets import Schema, Target
-from kerasnn.ensembles.sharding import ensemble_workers
 from kerasnn.errors import InputError
 from kerasnn.estimators import NetworkClassifier, NetworkRegressor
 from kerasnn.tables.rows import RowsInMemory
 from kerasnn.tables.streamed import StreamedRows, rows_folder
+from kerasnn.training.distribution.workers import one_device_workers
 
 _Estimator = TypeVar("_Estimator", NetworkClassifier, NetworkRegressor)
 
@@ -97,7 +97,7 @@ def fit(
     estimator = type(estimator)(**settings)
     started = time.perf_counter()
     if isinstance(rows, StreamedRows):
-        workers, checkpoint = ensemble_workers(strategy), estimator.checkpoint
+        workers, checkpoint = one_device_workers(strategy), estimator.checkpoint
         with rows_folder(checkpoint, workers) as folder:
             # Workers have the folder of the checkpoints in common, but no temporary one.
             on_disk = rows.on_disk(folder, workers, shared=checkpoint is not None)

@@ -266,3 +266,25 @@ class WorkerGroup(SingleProcess):
             return self.reduce_sum(self.strategy.run(on_replica))
 
         return summed
+
+
+def one_device_workers(strategy: tf.distribute.Strategy | None) -> SingleProcess:
+    """The workers of a strategy with one device each; `ALONE` for one process.
+
+    Raises:
+        InputError: the strategy is of another kind, or a worker has several devices.
+    """
+    if strategy is None:
+        return ALONE
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        raise InputError(
+            "strategy must be a tf.distribute.MultiWorkerMirroredStrategy; got"
+            f" {type(strategy).__name__}"
+        )
+    group = WorkerGroup.of(strategy)
+    if group.local_replicas != 1:
+        raise InputError(
+            "the networks for a table are trained on one device of each worker; the"
+            f" strategy has {group.replicas} devices for {group.n_workers} workers"
+        )
+    return group if group.n_workers > 1 else ALONE
