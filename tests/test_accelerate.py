@@ -82,6 +82,7 @@ def test_history_weights_and_predictions_are_keras_s_to_the_bit(arguments):
     assert not TALLY.fell_back
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_shuffles_draws_the_orders_that_it_draws_under_keras():
     def seen():
         model = regressor()
@@ -112,6 +113,7 @@ class Noisy(keras.Model):
         return self.inner(x + tf.random.normal(tf.shape(x)) if training else x)
 
 
+@pytest.mark.slow
 def test_random_operations_go_on_in_a_smaller_last_batch_as_in_keras():
     expected = results(regressor(Noisy))
     assert len(X) % 32

@@ -54,10 +54,12 @@ def complaints(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_mypy_finds_nothing_in_the_package(complaints):
     assert complaints["kerasnn"] == []
 
 
+@pytest.mark.slow
 def test_a_users_strict_script_is_typed_and_a_wrong_one_is_told(complaints):
     assert complaints["right.py"] == []
     errors = [

@@ -75,6 +75,7 @@ def test_it_is_scikit_learns_with_everything_that_can_be_asked_for(x, y):
     assert_same_networks(ours["estimator"], theirs["estimator"])
 
 
+@pytest.mark.slow
 def test_a_regression_and_one_scorer(x):
     y = 3 * x[:, 0] + 10
     cv = KFold(3, shuffle=True, random_state=0)

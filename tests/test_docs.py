@@ -95,6 +95,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_site_loads_nothing_from_elsewhere(site):
     for page in site.rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|link|iframe)\b[^>]*>", page.read_text())
@@ -102,6 +103,7 @@ def test_the_site_loads_nothing_from_elsewhere(site):
         assert [tag for tag in outside if "canonical" not in tag] == []
 
 
+@pytest.mark.slow
 def test_every_public_name_is_in_the_api_reference(site):
     pages = [page.read_text() for page in (site / "reference").rglob("*.html")]
     ids = {found for page in pages for found in re.findall(r'id="(kerasnn[\w.]+)"', page)}

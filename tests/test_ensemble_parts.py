@@ -104,6 +104,7 @@ def weights_of(cross_validate, rows, **settings):
     return [w for trained in result["estimator"] for w in trained._kept_weights]
 
 
+@pytest.mark.slow
 def test_folds_end_with_the_same_bits_in_parts_together_and_alone(cores, rows):
     cores(1)
     together = weights_of(kerasnn.cross_validate, rows)
@@ -126,6 +127,7 @@ def test_one_trace_serves_all_parts(cores, rows, monkeypatch):
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_the_progress_of_all_parts_is_told(cores, rows):
     cores(2)
     told = []

@@ -166,6 +166,7 @@ def test_without_folds_every_member_learns_from_all_rows_to_the_end(x, y):
     assert one.score(x, y) > 0.8
 
 
+@pytest.mark.slow
 def test_several_targets_are_learned_together(x):
     y = np.stack([3 * x[:, 0] + 10, -100 * x[:, 1]], axis=1)
     one = regressor().fit(x, y)
@@ -265,6 +266,7 @@ def test_unknown_categories_and_missing_values_are_answered(table, fitted):
     np.testing.assert_allclose(answers.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_a_schema_says_what_the_columns_are(table, pays):
     schema = infer_schema(table, hints=ColumnHints(ignore=["income"], categorical=["age"]))
     one = classifier(epochs=2, schema=schema).fit(table, pays)
@@ -378,6 +380,7 @@ def test_a_grid_is_searched(x, y):
     assert search.predict(x).shape == (N_ROWS,)
 
 
+@pytest.mark.slow
 def test_it_is_cross_validated_in_a_pipeline(x, y):
     scores = cross_val_score(make_pipeline(StandardScaler(), classifier()), x, y, cv=2)
     assert scores.min() > 0.6

@@ -302,6 +302,7 @@ def test_explain_adds_up_for_the_predicted_class_and_any_other(trained) -> None:
     assert (errors.to_numpy() >= 0).all()
 
 
+@pytest.mark.slow
 def test_saved_table_explains_as_the_estimator_does(trained, saved) -> None:
     rows = trained.table
     for of in (None, "ex"):

@@ -102,6 +102,7 @@ def test_the_steps_of_all_models_choose_the_driver(monkeypatch):
     assert drivers == ["graph", "xla", "xla"]
 
 
+@pytest.mark.slow
 def test_each_split_is_tested_on_the_rows_that_it_leaves_out():
     fits = many(seeds=[0, 1], cv=3, validation_data=None, epochs=2)
     assert len(fits) == 6
@@ -140,6 +141,7 @@ def test_rows_of_splits_may_be_frames_and_dicts():
     assert fits.table().shape == (2, 4)
 
 
+@pytest.mark.slow
 def test_a_fault_ends_all_fits():
     with pytest.raises(InputError, match=r"labels must be in 0..2"):
         kerasnn.fit_many(classifier, X, Y + 1, seeds=[0, 1], driver="graph")

@@ -13,7 +13,10 @@ from kerasnn.serving.client import RemoteModel, RestClient
 from kerasnn.tables.measurement import _low_coverage
 
 N, TRAINED = 400, 250
-SETTINGS = {"epochs": 2, "members": 4, "folds": 2, "hidden_units": (8,), "random_state": 0}
+SETTINGS = {
+    **{"epochs": 2, "members": 4, "folds": 2, "hidden_units": (8,)},
+    **{"trees": False, "random_state": 0},
+}
 
 
 def table():
@@ -64,6 +67,7 @@ def test_a_saved_network_gives_the_intervals_of_the_estimator(
     np.testing.assert_allclose(saved, ends, atol=1e-6 * np.abs(ends).max())
 
 
+@pytest.mark.slow
 def test_a_saved_network_gives_the_sets_of_the_estimator(
     rows, classifier, saved_classifier
 ):

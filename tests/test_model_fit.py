@@ -218,6 +218,7 @@ def test_the_number_of_steps_in_a_call_changes_no_bit(monkeypatch):
     assert_same_bits(one, other)
 
 
+@pytest.mark.slow
 def test_rows_too_large_to_copy_are_read_batch_by_batch(monkeypatch, tmp_path):
     copied = regressor()
     fit(copied, epochs=2, batch_size=8, seed=1)
@@ -257,6 +258,7 @@ def test_xla_compiles_runs_that_are_long_enough_to_repay_it(epochs, driver):
     assert drivers_used(model) == {driver}
 
 
+@pytest.mark.slow
 def test_many_short_runs_count_as_a_long_one():
     model = regressor()
     for _ in range(3):
@@ -340,6 +342,7 @@ def test_rows_of_many_lengths_are_compiled_for_one_only():
     assert int(model.optimizer.iterations) == 4
 
 
+@pytest.mark.slow
 def test_sparse_validation_rows_make_the_whole_fit_fall_back(caplog):
     model = regressor()
     sparse = tf.sparse.from_dense(X)

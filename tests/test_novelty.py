@@ -78,7 +78,7 @@ def trained():
     target = table["heat"].to_numpy() + 5 * table["size"].to_numpy()
     target += np.random.default_rng(1).normal(0, 5, ROWS)
     return NetworkRegressor(
-        hidden_units=(8,), members=4, folds=2, epochs=2, random_state=0
+        hidden_units=(8,), members=4, folds=2, epochs=2, trees=False, random_state=0
     ).fit(table, target)
 
 

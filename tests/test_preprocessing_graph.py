@@ -176,6 +176,7 @@ def test_the_optimizer_of_graphs_changes_no_bit_of_smooth_clipping(rng):
     assert (theirs != plain).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SCALINGS)
 def test_many_numbers_are_scaled_alike(method, rng):
     preprocessor, compiled = fitted(method)

@@ -853,6 +853,7 @@ BODIES = st.binary(max_size=60) | st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     body=BODIES,
     model=st.sampled_from(["half", "columns", "types", "classifier"]),

@@ -318,6 +318,7 @@ def test_any_tensor_is_an_array_of_its_shape_or_a_clean_error(tensor):
     check_outcome(tensor)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=300, deadline=None, database=None)
 @given(TENSORS, st.integers(0, 10**6), BYTES)
 def test_a_broken_message_is_an_array_or_a_clean_error(tensor, at, noise):

@@ -163,6 +163,7 @@ def test_a_regression_is_measured_in_the_unit_of_its_target(regressed):
     assert 1 < expected < 200
 
 
+@pytest.mark.slow
 def test_without_test_rows_the_members_tell_of_the_rows_that_they_left_out():
     outcome = trained(flowers(), target="weight", test_size=0)
     assert outcome.measured_on == "training rows, each by the members that left it out"
@@ -172,6 +173,7 @@ def test_without_test_rows_the_members_tell_of_the_rows_that_they_left_out():
     assert outcome.scores["rmse"].low < expected < outcome.scores["rmse"].high
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_network_and_another_another(regressed):
     again, other = (trained(flowers(), target="weight", seed=seed) for seed in (0, 1))
     assert again.metrics == regressed.metrics

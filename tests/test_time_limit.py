@@ -89,6 +89,7 @@ def test_a_better_linear_model_is_remarked():
     assert "log loss 0.250, and 0.500 of the network" in notice.message
 
 
+@pytest.mark.slow
 def test_after_the_deadline_no_column_is_shuffled():
     rows = tables.read_rows(points(), target="y")
     fitted = tables.fit(rows, NetworkClassifier(**SMALL, epochs=1))

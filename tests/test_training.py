@@ -185,6 +185,7 @@ def test_the_keras_twin_trains_as_the_module(name, trained):
         np.testing.assert_allclose(module.history[key], twin.history[key], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_keras_twin_trains_as_keras_fit(digits):
     (x, y), test = digits
     ours, keras_own = models.DigitsModel(), models.DigitsModel()
@@ -391,6 +392,7 @@ def test_every_optimizer_lowers_the_loss_under_xla(name):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_loss_scaling_changes_nothing_but_rounding():
     results = []
     for wrap in (lambda o: o, keras.optimizers.LossScaleOptimizer):

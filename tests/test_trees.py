@@ -260,6 +260,7 @@ def test_one_column_contributes_everything() -> None:
     np.testing.assert_allclose(frame.sum(axis=1), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_saved_model_answers_as_the_estimator(regressor, tmp_path) -> None:
     estimator, table, _ = regressor
     version = estimator.export(tmp_path / "steps")
@@ -328,6 +329,7 @@ def test_all_models_are_judged_by_the_same_left_out_rows(regressor) -> None:
     assert losses["constant"] == pytest.approx(target.std(), rel=0.02)
 
 
+@pytest.mark.slow
 def test_classes_are_judged_by_log_loss_and_accuracy() -> None:
     table, value = steps(np.random.default_rng(4))
     label = np.where(value > 2, "high", "low")
@@ -341,6 +343,7 @@ def test_classes_are_judged_by_log_loss_and_accuracy() -> None:
     assert without.leaderboard_ == []
 
 
+@pytest.mark.slow
 def test_quality_decides_what_is_left_open() -> None:
     small = default_recipe("binary", 500)
     fast, best = (default_recipe("binary", 500, q) for q in ("fast", "best"))

@@ -126,6 +126,7 @@ def test_a_function_may_choose():
     assert found.trials["hidden_units"][1] in ((4,), (4, 4))
 
 
+@pytest.mark.slow
 def test_what_is_worse_than_the_others_is_pruned_between_looks():
     class Second(optuna.pruners.NopPruner):
         def prune(self, study, trial):
@@ -191,6 +192,7 @@ def test_the_default_space_has_the_default_recipe_in_it():
                     assert part[0] <= value <= part[1]
 
 
+@pytest.mark.slow
 def test_what_is_set_of_the_estimator_is_not_in_the_default_space():
     estimator = short(embedding="none", weight_decay=0.0)
     found = kerasnn.tune(estimator, TABLE, LABELS, trials=1)
