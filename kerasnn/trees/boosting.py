@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,26 @@ from kerasnn.trees.forest import Forest
 from kerasnn.trees.sklearn_trees import Boosting, forest_of
 
 LEARNING_RATE = 0.1
-MAX_LEAVES = 15
-MAX_DEPTH = 6  # comparisons that a served row makes in each tree
 COLUMN_SHARE = 0.5  # of the columns, drawn for each split
 ROUNDS_PER_CHUNK = 25
-MAX_ROUNDS = 200
+MAX_ROUNDS = 500
 MAX_TREES = 2000  # of all models: a served row passes them all
+
+
+class Size(NamedTuple):
+    """The largest size of a tree.
+
+    Attributes:
+        leaves: their number.
+        depth: comparisons that a served row makes.
+    """
+
+    leaves: int
+    depth: int
+
+
+SMALL, LARGE = Size(leaves=15, depth=6), Size(leaves=31, depth=8)
+LARGE_FROM_ROWS = 10_000
 
 Fold = tuple[NDArray[Any], NDArray[Any]]  # rows that a model learns from, and its judges
 
@@ -79,6 +93,7 @@ class BoostedFolds:
         of_fold = self.n_out * len(folds)
         most = min(MAX_TREES // of_fold, MAX_ROUNDS)
         self.max_rounds = max(most, ROUNDS_PER_CHUNK)
+        size = LARGE if len(rows.x) >= LARGE_FROM_ROWS else SMALL
         coded = np.arange(self._columns.shape[1]) < rows.codes.shape[1]
         make = HistGradientBoostingRegressor
         if task != "regression":
@@ -86,8 +101,8 @@ class BoostedFolds:
         self._models = [
             make(
                 learning_rate=LEARNING_RATE,
-                max_leaf_nodes=MAX_LEAVES,
-                max_depth=MAX_DEPTH,
+                max_leaf_nodes=size.leaves,
+                max_depth=size.depth,
                 max_features=COLUMN_SHARE,
                 early_stopping=False,
                 warm_start=True,
