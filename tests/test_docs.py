@@ -33,6 +33,12 @@ def anchors(page):
     return {re.sub(r"[\s-]+", "-", heading) for heading in plain}
 
 
+def test_the_tables_have_the_figures_that_were_measured():
+    command = [sys.executable, "scripts/doc_tables.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_file_that_a_page_names_exists(page):
     named = re.findall(

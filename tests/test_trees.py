@@ -13,7 +13,7 @@ from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError
 from kerasnn.estimators import default_recipe
 from kerasnn.estimators.blending import _chosen
-from kerasnn.trees import BoostedFolds, Forest
+from kerasnn.trees import BoostedFolds, Forest, boosting
 from kerasnn.trees.bins import MAX_BINS, Bins
 from kerasnn.trees.boosting import Rows
 from kerasnn.trees.forest import CELLS_PER_BLOCK
@@ -159,6 +159,17 @@ def test_rows_are_judged_by_the_model_that_left_them_out() -> None:
     assert np.isnan(np.delete(outputs, judged, axis=0)).all()
     assert folds.rounds == 25
     assert folds.forest(25).shape.trees == 2 * 25 * 3
+
+
+def test_many_rows_get_larger_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = []
+    for large_from_rows in (N + 1, N):
+        monkeypatch.setattr(boosting, "LARGE_FROM_ROWS", large_from_rows)
+        monkeypatch.setattr(boosting, "LARGE", boosting.Size(leaves=4, depth=2))
+        folds = boosted()
+        folds.grow()
+        nodes.append(folds.forest(25).shape.nodes)
+    assert nodes[1] <= 2 * 25 * 3 * 7 < nodes[0]  # a tree of 4 leaves has 7 nodes
 
 
 def test_equal_folds_grow_to_equal_bits() -> None:
