@@ -28,5 +28,4 @@ TabularTask = Literal["binary", "multiclass", "regression"]
 Activation = Literal["relu", "selu", "mish", "silu", "gelu"]
 NumericEmbedding = Literal["periodic", "piecewise-linear", "none"]
 Quality = Literal["fast", "default", "best"]
-WeightSharing = Literal["separate", "batch-ensemble"]
 Verbose = Literal["auto", 0, 1, 2]  # as in `Model.fit`

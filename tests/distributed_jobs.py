@@ -254,11 +254,11 @@ ENSEMBLES = {
         {"members": 4, "folds": 2, "batch_size": 20, "epochs": 34, "dropout": 0.2},
     ),
     # 5 batches of 41 rows: an odd one cannot be dealt evenly.
-    "shared": (
+    "odd": (
         kerasnn.NetworkRegressor,
         NUMBERS,
         {"members": 2, "folds": 0, "batch_size": 41, "epochs": 40}
-        | {"weight_sharing": "batch-ensemble", "embedding": "piecewise-linear"},
+        | {"embedding": "piecewise-linear"},
     ),
     # A batch is a row: one worker has none.
     "rows": (
@@ -270,7 +270,7 @@ ENSEMBLES = {
 
 
 def job_tables(scope, folder):
-    """Ensembles of 200 steps and more: dropout, shared kernels, batches of one row."""
+    """Ensembles of 200 steps and more: dropout, odd batches, batches of one row."""
     return {
         f"{name}/{key}": value
         for name, (kind, y, settings) in ENSEMBLES.items()

@@ -170,13 +170,6 @@ def test_folds_of_other_sizes(x, y):
 
 
 @pytest.mark.slow
-def test_kernels_that_members_share_are_not_shared_between_folds(x, y):
-    estimator = NetworkClassifier(**SMALL, weight_sharing="batch-ensemble")
-    ours, theirs = both(estimator, x, y, cv=2, return_estimator=True)
-    assert_same_networks(ours["estimator"], theirs["estimator"])
-
-
-@pytest.mark.slow
 def test_weights_go_to_the_training_rows(x):
     y = np.arange(N_ROWS) % 2  # nothing tells them apart
     weights = np.where(y == 1, 0.01, 1.0)

@@ -590,9 +590,6 @@ def test_an_unknown_choice_gets_the_nearest_one_as_a_hint(x, y):
         "embedding must be one of 'periodic', 'piecewise-linear', 'none'; got 'period';"
         " did you mean 'periodic'?"
     )
-    assert message(classifier(weight_sharing="batch").fit, x, y) == (
-        "weight_sharing must be one of 'separate', 'batch-ensemble'; got 'batch'"
-    )
     assert message(classifier(folds=1).fit, x, y) == "folds must be 0 or at least 2; got 1"
     assert message(classifier(driver="keras").fit, x, y) == (
         "driver='keras' is for Keras models; use 'auto'"

@@ -87,5 +87,3 @@ def test_groups_and_times_must_fit_the_rows(table):
         NetworkRegressor().fit(x, y, groups=np.zeros(N))
     with pytest.raises(InputError, match=r"folds must be at most .*, 4; got folds=5"):
         NetworkRegressor(folds=5).fit(x, y, groups=np.arange(N) % 4)
-    with pytest.raises(InputError, match="weight_sharing must be 'separate' with times"):
-        NetworkRegressor(weight_sharing="batch-ensemble").fit(x, y, time=np.arange(N))

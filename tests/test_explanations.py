@@ -91,7 +91,6 @@ def explainer_of(network: TabularNetwork, **options: int) -> Explain:
 def test_first_layer_and_outputs_of_its_sums_give_the_outputs() -> None:
     for settings in (
         {},
-        {"weight_sharing": "batch-ensemble"},
         {"hidden_units": ()},
         {"embedding": "piecewise-linear", "scaled": False},
         {"embedding": "none", "activation": "mish"},

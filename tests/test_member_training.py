@@ -385,11 +385,3 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
     outputs = learner.outputs_for(tf.constant(x), tf.constant(codes), rows)
     assert outputs.shape == (3, 20, 3)
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_members_that_share_kernels_learn_together():
-    weights, losses = trained([0, 1, 2], weight_sharing="batch-ensemble")
-    _, initial = trained([0, 1, 2], epochs=1, weight_sharing="batch-ensemble")
-    assert (losses < 0.8 * initial).all()
-    assert [w.shape for w in weights if w.ndim == 2] == [(17, 6)]  # the hidden kernel

@@ -121,18 +121,12 @@ def test_fewer_groups_or_times_than_folds_give_fewer_folds():
         (Folds(times=np.ones(100)), {}, "all 100 rows .* same time.*folds=0"),
         (Folds(times=np.arange(100.0) // 50), {"folds": 2}, "times.*, 1; got folds=2"),
         (Folds(times=np.arange(100.0), gap=98), {}, "gap must leave .* got gap=98"),
-        (
-            Folds(times=np.arange(100.0)),
-            {"weight_sharing": "batch-ensemble"},
-            "weight_sharing must be 'separate' with times",
-        ),
     ],
 )
 def test_divisions_that_give_no_folds_are_named(division, overrides, said):
     with pytest.raises(InputError, match=said):
         memory_recipe("binary", 100, overrides, division)
-    if "weight_sharing" not in overrides:
-        assert memory_recipe("binary", 100, {"folds": 0}, division).folds == 0
+    assert memory_recipe("binary", 100, {"folds": 0}, division).folds == 0
 
 
 # --- columns ----------------------------------------------------------------------

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import kerasnn
 from kerasnn import InputError
-from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
+from kerasnn.choices import Activation, NumericEmbedding, TabularTask
 from kerasnn.ensembles.optimizer import MemberAdam
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularConfig, TabularNetwork
@@ -26,7 +26,6 @@ N_OUT = {"binary": 2, "multiclass": 3, "regression": 2}
 CHOICES = [
     *({"activation": name} for name in get_args(Activation)),
     *({"embedding": name} for name in get_args(NumericEmbedding)),
-    *({"weight_sharing": name} for name in get_args(WeightSharing)),
     *({"task": name} for name in get_args(TabularTask)),
     {"parametric_activation": False},
     {"scaled": False},
@@ -34,11 +33,6 @@ CHOICES = [
     {"cardinalities": ()},
     {"n_numeric": 0},
     {"n_numeric": 0, "n_in": 0, "scaled": False},
-    {
-        "weight_sharing": "batch-ensemble",
-        "embedding": "none",
-        "parametric_activation": False,
-    },
 ]
 IDS = [" ".join(f"{k}={v}" for k, v in choice.items()) for choice in CHOICES]
 
@@ -164,25 +158,25 @@ def test_the_config_makes_the_same_network(choice):
 
 def test_the_config_of_an_older_version_makes_the_same_network():
     config = made(parametric_activation=False).get_config()
-    config["sharing"] = config.pop("weight_sharing")
+    config["sharing"] = "separate"
     config["curved"] = config.pop("parametric_activation")
     assert not TabularNetwork.from_config(config).config.parametric_activation
+    config["sharing"] = "batch-ensemble"
+    with pytest.raises(InputError, match=r"made by kerasnn 0\.1\.0, which can load them"):
+        TabularNetwork.from_config(config)
 
 
 # --- initial weights --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("weight_sharing", get_args(WeightSharing))
-def test_units_have_variance_one_on_the_training_rows(weight_sharing):
-    network = made(initialized=False, weight_sharing=weight_sharing)
+def test_units_have_variance_one_on_the_training_rows():
+    network = made(initialized=False)
     x, codes, _ = rows_of_members(network, rows=300)
     network.initialize(x.numpy(), codes.numpy(), range(MEMBERS))
     z = network.embedded(x, codes)
     for block in network.blocks:
-        scaled = z if block.scale_in is None else z * block.scale_in
-        units = scaled @ block.kernel / np.sqrt(z.shape[-1]) + block.bias
-        shared = len(block.kernel.shape) == 2
-        deviation = np.std(units - block.bias, axis=(0, 1) if shared else 1)
+        units = z @ block.kernel / np.sqrt(z.shape[-1]) + block.bias
+        deviation = np.std(units - block.bias, axis=1)
         np.testing.assert_allclose(deviation, 1, rtol=1e-4)
         # The kink of a unit lies among the rows: none is dead, none is linear.
         if block is not network.blocks[-1]:
@@ -374,7 +368,7 @@ def test_a_network_names_what_is_wrong():
     )
 
 
-@pytest.mark.parametrize("name", ["task", "weight_sharing", "activation", "embedding"])
+@pytest.mark.parametrize("name", ["task", "activation", "embedding"])
 def test_every_choice_is_checked(name):
     with pytest.raises(InputError, match=f"^{name} must be one of .*; got 'other'"):
         TabularConfig(1, 2, 2, **{"task": "binary"} | {name: "other"})

@@ -263,7 +263,7 @@ def test_a_silent_trial_of_another_machine_is_given_up_after_an_hour(tmp_path, m
             {"space": {"learning_rat": [1.0]}},
             "space must name parameters of NetworkClassifier among hidden_units, members,"
             " epochs, batch_size, learning_rate, weight_decay, dropout, label_smoothing,"
-            " activation, embedding, weight_sharing, calibrate; got 'learning_rat'; did"
+            " activation, embedding, calibrate; got 'learning_rat'; did"
             " you mean 'learning_rate'?",
         ),
         ({"space": {}}, "space must have at least one parameter; got {}"),

@@ -29,7 +29,6 @@ from kerasnn.training.checkpoints.run_checkpoints import (
 # Names in files that differ from those in memory; the files are of version 0.1.
 _NAMES_ON_DISK = {
     "parametric_activation": "curved",
-    "weight_sharing": "sharing",
     "label_smoothing": "smoothing",
     "n_evaluations": "checks",
     "calibrate": "calibrated",
@@ -151,7 +150,11 @@ def settings_of(tasks: Sequence[EnsembleTask], *fingerprints: str) -> dict[str, 
         tasks: tasks of one recipe.
         fingerprints: of training rows that are not in the tasks.
     """
-    recipe = _renamed(dataclasses.asdict(tasks[0].recipe), _NAMES_ON_DISK)
+    recipe: dict[str, Any] = {}
+    for name, value in dataclasses.asdict(tasks[0].recipe).items():
+        if name == "cycles":
+            recipe["sharing"] = "separate"  # as version 0.1, which had another choice
+        recipe[_NAMES_ON_DISK.get(name, name)] = value
     hashes = [data_fingerprint(t.x, t.codes, t.targets, t.weights) for t in tasks]
     return {
         "recipe": repr(recipe),

@@ -187,9 +187,4 @@ def _weighted_sums(losses: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor]:
 
 def member_weights(network: TabularNetwork, members: slice) -> list[NDArray[Any]]:
     """Return a copy of these members' part of `network.learned`."""
-    return [
-        variable.numpy()[members]
-        if variable.shape[:1] == [network.config.members]
-        else variable.numpy()
-        for variable in raw_variables(network.learned)
-    ]
+    return [variable.numpy()[members] for variable in raw_variables(network.learned)]

@@ -13,7 +13,6 @@ from kerasnn.choices import (
     NumericEmbedding,
     Quality,
     TabularTask,
-    WeightSharing,
 )
 from kerasnn.errors import InputError
 from kerasnn.splits import Folds
@@ -38,7 +37,6 @@ class Recipe:
         parametric_activation: whether each unit learns how much activation it applies.
         embedding: of numbers.
         scaled: whether each input of the first layer has a trained scale.
-        weight_sharing: between members.
         cycles: waves of the learning rate.
         weight_decay, dropout: constant for half of the training, then decreasing to zero.
         label_smoothing: share of a label that is spread over all classes.
@@ -59,7 +57,6 @@ class Recipe:
     parametric_activation: bool
     embedding: NumericEmbedding
     scaled: bool
-    weight_sharing: WeightSharing
     cycles: int
     weight_decay: float
     dropout: float
@@ -122,7 +119,6 @@ def _default_recipe(task: TabularTask, n_rows: int) -> Recipe:
         parametric_activation=regression and not small,
         embedding="periodic",
         scaled=True,
-        weight_sharing="separate",
         cycles=4,
         weight_decay=0.02,
         dropout=0.15,
@@ -175,16 +171,7 @@ def memory_recipe(
         raise InputError(
             f"members must be a multiple of folds; got {members=} and {folds=}"
         )
-    recipe = dataclasses.replace(
-        recipe, **{**overrides, "folds": folds, "members": members}
-    )
-    if folds and division.are_in_time and recipe.weight_sharing == "batch-ensemble":
-        raise InputError(
-            "weight_sharing must be 'separate' with times: networks that share weights with"
-            " those that learn from all rows cannot be judged by later ones; got"
-            " 'batch-ensemble'. Or train without folds, folds=0"
-        )
-    return recipe
+    return dataclasses.replace(recipe, **{**overrides, "folds": folds, "members": members})
 
 
 def disk_recipe(

@@ -44,7 +44,6 @@ class NetworkShape:
         return TabularConfig(
             **vars(self),
             members=members,
-            weight_sharing=recipe.weight_sharing,
             hidden_units=recipe.hidden_units,
             activation=recipe.activation,
             parametric_activation=recipe.parametric_activation,
@@ -153,8 +152,7 @@ class EnsembleTask:
     @property
     def compile_key(self) -> tuple[Any, ...]:
         """Equal for tasks that one compiled loop can train side by side."""
-        own = id(self) if self.recipe.weight_sharing == "batch-ensemble" else None
-        return self.recipe, self.batch_shape, self.shape, self.n_networks, own
+        return self.recipe, self.batch_shape, self.shape, self.n_networks
 
 
 @dataclass(frozen=True)

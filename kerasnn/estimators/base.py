@@ -23,7 +23,6 @@ from kerasnn.choices import (
     Quality,
     TabularTask,
     Verbose,
-    WeightSharing,
 )
 from kerasnn.conformal import (
     DEFAULT_COVERAGE,
@@ -133,7 +132,6 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         dropout: float | str = "auto",
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
-        weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
         quality: Quality = "default",
         schema: Schema | None = None,
@@ -156,7 +154,6 @@ class NetworkEstimator(BaseEstimator, metaclass=ABCMeta):
         self.dropout = dropout
         self.activation = activation
         self.embedding = embedding
-        self.weight_sharing = weight_sharing
         self.trees = trees
         self.quality = quality
         self.schema = schema

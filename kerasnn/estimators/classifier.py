@@ -21,7 +21,6 @@ from kerasnn.choices import (
     Quality,
     TabularTask,
     Verbose,
-    WeightSharing,
 )
 from kerasnn.conformal import DEFAULT_COVERAGE, ClassSets, fit_sets, with_best_class
 from kerasnn.datasets import Schema, Target, category_text
@@ -57,7 +56,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             none of them falls, are fitted to the rows that the members left out.
         activation: "relu", "selu", "mish", "silu" or "gelu".
         embedding: of numbers: "periodic", "piecewise-linear" or "none".
-        weight_sharing: "separate" weights for each member, or "batch-ensemble".
         trees: whether boosted trees may stand beside the networks: "auto", if the rows that
             both left out gain by them; False for networks alone.
         quality: effort of a fit: "fast", "default" or "best", about four times as long; it
@@ -118,7 +116,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         calibrate: bool | str = "auto",
         activation: Activation | str = "auto",
         embedding: NumericEmbedding | str = "auto",
-        weight_sharing: WeightSharing | str = "auto",
         trees: bool | str = "auto",
         quality: Quality = "default",
         class_weight: Mapping[Any, float] | str | None = None,

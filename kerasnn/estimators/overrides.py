@@ -10,7 +10,6 @@ from kerasnn.choices import (
     FitDriver,
     NumericEmbedding,
     Quality,
-    WeightSharing,
 )
 from kerasnn.ensembles.recipe import Overrides
 from kerasnn.errors import InputError, check_choice
@@ -89,7 +88,6 @@ _CHECKS: dict[str, _Check] = {
     "label_smoothing": _number(0.0, 1.0),
     "activation": _choice(Activation),
     "embedding": _choice(NumericEmbedding),
-    "weight_sharing": _choice(WeightSharing),
     "calibrate": _boolean,
 }
 OVERRIDABLE = tuple(_CHECKS)  # parameters of an estimator that override its recipe

@@ -16,7 +16,7 @@ def member_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
     Args:
         x: [members, batch, n_in].
-        kernel: [members, n_in, n_out], entries about 1; or [n_in, n_out], shared by all.
+        kernel: [members, n_in, n_out], entries about 1.
         bias: [members, 1, n_out].
 
     Returns:
@@ -24,13 +24,7 @@ def member_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
     Source: Jacot et al., Neural Tangent Kernel (2018).
     """
-    n_in, n_out = kernel.shape[-2:]
-    scale = 1 / math.sqrt(max(n_in, 1))
-    if kernel.shape.rank == 3:
-        return tf.matmul(x, kernel) * scale + bias
-    # One large product for all members.
-    together = tf.matmul(tf.reshape(x, [-1, n_in]), kernel)
-    return tf.reshape(together, [*_leading(x), n_out]) * scale + bias
+    return tf.matmul(x, kernel) * (1 / math.sqrt(max(kernel.shape[-2], 1))) + bias
 
 
 def periodic_embedding(

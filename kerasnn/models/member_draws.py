@@ -35,16 +35,12 @@ class MemberDraws:
         self.generators = [np.random.default_rng(seed) for seed in seeds]
 
     def normal(self, variable: keras.Variable, deviation: float) -> None:
-        """Draw from N(0, deviation^2); the first member draws shared values."""
+        """Draw from N(0, deviation^2)."""
         self._assign(variable, lambda rng, shape: deviation * rng.standard_normal(shape))
 
     def uniform(self, variable: keras.Variable, bound: float) -> None:
         """Draw uniformly within +-bound."""
         self._assign(variable, lambda rng, shape: rng.uniform(-bound, bound, shape))
-
-    def signs(self, variable: keras.Variable) -> None:
-        """Draw -1 or 1."""
-        self._assign(variable, lambda rng, shape: rng.choice([-1.0, 1.0], shape))
 
     def places_among(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a random weighted mean of five rows' values, for each unit.
@@ -64,9 +60,6 @@ class MemberDraws:
         return np.stack(places).astype(np.float32)
 
     def _assign(self, variable: keras.Variable, draw: Draw) -> None:
-        shape = tuple(variable.shape)
-        if len(shape) == 2:  # a kernel that all members share
-            value = draw(self.generators[0], shape)
-        else:
-            value = np.stack([draw(rng, shape[1:]) for rng in self.generators])
-        variable.assign(value.astype(np.float32))
+        _, *shape = variable.shape
+        values = np.stack([draw(rng, tuple(shape)) for rng in self.generators])
+        variable.assign(values.astype(np.float32))

@@ -46,7 +46,7 @@ class Trained(NamedTuple):
     """A trained Variable, and how it is trained.
 
     Attributes:
-        variable: [members, ...], or shared by all.
+        variable: [members, ...].
         rate: factor of the learning rate.
         decays: whether weight decay applies.
     """
@@ -60,19 +60,15 @@ class Block(NamedTuple):
     """The Variables of one layer.
 
     Attributes:
-        kernel: [members, n_in, n_out], or [n_in, n_out] if it is shared.
+        kernel: [members, n_in, n_out].
         bias: [members, 1, n_out].
         activation_weight: [members, 1, n_out], share of the activation in each unit; 0
             is linear. None at the head.
-        scale_in, scale_out: [members, 1, n_in] and [members, 1, n_out], a member's
-            scales of a shared kernel (BatchEnsemble), else None.
     """
 
     kernel: keras.Variable
     bias: keras.Variable
     activation_weight: keras.Variable | None
-    scale_in: keras.Variable | None
-    scale_out: keras.Variable | None
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")
@@ -154,23 +150,13 @@ class TabularNetwork(VariableTable, keras.Model):
     def _block(self, i: int, n_in: int, n_out: int, *, hidden: bool) -> Block:
         config = self.config
         members = config.members
-        shared = hidden and config.weight_sharing == "batch-ensemble"
-        parametric = hidden and config.parametric_activation
-        kernel = (n_in, n_out) if shared else (members, n_in, n_out)
-
-        def optional(name: str, units: int, *, wanted: bool, **how: Any) -> Any:
-            shape = (members, 1, units)
-            return self._trained(f"{name}_{i}", shape, **how) if wanted else None
-
-        return Block(
-            kernel=self._trained(f"kernel_{i}", kernel),
-            bias=self._trained(f"bias_{i}", (members, 1, n_out), SLOW, decays=False),
-            activation_weight=optional(
-                "curvature", n_out, wanted=parametric, rate=SLOW, decays=False
-            ),
-            scale_in=optional("scale_in", n_in, wanted=shared),
-            scale_out=optional("scale_out", n_out, wanted=shared),
-        )
+        of_unit = (members, 1, n_out)
+        kernel = self._trained(f"kernel_{i}", (members, n_in, n_out))
+        bias = self._trained(f"bias_{i}", of_unit, SLOW, decays=False)
+        if not (hidden and config.parametric_activation):
+            return Block(kernel, bias, None)
+        weight = self._trained(f"curvature_{i}", of_unit, SLOW, decays=False)
+        return Block(kernel, bias, weight)
 
     def _trained(
         self, name: str, shape: tuple[int, ...], rate: float = 1.0, *, decays: bool = True
@@ -246,28 +232,20 @@ class TabularNetwork(VariableTable, keras.Model):
         parts += [
             member_lookup(codes[..., i], table) for i, table in enumerate(self.code_tables)
         ]
-        z = tf.concat(parts, axis=-1) if len(parts) > 1 else x
-        in_kernel = self.config.scales_first_kernel
-        return z * self.scale if self.config.scaled and not in_kernel else z
+        return tf.concat(parts, axis=-1) if len(parts) > 1 else x
 
     def _kernel(self, block: Block) -> tf.Tensor:
         """Return the kernel of a layer; the first layer's includes the scale of its inputs.
 
         (z * scale) @ kernel = z @ (scale * kernel), which multiplies weights instead
-        of rows: a step of a small network takes a fifth less. With a shared kernel the
-        inputs are scaled instead.
+        of rows: a step of a small network takes a fifth less.
         """
-        if self.config.scales_first_kernel and block is self.blocks[0]:
+        if self.config.scaled and block is self.blocks[0]:
             return tf.transpose(self.scale, [0, 2, 1]) * block.kernel
         return block.kernel
 
     def _hidden(self, block: Block, z: tf.Tensor) -> tf.Tensor:
-        if block.scale_in is not None:
-            z = z * block.scale_in
-        z = member_dense(z, self._kernel(block), block.bias)
-        if block.scale_out is not None:
-            z = z * block.scale_out
-        return self._activated(block, z)
+        return self._activated(block, member_dense(z, self._kernel(block), block.bias))
 
     def _activated(self, block: Block, z: tf.Tensor) -> tf.Tensor:
         activated = ACTIVATIONS[self.config.activation](z)
@@ -287,29 +265,17 @@ class TabularNetwork(VariableTable, keras.Model):
         """
         block = self.blocks[0]
         factor = 1 / math.sqrt(max(self.config.n_embedded, 1))
-        for scale in (
-            self.scale if self.config.scales_first_kernel else None,
-            block.scale_in,
-        ):
-            factor = factor if scale is None else factor * scale
-        sums = tf.matmul(inputs * factor, block.kernel)
-        return sums if block.scale_out is None else sums * block.scale_out
+        if self.config.scaled:
+            factor *= self.scale
+        return tf.matmul(inputs * factor, block.kernel)
 
     def first_bias(self) -> tf.Tensor:
         """Return what is added to `first_sums`, [members, 1, units]."""
-        block = self.blocks[0]
-        bias = tf.convert_to_tensor(block.bias)
-        return bias if block.scale_out is None else bias * block.scale_out
+        return tf.convert_to_tensor(self.blocks[0].bias)
 
     def first_kernel(self) -> tf.Tensor:
         """Return the weights [members, n_embedded, units] of `first_sums`."""
-        block = self.blocks[0]
-        weights = self._kernel(block) / math.sqrt(max(self.config.n_embedded, 1))
-        shape = [self.config.members, *weights.shape[-2:]]
-        weights = tf.broadcast_to(weights, shape)
-        if block.scale_in is not None:
-            weights *= tf.transpose(block.scale_in, [0, 2, 1])
-        return weights if block.scale_out is None else weights * block.scale_out
+        return self._kernel(self.blocks[0]) / math.sqrt(max(self.config.n_embedded, 1))
 
     def outputs_of_sums(self, sums: tf.Tensor) -> tf.Tensor:
         """Return each member's outputs for sums of its first layer.
@@ -444,23 +410,16 @@ class TabularNetwork(VariableTable, keras.Model):
             self.scale.assign(tf.ones_like(self.scale))
 
     def _initialize_block(self, block: Block, draw: MemberDraws, z: tf.Tensor) -> None:
-        if block.scale_in is not None and block.scale_out is not None:
-            draw.signs(block.scale_in)
-            block.scale_out.assign(tf.ones_like(block.scale_out))
-            z = z * block.scale_in
         draw.normal(block.kernel, 1.0)
         block.bias.assign(tf.zeros_like(block.bias))
         if block.activation_weight is not None:
             block.activation_weight.assign(tf.ones_like(block.activation_weight))
         before = member_dense(z, block.kernel, block.bias).numpy()
         # In NumPy: TensorFlow's sum over rows rounds by the place of a member in memory.
-        axes = 1 if len(block.kernel.shape) == 3 else (0, 1)
-        deviation = before.std(axis=axes, keepdims=True)
+        deviation = before.std(axis=1, keepdims=True)
         # A unit that is constant over the rows keeps its scale.
         factor = np.where(deviation > 1e-3, 1 / np.maximum(deviation, 1e-3), 1.0)
         factor = factor.astype(np.float32)
-        if len(block.kernel.shape) == 2:
-            factor = factor[0]
         block.kernel.assign(block.kernel * factor)
         places = draw.places_among(before * factor)
         block.bias.assign(-places[:, np.newaxis])

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnn.choices import Activation, NumericEmbedding, TabularTask, WeightSharing
-from kerasnn.errors import check_choice, check_whole_number
+from kerasnn.choices import Activation, NumericEmbedding, TabularTask
+from kerasnn.errors import InputError, check_choice, check_whole_number
 from kerasnn.trees import ForestShape
 
 # Names in the files of older networks.
 _OLD_NAMES = {"sharing": "weight_sharing", "curved": "parametric_activation"}
+# Settings that older networks had, and their only value that is still understood.
+_OLD_SETTINGS = {"weight_sharing": "separate"}
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,6 @@ class TabularConfig:
         task: "binary", "multiclass" or "regression".
         cardinalities: number of codes of each column of `codes`.
         members: number of networks.
-        weight_sharing: "separate" weights for each member, or "batch-ensemble": shared
-            kernels of the hidden layers, scaled by each member.
         hidden_units: units of each hidden layer; () for none.
         activation: "relu", "selu", "mish", "silu" or "gelu".
         parametric_activation: whether each unit learns its share of the activation.
@@ -47,7 +47,6 @@ class TabularConfig:
     task: TabularTask
     cardinalities: Sequence[int] = ()
     members: int = 1
-    weight_sharing: WeightSharing = "separate"
     hidden_units: Sequence[int] = (256, 256, 256)
     activation: Activation = "selu"
     parametric_activation: bool = True
@@ -69,7 +68,6 @@ class TabularConfig:
             self._set(name, check_whole_number(name, getattr(self, name), minimum=minimum))
         for name, choices in (
             ("task", TabularTask),
-            ("weight_sharing", WeightSharing),
             ("activation", Activation),
             ("embedding", NumericEmbedding),
         ):
@@ -107,16 +105,22 @@ class TabularConfig:
         """Inputs of the first layer, and outputs of every layer."""
         return (self.n_embedded, *self.hidden_units, self.n_logits)
 
-    @property
-    def scales_first_kernel(self) -> bool:
-        """True if the scale of the inputs is applied to the first kernel."""
-        return self.scaled and self.weight_sharing == "separate"
-
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TabularConfig":
-        """Make a config from `to_dict`, also from that of an older version."""
-        return cls(**{_OLD_NAMES.get(name, name): v for name, v in values.items()})
+        """Make a config from `to_dict`, also from that of an older version.
+
+        Raises:
+            InputError: it has a setting that is no longer understood.
+        """
+        named = {_OLD_NAMES.get(name, name): value for name, value in values.items()}
+        for name, understood in _OLD_SETTINGS.items():
+            if named.pop(name, understood) != understood:
+                raise InputError(
+                    f"{name} must be {understood!r}: networks with another one were made by"
+                    " kerasnn 0.1.0, which can load them"
+                )
+        return cls(**named)

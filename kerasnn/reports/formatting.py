@@ -32,7 +32,6 @@ SETTING_MEANINGS = {
     "parametric_activation": "each unit learns how much of that function it applies",
     "embedding": "how a number becomes the inputs of a network",
     "scaled": "each input has a scale that is learned",
-    "weight_sharing": "what the networks have in common",
     "cycles": "waves of the learning rate",
     "weight_decay": "pull of the weights towards zero",
     "dropout": "share of the units that are left out in a step",
