@@ -149,17 +149,17 @@ def quality_table() -> str:
 def rank_table() -> str:
     """Mean ranks of all methods on the tables that all of them have."""
     names = ["kerasnn", *METHODS]
-    columns = []
-    for halves in ("A", "B"):
-        for measure in ("primary", "logloss"):
-            ranks = table_means(measure, names).loc[halves].rank(axis=1)
-            columns.append(ranks.mean())
-    order = sum(columns).sort_values().index
+    ranks = [
+        table_means(measure, names).loc[half].rank(axis=1) for half, measure in COLUMNS
+    ]
+    columns = [each.mean() for each in ranks]
     titles = {"kerasnn": "**kerasnn**", **METHODS}
     rows = [
-        [titles[name], *(f"{column[name]:.2f}" for column in columns)] for name in order
+        [titles[name], *(f"{column[name]:.2f}" for column in columns)]
+        for name in sum(columns).sort_values().index
     ]
-    return markdown(["", *HALVES], rows)
+    heads = [f"{head} ({len(each)})" for head, each in zip(HALVES, ranks, strict=True)]
+    return markdown(["", *heads], rows)
 
 
 # --- the front door ---------------------------------------------------------------
