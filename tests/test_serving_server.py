@@ -201,6 +201,11 @@ def test_another_server_on_its_port_says_so(served, models):
 @pytest.mark.slow
 def test_sigterm_lets_what_runs_end(served, log):
     """The last to ask the server: what runs is answered, nothing new is taken."""
+    assert served.ask("/v1/models/half:predict", {"instances": [2.0]})[0] == 200
+    test_its_health_is_told_over_grpc(served)
+    with local_channel(served) as channel:
+        predict(channel, predict_request("half", x=np.float32([2])))
+    assert served.ask("/readyz")[0] == 200
     answers = {}
 
     def ask_slowly():
@@ -249,7 +254,7 @@ def test_sigterm_lets_what_runs_end(served, log):
 
 
 def check_log(lines):
-    """Every request of the tests above is in it, also those that ended in the drain."""
+    """Every kind of request is in it, also those that ended in the drain."""
     told = {
         (line["protocol"], line["path"], line.get("model"), line.get("code"))
         for line in lines
