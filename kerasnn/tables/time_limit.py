@@ -9,10 +9,10 @@ from kerasnn.tables.rows import TableRows
 LOADING_SECONDS = 8.5  # of processor time
 MIN_TRAINING = 0.2  # share of the time limit: less trains no network
 
-_TEST = 0.8
-_TEST_PER_ROW = 3e-4  # predictions, resamples of the scores
+_TEST = 6.0  # with what a fit does after its deadline: intervals, background of reasons
+_TEST_PER_ROW = 1e-3  # predictions of networks and trees, resamples of the scores
 _TEST_PER_COLUMN = 1.5e-3
-_SAVE = 3.8  # the export and its check, figures
+_SAVE = 10.0  # the export and its check, figures
 _SAVE_PER_COLUMN = 6e-3
 
 
