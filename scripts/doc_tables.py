@@ -166,7 +166,7 @@ def rank_table() -> str:
 
 
 def peers(measure: str) -> str:
-    """What README says of peers: their value by ours, on how many tables if on fewer."""
+    """Each peer's value by ours, and on how many tables if it has fewer than we."""
     said = []
     for method in ("catboost", "catboost_bag8", "lightgbm_bag8", "hgb_bag8"):
         value, tables = ratio(measure, method, "AB")
@@ -177,7 +177,7 @@ def peers(measure: str) -> str:
 
 
 def front_table() -> str:
-    """What README shows."""
+    """The table of README."""
     digits = {name: median_us("digits", [name]) for name in steps("digits")}
     larger = {name: median_us("fit-middle", [name]) for name in steps("fit-middle")}
     tables = len(table_means("primary", ["kerasnn"]))
