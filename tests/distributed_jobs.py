@@ -25,8 +25,8 @@ from kerasnn.checkpoints import CheckpointFolder
 from kerasnn.datasets import ColumnHints, ShuffledShards, write_shards
 from kerasnn.ensembles import groups
 from kerasnn.ensembles.chunk_sources import DiskChunks
-from kerasnn.ensembles.compiled_learners import learner_cache
 from kerasnn.ensembles.groups import MemberGroups
+from kerasnn.ensembles.members.learner_cache import learner_cache
 from kerasnn.ensembles.train import RunOptions, Training
 from kerasnn.errors import InputError
 from kerasnn.tables import streamed

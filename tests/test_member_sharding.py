@@ -8,8 +8,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn.ensembles.learner import MemberLearner
-from kerasnn.ensembles.sharding import (
+from kerasnn.ensembles.members.learner import MemberLearner
+from kerasnn.ensembles.members.sharding import (
     AllRows,
     LocalRows,
     WorkerRows,

@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasnn.ensembles.learner import MemberLearner, member_weights
-from kerasnn.ensembles.optimizer import (
+from kerasnn.ensembles.members.learner import MemberLearner, member_weights
+from kerasnn.ensembles.members.optimizer import (
     BETA_1,
     BETA_2,
     EPSILON,
@@ -381,7 +381,7 @@ def test_outputs_for_rows_of_its_own(monkeypatch):
     learner = MemberLearner(network, cycles=1, label_smoothing=0.0, has_dropout=False)
     rows = np.array([np.arange(20), np.arange(20, 40), np.arange(10, 30)], np.int32)
     expected = network.member_outputs(x[rows], codes[rows])
-    monkeypatch.setattr("kerasnn.ensembles.learner.MAX_OUTPUT_ROWS", 7)
+    monkeypatch.setattr("kerasnn.ensembles.members.learner.MAX_OUTPUT_ROWS", 7)
     outputs = learner.outputs_for(tf.constant(x), tf.constant(codes), rows)
     assert outputs.shape == (3, 20, 3)
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)

@@ -21,8 +21,8 @@ from kerasnn.datasets import (
 )
 from kerasnn.datasets.files import table_files
 from kerasnn.ensembles.chunk_sources import DiskChunks
-from kerasnn.ensembles.compiled_learners import learner_cache
 from kerasnn.ensembles.groups import MemberGroups
+from kerasnn.ensembles.members.learner_cache import learner_cache
 from kerasnn.ensembles.task import DiskTask
 from kerasnn.ensembles.train import RunOptions, Training, train_on_disk
 from kerasnn.errors import InputError

@@ -12,7 +12,7 @@ import tensorflow as tf
 import kerasnn
 from kerasnn import InputError
 from kerasnn.choices import Activation, NumericEmbedding, TabularTask
-from kerasnn.ensembles.optimizer import MemberAdam
+from kerasnn.ensembles.members.optimizer import MemberAdam
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularConfig, TabularNetwork
 from kerasnn.models.member_draws import quantile_bins

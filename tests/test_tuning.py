@@ -14,8 +14,7 @@ import pytest
 
 import kerasnn
 from kerasnn import NetworkClassifier, NetworkRegressor
-from kerasnn.ensembles import compiled_learners
-from kerasnn.ensembles.compiled_learners import LearnerCache, learner_cache
+from kerasnn.ensembles.members.learner_cache import LearnerCache, learner_cache
 from kerasnn.errors import InputError
 from kerasnn.tuning import default_space, journal, space
 from kerasnn.tuning.journal import quiet_optuna
@@ -97,7 +96,7 @@ def test_the_same_call_finds_the_same():
 @pytest.mark.slow
 def test_other_rates_compile_nothing_new(monkeypatch):
     cache = LearnerCache(4)
-    monkeypatch.setattr(compiled_learners, "_shared", cache)
+    monkeypatch.setattr("kerasnn.ensembles.members.learner_cache._shared", cache)
     tune(3)
     (learner,) = cache.learners
     from kerasnn.training.compiled.programs import programs_of
@@ -108,7 +107,7 @@ def test_other_rates_compile_nothing_new(monkeypatch):
 @pytest.mark.slow
 def test_more_learners_are_kept_while_tuning_and_no_longer(monkeypatch):
     cache = LearnerCache(1)
-    monkeypatch.setattr(compiled_learners, "_shared", cache)
+    monkeypatch.setattr("kerasnn.ensembles.members.learner_cache._shared", cache)
     kept = []
     sizes = {"hidden_units": [(4,), (5,), (6,)]}
     tune(4, space=sizes, progress=lambda *_: kept.append(len(learner_cache().learners)))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kerasnn.checkpoints import Checkpoint
 from kerasnn.choices import Driver
 from kerasnn.ensembles.chunk_sources import ChunkSource
-from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.members.learner import MemberLearner, member_weights
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import ValidationScore

@@ -23,11 +23,11 @@ from kerasnn.ensembles.chunk_sources import (
     MemoryChunks,
     xla_pays,
 )
-from kerasnn.ensembles.compiled_learners import learner_cache
-from kerasnn.ensembles.learner import MemberLearner, member_weights
+from kerasnn.ensembles.members.learner import MemberLearner, member_weights
+from kerasnn.ensembles.members.learner_cache import learner_cache
+from kerasnn.ensembles.members.sharding import row_sharding
 from kerasnn.ensembles.parts import Progress, in_threads, parts_of
 from kerasnn.ensembles.result import TrainedEnsemble
-from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask
 from kerasnn.ensembles.time_limit import Pace
 from kerasnn.ensembles.validation import stacked_outputs, validation_score

@@ -47,10 +47,10 @@ from kerasnn.datasets.profiling.leaks import leak_notices
 from kerasnn.datasets.profiling.odd_values import odd_value_notices
 from kerasnn.datasets.schema.free_text import without_idle_texts
 from kerasnn.deadline import Deadline
+from kerasnn.ensembles.members.sharding import row_sharding
 from kerasnn.ensembles.parts import Progress
 from kerasnn.ensembles.recipe import Recipe, disk_recipe, memory_recipe
 from kerasnn.ensembles.result import EvaluationHistory, TrainedEnsemble
-from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, NetworkShape, TargetTransform
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import RunOptions, train_ensembles, train_on_disk

@@ -16,7 +16,7 @@ from sklearn.base import is_classifier
 
 from kerasnn.choices import TabularTask, Verbose
 from kerasnn.datasets import as_table
-from kerasnn.ensembles.compiled_learners import enlarged_cache
+from kerasnn.ensembles.members.learner_cache import enlarged_cache
 from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.errors import InputError, NonFiniteLossError, check_whole_number
 from kerasnn.estimators import NetworkEstimator

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
-from kerasnn.ensembles.learner import MemberLearner
-from kerasnn.ensembles.sharding import row_sharding
+from kerasnn.ensembles.members.learner import MemberLearner
+from kerasnn.ensembles.members.sharding import row_sharding
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.models import TabularNetwork
 from kerasnn.models.tabular import NETWORK_NAME

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasnn.ensembles.optimizer import MemberAdam, flat_then_cosine
+from kerasnn.ensembles.members.optimizer import MemberAdam, flat_then_cosine
+from kerasnn.ensembles.members.sharding import row_sharding
 from kerasnn.ensembles.recipe import Recipe
-from kerasnn.ensembles.sharding import row_sharding
 from kerasnn.layers import raw_variables
 from kerasnn.models import TabularNetwork, member_losses
 from kerasnn.training.compiled.loop import Logs
