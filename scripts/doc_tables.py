@@ -8,6 +8,10 @@ measurements of steps are written by
 
     python scripts/benchmark.py --work WORK --json > docs/measured/steps-WORK.json
 
+and those of servers, in the same folder, by
+
+    python scripts/benchmark_serving.py --peer-python FILE --json > serving.json
+
 `docs/measured/quality.csv` has a line for each table, split and method: columns `dataset`,
 `half` (A: defaults were chosen by it; B: not), `split`, `method`, `error` (empty for a
 regression), `logloss`, `nrmse` and `fit_cpu_s`. `docs/recipe.md` says what was measured.
@@ -162,6 +166,45 @@ def rank_table() -> str:
     return markdown(["", *heads], rows)
 
 
+# --- servers ----------------------------------------------------------------------
+
+
+def of_servers() -> dict[str, Any]:
+    """The report of `benchmark_serving.py`."""
+    report: dict[str, Any] = json.loads((MEASURED / "serving.json").read_text())
+    return report
+
+
+def serving_table() -> str:
+    """Requests that each server answered, by kind and number of clients."""
+    rows = []
+    for row in of_servers()["cells"]:
+        title, ours = row["title"], row["name"] == "kerasnn"
+        kind, clients = row["cell"].split()
+        rows.append(
+            [
+                f"**{title}**, {kind}" if ours else f"{title}, {kind}",
+                clients,
+                f"{row['requests_per_second']:,.0f}",
+                f"{row['p50_ms']:.2f}",
+                f"{row['p99_ms']:.1f}",
+                f"{row['requests_per_cpu_second']:,.0f}",
+                "" if ours else f"{row['ratio']:.1f}",
+            ]
+        )
+    heads = ["", "clients", "requests/s", "p50 ms", "p99 ms", "per CPU second"]
+    return markdown([*heads, "`kerasnn serve` is ... times as fast"], rows)
+
+
+def start_table() -> str:
+    """Seconds until each server answers, and its memory."""
+    rows = [
+        [row["title"], f"{row['start_seconds']:.1f}", f"{row['rss_megabytes']:,.0f}"]
+        for row in of_servers()["starts"]
+    ]
+    return markdown(["", "seconds until the first right answer", "MB"], rows)
+
+
 # --- the front door ---------------------------------------------------------------
 
 
@@ -205,6 +248,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "steps": step_table,
     "quality": quality_table,
     "ranks": rank_table,
+    "serving": serving_table,
+    "starts": start_table,
 }
 
 

@@ -13,6 +13,7 @@ from kerasnn.ensembles.chunk_sources import MemoryChunks
 from kerasnn.ensembles.recipe import default_recipe
 from kerasnn.ensembles.task import EnsembleTask, NetworkShape
 from kerasnn.ensembles.time_limit import Pace, fitting_task, seconds_per_step
+from kerasnn.ensembles.train import Training
 from kerasnn.reports import Score
 from kerasnn.tables.measurement import _better_baseline
 from kerasnn.tables.time_limit import before_saving, seconds_of_training
@@ -75,6 +76,19 @@ def test_a_training_may_end_within_an_epoch_and_says_so():
         " one may give better predictions"
     )
     assert set(measured.notices) <= set(measured.all_notices)
+
+
+def test_a_shortened_training_that_overfits_says_that_it_was_shortened(monkeypatch):
+    # As soon as weights have been kept.
+    monkeypatch.setattr(Training, "_overfits", lambda self: self.results[0].epoch > 0)
+    table = points(900)
+    x, y = table[["x0", "x1"]], table["y"]
+    short, whole = (
+        NetworkClassifier(**SMALL, epochs=300, batch_size=4, time_limit=limit).fit(x, y)
+        for limit in (6.0, None)
+    )
+    assert (short.shortened_, whole.shortened_) == (True, False)
+    assert max(short.n_epochs_, whole.n_epochs_) < 300
 
 
 def test_a_better_linear_model_is_remarked():

@@ -33,7 +33,7 @@ class TrainedEnsemble:
         has_oof_rows: whether the task's rows are the training rows of other members.
         epoch: epoch after which the members had these weights, from 1.
         epochs: number of epochs that were run.
-        shortened: whether a deadline ended the training early.
+        shortened: whether a deadline made the training shorter.
         history: one entry for each evaluation: "epoch" (from 1), "loss", each member's
             "member_loss" and, with folds, "val_loss" and "inverse_temperature".
     """

@@ -165,7 +165,7 @@ class Training:
             TrainedEnsemble(task, has_oof_rows=source.has_oof_rows) for task in source.tasks
         ]
         self._steps = source.total  # without a deadline
-        self._overfitted = False
+        self._planned: int | None = None  # steps, of a training that has overfitted
         self._pace = Pace(_evaluation_steps(source))
         has_deadline = options.deadline is not None
         row_sharding(options.workers).assert_same_on_all(
@@ -197,7 +197,7 @@ class Training:
             if saver:
                 saver.save_if_due(runner.driver)
         for result in self.results:
-            result.shortened = source.done < self._steps and not self._overfitted
+            result.shortened = (self._planned or source.done) < self._steps
         return self.results
 
     def prepare(self, learner: MemberLearner) -> Runner:
@@ -304,7 +304,7 @@ class Training:
         )
         fitting, chunk = map(int, decided)
         if overfits:
-            source.total, self._overfitted = source.done, True
+            self._planned, source.total = source.total, source.done
         first = min(MIN_STEPS, self._steps) - source.done
         if deadline is None or source.finished:
             return
