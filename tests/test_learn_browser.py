@@ -6,30 +6,19 @@ Needs a Chromium; skipped where there is none.
 import contextlib
 import io
 import re
-import shutil
 import socket
 import threading
 
 import numpy as np
 import pytest
 import uvicorn
-from playwright.sync_api import expect, sync_playwright
+from browsing import IN_A_BROWSER, PATIENCE, running_browser
+from playwright.sync_api import expect
 
 from kerasnn.learn import app as app_module
 from kerasnn.learn.settings import BREAKS
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no chromium, chromium-browser or google-chrome is installed",
-    ),
-]
-SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
-PATIENCE = 30_000  # milliseconds; a test run uses all cores
+pytestmark = IN_A_BROWSER
 BREAK_EPOCHS = 3
 PHONE = {"width": 390, "height": 844}
 
@@ -58,11 +47,8 @@ def server():
 
 @pytest.fixture(scope="module")
 def browser():
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

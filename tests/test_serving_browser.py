@@ -21,7 +21,8 @@ import pytest
 import serving_models
 import tensorflow as tf
 import uvicorn
-from playwright.sync_api import Page, expect, sync_playwright
+from browsing import IN_A_BROWSER, PATIENCE, running_browser
+from playwright.sync_api import Page, expect
 
 import kerasnn
 from kerasnn import saving
@@ -35,30 +36,7 @@ from kerasnn.serving.models.sources import folder_sources
 from kerasnn.serving.options import Limits
 from kerasnn.serving.service import Service
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no chromium, chromium-browser or google-chrome is installed",
-    ),
-]
-SWITCHES = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP evil.example 127.0.0.1",
-    # The server itself must refuse pages of other sites.
-    "--disable-features=LocalNetworkAccessChecks",
-]
-PATIENCE = 20_000  # milliseconds; a test run uses all cores
+pytestmark = IN_A_BROWSER
 ROOT = Path(__file__).parents[1]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
@@ -175,11 +153,8 @@ def server(models):
 
 @pytest.fixture(scope="module")
 def browser():
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
