@@ -293,7 +293,7 @@ def _read(
 
 
 def _are_long_amounts(column: FactorizedColumn) -> bool:
-    """Return whether most rows have a whole number of their own, of 17 digits or fewer."""
+    """Return whether most rows have a long whole number of their own: no classes."""
     if len(column.values) <= _MAX_CLASSES or 2 * len(column.values) < column.counts.sum():
         return False
     return column.content == "numbers" or all(
