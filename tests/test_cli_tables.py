@@ -18,6 +18,7 @@ import pytest
 from kerasnn import estimators, progress, saving, tables
 from kerasnn.cli.console import status_on_terminal
 from kerasnn.cli.messages import as_cli_message
+from kerasnn.cli.predict.output import write_csv
 from kerasnn.cli.table_options import ReadingArguments, notice_lines, notice_objects
 from kerasnn.cli.train.command import _stem
 from kerasnn.datasets import ColumnHints, Notice, ReadOptions
@@ -631,6 +632,14 @@ def test_kept_cells_are_no_formulas_and_do_not_hide_predictions(run, models):
     assert found.note.tolist() == ["'=1+1", "-5", "'@x"]
     assert found["class"].tolist() == ["c"] * 3
     assert set(found.predicted_class) <= {"poor", "rich"}
+
+
+def test_kept_ids_keep_their_digits_beside_missing_ones():
+    stream = io.StringIO()
+    ids = pd.DataFrame({"id": pd.Series([None, 2**60 + 1, "=x"], dtype=object)})
+    long = ids.head(2).assign(id=pd.Series([None, 2**60 + 1], dtype=object))
+    write_csv(iter([ids, long]), stream)
+    assert stream.getvalue() == f'id\n""\n{2**60 + 1}\n\'=x\n""\n{2**60 + 1}\n'
 
 
 @pytest.mark.slow

@@ -463,3 +463,30 @@ def test_a_note_below_the_table_is_left_out_and_said(tmp_path):
     file.write_text(f"a,b,c\n1,2,3\nin between\n{rows}")
     with pytest.raises(InputError, match="line 3 has 1 value"):
         read_table(file)
+
+
+def test_a_short_line_below_an_empty_one_is_a_note(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,c\n1,2,x\n3,4,y\n\nSource: ministry, 2020\n")
+    read = read_table(path)
+    assert read.table["a"].tolist() == [1, 3]
+    assert [notice.code for notice in read.notices] == ["notes"]
+    path.write_text("a,b,c\n1,2,x\n\n3,4\n5,6,z\n")
+    with pytest.raises(InputError, match="line 4 has 2 values"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " a  | b \n----+---\n 1  | x\n 2  | y\n",
+        "a,b\n---,--\n1,x\n2,y\n",
+        "| a | b |\n|:---|---:|\n| 1 | x |\n| 2 | y |\n",
+    ],
+)
+def test_a_line_of_dashes_below_the_names_is_no_row(tmp_path, text):
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    read = read_table(path)
+    assert read.table["a"].tolist() == [1, 2]
+    assert "ruler-line" in [notice.code for notice in read.notices]

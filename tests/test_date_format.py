@@ -13,6 +13,8 @@ from kerasnn.datasets.cells.date_format import (
 )
 
 MONTHS = {
+    "da": "januar februar marts april maj juni juli august september oktober november"
+    " december",
     "de": "Januar Februar März April Mai Juni Juli August September Oktober November"
     " Dezember",
     "en": "January February March April May June July August September October November"
@@ -24,6 +26,8 @@ MONTHS = {
     "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre"
     " novembre dicembre",
     "nl": "januari februari maart april mei juni juli augustus september oktober november"
+    " december",
+    "sv": "januari februari mars april maj juni juli augusti september oktober november"
     " december",
     "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro"
     " dezembro",

@@ -192,6 +192,7 @@ def test_a_sheet_is_chosen_by_name_or_number(tmp_path):
     assert notice.message.startswith("the sheet 'First' is read; the others are Second")
     for sheet in ("Second", 2):
         assert list(read_table(path, ReadOptions(sheet=sheet)).table.columns) == ["b"]
+    assert list(read_table(path, needed=["b"]).table.columns) == ["b"]
     assert error_of(path, sheet="Third") == (
         "there is no sheet 'Third'; the workbook has Empty, First, Second"
     )

@@ -1,7 +1,12 @@
 import gzip
+import json
+import uuid
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from kerasnn import InputError
@@ -12,6 +17,7 @@ from kerasnn.datasets import (
     infer_schema,
     table_chunks,
 )
+from kerasnn.datasets.cells.factorized import factorize
 
 
 def rows_of(table):
@@ -330,3 +336,43 @@ def test_a_parquet_file_that_cannot_be_used_is_told(tmp_path):
     with pytest.raises(InputError) as caught:
         as_table(tmp_path / "none.parquet")
     assert str(caught.value) == f"{tmp_path / 'none.parquet'}: there is no such file"
+
+
+@pytest.mark.parametrize("source", ["parquet", "feather", "polars", "json", "records"])
+def test_long_whole_numbers_beside_missing_ones_keep_their_digits(tmp_path, source):
+    ids = [None, 2**60 + 1, 2**60 + 3]
+    arrow = pa.table({"id": pa.array(ids, pa.int64())})
+    path = tmp_path / f"a.{source}"
+    if source == "parquet":
+        pa.parquet.write_table(arrow, path)
+    elif source == "feather":
+        pa.feather.write_feather(arrow, path)
+    elif source == "json":
+        path.write_text(json.dumps([{"id": i} for i in ids]))
+    made = {"records": [{"id": i} for i in ids]}
+    if source == "polars":
+        polars = pytest.importorskip("polars", reason="an extra")
+        made = {"polars": polars.from_arrow(arrow)}
+    column = as_table(made.get(source, path))["id"]
+    assert column.isna().tolist() == [True, False, False]
+    assert [int(value) for value in column[1:]] == ids[1:]
+
+
+def test_bytes_and_shapes_that_are_no_cells_are_told():
+    with pytest.raises(InputError, match=r"column 'q' holds b'.xe9', bytes that are not"):
+        factorize(pd.Series([b"\xe9", b"t"], name="q"))
+    with pytest.raises(InputError, match="got a single column, Series"):
+        as_table(pd.Series([1.0, 2.0]))
+    with pytest.raises(InputError, match="'v' has 2 dimensions"):
+        as_table(np.zeros(3, dtype=[("a", float), ("v", float, (2,))]))
+
+
+def test_structs_of_polars_are_cells():
+    polars = pytest.importorskip("polars", reason="an extra")
+    cells = [{"u": 1}, {"u": 2}]
+    assert as_table(polars.DataFrame({"s": cells}))["s"].tolist() == cells
+
+
+def test_uuids_are_their_text():
+    column = factorize([uuid.UUID(int=5), None, uuid.UUID(int=5)])
+    assert column.values == ["00000000-0000-0000-0000-000000000005"]

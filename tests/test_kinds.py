@@ -205,7 +205,6 @@ def test_a_file_leaves_ambiguous_numbers_to_the_schema(tmp_path):
         (["1.234,5", "1.5"], [1234.5, 1.5]),
         (["$1,234", "$2,000"], [1234, 2000]),  # 1.234 and 2 would be out of range
         (["24,500", "1500,250"], [24.5, 1500.25]),
-        (["12 %", "5 %"], [0.12, 0.05]),
         (["unknown", "44,2"], [np.nan, 44.2]),
     ],
 )
@@ -319,12 +318,12 @@ def test_columns_without_any_known_value_are_said():
     schema = infer_schema(
         {"n": [1.5, 2, 3], "c": ["x", "y", "x"], "b": [True, False, None]}
     )
-    rows = {"n": [None, None], "c": ["X", None], "b": ["oui", "non"]}
+    rows = {"n": [None, None], "c": ["z", None], "b": ["oui", "non"]}
     notices = check_rows(rows, schema, strict=False).notices
     assert [n.columns for n in notices] == [("n",), ("c",), ("b",)]
     assert all(n.code == "unseen-column" and n.is_warning for n in notices)
-    assert "no level that the network knows (it has 'X')" in notices[1].message
-    known = {"n": [1, None], "c": ["X", "x"], "b": ["yes", "no"]}
+    assert "no level that the network knows (it has 'z')" in notices[1].message
+    known = {"n": [1, None], "c": ["z", "x"], "b": ["yes", "no"]}
     assert not check_rows(known, schema, strict=False).notices
 
 
@@ -450,3 +449,78 @@ def test_texts_that_are_no_truths_are_said():
     assert notice.code == "no-truths"
     assert "1 of 2" in notice.message
     assert "'maybe'" in notice.message
+
+
+@pytest.mark.parametrize(
+    ("before", "cells", "expected"),
+    [
+        ([0.04, 0.97], ["63.7%", "4.1%"], [0.637, 0.041]),
+        ([0.3, 97.0], ["63.7%", "41%"], None),  # 0.637, or 63.7
+        (["3‰", "97‰"], ["6.4%", "2%"], None),
+        (["3 km", "97 km"], ["$6.4", "$9"], None),
+        (["63.7%", "4%"], [63.7, 4.0], None),  # typed, as in Parquet
+        (["63.7%", "4%"], [0.637, np.nan], [0.637, np.nan]),
+        (["63.7%", "4%"], ["63,7", "4,5"], None),
+        (["1.234,5", "1,2"], ["1.234", "12.5"], [1.234, 12.5]),
+    ],
+)
+def test_later_numbers_of_another_size_are_read_if_it_is_clear(before, cells, expected):
+    schema = infer(before)
+    rows = {"a": cells, "other": [1, 2]}
+    found = check_rows(rows, schema, strict=False)
+    if expected is None:
+        assert [cell.row for cell in found.invalid] == [0, 1]
+        assert found.rows["a"].isna().all()
+    else:
+        assert not found.invalid
+        np.testing.assert_array_equal(found.rows["a"], expected)
+
+
+def test_later_dates_in_the_other_order_are_all_read_so():
+    schema = infer(["25/09/2021", "01/02/2022"])
+    rows = {"a": ["02/08/2020", "01/29/2021"], "other": [1, 2]}
+    found = check_rows(rows, schema, strict=False)
+    assert found.rows["a"].astype(str).tolist() == ["2020-02-08", "2021-01-29"]
+    assert codes(found) == ["other-format"]
+    both = check_rows(
+        {"a": ["29/01/2021", "01/29/2021"], "other": [1, 2]}, schema, strict=False
+    )
+    assert [cell.row for cell in both.invalid] == [1]
+
+
+def test_halves_are_no_unit():
+    assert infer(["36½", "20½", "36½"]).column("a").kind == "categorical"
+
+
+@pytest.mark.parametrize("other", ["no", 0, "FALSE"])
+def test_truths_of_cells_and_of_text_are_one_column(other):
+    schema = infer([True, other, True, other])
+    assert schema.column("a").kind == "boolean"
+    rows = checked_table({"a": [True, other], "other": [1, 2]}, schema)
+    assert rows["a"].tolist() == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("known", "other"),
+    [
+        ("red", "Red"),
+        ("New York", "New\u00a0York"),
+        ("Z\u00fcrich", "Zu\u0308rich"),
+        ("Bonn", "Bonn\u200b"),
+        ("007", "7"),
+    ],
+)
+def test_levels_that_are_spelled_otherwise_later_are_said(known, other):
+    schema = infer([known, "x", known, "x"])
+    rows = {"a": [other, "x", "new"], "other": [1, 2, 3]}
+    (notice,) = check_rows(rows, schema, strict=False).notices
+    assert (notice.code, notice.rows, notice.is_warning) == ("other-spellings", 1, True)
+    assert f"{other!r}, which differs from {known!r}" in notice.message
+    assert not check_rows({"a": ["x", "new"], "other": [1, 2]}, schema, strict=True).notices
+
+
+def test_numbers_in_several_units_that_are_left_out_are_said():
+    values = [f"{i}.5 {'CR' if i % 2 else 'DR'}" for i in range(40)]
+    schema = infer(values)
+    assert [c.name for c in schema.left_out] == ["a"]
+    assert codes(schema) == ["mixed-formats"]

@@ -63,3 +63,13 @@ def test_a_town_that_is_called_all_is_no_total():
     sold = table()
     sold.loc[[3, ROWS - 1], "town"] = "All"
     assert notices(sold) == []
+
+
+def test_dates_that_mean_never_are_placeholders():
+    days = pd.date_range("2020-01-01", periods=ROWS).strftime("%d.%m.%Y").to_numpy(object)
+    assert notices(table(until=days)) == []
+    days[::10] = "31.12.9999"
+    (notice,) = notices(table(until=days))
+    assert (notice.columns, notice.rows) == (("until",), 8)
+    assert "9999-12-31 stands in 8 rows" in notice.message
+    assert "na=['31.12.9999']" in notice.message

@@ -234,3 +234,30 @@ def test_other_spellings_of_the_classes_are_the_same_truths():
 def test_a_nullable_boolean_is_false_and_true():
     values = pd.Series([True, False, None] * 2, dtype="boolean")
     assert infer_target(values, cells=lenient()).classes == ("False", "True")
+
+
+def test_long_whole_numbers_that_differ_in_most_rows_are_amounts():
+    amounts = [2**55 + 1000 * i for i in range(60)]
+    for values in (amounts, [str(value) for value in amounts]):
+        assert infer_target(values, cells=CellOptions(is_lenient=True)).task == "regression"
+    codes = [2**55, 2**55 + 1] * 30
+    assert infer_target(codes).classes == (str(2**55), str(2**55 + 1))
+
+
+def test_classes_that_differ_only_in_case_are_said():
+    column = factorize(["Good", "bad", "Bad", "Good", "bad", "Bad"])
+    (notice,) = target_notices(column, infer_target(column))
+    assert (notice.code, notice.is_warning) == ("alike-classes", True)
+    assert "'Bad', 'bad'" in notice.message
+
+
+def test_a_class_that_reads_as_missing_is_named():
+    with pytest.raises(InputError, match="3 are missing: empty, or a text such as '-'"):
+        infer_target(["+", "-"] * 3, cells=CellOptions(is_lenient=True))
+
+
+def test_many_rows_in_classes_of_their_own_are_a_warning():
+    names = factorize(["a", "a", "b", "b", *"cdefg"])
+    target = infer_target(names, cells=CellOptions(is_lenient=True))
+    (notice,) = target_notices(names, target)
+    assert (notice.code, notice.is_warning) == ("one-row-class", True)

@@ -189,11 +189,15 @@ def write_csv(tables: Iterator["pd.DataFrame"], stream: IO[str]) -> int:
 
     Texts that a spreadsheet would run as a formula get a leading apostrophe.
     """
+    import pandas as pd
+
     rows = 0
     for table in tables:
         safe = table.rename(columns=_without_formula)
         for name in safe.select_dtypes(exclude=["number", "bool", "datetime"]):
-            safe[name] = safe[name].map(_without_formula)
+            cells = [_without_formula(cell) for cell in safe[name]]
+            # Of objects: else long whole numbers beside missing ones become floats.
+            safe[name] = pd.Series(cells, index=safe.index, dtype=object)
         safe.to_csv(stream, index=False, header=rows == 0)
         rows += len(table)
     return rows

@@ -46,16 +46,17 @@ _SWAPPED = {
 _SAMPLE = 100
 _MIN_SHARE = 0.5
 
-# English, German, French, Spanish, Italian, Portuguese, Dutch; no name means two months.
+# English, German, French, Spanish, Italian, Portuguese, Dutch, Danish, Norwegian, Swedish;
+# no name means two months.
 _MONTHS = (
     "jan(?:uary|uar|uari|eiro)?|jän(?:ner)?|janv(?:ier)?|ene(?:ro)?|gen(?:naio)?",
     "feb(?:ruary|ruar|rero|braio|ruari)?|f[ée]vr?(?:ier)?|fevereiro",
-    "mar(?:ch|s|zo|ço)?|märz?|maa(?:rt)?|mrt|mrz",
+    "mar(?:ch|s|ts|zo|ço)?|märz?|maa(?:rt)?|mrt|mrz",
     "apr(?:il|ile)?|avr(?:il)?|abr(?:il)?",
-    "may(?:o)?|mai(?:o)?|mag(?:gio)?|mei",
+    "may(?:o)?|maj|mai(?:o)?|mag(?:gio)?|mei",
     "june?|juni|juin|junio|junho|giu(?:gno)?",
     "july?|juli|juil(?:let)?|julio|julho|lug(?:lio)?",
-    "aug(?:ust|ustus)?|ao[uû]t?|ago(?:sto)?",
+    "aug(?:ust|usti|ustus)?|ao[uû]t?|ago(?:sto)?",
     "sept?(?:ember|embre|iembre)?|set(?:tembre|embro|iembre)?",
     "o[ck]t(?:ober|obre|ubre)?|ott(?:obre)?|out(?:ubro)?",
     "nov(?:ember|embre|iembre|embro)?",

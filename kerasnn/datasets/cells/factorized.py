@@ -7,6 +7,7 @@ import datetime as dt
 import math
 import numbers as number_types
 import re
+import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -172,7 +173,7 @@ def factorize(values: ArrayLike | pd.Series | FactorizedColumn) -> FactorizedCol
         return FactorizedColumn(codes, found, "numbers" if found else "nothing")
     found = [_plain(value) for value in found]
     if any(_content_of(value, series.name) == "text" for value in found):
-        codes, found = _stripped(codes, found)
+        codes, found = _stripped(codes, found, series.name)
     return FactorizedColumn(codes, found, _content(found))
 
 
@@ -248,6 +249,8 @@ def _plain(value: Any) -> Any:
         return value.start_time
     if isinstance(value, (dt.timedelta, np.timedelta64)):
         return pd.Timedelta(value).total_seconds()
+    if isinstance(value, uuid.UUID):
+        return str(value)
     if isinstance(value, dt.time):
         return dt.datetime.combine(TIMES_DAY, value)
     return value
@@ -274,15 +277,26 @@ def _content_of(value: object, column: object = None) -> Content:
 
 
 def _stripped(
-    codes: NDArray[np.intp], values: list[Any]
+    codes: NDArray[np.intp], values: list[Any], name: object
 ) -> tuple[NDArray[np.intp], list[Any]]:
     """Strip outer blanks of texts, and remove texts of missing values."""
     positions: dict[Any, int] = {}
     moved = np.full(len(values) + 1, -1, dtype=np.intp)  # the last entry is for code -1
     for old, value in enumerate(values):
-        text = value.decode() if isinstance(value, bytes) else value
+        text = _decoded(value, name) if isinstance(value, bytes) else value
         text = text.strip() if isinstance(text, str) else text
         key = (_content_of(text), text)
         if not (isinstance(text, str) and text in _MISSING):
             moved[old] = positions.setdefault(key, len(positions))
     return moved[codes], [value for _, value in positions]
+
+
+def _decoded(value: bytes, name: object) -> str:
+    """Return the text of bytes, such as a column of binary type in Parquet."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InputError(
+            f"column {name!r} holds {value[:20]!r}, bytes that are not UTF-8; cells"
+            " are numbers, text, booleans or dates"
+        ) from None

@@ -23,7 +23,8 @@ _CODES = (
     "|RUB|TRY|KRW|ILS|THB|US\\$|C\\$|A\\$|R\\$|NZ\\$|HK\\$|Rs\\.?|kr\\.?|Fr\\.?|RM|Rp"
 )
 _CURRENCY = rf"(?:[$\u00a2-\u00a5\u20a0-\u20bf]|(?:{_CODES})(?![A-Za-z]))"
-_UNIT = r"(?:[^\W\d_]|[$\u00a2-\u00a5\u20a0-\u20bf%\u2030\u00b0\u00b2\u00b3/])"
+_FRACTIONS = "\u00bc-\u00be\u2150-\u215e"  # one half: neither a digit nor a unit
+_UNIT = rf"(?:[^\W\d_{_FRACTIONS}]|[$\u00a2-\u00a5\u20a0-\u20bf%\u2030\u00b0\u00b2\u00b3/])"
 _DRESSED = re.compile(
     rf"(?P<open>\()?[{_BLANK}]*(?P<sign>[+{_MINUS}])?[{_BLANK}]*"
     rf"(?P<before>{_CURRENCY})?[{_BLANK}]*(?P<sign2>[+{_MINUS}])?[{_BLANK}]*"
@@ -96,9 +97,9 @@ class NumberFormat:
         return None
 
     @property
-    def is_common_unit(self) -> bool:
-        """True for percent and currencies, which do not change what a number is."""
-        return self.unit == "%" or bool(_CURRENCY_ONLY.fullmatch(self.unit))
+    def is_money(self) -> bool:
+        """True if the unit is a currency."""
+        return _CURRENCY_ONLY.fullmatch(self.unit) is not None
 
     def described(self) -> str:
         """Return the format in words, for a reason."""
@@ -126,8 +127,7 @@ class NumberFormat:
         """Return whether a text has the unit; amounts of money and zero may lack it."""
         if parts.unit == self.unit:
             return True
-        is_money = _CURRENCY_ONLY.fullmatch(self.unit) is not None
-        return not parts.unit and (is_money or _is_zero(parts))
+        return not parts.unit and (self.is_money or _is_zero(parts))
 
 
 @cache

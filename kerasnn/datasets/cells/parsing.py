@@ -3,6 +3,7 @@
 import datetime as dt
 import numbers as number_types
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -135,6 +136,14 @@ def is_code(text: str) -> bool:
     return NUMBER.fullmatch(text) is not None and not (
         is_plain_number(text) or _INFINITE.fullmatch(text)
     )
+
+
+def spelling_key(text: str) -> str:
+    """Return what texts share that differ only in case, blanks, zeros or Unicode's form."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    visible = "".join(c for c in folded if unicodedata.category(c) != "Cf")
+    plain = " ".join(visible.split())
+    return plain.lstrip("0") or "0" if plain.isdecimal() else plain
 
 
 def missing_numbers(texts: Iterable[str]) -> list[float]:

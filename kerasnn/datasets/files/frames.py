@@ -11,8 +11,13 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from kerasnn.datasets.files.cell_columns import column_of_cells
+from kerasnn.datasets.files.cell_columns import (
+    column_of_cells,
+    frame_of_arrow,
+    frame_of_cells,
+)
 from kerasnn.datasets.files.plain_columns import as_objects, parse_numbers
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.files.table_files import file_chunks, holds_text, table_files
@@ -133,7 +138,7 @@ def _column(values: Any) -> Any:
 
 def _from_array(array: np.ndarray) -> pd.DataFrame:
     if array.dtype.names is not None and array.ndim == 1:
-        return pd.DataFrame({name: array[name] for name in array.dtype.names})
+        return _from_columns({name: array[name] for name in array.dtype.names})
     if array.ndim != 2:
         raise InputError(
             f"an array must be [rows, columns]; got {array.ndim} dimension"
@@ -145,7 +150,8 @@ def _from_array(array: np.ndarray) -> pd.DataFrame:
 
 def _from_rows(rows: Sequence[Any]) -> pd.DataFrame:
     if rows and all(isinstance(row, Mapping) for row in rows):
-        return pd.DataFrame(list(rows))
+        names = dict.fromkeys(name for row in rows for name in row)
+        return frame_of_cells({name: [row.get(name) for row in rows] for name in names})
     for i, row in enumerate(rows):
         if not isinstance(row, (list, tuple, np.ndarray)):
             raise InputError(
@@ -173,7 +179,13 @@ def _from_other_frame(source: Any) -> pd.DataFrame:
                 "a table is a path, a pandas, polars or Arrow table, a dict of columns, an"
                 f" array [rows, columns] or a list of rows; got {type(source).__name__}"
             )
-        frame = nw.DataFrame.from_arrow(source, backend="pyarrow")
+        try:
+            frame = nw.DataFrame.from_arrow(source, backend="pyarrow")
+        except pa.ArrowInvalid:
+            raise InputError(
+                f"a table has columns with names; got a single column,"
+                f" {type(source).__name__}: give a dict, {{'x': column}}"
+            ) from None
     return pd.DataFrame({name: _pandas_column(frame[name]) for name in frame.columns})
 
 
@@ -181,4 +193,7 @@ def _pandas_column(column: nw.Series) -> pd.Series:
     if column.dtype in (nw.Categorical, nw.Enum):
         text = column.cast(nw.String).to_numpy()
         return pd.Series(text, dtype=object).astype("category")
-    return pd.Series(column.to_numpy())
+    if column.dtype.is_integer() and column.null_count():
+        return frame_of_arrow(pa.table({"": column.to_arrow()}))[""]
+    values = column.to_numpy()
+    return pd.Series(values if values.ndim == 1 else column.to_list())  # structs are 2-D

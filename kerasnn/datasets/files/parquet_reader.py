@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from kerasnn.datasets.files.cell_columns import frame_of_arrow
 from kerasnn.datasets.files.file_errors import check_regular
 from kerasnn.datasets.files.packed import unpacked_file
 from kerasnn.datasets.names import check_unique
@@ -31,7 +32,7 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
             yield file.read().to_pandas()
         for batch in file.iter_batches(batch_size=rows):
             left -= batch.num_rows
-            yield batch.to_pandas()
+            yield frame_of_arrow(batch)
         if left:
             raise InputError(f"{path}: its rows are not as many as its footer says")
 
@@ -57,7 +58,7 @@ def arrow_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         for batch in batches:
             for start in range(0, batch.num_rows, rows):
                 empty = False
-                yield pa.Table.from_batches([batch.slice(start, rows)]).to_pandas()
+                yield frame_of_arrow(batch.slice(start, rows))
         if empty:
             yield schema.empty_table().to_pandas()
 

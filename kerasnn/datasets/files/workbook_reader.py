@@ -22,7 +22,7 @@ _Rows = list[list[Any]]
 def read_workbook(
     path: Path, options: ReadOptions, needed: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, list[Notice]]:
-    """Read a sheet: the one that the options name, or the first that is not empty.
+    """Read a sheet: the one that the options name, or the first with the needed names.
 
     Raises:
         InputError: python-calamine is not installed, the file is damaged or too large, or
@@ -34,7 +34,7 @@ def read_workbook(
         )
     with unpacked_file(path) as plain:
         _check_size(path, plain)
-        name, rows, others = _sheet(path, plain, options.sheet)
+        name, rows, others = _sheet(path, plain, options.sheet, needed)
     notices = []
     if others:
         message = f"the sheet {name!r} is read; the others are {list_names(others)}: sheet="
@@ -67,7 +67,7 @@ def _table(
 
 
 def _sheet(
-    path: Path, plain: Path, wanted: str | int | None
+    path: Path, plain: Path, wanted: str | int | None, needed: Sequence[str]
 ) -> tuple[str, _Rows, list[str]]:
     """Return the name of a sheet, its rows, and the names of the other filled sheets."""
     try:
@@ -84,7 +84,14 @@ def _sheet(
     filled = [name for name in names if found[name]] or names[:1]
     if not filled:
         raise InputError(f"{path}: the workbook has no sheet")
-    return filled[0], found[filled[0]], filled[1:]
+    name = next((name for name in filled if _has_names(found[name], needed)), filled[0])
+    return name, found[name], [other for other in filled if other != name]
+
+
+def _has_names(rows: _Rows, needed: Sequence[str]) -> bool:
+    """Return whether a row holds all needed names."""
+    wanted = set(needed)
+    return any(wanted <= {str(cell).strip() for cell in row} for row in rows)
 
 
 def _rows(book: pd.ExcelFile, name: str) -> _Rows:

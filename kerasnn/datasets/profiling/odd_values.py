@@ -1,11 +1,13 @@
 """Values that are no measurements: placeholders such as -999, and a row of totals."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kerasnn.datasets.cells.factorized import text_of
 from kerasnn.datasets.notices import Notice
 
 _MIN_PLACEHOLDERS = 3  # rows
@@ -26,6 +28,10 @@ def odd_value_notices(raw: pd.DataFrame, checked: pd.DataFrame) -> list[Notice]:
     """
     numeric = checked.select_dtypes("float64")
     found = [_placeholder(str(name), c.to_numpy()) for name, c in numeric.items()]
+    found += [
+        _placeholder_date(str(name), column, raw[name])
+        for name, column in checked.select_dtypes("datetime").items()
+    ]
     return [n for n in (*found, _total_row(raw, numeric)) if n is not None]
 
 
@@ -52,6 +58,23 @@ def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
                 is_warning=True,
             )
     return None
+
+
+def _placeholder_date(name: str, dates: pd.Series, cells: pd.Series) -> Notice | None:
+    """Return the warning about dates such as 9999-12-31, as of numbers of days."""
+    days = dates.to_numpy("datetime64[D]")
+    found = _placeholder(name, np.where(np.isnat(days), np.nan, days.astype(np.float64)))
+    if found is None:
+        return None
+    known = np.sort(days[~np.isnat(days)])
+    end = next(d for d in (known[0], known[-1]) if (known == d).sum() == found.rows)
+    others = known[known != end]
+    text = text_of(cells[dates.index[days == end][0]])
+    message = (
+        f"column {name!r}: {end} stands in {found.rows:,} rows, and all others are from"
+        f" {others[0]} to {others[-1]}. If it means missing, say na=[{text!r}]"
+    )
+    return replace(found, message=message)
 
 
 def _total_row(raw: pd.DataFrame, numeric: pd.DataFrame) -> Notice | None:

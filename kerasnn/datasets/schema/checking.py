@@ -21,6 +21,7 @@ from kerasnn.datasets.cells.parsing import (
     is_number_dtype,
     missing_numbers,
     numbers,
+    spelling_key,
 )
 from kerasnn.datasets.cells.truths import TRUTH_LEVELS, levels_by_truth, truth_of
 from kerasnn.datasets.files.frames import as_table
@@ -28,7 +29,12 @@ from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.kinds import cell_options
-from kerasnn.datasets.schema.other_formats import format_notices, format_of_rows
+from kerasnn.datasets.schema.other_formats import (
+    are_in_range,
+    format_notices,
+    format_of_rows,
+    has_other_points,
+)
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, Schema
 from kerasnn.errors import InputError
 
@@ -120,10 +126,11 @@ def check_rows(
         series = table[column.name]
         column_here = _with_options(column, reading)
         values, wrong, unknown = _parsed(series, column_here)
-        if wrong.any():
+        is_doubtful = has_other_points(series, column_here)
+        if wrong.any() or is_doubtful:
             other = format_of_rows(series, column_here, cell_options(table, reading))
             read = _parsed(series, other)
-            if _reads_more(read, values, wrong):
+            if _reads_more(read, values, wrong) or (is_doubtful and not read[1].any()):
                 values, wrong, unknown = read
                 notices += format_notices(column_here, other)
         if wrong.any():
@@ -133,7 +140,8 @@ def check_rows(
             invalid += cells
         checked[column.name] = values
         if not wrong.any():
-            notices += _unseen(len(series), column, unknown)
+            alike = _other_spellings(values, column)
+            notices += alike or _unseen(len(series), column, unknown)
             notices += _no_truths(series, column)
     return CheckedRows(
         pd.DataFrame(checked, index=table.index),
@@ -196,10 +204,14 @@ def _reads_more(
     values: NDArray[Any] | pd.Series,
     wrong: NDArray[np.bool_],
 ) -> bool:
-    """Return whether fewer cells are invalid, and all others are read as before."""
+    """Return whether fewer cells are invalid, and all others are read as before.
+
+    Where none is left, others may differ: "02/08/2020" above "01/29/2020" is in February.
+    """
     now, still_wrong, _ = other
     before = pd.Series(values)[~wrong]
-    return still_wrong.sum() < wrong.sum() and before.equals(pd.Series(now)[~wrong])
+    is_same = not still_wrong.any() or before.equals(pd.Series(now)[~wrong])
+    return still_wrong.sum() < wrong.sum() and is_same
 
 
 def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
@@ -217,6 +229,29 @@ def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
         f" false, such as {example!r}, and count as missing"
     )
     return [Notice("no-truths", message, (column.name,), rows, is_warning=True)]
+
+
+def _other_spellings(values: NDArray[Any] | pd.Series, column: Column) -> list[Notice]:
+    """Return the notice about unknown levels that are spelled nearly as known ones."""
+    if column.kind != "categorical" or column.n_levels > MAX_LEVELS:
+        return []
+    known = {spelling_key(level): level for level in column.levels}
+    counts = pd.Series(values, dtype=object).value_counts()
+    alike = {
+        text: known[spelling_key(text)]
+        for text in counts.index.difference(list(column.levels))
+        if spelling_key(text) in known
+    }
+    if not alike:
+        return []
+    text, level = next(iter(alike.items()))
+    rows = int(counts[list(alike)].sum())
+    message = (
+        f"column {column.name!r}: {rows:,} of {len(values):,} cells count as unknown, such"
+        f" as {text!r}, which differs from {level!r} of the training only in case, blanks,"
+        " zeros or Unicode's form: write it as in the training"
+    )
+    return [Notice("other-spellings", message, (column.name,), rows, is_warning=True)]
 
 
 def _parsed(
@@ -251,15 +286,21 @@ def _parsed_numbers(
     series: pd.Series, column: Column
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     if is_number_dtype(series.dtype):
+        are_typed = True
         parsed, invalid = numbers(series)
     else:
         factorized = factorize(series).without(column.missing_texts)
+        are_typed = factorized.content == "numbers"
         parsed, invalid = numbers(factorized, column.number_format)
         if invalid.any() and _are_zero_and_one(column):
             truths = [_truth_number(value) for value in factorized.values]
             known = factorized.take(truths, np.nan, np.float64)
             parsed = np.where(invalid, known, parsed)
             invalid &= np.isnan(known)
+    in_percent = column.number_format is not None and column.number_format.unit == "%"
+    if are_typed and in_percent and not are_in_range(parsed, column):  # 12, not 12%
+        invalid = ~np.isnan(parsed)
+        parsed = np.full(len(parsed), np.nan)
     absent = missing_numbers(column.missing_texts)
     if absent:
         parsed = np.where(np.isin(parsed, absent), np.nan, parsed)
@@ -309,8 +350,11 @@ def _not_a_number(name: str, row: int, value: Any) -> str:
             f"column {name!r}, row {row}: {number[0]} is not finite. Give a finite number,"
             " or leave the cell empty where it is missing"
         )
-    is_dressed = isinstance(value, str) and _COMMAS.read(value) is not None
-    hint = "; decimal=',' reads decimal commas" if is_dressed else ""
+    hint = ""
+    if isinstance(value, str) and _COMMAS.read(value) is not None:
+        hint = "; decimal=',' reads decimal commas"
+    elif isinstance(value, str) and value.endswith("%"):
+        hint = ". In the training they were not clearly shares: write it as there"
     return (
         f"column {name!r}, row {row}: {value!r} is not a number. The column is numeric: its"
         f" cells are numbers, or empty where missing{hint}"

@@ -110,7 +110,8 @@ def infer_reading(name: str, column: FactorizedColumn, cells: CellOptions) -> Co
     if column.content == "numbers":
         return _numbers(name, column, cells)
     text = column.as_text if column.content == "mixed" else column
-    found = _truths(name, text, cells) or _dates(name, text, cells)
+    typed = any(isinstance(value, (bool, np.bool_)) for value in column.values)
+    found = _truths(name, text, cells, are_typed=typed) or _dates(name, text, cells)
     found = found or _numeric_text(name, text, cells)
     if found is not None:
         return found
@@ -172,11 +173,11 @@ def _numbers(name: str, column: FactorizedColumn, cells: CellOptions) -> ColumnR
 
 
 def _truths(
-    name: str, column: FactorizedColumn, cells: CellOptions
+    name: str, column: FactorizedColumn, cells: CellOptions, *, are_typed: bool
 ) -> ColumnReading | None:
     unread = [text for text in column.values if truth_of(text) is None]
     read = [text for text in column.values if truth_of(text) is not None]
-    if not are_truths(read):
+    if not are_truths(read) and not (are_typed and len(set(map(truth_of, read))) == 2):
         return None
     shown = {truth: [t for t in read if truth_of(t) is truth] for truth in (False, True)}
     reason = f"{_texts(shown[False])} for false, {_texts(shown[True])} for true"
@@ -410,7 +411,7 @@ def _mixed_formats(name: str, texts: Sequence[str]) -> tuple[Notice, ...]:
         found = sum(finds([text]) is not None for text in sample)
         if found >= _READ_SHARE * len(sample):
             message = (
-                f"column {name!r} is a category, although its cells look like {what}, such"
+                f"column {name!r} is not read as {what}, although its cells look so, such"
                 f" as {sample[0]!r}: they are written in several ways. Write them in one,"
                 f" or see {hint}"
             )

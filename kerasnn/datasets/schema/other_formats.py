@@ -4,11 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kerasnn.datasets.cells.date_format import other_order
 from kerasnn.datasets.cells.factorized import PLACEHOLDERS, FactorizedColumn, factorize
-from kerasnn.datasets.cells.number_format import NumberFormat, is_ambiguous
-from kerasnn.datasets.cells.parsing import is_infinite, numbers
+from kerasnn.datasets.cells.number_format import (
+    NumberFormat,
+    is_ambiguous,
+    may_be_thousands,
+)
+from kerasnn.datasets.cells.parsing import (
+    is_infinite,
+    is_number_dtype,
+    is_plain_number,
+    numbers,
+)
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.kinds import CellOptions, hinted_reading
 from kerasnn.datasets.schema.schema import Column
@@ -40,15 +50,43 @@ def format_of_rows(series: pd.Series, column: Column, cells: CellOptions) -> Col
     if column.kind == "datetime":
         is_clear = not other_order(texts.values, reading.date_format)
         return replace(column, date_format=reading.date_format) if is_clear else column
-    if reading.number_format is None and _are_in_range(texts, column):
+    if reading.number_format is None and are_in_range(numbers(texts)[0], column):
         return replace(column, number_format=None)
     usual = column.number_format or NumberFormat()
     found_format = _clear_format(texts, reading.number_format, column)
     if found_format is None:
         return column
-    if found_format.unit not in ("", usual.unit) and not found_format.is_common_unit:
-        return column
-    return replace(column, number_format=found_format)
+    is_clear = _is_same_unit(found_format, usual)
+    if usual.unit == "%" and not found_format.unit:
+        is_clear = are_in_range(numbers(texts, found_format)[0], column)
+    elif found_format.unit == "%" and not usual.unit:
+        is_clear = _are_shares(texts, found_format, column)
+    return replace(column, number_format=found_format) if is_clear else column
+
+
+def has_other_points(series: pd.Series, column: Column) -> bool:
+    """Return whether points are decimal here, "12.5", that were thousands: "1.234"."""
+    known = column.number_format
+    if known is None or known.thousands != "." or is_number_dtype(series.dtype):
+        return False
+    texts = [text for text in factorize(series).values if isinstance(text, str)]
+    points = [text for text in texts if "." in text and is_plain_number(text)]
+    return bool(points) and not may_be_thousands(points)
+
+
+def _is_same_unit(found: NumberFormat, usual: NumberFormat) -> bool:
+    """Return whether numbers mean the same in the unit; currencies count as one."""
+    is_money = found.is_money and (usual.is_money or not usual.unit)
+    return found.unit in ("", usual.unit) or is_money
+
+
+def _are_shares(column: FactorizedColumn, found: NumberFormat, known: Column) -> bool:
+    """Return whether 12% is 0.12 and not 12, by the range of the training."""
+    shares = numbers(column, found)[0]
+    is_whole = (
+        known.high is not None and known.high > 1 and are_in_range(100 * shares, known)
+    )
+    return are_in_range(shares, known) and not is_whole
 
 
 def _clear_format(
@@ -72,12 +110,11 @@ def _clear_format(
     return likely[0] if len(likely) == 1 else None
 
 
-def _are_in_range(column: FactorizedColumn, known: Column) -> bool:
-    """Return whether plain numbers are mostly in the range of the training."""
-    values = numbers(column)[0]
-    low, high = known.low, known.high
-    inside = [_is_between(low, value, high) for value in values.tolist()]
-    return float(np.mean(inside)) >= _MIN_IN_RANGE
+def are_in_range(values: NDArray[np.float64], known: Column) -> bool:
+    """Return whether numbers, NaN where missing, are mostly in the training's range."""
+    values = values[~np.isnan(values)]
+    inside = [_is_between(known.low, value, known.high) for value in values.tolist()]
+    return not inside or float(np.mean(inside)) >= _MIN_IN_RANGE
 
 
 def _is_between(low: float | None, value: float | None, high: float | None) -> bool:

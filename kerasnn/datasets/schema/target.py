@@ -1,5 +1,7 @@
 """The column to predict: its task with the reason, its classes, its values as targets."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from kerasnn.choices import Task
 from kerasnn.datasets.cells.date_format import find_date_format
 from kerasnn.datasets.cells.factorized import FactorizedColumn, factorize, text_of
-from kerasnn.datasets.cells.parsing import are_plain_numbers, category_text, numbers
+from kerasnn.datasets.cells.parsing import (
+    are_plain_numbers,
+    category_text,
+    numbers,
+    spelling_key,
+)
 from kerasnn.datasets.cells.truths import are_truths, levels_by_truth, truth_of
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.checking import check_numbers
@@ -27,6 +34,8 @@ from kerasnn.errors import InputError
 _MAX_CLASSES = 20  # whole numbers with more distinct values are amounts
 _MIN_ROWS_PER_CLASS = 10  # whole numbers that repeat less often, on average, are amounts
 _MAX_SHOWN = 10  # classes in a message
+_MAX_LEFT_OUT = 0.1  # of the rows, without a warning
+_WHOLE = re.compile(r"-?[1-9][0-9]*", re.ASCII)
 SOME_IN_ONE_ROW = "whole numbers, some in one row only; task= says otherwise"
 
 
@@ -108,11 +117,33 @@ def target_notices(column: FactorizedColumn, target: Target) -> list[Notice]:
             f"the target {target.name!r} has {len(single):,} of its classes in one row"
             f" only, which {'is' if len(single) == 1 else 'are'} left out: {shown}"
         )
-        found.append(Notice("one-row-class", message, (target.name,), len(single)))
+        many = len(single) > _MAX_LEFT_OUT * n_rows
+        found.append(
+            Notice("one-row-class", message, (target.name,), len(single), is_warning=many)
+        )
+    found += _alike_classes(target)
     if target.number_format is not None:
         texts = [value for value in factorized.values if isinstance(value, str)]
         found += ambiguous_numbers(target.name, texts, target.number_format)
     return found
+
+
+def _alike_classes(target: Target) -> list[Notice]:
+    """Return the warning about classes that differ only in case or blanks."""
+    spellings = defaultdict(list)
+    for text in target.classes:
+        spellings[spelling_key(text)].append(text)
+    return [
+        Notice(
+            "alike-classes",
+            f"the classes {', '.join(map(repr, texts))} of the target {target.name!r}"
+            " differ only in case or blanks: write them in one way if they are one",
+            (target.name,),
+            is_warning=True,
+        )
+        for texts in spellings.values()
+        if len(texts) > 1
+    ]
 
 
 def target_values(column: pd.Series, target: Target) -> NDArray[Any]:
@@ -206,9 +237,15 @@ def _check_different(name: str, column: FactorizedColumn, values: Sequence[Any])
     if len(values) > 1:
         return
     rows = len(column.codes) - column.missing
+    beside = ""
+    if column.missing:
+        beside = (
+            f", and {column.missing:,} are missing: empty, or a text such as '-' or '?',"
+            " which means missing. If it is a class, write it as a word"
+        )
     raise InputError(
-        f"the target {name!r} is constant: all {rows:,} rows are {values[0]!r}. There is"
-        " nothing to tell apart; is it the right column?"
+        f"the target {name!r} is constant: all {rows:,} rows are {values[0]!r}{beside}."
+        " There is nothing to tell apart; is it the right column?"
     )
 
 
@@ -234,7 +271,7 @@ def _read(
         return Target(name, "classification", "true or false")
     if column.content == "dates":
         raise _dates_error(name)
-    is_numeric = are_plain_numbers(column)
+    is_numeric = are_plain_numbers(column) or _are_long_amounts(column)
     if not is_numeric and column.content in ("text", "mixed"):
         is_numeric = _is_numeric(name, column, cells)
     is_text = not is_numeric and column.content == "text"
@@ -253,6 +290,15 @@ def _read(
     if task == "classification":
         return Target(name, task, reason)
     return replace(found, reason=reason)
+
+
+def _are_long_amounts(column: FactorizedColumn) -> bool:
+    """Return whether most rows have a long whole number of their own: no classes."""
+    if len(column.values) <= _MAX_CLASSES or 2 * len(column.values) < column.counts.sum():
+        return False
+    return column.content == "numbers" or all(
+        isinstance(value, str) and _WHOLE.fullmatch(value) for value in column.values
+    )
 
 
 def _dates_error(name: str) -> InputError:

@@ -70,6 +70,7 @@ class TextTable:
     met: Counter[str] = field(default_factory=Counter)
     _lines: int = 0  # before the block that is being read
     _record_size: int = 0  # of the row that is being read
+    _after_gap: bool = False  # the line before the one that is read was empty
     _note: str = ""  # the error about a line that is a note, if no row follows it
 
     def tables(self) -> Iterator[pa.Table]:
@@ -211,6 +212,7 @@ class TextTable:
         """Return a record with as many cells as there are names; None for no row."""
         n_columns, comment = len(self.format.names), self.format.comment
         if not any(map(str.strip, record)):
+            self._after_gap = True
             if len(record) > 1:
                 if self.options.empty_rows:
                     return [""] * n_columns
@@ -221,6 +223,7 @@ class TextTable:
         if self._is_note(record, line):
             return None
         self._check_no_note()
+        self._after_gap = False
         if len(record) == n_columns:
             return record
         if comment and record[0].lstrip().startswith(comment):
@@ -232,8 +235,14 @@ class TextTable:
         raise InputError(self._ragged(record, line))
 
     def _is_note(self, record: list[str], line: int) -> bool:
-        """Return whether a line of one cell may be a note below the table: a source."""
-        if len(record) > 1 or len(self.format.names) <= _MAX_NOTED or self.options.strict:
+        """Return whether a line may be a note below the table, such as a source.
+
+        It has one cell, or follows an empty line and is shorter than the rows.
+        """
+        most = len(self.format.names) - 1 if self._after_gap else 1
+        if len(record) > most or len(self.format.names) <= _MAX_NOTED:
+            return False
+        if self.options.strict:
             return False
         if self.format.comment and record[0].lstrip().startswith(self.format.comment):
             return False

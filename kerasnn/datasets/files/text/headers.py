@@ -27,6 +27,7 @@ _DATE = re.compile(
     r"(?:[T ]?[\d:.]*)(?:\s?[AaPp][Mm])?(?:Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+_RULER = re.compile(r"[ :|+=-]*---[ :|+=-]*")  # the line below the names: -----+-----
 _STEP = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 Record = Sequence[str]
@@ -173,7 +174,12 @@ def _finished(
     while len(line) > width and not line[-1].strip():
         line.pop()
     names, renamed = unique_names(line, strict=options.strict)
-    return Header(names, at + 1, (*notices, *_skipped(records, at), *renamed))
+    below = " ".join(records[at + 1]) if at + 1 < len(records) else ""
+    found = [*notices, *_skipped(records, at), *renamed]
+    is_ruler = _RULER.fullmatch(below) is not None
+    if is_ruler:
+        found.append(Notice("ruler-line", "the line of dashes below the names left out"))
+    return Header(names, at + 1 + is_ruler, tuple(found))
 
 
 def _skipped(records: Sequence[Record], at: int) -> tuple[Notice, ...]:
