@@ -169,9 +169,8 @@ def _column(
         elif reading.kind in ("numeric", "categorical"):
             unfit = id_reason(name, column.without(reading.missing_texts), reading)
         if unfit:
-            return LeftOut(
-                name, unfit
-            ), reading.notices if reading.kind == "categorical" else ()
+            notices = reading.notices if reading.kind == "categorical" else ()
+            return LeftOut(name, unfit), notices
     missing_texts = tuple(dict.fromkeys((*reading.missing_texts, *named)))
     reading = replace(reading, missing_texts=missing_texts)
     return describe_column(name, column, reading), reading.notices
