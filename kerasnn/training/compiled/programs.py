@@ -60,6 +60,7 @@ class Program:
     Attributes:
         driver: "eager", "graph" or "xla".
         resets_inside: whether it resets the metrics.
+        groups: as `Step.groups`.
         seconds_per_step: of the last call; None before the first steps.
         largest: largest number of steps of a call so far.
     """
@@ -76,6 +77,7 @@ class Program:
         self.seconds_per_step: float | None = None
         self.largest = 0
         self.resets_inside = step.resets_inside
+        self.groups = step.groups
         self._ready: set[tuple[Any, ...]] = set()
         run = partial(run_epochs, step, test)
         if driver == "xla":
