@@ -63,7 +63,7 @@ def print_nothing(batch, logs):
 
 
 class ByMetric(keras.Sequential):
-    """Its logs hold a dict: the metrics given to `compile` are in one, in `self.metrics`."""
+    """Its logs hold a dict: those of the metrics that are given to `compile`."""
 
     def train_step(self, data):
         super().train_step(data)

@@ -61,7 +61,9 @@ class Step:
         driver: Driver,
     ) -> None:
         self.learner = learner
-        self.groups: dict[str, str] = {}  # logs that are in a dict in the logs, and its name
+        self.groups: dict[
+            str, str
+        ] = {}  # logs that are in a dict in the logs, and its name
 
         @tf.autograph.experimental.do_not_convert  # user code; Keras does not either
         def on_batch(*tensors: tf.Tensor) -> Logs:
