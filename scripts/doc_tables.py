@@ -15,6 +15,12 @@ and those of servers, in the same folder, by
 `docs/measured/quality.csv` has a line for each table, split and method: columns `dataset`,
 `half` (A: defaults were chosen by it; B: not), `split`, `method`, `error` (empty for a
 regression), `logloss`, `nrmse` and `fit_cpu_s`. `docs/recipe.md` says what was measured.
+
+`docs/measured/examples.csv` has a line for each public example of Keras, with and without
+`accelerate`: columns `example`, `kind`, `steps`, `stock_us_per_step` (of a second fit),
+`stock_s` and `accelerated_s` (of the first fits, tracing and compiling included), `ratio`
+of these, `second_ratio` of second fits, `same` (what is equal), and `fell_back` (what
+Keras's loop did). `docs/faster-fit.md` says what was measured.
 """
 
 import argparse
@@ -105,6 +111,30 @@ def step_table() -> str:
         [title, *(step_cell(w, names) for w in WORKS)] for title, names in STEPS.items()
     ]
     return markdown(["", *WORKS], rows)
+
+
+# --- examples ---------------------------------------------------------------------
+
+
+def example_table() -> str:
+    """Public examples of Keras, the smallest step first."""
+    lines = pd.read_csv(MEASURED / "examples.csv", keep_default_na=False)
+    rows = [
+        [
+            line.example,
+            f"{line.steps:,}",
+            f"{line.stock_us_per_step / 1000:.1f}",
+            f"{line.stock_s:.1f}",
+            f"{line.accelerated_s:.1f}",
+            f"{line.ratio:.1f}x",
+            f"{line.second_ratio:.1f}x",
+            line.same,
+        ]
+        for line in lines.sort_values("stock_us_per_step").itertuples()
+    ]
+    head = ["example", "steps", "ms a step", "Keras, s", "accelerated, s", "ratio"]
+    rule = ["---", *["---:"] * 6, "---"]
+    return markdown([*head, "second fit", "the same"], rows, rule)
 
 
 # --- quality ----------------------------------------------------------------------
@@ -246,6 +276,7 @@ def front_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "front": front_table,
     "steps": step_table,
+    "examples": example_table,
     "quality": quality_table,
     "ranks": rank_table,
     "serving": serving_table,

@@ -1,5 +1,6 @@
 """Under `accelerate` nothing that a program can see differs from Keras, but the time."""
 
+import contextlib
 import copy
 import inspect
 import logging
@@ -59,6 +60,42 @@ def results(model, **arguments):
 
 def print_nothing(batch, logs):
     """A hook of every batch."""
+
+
+class ByMetric(keras.Sequential):
+    """Its logs hold a dict: those of the metrics that are given to `compile`."""
+
+    def train_step(self, data):
+        super().train_step(data)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, data):
+        super().test_step(data)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_batch", [False, True])
+def test_logs_with_a_dict_in_them_have_keras_s_order(by_batch):
+    def seen(on):
+        model = regressor(ByMetric)
+        seen_logs = []
+
+        def record(batch, logs):
+            seen_logs.append([*logs])
+
+        hook = keras.callbacks.LambdaCallback(on_train_batch_end=record)
+        callbacks = [hook] if by_batch else None
+        options = {"validation_split": 0.2, "epochs": 3, "verbose": 0}
+        with kerasnn.accelerate() if on else contextlib.nullcontext():
+            history = model.fit(X, Y, callbacks=callbacks, **options)
+            tested = model.evaluate(X, Y, verbose=0, return_dict=True)
+        return seen_logs, [*history.history.items()], [*tested.items()]
+
+    expected = seen(False)
+    assert [name for name, _ in expected[2]] == ["mae", "loss"]
+    assert seen(True) == expected
+    assert not TALLY.fell_back
 
 
 @pytest.mark.slow

@@ -153,6 +153,20 @@ def test_a_backdated_bar_shows_the_time_of_its_epoch(capsys):
     assert capsys.readouterr().out == "1000/1000 - 7200s - 7s/step - loss: 1.0000\n"
 
 
+def test_convolutions_are_found_within_other_models():
+    kinds = (
+        "Conv1D",
+        "Conv2DTranspose",
+        "DepthwiseConv2D",
+        "SeparableConv1D",
+        "ConvLSTM2D",
+    )
+    for kind in kinds:
+        inner = keras.Sequential([getattr(keras.layers, kind)(1, 1)])
+        assert keras_names.has_convolution(keras.Sequential([inner]))
+    assert not keras_names.has_convolution(compiled())
+
+
 def test_keras_marks_the_layers_that_xla_cannot_compile():
     lookup = keras.layers.StringLookup(vocabulary=["a"], name="words")
     model = keras.Sequential([lookup, keras.layers.Embedding(2, 1)])

@@ -1,6 +1,7 @@
 """Promises of `kerasnn.fit` beyond the equality with Keras, which `test_parity` checks."""
 
 import logging
+import math
 import pickle
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def test_xla_pays_sooner_for_steps_with_more_operations_but_not_for_large_networ
     assert steps(*[layers.Dense(2) for _ in range(4)]) == 2500
     assert steps(*[layers.Dense(2) for _ in range(16)]) == 1250
     assert steps(*[layers.Dense(2) for _ in range(17)]) == 5000
+    assert steps(layers.Reshape((2, 1)), layers.Conv1D(1, 1)) == math.inf
 
 
 def test_one_graph_takes_any_number_of_rows():

@@ -18,7 +18,7 @@ from kerasnn.training.callbacks.history import History
 from kerasnn.training.callbacks.loop_hook import LoopHook, Position
 from kerasnn.training.callbacks.progress import EpochProgress
 from kerasnn.training.compiled.chunks import Budget, Chunk, Feed
-from kerasnn.training.compiled.loop import Logs
+from kerasnn.training.compiled.loop import Logs, flat
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.runner import Runner
 from kerasnn.training.validation import Validation
@@ -110,6 +110,7 @@ class FitRun:
         """Run whole epochs in one call, then their callbacks."""
         assert isinstance(self.feed, ArrayFeed)
         all_logs, tests = self._run_chunk(self.feed.whole(epochs), epochs)
+        grouped = self.runner.grouped
         seconds = self.history.seconds[-1] / len(epochs)
         # Keras's list takes 40 us an epoch to call its History: a step or two of training.
         first, *others = self.callbacks.callbacks or [None]
@@ -117,12 +118,13 @@ class FitRun:
         for i, epoch in enumerate(epochs):
             logs = all_logs[i] | _with_val_prefix(tests[i] if tests else {})
             if only_history:
-                first.on_epoch_end(epoch, dict(sorted(logs.items())))
+                first.on_epoch_end(epoch, flat(grouped(logs)))
                 continue
             self.callbacks.on_epoch_begin(epoch)
             if keras_names.backdate_bars(self.callbacks, seconds):
-                self.callbacks.on_train_batch_end(self.feed.plan.steps - 1, all_logs[i])
-            self.callbacks.on_epoch_end(epoch, logs)
+                last_step = self.feed.plan.steps - 1
+                self.callbacks.on_train_batch_end(last_step, grouped(all_logs[i]))
+            self.callbacks.on_epoch_end(epoch, grouped(logs))
         return logs
 
     def _run_one(self, epoch: int, done: int) -> Logs:
@@ -140,7 +142,7 @@ class FitRun:
             (logs,), tests = self._run_chunk(chunk, range(epoch, epoch + 1))
             if chunk.ends_execution:
                 last_step = max(chunk.last_step, first_step + self.execution - 1)
-                self.callbacks.on_train_batch_end(last_step, logs)
+                self.callbacks.on_train_batch_end(last_step, self.runner.grouped(logs))
             if self.runner.learner.stop_training:
                 break
             # In a stream of unknown length this may have been the last chunk.
@@ -152,7 +154,7 @@ class FitRun:
             logs |= _with_val_prefix(tests[0])
         elif self.validation and self.validation.due(epoch):
             logs |= _with_val_prefix(self.validation.evaluate(self.callbacks))
-        self.callbacks.on_epoch_end(epoch, logs)
+        self.callbacks.on_epoch_end(epoch, self.runner.grouped(logs))
         return logs
 
     def _run_chunk(self, chunk: Chunk, epochs: range) -> tuple[list[Logs], list[Logs]]:

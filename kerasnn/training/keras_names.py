@@ -17,6 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+from keras.src.layers.convolutional.base_conv import BaseConv
+from keras.src.layers.convolutional.base_conv_transpose import BaseConvTranspose
+from keras.src.layers.convolutional.base_depthwise_conv import BaseDepthwiseConv
+from keras.src.layers.convolutional.base_separable_conv import BaseSeparableConv
+from keras.src.layers.rnn.conv_lstm import ConvLSTM
 from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
@@ -47,6 +52,7 @@ __all__ = [
     "default_summary_writer",
     "evaluate_in_order",
     "get_data_adapter",
+    "has_convolution",
     "initial_epoch",
     "is_default",
     "is_plain",
@@ -63,6 +69,9 @@ __all__ = [
     "threefry_dropout",
 ]
 
+_CONVOLUTIONS = (
+    *(BaseConv, BaseConvTranspose, BaseDepthwiseConv, BaseSeparableConv, ConvLSTM),
+)
 _patching = threading.RLock()
 # Keras defines them in a base class of `keras.Model`. Packages that log trainings replace
 # those of `keras.Model`, which come first: both work together.
@@ -222,6 +231,11 @@ def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
 def layers_without_xla(model: keras.Model) -> list[str]:
     """Return the names of the layers that Keras marks as impossible under XLA."""
     return [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
+
+
+def has_convolution(model: keras.Model) -> bool:
+    """Return whether a layer of a model, also within another, is a convolution."""
+    return any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())
 
 
 def loss_tracker(model: keras.Model) -> keras.metrics.Mean:

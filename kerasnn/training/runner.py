@@ -8,7 +8,7 @@ from keras import callbacks as keras_callbacks
 from kerasnn.choices import Driver, FitDriver
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.compiled.chunks import Budget, Chunk, Feed
-from kerasnn.training.compiled.loop import Logs, StepRange
+from kerasnn.training.compiled.loop import Logs, StepRange, flat, grouped
 from kerasnn.training.compiled.programs import Program, Programs, RefusedError
 from kerasnn.training.compiled.specs import BatchSpec
 
@@ -60,6 +60,10 @@ class Runner:
     def resets_inside(self) -> bool:
         """True if the graph resets the metrics; unknown, hence False, before tracing."""
         return self._program is not None and self._program.resets_inside
+
+    def grouped(self, logs: Logs) -> Logs:
+        """Return logs as Keras gives them to callbacks: those in a dict are in one."""
+        return grouped(logs, self._program.groups) if self._program else logs
 
     def budget(self) -> int:
         """Steps for the next call, so that it takes about `SECONDS_PER_CALL`."""
@@ -134,9 +138,9 @@ def run_test(
         (logs,), _ = runner.run(chunk)
         if chunk.ends_execution:
             last_step = max(chunk.last_step, first_step + execution - 1)
-            callbacks.on_test_batch_end(last_step, logs)
+            callbacks.on_test_batch_end(last_step, runner.grouped(logs))
         if learner.stop_evaluating:
             break
-    logs = dict(sorted(logs.items()))  # as Keras returns them
+    logs = flat(runner.grouped(logs))  # as Keras returns them
     callbacks.on_test_end(logs)
     return logs

@@ -61,6 +61,9 @@ class Step:
         driver: Driver,
     ) -> None:
         self.learner = learner
+        self.groups: dict[
+            str, str
+        ] = {}  # logs that are in a dict in the logs, and its name
 
         @tf.autograph.experimental.do_not_convert  # user code; Keras does not either
         def on_batch(*tensors: tf.Tensor) -> Logs:
@@ -69,7 +72,13 @@ class Step:
                 raise TypeError(
                     f"{step.__name__} must return a dict of metrics; got {logs!r}"
                 )
-            return {k: tf.convert_to_tensor(v) for k, v in _flat_items(logs)}
+            self.groups = {
+                name: group
+                for group, value in logs.items()
+                if isinstance(value, Mapping)
+                for name in flat(value)
+            }
+            return {k: tf.convert_to_tensor(v) for k, v in flat(logs).items()}
 
         try:
             traced = tf.function(on_batch).get_concrete_function(*batch)
@@ -83,7 +92,7 @@ class Step:
         self.resets_inside = _can_reset_inside(learner)
         metrics = learner.get_metrics_result()
         # Keras's rule: if the logs are not the metrics, those of the last step count.
-        self.logs_are_metrics = metrics.keys() == self.logs.keys()
+        self.logs_are_metrics = not self.groups and metrics.keys() == self.logs.keys()
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, batch: Tensors) -> Logs:
@@ -230,6 +239,22 @@ def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
     }
 
 
+def grouped(logs: Logs, groups: Mapping[str, str]) -> dict[str, Any]:
+    """Return logs as the step returned them: `flat` and Keras's callbacks go by it.
+
+    Args:
+        logs: flat.
+        groups: names of the dicts that hold some of them, as `Step.groups`.
+    """
+    result: dict[str, Any] = {}
+    for name, value in logs.items():
+        if name in groups:
+            result.setdefault(groups[name], {})[name] = value
+        else:
+            result[name] = value
+    return result
+
+
 def _can_reset_inside(learner: Trainable) -> bool:
     """Return whether a graph can reset the metrics: Keras's can, custom ones may not."""
     if not isinstance(learner, keras.Model):
@@ -242,12 +267,9 @@ def _can_reset_inside(learner: Trainable) -> bool:
     return all(type(m).reset_state.__module__.startswith("keras.") for m in metrics)
 
 
-def _flat_items(logs: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Flatten nested logs; Keras does so if the value of a metric is a dict."""
-    items: list[tuple[str, Any]] = []
-    for name, value in logs.items():
-        if isinstance(value, Mapping):
-            items += _flat_items(value)
-        else:
-            items.append((name, value))
-    return items
+def flat(logs: Mapping[str, Any]) -> Logs:
+    """Return logs by name, as Keras reports them: a dict among them is in its own place."""
+    result: Logs = {}
+    for name, value in sorted(logs.items()):
+        result |= flat(value) if isinstance(value, Mapping) else {name: value}
+    return result
