@@ -61,9 +61,7 @@ class Step:
         driver: Driver,
     ) -> None:
         self.learner = learner
-        self.groups: dict[
-            str, str
-        ] = {}  # logs that are in a dict in the logs, and its name
+        self.groups: dict[str, str] = {}  # of logs in a dict in the logs: its name
 
         @tf.autograph.experimental.do_not_convert  # user code; Keras does not either
         def on_batch(*tensors: tf.Tensor) -> Logs:
