@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 import kerasnn
@@ -17,7 +18,7 @@ from kerasnn.trees import BoostedFolds, Forest, boosting
 from kerasnn.trees.bins import MAX_BINS, Bins
 from kerasnn.trees.boosting import Rows
 from kerasnn.trees.forest import CELLS_PER_BLOCK
-from kerasnn.trees.sklearn_trees import forest_of
+from kerasnn.trees.sklearn_trees import all_outputs, forest_of
 
 CARDINALITIES = (300, 12)  # more codes than scikit-learn has categories, and few
 N = 400
@@ -39,7 +40,7 @@ def targets_of(x: np.ndarray, codes: np.ndarray, n_out: int) -> np.ndarray:
 
 
 def fitted_model(
-    x: np.ndarray, codes: np.ndarray, n_out: int, bins: Bins, **settings
+    x: np.ndarray, codes: np.ndarray, n_out: int, bins: Bins, seen=None, **settings
 ) -> HistGradientBoostingClassifier | HistGradientBoostingRegressor:
     make = HistGradientBoostingRegressor if n_out == 1 else HistGradientBoostingClassifier
     model = make(
@@ -49,7 +50,8 @@ def fitted_model(
         random_state=0,
         **settings,
     )
-    return model.fit(bins.columns(x, codes), targets_of(x, codes, n_out))
+    targets = targets_of(x, codes, n_out)
+    return model.fit(bins.columns(x, codes), targets if seen is None else seen[targets])
 
 
 @pytest.mark.parametrize("n_out", [1, 2, 3])
@@ -63,6 +65,26 @@ def test_a_forest_answers_as_the_model(rng: np.random.Generator, n_out: int) -> 
     outputs = model.predict if n_out == 1 else model.decision_function
     expected = outputs(bins.columns(*rows)).reshape(found.shape)
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_out", [3, 4])
+def test_a_class_that_a_model_never_saw_is_as_likely_as_half_a_row(
+    rng: np.random.Generator, n_out: int
+) -> None:
+    x, codes = drawn_rows(rng)
+    bins = Bins.fit(x, CARDINALITIES)
+    seen = np.array([0, 1, 3])[: n_out - 1]  # of classes 0, 1, 2; or of 0, 1, 2, 3
+    model = fitted_model(x, codes, n_out - 1, bins, seen=seen)
+    columns = bins.columns(x, codes)
+    found = forest_of(model, 12, bins, n_out).outputs(x, codes).numpy()
+    np.testing.assert_allclose(
+        softmax(found[:, seen], axis=1), model.predict_proba(columns), atol=1e-5
+    )
+    own = model.decision_function(columns).reshape(N, -1)
+    np.testing.assert_allclose(found, all_outputs(model, own, n_out), atol=2e-6, rtol=1e-6)
+    before = np.exp(forest_of(model, 12, bins, n_out).baseline)
+    share = np.delete(before, seen) / before[seen].sum()
+    np.testing.assert_allclose(share, 0.5 / N, rtol=1e-5)
 
 
 def test_an_unseen_code_goes_where_missing_values_go(rng: np.random.Generator) -> None:
@@ -310,9 +332,24 @@ def test_there_are_no_trees_where_they_cannot_be_judged() -> None:
     assert kerasnn.NetworkRegressor(**SMALL).fit(table, two).trees_ is None
     one = np.arange(60) == 0
     assert kerasnn.NetworkRegressor(**SMALL).fit(table, target, one).trees_ is None
-    labels = np.where(target > 2, "high", "low")
-    labels[0] = "one row only"
+    labels = np.where(one, "high", "low")  # without that row a model knows one class
     assert kerasnn.NetworkClassifier(**SMALL).fit(table, labels).trees_ is None
+
+
+@pytest.mark.slow
+def test_a_class_of_one_row_stands_beside_trees(tmp_path) -> None:
+    table, target = steps(np.random.default_rng(2))
+    labels = np.where(target > 2, "high", "low").astype(object)
+    labels[0] = "one row only"
+    fitted = kerasnn.NetworkClassifier(**SMALL).fit(table, labels)
+    assert fitted.trees_ is not None
+    known = fitted.predict_proba(table)
+    assert known[0, 2] < 0.5
+    version = fitted.export(tmp_path / "rare")
+    found = kerasnn.load(version).predict(table)["probabilities"]
+    np.testing.assert_allclose(found, known, atol=1e-6)
+    explained = fitted.explain(table[:4], of="one row only")
+    assert np.isfinite(explained.to_numpy()).all()
 
 
 def test_equal_targets_are_learned_without_a_word_of_leaks() -> None:

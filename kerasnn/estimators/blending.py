@@ -142,18 +142,22 @@ def _grow(
 
 
 def _can_have_trees(trained: TrainedEnsemble) -> bool:
-    """Check whether trees can learn the task: one value, or each class in each fold.
+    """Check whether trees can learn the task: one value, or two classes in each fold.
 
     Rows without a weight teach nothing.
     """
     task = trained.task
     if not trained.has_oof_rows:
         return False
-    weighted = [s.learned[task.weights[s.learned] > 0] for s in task.splits]
+    learned = [split.learned for split in task.splits]
+    weighted = [rows[task.weights[rows] > 0] for rows in learned]
     if task.shape.task == "regression":
         return task.shape.n_out == 1 and all(len(rows) for rows in weighted)
-    counts = (len(np.unique(task.targets[rows])) for rows in weighted)
-    return all(count == task.shape.n_out for count in counts)
+    given, taught = (
+        [len(np.unique(task.targets[rows])) for rows in folds]
+        for folds in (learned, weighted)
+    )
+    return given == taught and min(taught) > 1
 
 
 def _folds(task: EnsembleTask) -> BoostedFolds:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from kerasnn.choices import TabularTask
 from kerasnn.trees.bins import Bins
 from kerasnn.trees.forest import Forest
-from kerasnn.trees.sklearn_trees import Boosting, forest_of
+from kerasnn.trees.sklearn_trees import Boosting, all_outputs, forest_of
 
 LEARNING_RATE = 0.1
 COLUMN_SHARE = 0.5  # of the columns, drawn for each split
@@ -133,7 +133,8 @@ class BoostedFolds:
         with threadpool_limits(1, user_api="openmp"):
             self._fit(model.set_params(max_iter=self.rounds), learned)
             outputs = getattr(model, "decision_function", model.predict)
-            return outputs(self._columns[left_out]).reshape(len(left_out), self.n_out)
+            own = outputs(self._columns[left_out]).reshape(len(left_out), -1)
+            return all_outputs(model, own, self.n_out)
 
     def _fit(self, model: Boosting, learned: NDArray[Any]) -> None:
         rows = self._rows
@@ -142,7 +143,8 @@ class BoostedFolds:
 
     def forest(self, rounds: int) -> Forest:
         """Return the mean of the models after a number of rounds."""
-        return Forest.mean([forest_of(one, rounds, self._bins) for one in self._models])
+        of_folds = [self._forest(one, rounds) for one in self._models]
+        return Forest.mean(of_folds)
 
     def refitted(self, rounds: int) -> Forest:
         """Return a model of so many rounds that learned from all rows."""
@@ -150,7 +152,10 @@ class BoostedFolds:
         every = np.arange(len(self._columns))
         with threadpool_limits(1, user_api="openmp"):
             self._fit(model, every)
-        return forest_of(model, rounds, self._bins)
+        return self._forest(model, rounds)
+
+    def _forest(self, model: Boosting, rounds: int) -> Forest:
+        return forest_of(model, rounds, self._bins, self.n_out)
 
 
 @contextmanager

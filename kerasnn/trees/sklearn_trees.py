@@ -5,10 +5,12 @@ the arrays with the models' own predictions.
 """
 
 import itertools
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from kerasnn.trees.bins import Bins
@@ -17,20 +19,59 @@ from kerasnn.trees.forest import Forest
 Boosting: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 
 
-def forest_of(model: Boosting, rounds: int, bins: Bins) -> Forest:
+def all_outputs(
+    model: Boosting, own: NDArray[np.float64], n_out: int
+) -> NDArray[np.float64]:
+    """Return logits of all classes from those of the classes that a model's rows had.
+
+    A class that they lack has the logit of half a row among them.
+
+    Args:
+        model: of two classes at least, if it lacks one.
+        own: [..., its outputs].
+        n_out: number of classes; 1 of two, and for values.
+    """
+    if own.shape[-1] == n_out:
+        return own
+    rows = int(model._predictors[0][0].nodes["count"][0])
+    baseline = _for_each_class(np.ravel(model._baseline_prediction))
+    absent = logsumexp(baseline) - np.log(2 * rows)
+    found = np.full((*own.shape[:-1], n_out), absent)
+    found[..., model.classes_.astype(np.intp)] = _for_each_class(own)
+    return found
+
+
+def _for_each_class(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a logit for each class; scikit-learn has one for two classes."""
+    if logits.shape[-1] > 1:
+        return logits
+    return np.concatenate([-logits / 2, logits / 2], axis=-1)
+
+
+def forest_of(model: Boosting, rounds: int, bins: Bins, n_out: int | None = None) -> Forest:
     """Return the first rounds of a fitted model.
 
     Args:
         model: fitted to the columns of the bins.
         rounds: at most those that it was fitted for.
         bins: of its columns.
+        n_out: number of outputs, see `all_outputs`; None for those of the model.
     """
     categories = _categories(model)
     known = model._bin_mapper.make_known_categories_bitsets() if categories else None
-    trees = [
-        _Tree(tree, categories, known, bins)
-        for tree in itertools.chain.from_iterable(model._predictors[:rounds])
-    ]
+    n_own = len(model._predictors[0])
+    n_out = n_out or n_own
+    outputs, factors = range(n_own), [1.0] * n_own
+    if n_own < n_out:
+        outputs = model.classes_.astype(np.intp)
+        factors = [-0.5, 0.5] if n_own == 1 else [1.0] * n_own
+    trees: list[Any] = []
+    for grown in model._predictors[:rounds]:
+        of_outputs: list[Any] = [_LEAF] * n_out
+        for output, factor, tree in zip(outputs, factors, itertools.cycle(grown)):
+            of_outputs[output] = _Tree(tree, categories, known, bins, factor)
+        trees += of_outputs
+    baseline = np.ravel(model._baseline_prediction)
     nodes = np.cumsum([0, *(len(tree.columns) for tree in trees)])
     turns = np.cumsum([1, *(len(tree.turns) for tree in trees)])
 
@@ -49,7 +90,7 @@ def forest_of(model: Boosting, rounds: int, bins: Bins) -> Forest:
         tables=joined("tables", np.int32, turns),
         turns=np.concatenate([[0], *(tree.turns for tree in trees)]).astype(np.uint8),
         values=joined("values", np.float32),
-        baseline=np.ravel(model._baseline_prediction).astype(np.float32),
+        baseline=all_outputs(model, baseline, n_out).astype(np.float32),
         depth=max(tree.depth for tree in trees),
     )
 
@@ -77,6 +118,7 @@ class _Tree:
         categories: list[NDArray[np.intp]],
         known: Any,
         bins: Bins,
+        factor: float,
     ) -> None:
         nodes = tree.nodes[_breadth_first(tree.nodes)]
         leaf = nodes["is_leaf"].astype(bool)
@@ -90,11 +132,22 @@ class _Tree:
         )
         inner = np.cumsum(~leaf) - 1  # children of the i-th inner node are 2i+1 and 2i+2
         self.children = np.where(leaf, np.arange(len(nodes)), 2 * inner + 1)
-        self.values = np.where(leaf, nodes["value"], 0.0)
+        self.values = np.where(leaf, nodes["value"] * factor, 0.0)
         tables = [_turns(tree, node, categories, known, bins) for node in nodes[coded]]
         self.tables = np.full(len(nodes), -1)
         self.tables[coded] = np.cumsum([0, *map(len, tables)])[:-1]
         self.turns = np.concatenate([np.zeros(0, np.uint8), *tables])
+
+
+_LEAF: Any = SimpleNamespace(  # a tree that adds nothing
+    columns=np.zeros(1),
+    thresholds=np.full(1, np.inf),
+    children=np.zeros(1),
+    tables=np.full(1, -1),
+    turns=np.zeros(0, np.uint8),
+    values=np.zeros(1),
+    depth=0,
+)
 
 
 def _breadth_first(nodes: NDArray[Any]) -> NDArray[np.intp]:
