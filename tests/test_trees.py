@@ -183,15 +183,16 @@ def test_rows_are_judged_by_the_model_that_left_them_out() -> None:
     assert folds.forest(25).shape.trees == 2 * 25 * 3
 
 
-def test_many_rows_get_larger_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_get_larger_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = boosting.Growth(0, leaves=4, depth=2)
     nodes = []
-    for large_from_rows in (N + 1, N):
-        monkeypatch.setattr(boosting, "LARGE_FROM_ROWS", large_from_rows)
-        monkeypatch.setattr(boosting, "LARGE", boosting.Size(leaves=4, depth=2))
+    for from_rows in (N + 1, N):
+        large = boosting.Growth(from_rows, leaves=15, depth=6)
+        monkeypatch.setattr(boosting, "GROWTHS", (large, small))
         folds = boosted()
         folds.grow()
         nodes.append(folds.forest(25).shape.nodes)
-    assert nodes[1] <= 2 * 25 * 3 * 7 < nodes[0]  # a tree of 4 leaves has 7 nodes
+    assert nodes[0] <= 2 * 25 * 3 * 7 < nodes[1]  # a tree of 4 leaves has 7 nodes
 
 
 def test_equal_folds_grow_to_equal_bits() -> None:

@@ -26,20 +26,30 @@ MAX_ROUNDS = 500
 MAX_TREES = 2000  # of all models: a served row passes them all
 
 
-class Size(NamedTuple):
-    """The largest size of a tree.
+class Growth(NamedTuple):
+    """How far a tree grows, from a number of rows on.
 
     Attributes:
-        leaves: their number.
-        depth: comparisons that a served row makes.
+        from_rows: smallest number of rows.
+        leaves: largest number.
+        depth: comparisons that a served row makes at most.
+        rows_of_leaf: smallest number of rows in a leaf.
+        penalty: L2, of the values of leaves.
     """
 
+    from_rows: int
     leaves: int
     depth: int
+    rows_of_leaf: int = 20
+    penalty: float = 0.0
 
 
-SMALL, LARGE = Size(leaves=15, depth=6), Size(leaves=31, depth=8)
-LARGE_FROM_ROWS = 10_000
+# Few rows ask for trees that may set single rows apart, but no far values.
+GROWTHS = (
+    Growth(10_000, leaves=31, depth=8),
+    Growth(1_400, leaves=15, depth=6),
+    Growth(0, leaves=15, depth=4, rows_of_leaf=1, penalty=3.0),
+)
 
 Fold = tuple[NDArray[Any], NDArray[Any]]  # rows that a model learns from, and its judges
 
@@ -93,7 +103,7 @@ class BoostedFolds:
         of_fold = self.n_out * len(folds)
         most = min(MAX_TREES // of_fold, MAX_ROUNDS)
         self.max_rounds = max(most, ROUNDS_PER_CHUNK)
-        size = LARGE if len(rows.x) >= LARGE_FROM_ROWS else SMALL
+        growth = next(each for each in GROWTHS if len(rows.x) >= each.from_rows)
         coded = np.arange(self._columns.shape[1]) < rows.codes.shape[1]
         make = HistGradientBoostingRegressor
         if task != "regression":
@@ -101,8 +111,10 @@ class BoostedFolds:
         self._models = [
             make(
                 learning_rate=LEARNING_RATE,
-                max_leaf_nodes=size.leaves,
-                max_depth=size.depth,
+                max_leaf_nodes=growth.leaves,
+                max_depth=growth.depth,
+                min_samples_leaf=growth.rows_of_leaf,
+                l2_regularization=growth.penalty,
                 max_features=COLUMN_SHARE,
                 early_stopping=False,
                 warm_start=True,
