@@ -12,8 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 import kerasnn
 from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError
-from kerasnn.estimators import default_recipe
-from kerasnn.estimators.blending import _chosen
+from kerasnn.estimators import blending, default_recipe
+from kerasnn.estimators.blending import EVEN, FEW_ROWS, _chosen
 from kerasnn.trees import BoostedFolds, Forest, boosting
 from kerasnn.trees.bins import MAX_BINS, Bins
 from kerasnn.trees.boosting import Rows
@@ -216,10 +216,22 @@ def scores_of(**losses: float) -> dict[float, ValidationScore]:
 
 
 def test_the_even_share_is_chosen_unless_another_is_better_beyond_chance() -> None:
-    assert _chosen(scores_of(s0=1.0, s5=1.0, s10=1.0)) == 0.5
-    assert _chosen(scores_of(s0=1.0, s5=1.001, s10=2.0)) == 0.5
-    assert _chosen(scores_of(s0=1.0, s5=2.0, s10=2.0)) == 0.0
-    assert _chosen(scores_of(s0=2.0, s5=2.0, s10=1.0)) == 1.0
+    assert _chosen(scores_of(s0=1.0, s5=1.0, s10=1.0), EVEN) == 0.5
+    assert _chosen(scores_of(s0=1.0, s5=1.001, s10=2.0), EVEN) == 0.5
+    assert _chosen(scores_of(s0=1.0, s5=2.0, s10=2.0), EVEN) == 0.0
+    assert _chosen(scores_of(s0=2.0, s5=2.0, s10=1.0), EVEN) == 1.0
+
+
+@pytest.mark.parametrize("n_rows", [FEW_ROWS - 1, FEW_ROWS])
+def test_few_rows_prefer_a_smaller_share(n_rows: int) -> None:
+    preferred = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            blending, "_chosen", lambda scores, share: preferred.append(share) or 0
+        )
+        table, target = steps(np.random.default_rng(0), n_rows)
+        kerasnn.NetworkRegressor(**SMALL).fit(table, target)
+    assert preferred == [EVEN if n_rows == FEW_ROWS else blending.SMALL]
 
 
 # ---------------------------------------------------------------------- estimators

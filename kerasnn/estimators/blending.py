@@ -19,8 +19,9 @@ from kerasnn.estimators.leaderboard import Predictions, calibrated_predictions
 from kerasnn.trees import BoostedFolds, Forest
 from kerasnn.trees.boosting import Rows
 
-SHARES = np.arange(11) / 10  # of the trees; the even one is preferred
-EVEN = 0.5
+SHARES = np.arange(11) / 10  # of the trees
+EVEN, SMALL = 0.5, 0.3  # shares that are preferred; the smaller one for few rows
+FEW_ROWS = 250  # fewer teach trees less than networks
 STANDARD_ERRORS = 2.0  # within which a share counts as good as the best
 PATIENCE = 50  # rounds without a smaller loss
 
@@ -91,7 +92,7 @@ def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None)
     rounds, of_trees = _grow(folds, task, deadline)
     mixed = {s: (1 - s) * factor * networks + s * of_trees for s in SHARES.tolist()}
     scores = {share: validation_score(task, both) for share, both in mixed.items()}
-    share = _chosen(scores)
+    share = _chosen(scores, EVEN if len(task.x) >= FEW_ROWS else SMALL)
     predictions = {"trees": calibrated_predictions(task, mixed[1.0])}
     if share == 0:
         return Blended(trained, None, predictions)
@@ -111,14 +112,14 @@ def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None)
     return Blended(dataclasses.replace(trained, **changed), blend, predictions)
 
 
-def _chosen(scores: dict[float, ValidationScore]) -> float:
-    """Return the share that is nearest to the even one among those as good as the best.
+def _chosen(scores: dict[float, ValidationScore], preferred: float) -> float:
+    """Return the share that is nearest to a preferred one among those as good as the best.
 
     The share with the smallest loss is partly chance; half and half errs less often.
     """
     best = min(scores.values(), key=lambda score: score.loss)
     good = [s for s, score in scores.items() if score.is_as_good_as(best, STANDARD_ERRORS)]
-    return min(good, key=lambda share: abs(share - EVEN))
+    return min(good, key=lambda share: abs(share - preferred))
 
 
 def _grow(
