@@ -155,8 +155,9 @@ def test_what_it_found_and_did_stands_in_its_attributes(table, fitted):
 
 def test_oof_predictions_are_of_the_kept_epoch(pays, fitted):
     place = fitted.history_["epoch"].index(fitted.best_epoch_)
-    loss = log_loss(pays, fitted.oof_predictions_)
-    assert loss == pytest.approx(fitted.history_["val_loss"][place], rel=0.02)
+    networks, both = (fitted.trees_.losses[name] for name in ("networks", "both"))
+    assert networks == pytest.approx(fitted.history_["val_loss"][place], rel=0.02)
+    assert log_loss(pays, fitted.oof_predictions_) == pytest.approx(both, rel=0.02)
 
 
 def test_without_folds_every_member_learns_from_all_rows_to_the_end(x, y):
