@@ -226,15 +226,6 @@ def serving_table() -> str:
     return markdown([*heads, "`kerasnn serve` is ... times as fast"], rows)
 
 
-def start_table() -> str:
-    """Seconds until each server answers, and its memory."""
-    rows = [
-        [row["title"], f"{row['start_seconds']:.1f}", f"{row['rss_megabytes']:,.0f}"]
-        for row in of_servers()["starts"]
-    ]
-    return markdown(["", "seconds until the first right answer", "MB"], rows)
-
-
 # --- the front door ---------------------------------------------------------------
 
 
@@ -254,6 +245,11 @@ def front_table() -> str:
     digits = {name: median_us("digits", [name]) for name in steps("digits")}
     larger = {name: median_us("fit-middle", [name]) for name in steps("fit-middle")}
     tables = len(table_means("primary", ["kerasnn"]))
+    answers = {
+        row["name"]: f"{row['requests_per_second']:,.0f}"
+        for row in of_servers()["cells"]
+        if row["cell"] == "REST 8"
+    }
     rows = [
         [
             "one training step, digits 64-30-10",
@@ -269,6 +265,12 @@ def front_table() -> str:
         ],
         [f"{tables} public tables, error or RMSE, ratio", "1.00", peers("primary")],
         ["the same, log loss, ratio", "1.00", peers("logloss")],
+        [
+            "answers a second to 8 REST clients, digits",
+            answers["kerasnn"],
+            f"FastAPI {answers['fastapi']}, LitServe {answers['litserve-batch']}, BentoML"
+            f" {answers['bentoml']}",
+        ],
     ]
     return markdown(["what", "kerasnn", "others"], rows, ["---", "---:", "---"])
 
@@ -280,7 +282,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "quality": quality_table,
     "ranks": rank_table,
     "serving": serving_table,
-    "starts": start_table,
 }
 
 
