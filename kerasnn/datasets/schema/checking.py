@@ -30,7 +30,7 @@ from kerasnn.datasets.names import check_names
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.kinds import cell_options
 from kerasnn.datasets.schema.other_formats import (
-    are_in_range,
+    are_no_percents,
     format_notices,
     format_of_rows,
     has_other_points,
@@ -298,7 +298,7 @@ def _parsed_numbers(
             parsed = np.where(invalid, known, parsed)
             invalid &= np.isnan(known)
     in_percent = column.number_format is not None and column.number_format.unit == "%"
-    if are_typed and in_percent and not are_in_range(parsed, column):  # 12, not 12%
+    if are_typed and in_percent and not are_no_percents(parsed, column):  # 12, not 12%
         invalid = ~np.isnan(parsed)
         parsed = np.full(len(parsed), np.nan)
     absent = missing_numbers(column.missing_texts)

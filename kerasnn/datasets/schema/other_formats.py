@@ -50,17 +50,19 @@ def format_of_rows(series: pd.Series, column: Column, cells: CellOptions) -> Col
     if column.kind == "datetime":
         is_clear = not other_order(texts.values, reading.date_format)
         return replace(column, date_format=reading.date_format) if is_clear else column
-    if reading.number_format is None and are_in_range(numbers(texts)[0], column):
-        return replace(column, number_format=None)
     usual = column.number_format or NumberFormat()
+    if reading.number_format is None:
+        are_usual = are_no_percents if usual.unit == "%" else are_in_range
+        if are_usual(numbers(texts)[0], column):
+            return replace(column, number_format=None)
     found_format = _clear_format(texts, reading.number_format, column)
     if found_format is None:
         return column
     is_clear = _is_same_unit(found_format, usual)
     if usual.unit == "%" and not found_format.unit:
-        is_clear = are_in_range(numbers(texts, found_format)[0], column)
+        is_clear = are_no_percents(numbers(texts, found_format)[0], column)
     elif found_format.unit == "%" and not usual.unit:
-        is_clear = _are_shares(texts, found_format, column)
+        is_clear = _are_shares(numbers(texts, found_format)[0], column)
     return replace(column, number_format=found_format) if is_clear else column
 
 
@@ -80,13 +82,20 @@ def _is_same_unit(found: NumberFormat, usual: NumberFormat) -> bool:
     return found.unit in ("", usual.unit) or is_money
 
 
-def _are_shares(column: FactorizedColumn, found: NumberFormat, known: Column) -> bool:
-    """Return whether 12% is 0.12 and not 12, by the range of the training."""
-    shares = numbers(column, found)[0]
-    is_whole = (
-        known.high is not None and known.high > 1 and are_in_range(100 * shares, known)
-    )
-    return are_in_range(shares, known) and not is_whole
+def are_no_percents(values: NDArray[np.float64], known: Column) -> bool:
+    """Return whether plain numbers are as in the training, where 12% was 0.12.
+
+    They are not if they leave its range, and a hundredth of them would not.
+    """
+    return are_in_range(values, known) or not are_in_range(values / 100, known)
+
+
+def _are_shares(values: NDArray[np.float64], known: Column) -> bool:
+    """Return whether 12% is 0.12 and not 12, by the plain numbers of the training."""
+    ends = [abs(end) for end in (known.low, known.high) if end is not None]
+    if ends and max(ends) <= 1:
+        return True
+    return are_in_range(values, known) and not are_in_range(100 * values, known)
 
 
 def _clear_format(
