@@ -13,7 +13,7 @@ import kerasnn
 from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError
 from kerasnn.estimators import blending, default_recipe
-from kerasnn.estimators.blending import EVEN, FEW_ROWS, _chosen
+from kerasnn.estimators.blending import EVEN, FEW_ROWS, SMALLER, _chosen
 from kerasnn.trees import BoostedFolds, Forest, boosting
 from kerasnn.trees.bins import MAX_BINS, Bins
 from kerasnn.trees.boosting import Rows
@@ -184,10 +184,10 @@ def test_rows_are_judged_by_the_model_that_left_them_out() -> None:
 
 
 def test_more_rows_get_larger_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = boosting.Growth(0, leaves=4, depth=2)
+    small = boosting.Growth(0, max_leaf_nodes=4, max_depth=2)
     nodes = []
     for from_rows in (N + 1, N):
-        large = boosting.Growth(from_rows, leaves=15, depth=6)
+        large = boosting.Growth(from_rows, max_leaf_nodes=15, max_depth=6)
         monkeypatch.setattr(boosting, "GROWTHS", (large, small))
         folds = boosted()
         folds.grow()
@@ -231,7 +231,7 @@ def test_few_rows_prefer_a_smaller_share(n_rows: int) -> None:
         )
         table, target = steps(np.random.default_rng(0), n_rows)
         kerasnn.NetworkRegressor(**SMALL).fit(table, target)
-    assert preferred == [EVEN if n_rows == FEW_ROWS else blending.SMALL]
+    assert preferred == [EVEN if n_rows == FEW_ROWS else SMALLER]
 
 
 # ---------------------------------------------------------------------- estimators

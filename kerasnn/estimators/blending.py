@@ -20,8 +20,8 @@ from kerasnn.trees import BoostedFolds, Forest
 from kerasnn.trees.boosting import Rows
 
 SHARES = np.arange(11) / 10  # of the trees
-EVEN, SMALL = 0.5, 0.3  # shares that are preferred; the smaller one for few rows
-FEW_ROWS = 250  # fewer teach trees less than networks
+EVEN, SMALLER = 0.5, 0.3  # preferred shares; the smaller one below `FEW_ROWS`
+FEW_ROWS = 250  # fewer rows teach trees less than networks
 STANDARD_ERRORS = 2.0  # within which a share counts as good as the best
 PATIENCE = 50  # rounds without a smaller loss
 
@@ -92,7 +92,7 @@ def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None)
     rounds, of_trees = _grow(folds, task, deadline)
     mixed = {s: (1 - s) * factor * networks + s * of_trees for s in SHARES.tolist()}
     scores = {share: validation_score(task, both) for share, both in mixed.items()}
-    share = _chosen(scores, EVEN if len(task.x) >= FEW_ROWS else SMALL)
+    share = _chosen(scores, EVEN if len(task.x) >= FEW_ROWS else SMALLER)
     predictions = {"trees": calibrated_predictions(task, mixed[1.0])}
     if share == 0:
         return Blended(trained, None, predictions)
@@ -115,7 +115,7 @@ def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None)
 def _chosen(scores: dict[float, ValidationScore], preferred: float) -> float:
     """Return the share that is nearest to a preferred one among those as good as the best.
 
-    The share with the smallest loss is partly chance; half and half errs less often.
+    The share with the smallest loss is partly chance; the preferred one errs less often.
     """
     best = min(scores.values(), key=lambda score: score.loss)
     good = [s for s, score in scores.items() if score.is_as_good_as(best, STANDARD_ERRORS)]

@@ -70,7 +70,11 @@ __all__ = [
 ]
 
 _CONVOLUTIONS = (
-    *(BaseConv, BaseConvTranspose, BaseDepthwiseConv, BaseSeparableConv, ConvLSTM),
+    BaseConv,
+    BaseConvTranspose,
+    BaseDepthwiseConv,
+    BaseSeparableConv,
+    ConvLSTM,
 )
 _patching = threading.RLock()
 # Keras defines them in a base class of `keras.Model`. Packages that log trainings replace

@@ -27,28 +27,28 @@ MAX_TREES = 2000  # of all models: a served row passes them all
 
 
 class Growth(NamedTuple):
-    """How far a tree grows, from a number of rows on.
+    """How far a tree grows, from a number of rows on; scikit-learn's names.
 
     Attributes:
-        from_rows: smallest number of rows.
-        leaves: largest number.
-        depth: comparisons that a served row makes at most.
-        rows_of_leaf: smallest number of rows in a leaf.
-        penalty: L2, of the values of leaves.
+        from_rows: smallest number of rows of the table.
+        max_leaf_nodes: largest number of leaves.
+        max_depth: comparisons that a served row makes at most.
+        min_samples_leaf: smallest number of rows in a leaf.
+        l2_regularization: penalty of the values of leaves.
     """
 
     from_rows: int
-    leaves: int
-    depth: int
-    rows_of_leaf: int = 20
-    penalty: float = 0.0
+    max_leaf_nodes: int
+    max_depth: int
+    min_samples_leaf: int = 20
+    l2_regularization: float = 0.0
 
 
-# Few rows ask for trees that may set single rows apart, but no far values.
+# In a small table a leaf may hold a single row; the penalty keeps its value small.
 GROWTHS = (
-    Growth(10_000, leaves=31, depth=8),
-    Growth(1_400, leaves=15, depth=6),
-    Growth(0, leaves=15, depth=4, rows_of_leaf=1, penalty=3.0),
+    Growth(10_000, max_leaf_nodes=31, max_depth=8),
+    Growth(1_400, max_leaf_nodes=15, max_depth=6),
+    Growth(0, 15, max_depth=4, min_samples_leaf=1, l2_regularization=3.0),
 )
 
 Fold = tuple[NDArray[Any], NDArray[Any]]  # rows that a model learns from, and its judges
@@ -111,10 +111,10 @@ class BoostedFolds:
         self._models = [
             make(
                 learning_rate=LEARNING_RATE,
-                max_leaf_nodes=growth.leaves,
-                max_depth=growth.depth,
-                min_samples_leaf=growth.rows_of_leaf,
-                l2_regularization=growth.penalty,
+                max_leaf_nodes=growth.max_leaf_nodes,
+                max_depth=growth.max_depth,
+                min_samples_leaf=growth.min_samples_leaf,
+                l2_regularization=growth.l2_regularization,
                 max_features=COLUMN_SHARE,
                 early_stopping=False,
                 warm_start=True,

@@ -4,7 +4,6 @@ Every private name of scikit-learn that this needs is here; `tests/test_trees.py
 the arrays with the models' own predictions.
 """
 
-import itertools
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -59,16 +58,11 @@ def forest_of(model: Boosting, rounds: int, bins: Bins, n_out: int | None = None
     """
     categories = _categories(model)
     known = model._bin_mapper.make_known_categories_bitsets() if categories else None
-    n_own = len(model._predictors[0])
-    n_out = n_out or n_own
-    outputs, factors = range(n_own), [1.0] * n_own
-    if n_own < n_out:
-        outputs = model.classes_.astype(np.intp)
-        factors = [-0.5, 0.5] if n_own == 1 else [1.0] * n_own
+    n_out = n_out or len(model._predictors[0])
     trees: list[Any] = []
     for grown in model._predictors[:rounds]:
         of_outputs: list[Any] = [_LEAF] * n_out
-        for output, factor, tree in zip(outputs, factors, itertools.cycle(grown)):
+        for output, tree, factor in _places(model, grown, n_out):
             of_outputs[output] = _Tree(tree, categories, known, bins, factor)
         trees += of_outputs
     baseline = np.ravel(model._baseline_prediction)
@@ -93,6 +87,22 @@ def forest_of(model: Boosting, rounds: int, bins: Bins, n_out: int | None = None
         baseline=all_outputs(model, baseline, n_out).astype(np.float32),
         depth=max(tree.depth for tree in trees),
     )
+
+
+def _places(model: Boosting, grown: list[Any], n_out: int) -> list[tuple[int, Any, float]]:
+    """Return output, tree and factor of its values, for each output with a tree.
+
+    Args:
+        model: may lack classes.
+        grown: trees of a round; of two classes one, which both share.
+        n_out: number of outputs.
+    """
+    if len(grown) == n_out:
+        return [(output, tree, 1.0) for output, tree in enumerate(grown)]
+    classes = model.classes_.astype(int).tolist()
+    if len(grown) == 1:
+        return [(classes[0], grown[0], -0.5), (classes[1], grown[0], 0.5)]
+    return [(k, tree, 1.0) for k, tree in zip(classes, grown, strict=True)]
 
 
 def _categories(model: Boosting) -> list[NDArray[np.intp]]:
