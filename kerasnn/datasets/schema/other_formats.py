@@ -85,17 +85,25 @@ def _is_same_unit(found: NumberFormat, usual: NumberFormat) -> bool:
 def are_no_percents(values: NDArray[np.float64], known: Column) -> bool:
     """Return whether plain numbers are as in the training, where 12% was 0.12.
 
-    They are not if they leave its range, and a hundredth of them would not.
+    They are not if most are far larger than there, and a hundredth of them is not.
     """
-    return are_in_range(values, known) or not are_in_range(values / 100, known)
+    sizes = np.abs(values[~np.isnan(values)])
+    as_large = sizes <= 2 * _largest(known)
+    usual = not len(sizes) or as_large.mean() >= _MIN_IN_RANGE
+    return usual or not are_in_range(values / 100, known)
 
 
 def _are_shares(values: NDArray[np.float64], known: Column) -> bool:
     """Return whether 12% is 0.12 and not 12, by the plain numbers of the training."""
-    ends = [abs(end) for end in (known.low, known.high) if end is not None]
-    if ends and max(ends) <= 1:
+    if _largest(known) <= 1:
         return True
     return are_in_range(values, known) and not are_in_range(100 * values, known)
+
+
+def _largest(known: Column) -> float:
+    """Return the largest size of a number of the training; infinite if unknown."""
+    ends = [abs(end) for end in (known.low, known.high) if end is not None]
+    return max(ends, default=np.inf)
 
 
 def _clear_format(
