@@ -226,6 +226,19 @@ def serving_table() -> str:
     return markdown([*heads, "`kerasnn serve` is ... times as fast"], rows)
 
 
+def starts_table() -> str:
+    """How soon each server gives its first answer, and its memory."""
+    rows = [
+        [
+            f"**{row['title']}**" if row["name"] == "kerasnn" else row["title"],
+            f"{row['start_seconds']:.1f}",
+            f"{row['rss_megabytes']:,.0f}",
+        ]
+        for row in of_servers()["starts"]
+    ]
+    return markdown(["", "first answer, s after the command", "MB"], rows)
+
+
 # --- the front door ---------------------------------------------------------------
 
 
@@ -282,6 +295,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "quality": quality_table,
     "ranks": rank_table,
     "serving": serving_table,
+    "serving-starts": starts_table,
 }
 
 

@@ -15,9 +15,10 @@ from kerasnn.choices import Driver, FitDriver, Verbose
 from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
-from kerasnn.training.compiled.errors import NeedsKerasError, UntraceableError
+from kerasnn.training.compiled.errors import NeedsKerasError
 from kerasnn.training.compiled.programs import REFUSALS, programs_of, refusal
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
+from kerasnn.training.compiled.tracing import trace
 from kerasnn.training.distribution.execution import execution_of
 from kerasnn.training.fallback import (
     CallRecord,
@@ -143,12 +144,8 @@ class PredictStep:
             data = batch_spec.structure.pack(list(tensors))
             return model.predict_step(data)
 
-        options = {"jit_compile": True} if driver == "xla" else {}
-        traced = tf.function(on_batch, **options)
-        try:
-            traced = traced.get_concrete_function(*batch_spec.row_specs())
-        except Exception as error:  # Keras raises it again, or traces what we cannot
-            raise UntraceableError(f"{type(error).__name__}: {error}") from error
+        xla = True if driver == "xla" else None
+        traced = trace(on_batch, batch_spec.row_specs(), model, jit_compile=xla)
         self.nest = traced.structured_outputs
         self.outputs = keras.tree.flatten(self.nest)
         for output in self.outputs:

@@ -13,8 +13,8 @@ import keras
 import tensorflow as tf
 
 from kerasnn.choices import Driver
-from kerasnn.training.compiled.errors import UntraceableError
 from kerasnn.training.compiled.specs import DataStructure, Tensors
+from kerasnn.training.compiled.tracing import trace
 
 Logs = dict[str, Any]  # by name: tensors in a graph; afterwards floats, or arrays
 
@@ -78,10 +78,7 @@ class Step:
             }
             return {k: tf.convert_to_tensor(v) for k, v in flat(logs).items()}
 
-        try:
-            traced = tf.function(on_batch).get_concrete_function(*batch)
-        except Exception as error:  # Keras raises it again, or can trace the step
-            raise UntraceableError(f"{type(error).__name__}: {error}") from error
+        traced = trace(on_batch, batch, learner)
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced
         # XLA needs each size to be static; elsewhere one loop over all sizes is one call of

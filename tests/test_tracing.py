@@ -1,0 +1,114 @@
+"""A step is traced once, whatever Variables that makes, and refused where Keras does."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_array_equal
+
+import kerasnn
+
+X = np.linspace(-1, 1, 60, dtype=np.float32).reshape(20, 3)
+Y = (X[:, 0] > 0).astype(np.int32)
+
+
+class Counted(keras.Model):
+    """Layers, metrics and slots are made by the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = keras.layers.Dense(4, "relu")
+        self.norm = keras.layers.BatchNormalization()
+        self.dropout = keras.layers.Dropout(0.5, seed=1)
+        self.out = keras.layers.Dense(2)
+        self.traces = 0
+
+    def call(self, x, training=False):
+        return self.out(self.dropout(self.norm(self.hidden(x)), training=training))
+
+    def train_step(self, data):
+        self.traces += 1
+        return super().train_step(data)
+
+    def predict_step(self, data):
+        self.traces += 1
+        return super().predict_step(data)
+
+
+def compiled(kind):
+    keras.utils.set_random_seed(3)
+    model = kind()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"])
+    return model
+
+
+def test_a_step_that_makes_variables_is_traced_once_and_computes_what_keras_does():
+    ours, theirs = compiled(Counted), compiled(Counted)
+    options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0}
+    history = kerasnn.fit(ours, X, Y, driver="graph", **options).history
+    assert history == theirs.fit(X, Y, **options).history
+    for a, b in zip(
+        [*ours.variables, *ours.optimizer.variables],
+        [*theirs.variables, *theirs.optimizer.variables],
+        strict=True,
+    ):
+        assert_array_equal(a, b)
+    assert ours.traces == 1
+
+
+class NewLayer(keras.Model):
+    """Each step would train another layer."""
+
+    def call(self, x, training=False):
+        self.out = keras.layers.Dense(2)
+        return self.out(x)
+
+
+class NewOptimizer(Counted):
+    """Each step would begin anew with Adam's moments."""
+
+    def train_step(self, data):
+        self.optimizer = keras.optimizers.Adam()
+        return super().train_step(data)
+
+
+class NewVariable(Counted):
+    """Each step would count from zero."""
+
+    def call(self, x, training=False):
+        return super().call(x) + tf.Variable(0.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (NewLayer, "cannot add new elements of state"),
+        (NewOptimizer, "singleton tf"),
+        (NewVariable, "singleton tf"),
+    ],
+)
+def test_variables_that_each_step_would_make_anew_are_refused_as_by_keras(kind, message):
+    for fit in (keras.Model.fit, kerasnn.fit):
+        with pytest.raises(ValueError, match=message):
+            fit(compiled(kind), X, Y, verbose=0)
+
+
+def test_a_variable_that_nobody_of_the_model_owns_is_made_once():
+    steps = []
+
+    class Counting(Counted):
+        def train_step(self, data):
+            if not steps:
+                steps.append(tf.Variable(0))
+            steps[0].assign_add(1)
+            return super().train_step(data)
+
+    kerasnn.fit(compiled(Counting), X, Y, epochs=3, batch_size=10, driver="graph")
+    assert steps[0].numpy() == 6
+
+
+def test_a_model_that_is_not_built_predicts_with_one_trace():
+    model = compiled(Counted)
+    assert kerasnn.predict(model, X, verbose=0).shape == (20, 2)
+    assert model.traces == 1
