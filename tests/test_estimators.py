@@ -227,7 +227,7 @@ def test_rows_may_be_predicted_in_any_order_and_number(monkeypatch, table, fitte
     all_at_once = fitted.predict_proba(table)
     back = fitted.predict_proba(table[::-1])[::-1]
     np.testing.assert_allclose(back, all_at_once, atol=1e-6)
-    monkeypatch.setattr("kerasnn.estimators.base.MAX_PREDICTED_ROWS", 40)
+    monkeypatch.setattr("kerasnn.estimators.fitted.MAX_PREDICTED_ROWS", 40)
     np.testing.assert_allclose(fitted.predict_proba(table), all_at_once, atol=1e-6)
     assert fitted.predict_proba(table[:0]).shape == (0, 2)
     assert fitted.predict(table[:0]).shape == (0,)
