@@ -16,6 +16,7 @@ from kerasnn.errors import InputError
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.compiled.errors import NeedsKerasError
+from kerasnn.training.compiled.loop import repeat
 from kerasnn.training.compiled.programs import REFUSALS, programs_of, refusal
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.compiled.tracing import trace
@@ -139,7 +140,6 @@ class PredictStep:
     """
 
     def __init__(self, model: keras.Model, batch_spec: BatchSpec, driver: Driver) -> None:
-        @tf.autograph.experimental.do_not_convert
         def on_batch(*tensors: tf.Tensor) -> Any:
             data = batch_spec.structure.pack(list(tensors))
             return model.predict_step(data)
@@ -155,7 +155,7 @@ class PredictStep:
         self.many: Callable[..., Tensors] = partial(predict_many, self)
         if driver != "eager":
             part = tf.TensorSpec([3], tf.int32)
-            many = tf.function(self.many)
+            many = tf.function(self.many, autograph=False)
             self.many = many.get_concrete_function(part, batch_spec.row_specs())
 
     def __call__(self, batch: Tensors) -> Tensors:
@@ -185,13 +185,13 @@ def predict_many(step: PredictStep, part: tf.Tensor, rows: Tensors) -> Tensors:
         )
         for output in step.outputs
     ]
-    i = first
-    while i < stop:
+
+    def one_batch(i: tf.Tensor, tables: list[tf.TensorArray]) -> list[tf.TensorArray]:
         end = tf.minimum((i + 1) * size, n_rows)
         outputs = step([tensor[i * size : end] for tensor in rows])
-        tables = [t.write(i - first, o) for t, o in zip(tables, outputs, strict=True)]
-        i += 1
-    return [table.concat() for table in tables]
+        return [t.write(i - first, o) for t, o in zip(tables, outputs, strict=True)]
+
+    return [table.concat() for table in repeat(one_batch, first, stop, tables)]
 
 
 class Prediction:

@@ -1,13 +1,13 @@
 """The compiled loop: one function that runs a step over many batches.
 
-`run_epochs` is plain Python that autograph understands. The driver runs it as it is
-("eager", for a debugger), as one TensorFlow graph ("graph"), or as one graph compiled by
-XLA ("xla"). The rows stay on the device. What changes between calls (row orders, epochs and
-steps to run, learning rates) is a tensor, so nothing is traced twice.
+The driver runs `run_epochs` as it is ("eager", for a debugger), as one TensorFlow graph
+("graph"), or as one graph compiled by XLA ("xla"). The rows stay on the device. What
+changes between calls (row orders, epochs and steps to run, learning rates) is a tensor, so
+nothing is traced twice.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import keras
 import tensorflow as tf
@@ -17,6 +17,9 @@ from kerasnn.training.compiled.specs import DataStructure, Tensors
 from kerasnn.training.compiled.tracing import trace
 
 Logs = dict[str, Any]  # by name: tensors in a graph; afterwards floats, or arrays
+Tables = tuple[dict[str, tf.TensorArray], dict[str, tf.TensorArray]]  # of a step, of tests
+
+_State = TypeVar("_State")
 
 
 class Trainable(Protocol):
@@ -63,7 +66,6 @@ class Step:
         self.learner = learner
         self.groups: dict[str, str] = {}  # of logs in a dict in the logs: its name
 
-        @tf.autograph.experimental.do_not_convert  # user code; Keras does not either
         def on_batch(*tensors: tf.Tensor) -> Logs:
             logs = step(structure.pack(list(tensors)))
             if not isinstance(logs, Mapping):
@@ -89,12 +91,10 @@ class Step:
         # Keras's rule: if the logs are not the metrics, those of the last step count.
         self.logs_are_metrics = not self.groups and metrics.keys() == self.logs.keys()
 
-    @tf.autograph.experimental.do_not_convert
     def __call__(self, batch: Tensors) -> Logs:
         """Run on one batch; return the logs of the step."""
         return self.run(*batch)
 
-    @tf.autograph.experimental.do_not_convert
     def empty_logs(self) -> Logs:
         """Return the logs of zero steps."""
         return {
@@ -102,16 +102,15 @@ class Step:
             for name, log in self.logs.items()
         }
 
-    @tf.autograph.experimental.do_not_convert
     def metrics(self) -> Logs:
         """Return the running metrics, in Keras's order."""
         result = self.learner.get_metrics_result()
         return {name: tf.convert_to_tensor(value) for name, value in result.items()}
 
-    @tf.autograph.experimental.do_not_convert
-    def reset(self) -> None:
-        """Restart the running metrics."""
+    def reset(self) -> bool:
+        """Restart the running metrics; return True, as a branch of a graph must."""
         self.learner.reset_metrics()
+        return True
 
 
 class StepRange(NamedTuple):
@@ -158,21 +157,25 @@ def run_epochs(
     """
     n_epochs, reset, first, stop, test_steps = tf.unstack(step_range)
     planned = tf.shape(blocks[0])[0]
-    tables = _tables(step, planned)
-    test_tables = {} if test is None else _tables(test, planned)
-    epoch = tf.constant(0)
-    while epoch < n_epochs:  # not tf.range(n_epochs): XLA would compile for each value
-        logs = run_steps(step, rows, blocks, epoch, reset > 0, first, stop)
-        tables = {name: tables[name].write(epoch, logs[name]) for name in tables}
+
+    def one_epoch(epoch: tf.Tensor, tables: Tables) -> Tables:
+        logs, test_logs = tables
+        values = run_steps(step, rows, blocks, epoch, reset > 0, first, stop)
+        logs = {name: logs[name].write(epoch, values[name]) for name in logs}
         if test is not None:
-            logs = run_steps(test, test_rows, test_blocks, 0, test_steps > 0, 0, test_steps)
-            test_tables = {
-                name: test_tables[name].write(epoch, logs[name]) for name in test_tables
+            values = run_steps(
+                test, test_rows, test_blocks, 0, test_steps > 0, 0, test_steps
+            )
+            test_logs = {
+                name: test_logs[name].write(epoch, values[name]) for name in test_logs
             }
-        epoch += 1
+        return logs, test_logs
+
+    tables = _tables(step, planned), {} if test is None else _tables(test, planned)
+    logs, test_logs = repeat(one_epoch, 0, n_epochs, tables)
     return (
-        {name: table.stack() for name, table in tables.items()},
-        {name: table.stack() for name, table in test_tables.items()},
+        {name: table.stack() for name, table in logs.items()},
+        {name: table.stack() for name, table in test_logs.items()},
     )
 
 
@@ -186,29 +189,40 @@ def run_steps(
     stop: tf.Tensor,
 ) -> Logs:
     """Run the steps first..stop-1 of one epoch; the blocks hold its batches in order."""
-    if step.resets_inside and reset:
-        step.reset()
+    if step.resets_inside:
+        tf.cond(reset, step.reset, lambda: False)
     logs = step.empty_logs()
     before = 0  # steps of earlier loops
     for together in [[block] for block in blocks] if step.loops_by_size else [blocks]:
         steps = tf.add_n([tf.shape(block)[1] for block in together])
-        i = tf.maximum(first - before, 0)
-        last = tf.minimum(stop - before, steps)
-        while i < last:
+
+        def one_step(i: tf.Tensor, logs: Logs, together: Tensors = together) -> Logs:
             numbers = _row_numbers(together, epoch, i)
-            batch = [tf.gather(tensor, numbers) for tensor in rows]
-            if step.logs_are_metrics:
-                step(batch)
-            else:
-                logs = step(batch)
-            i += 1
+            new = step([tf.gather(tensor, numbers) for tensor in rows])
+            return logs if step.logs_are_metrics else new
+
+        here = tf.maximum(first - before, 0), tf.minimum(stop - before, steps)
+        logs = repeat(one_step, *here, logs)
         before += steps
     if step.logs_are_metrics:
         logs = step.metrics()
     return logs
 
 
-@tf.autograph.experimental.do_not_convert
+def repeat(
+    body: Callable[[tf.Tensor, _State], _State], first: Any, stop: Any, state: _State
+) -> _State:
+    """Return the state after `for i in range(first, stop): state = body(i, state)`.
+
+    In a graph it is one loop, of any length: XLA compiles once for all. Autograph would
+    make the same loop of a `while`, and read the code for half a second first.
+    """
+    loop = tf.while_loop(
+        lambda i, _: i < stop, lambda i, state: (i + 1, body(i, state)), (first, state)
+    )
+    return loop[1]
+
+
 def _row_numbers(blocks: Tensors, epoch: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
     """Return the row numbers of batch i of an epoch, whose batches are in the blocks."""
     if len(blocks) == 1:
@@ -223,7 +237,6 @@ def _row_numbers(blocks: Tensors, epoch: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
     return tf.concat(parts, 0)
 
 
-@tf.autograph.experimental.do_not_convert
 def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
     """Return zeroed arrays for the logs of each planned epoch."""
     return {

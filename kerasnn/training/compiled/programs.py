@@ -84,7 +84,8 @@ class Program:
         if driver == "xla":
             xla_cache()  # from here on it may find this program on disk
         if driver != "eager":
-            run = tf.function(run, jit_compile=driver == "xla").get_concrete_function(
+            loop = tf.function(run, jit_compile=driver == "xla", autograph=False)
+            run = loop.get_concrete_function(
                 tf.TensorSpec([len(StepRange._fields)], tf.int32),
                 batch_spec.row_specs(),
                 batch_spec.block_specs(),

@@ -42,7 +42,6 @@ def trace(
             made.append(variable := make(**options))
         return variable
 
-    @tf.autograph.experimental.do_not_convert
     def making_outside(*tensors: tf.Tensor) -> Any:
         with tf.variable_creator_scope(outside):
             return step(*tensors)
@@ -59,7 +58,8 @@ def trace(
 def _concrete(
     step: Callable[..., Any], specs: Sequence[tf.TensorSpec], jit_compile: bool | None
 ) -> Any:
-    return tf.function(step, jit_compile=jit_compile).get_concrete_function(*specs)
+    plain = tf.autograph.experimental.do_not_convert(step)  # user code, as in Keras
+    return tf.function(plain, jit_compile=jit_compile).get_concrete_function(*specs)
 
 
 def _owners(learner: Any) -> list[Any]:
