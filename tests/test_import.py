@@ -10,8 +10,8 @@ import kerasnn
 HEAVY = ("tensorflow", "keras", "sklearn", "pandas", "matplotlib", "scipy")
 
 
-def loaded_after(code):
-    report = f"import sys; print([m for m in {HEAVY} if m in sys.modules])"
+def loaded_after(code, modules=HEAVY):
+    report = f"import sys; print([m for m in {modules} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"],
         capture_output=True,
@@ -34,6 +34,11 @@ def loaded_after(code):
 )
 def test_nothing_heavy_is_loaded(code):
     assert loaded_after(code) == "[]"
+
+
+def test_keras_models_are_trained_without_what_only_tables_need():
+    modules = ("sklearn.ensemble", "kerasnn.estimators")
+    assert loaded_after("import keras, kerasnn; kerasnn.fit", modules) == "[]"
 
 
 def test_every_public_name_is_there():

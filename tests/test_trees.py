@@ -14,9 +14,9 @@ from kerasnn.ensembles.validation import ValidationScore
 from kerasnn.errors import InputError
 from kerasnn.estimators import blending, default_recipe
 from kerasnn.estimators.blending import EVEN, FEW_ROWS, SMALLER, _chosen
-from kerasnn.trees import BoostedFolds, Forest, boosting
+from kerasnn.trees import Forest, boosting
 from kerasnn.trees.bins import MAX_BINS, Bins
-from kerasnn.trees.boosting import Rows
+from kerasnn.trees.boosting import BoostedFolds, Rows
 from kerasnn.trees.forest import CELLS_PER_BLOCK
 from kerasnn.trees.sklearn_trees import all_outputs, forest_of
 

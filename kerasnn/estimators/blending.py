@@ -16,8 +16,8 @@ from kerasnn.ensembles.validation import (
     validation_score,
 )
 from kerasnn.estimators.leaderboard import Predictions, calibrated_predictions
-from kerasnn.trees import BoostedFolds, Forest
-from kerasnn.trees.boosting import Rows
+from kerasnn.trees import Forest
+from kerasnn.trees.boosting import BoostedFolds, Rows
 
 SHARES = np.arange(11) / 10  # of the trees
 EVEN, SMALLER = 0.5, 0.3  # preferred shares; the smaller one below `FEW_ROWS`

@@ -4,9 +4,11 @@ bins           of the columns that trees compare
 sklearn_trees  the trees of a HistGradientBoosting model as arrays
 forest         the sum of many trees, by gathers and comparisons
 boosting       trees that are fitted on folds, and judged by the rows that they leave out
+
+`boosting` is not imported here: a network with trees needs no ensembles of scikit-learn,
+whose import takes longer than kerasnn's own.
 """
 
-from kerasnn.trees.boosting import BoostedFolds
 from kerasnn.trees.forest import (
     Forest,
     ForestArrays,
@@ -16,7 +18,6 @@ from kerasnn.trees.forest import (
 )
 
 __all__ = [
-    "BoostedFolds",
     "Forest",
     "ForestArrays",
     "ForestShape",
