@@ -200,7 +200,7 @@ for name, (losses, accuracy) in without.items():
     print(f"without {name:15} loss {losses[-1]:.4f}, right {accuracy:.0%}")
 
 # %% [markdown] lang="en" tags=["solution"]
-# The random weights: without them a third of the flowers is wrong. The wrong targets keep the loss at 1/3, but the border is right all the same.
+# The random weights: without them a third of the flowers are wrong. The wrong targets keep the loss at 1/3, but the border is right all the same.
 
 # %% [markdown] lang="zh" tags=["solution"]
 # 随机权重：没有它，三分之一的花会判错。错误的目标让损失停在 1/3，但分界线仍然正确。

@@ -67,7 +67,7 @@ np.testing.assert_array_equal(theirs, y_test)
 #
 # ![64 pixels, 30 hidden units with ReLU, 10 logits; every unit is joined to every unit of the next layer](../figures/network-64-30-10.svg)
 #
-# For $N$ rows the shapes go from $(N, 64)$ over $(N, 30)$ to $(N, 10)$:
+# For $N$ rows the shapes go from $(N, 64)$ through $(N, 30)$ to $(N, 10)$:
 #
 # $$H = \mathrm{ReLU}(X\,W_1 + b_1) \qquad Z = H\,W_2 + b_2$$
 #

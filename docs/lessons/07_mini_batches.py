@@ -30,7 +30,7 @@ from kerasnn import datasets, models
 # %% [markdown] lang="en"
 # ## Shuffle and cut
 #
-# Mini-batches must not be alike, nor sorted by class. So shuffle the row numbers at each epoch, and cut them into pieces. scikit-learn's `KFold` is made for cross-validation, where it splits rows into equal folds; here it cuts a shuffled deck. $1437 / 64$ is 22 and a rest, so we ask for 22 folds. `split` gives pairs, all other rows and the fold; we need the fold.
+# Mini-batches must not be alike, nor sorted by class. So shuffle the row numbers at each epoch, and cut them into pieces. scikit-learn's `KFold` is made for cross-validation, where it splits rows into equal folds; here it cuts a shuffled deck. $1437 / 64$ is 22 with a remainder, so we ask for 22 folds. `split` gives pairs, all other rows and the fold; we need the fold.
 
 # %% [markdown] lang="zh"
 # ## 打乱，再切开
@@ -128,7 +128,7 @@ assert 0.2 < history[0] < 0.8
 assert 0.91 < history[-1] < 0.97
 
 # %% [markdown] lang="en"
-# After 50 epochs it is where the full batch was after 200, and after 100 it is further than the full batch ever came: an epoch reads the same rows, but makes 22 updates. After 500 epochs it stands at 0.945 (mean of 40 seeds, `scripts/train_digits_minibatch.py` shows one of them), the full batch at 0.899.
+# After 50 epochs it is where the full batch was after 200, and after 100 it is better than the full batch ever was: an epoch reads the same rows, but makes 22 updates. After 500 epochs it stands at 0.945 (mean of 40 seeds, `scripts/train_digits_minibatch.py` shows one of them), the full batch at 0.899.
 #
 # ## The framework's own: tf.data
 #

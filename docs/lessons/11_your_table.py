@@ -3,7 +3,7 @@
 # %% [markdown] lang="en"
 # # Your own table
 #
-# Irises and digits come as clean numbers. Your table does not: it has words, empty cells, columns of different size, and perhaps a column that gives the answer away. This lesson leads from such a table to a prediction, with `kerasnn.NetworkClassifier`, which is the networks of these lessons with the repairs built in.
+# Irises and digits come as clean numbers. Your table does not: it has words, empty cells, columns on different scales, and perhaps a column that gives the answer away. This lesson leads from such a table to a prediction, with `kerasnn.NetworkClassifier`: the networks of these lessons, with the repairs built in.
 
 # %% [markdown] lang="zh"
 # # 你自己的表
@@ -102,12 +102,12 @@ assert 0.75 < best < 0.92
 # %% [markdown] lang="en"
 # ## The network
 #
-# `NetworkClassifier` takes the table as it is. Inside, numbers are scaled, words become one-hot rows (or, in columns of many words, short learned vectors: *embeddings*), and gaps are marked. Several networks, the *members*, are trained side by side; each leaves one *fold* of the rows out and stops early by it. Their mean is the answer. We choose a small setting, for the sake of time, and networks alone; without arguments it is larger and better, and boosted trees (many small decision trees, each correcting those before it) stand beside the networks where left-out rows say that they help.
+# `NetworkClassifier` takes the table as it is. Inside, numbers are scaled, words become one-hot rows (or, in columns of many words, short learned vectors: *embeddings*), and gaps are marked. Several networks, the *members*, are trained side by side; each leaves one *fold* of the rows out and stops early by it. Their mean is the answer. We choose a small setting, for the sake of time, and networks alone; without arguments it is larger and better, and boosted trees (many small decision trees, each correcting those before it) stand beside the networks unless left-out rows say otherwise.
 
 # %% [markdown] lang="zh"
 # ## 网络
 #
-# `NetworkClassifier` 直接接受这张表。在内部，数会缩放，词变成独热行（词很多的列则用可学习的短向量：**嵌入**，embedding），空缺会做标记。几个网络，即**成员**（members），并排训练；每个成员留出一折（fold）数据，并据此早停。它们的平均就是答案。为了省时间，这里选较小的设置，并且只用网络；不给参数时它更大，也更好，而且如果留出的行表明有帮助，网络旁边还会有提升树（boosted trees：许多小决策树，每一棵修正前面各棵的错误）。
+# `NetworkClassifier` 直接接受这张表。在内部，数会缩放，词变成独热行（词很多的列则用可学习的短向量：**嵌入**，embedding），空缺会做标记。几个网络，即**成员**（members），并排训练；每个成员留出一折（fold）数据，并据此早停。它们的平均就是答案。为了省时间，这里选较小的设置，并且只用网络；不给参数时它更大，也更好，而且除非留出的行表明不该如此，网络旁边还会有提升树（boosted trees：许多小决策树，每一棵修正前面各棵的错误）。
 
 # %%
 import kerasnn
@@ -123,7 +123,7 @@ print(f"network  {scores['network']:.3f}")
 assert scores["network"] > scores["constant"] + 0.1
 
 # %% [markdown] lang="en"
-# Do not expect a miracle: the rule behind this table is linear, a few hundred rows are few, and 150 test rows measure an accuracy only to about 0.03; luck even put the linear model above the best that is possible on average. A network is worth its cost where columns act together in ways that you cannot write down. Let us make such a case. On short ways people now walk, so that the bike is for the middle:
+# Do not expect a miracle: the rule behind this table is linear, a few hundred rows are few, and 150 test rows measure an accuracy only to about 0.03; luck even put the linear model above the best that is possible on average. A network is worth its cost where columns act together in ways that you cannot write down. Let us make such a case. Over short distances people now walk, so the bike is for the middle ones:
 
 # %% [markdown] lang="zh"
 # 不要指望奇迹：这张表背后的规律是线性的，几百行数据很少，150 行测试集只能把准确率测到约 0.03；靠着运气，线性模型甚至超过了平均意义上的最好成绩。只有当各列以你写不出来的方式共同起作用时，网络才值得。我们来造一个这样的情形：路程短的人现在步行，于是自行车只用于中等距离：
