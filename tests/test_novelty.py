@@ -119,7 +119,9 @@ def test_the_graph_flags_what_the_limits_and_the_tree_do(fitted):
         cells = checked[column.name]
         np.testing.assert_array_equal(found["outside"][:, i], limits.outside(cells))
         np.testing.assert_array_equal(found["unseen"][:, i], limits.unseen(cells))
-        np.testing.assert_array_equal(found["missing"][:, i], limits.newly_missing(cells))
+        np.testing.assert_array_equal(
+            found["missing"][:, i], cells.isna() & (not limits.was_missing)
+        )
     codes = np.stack([b.codes(checked[b.name]) for b in novelty.bins], axis=1)
     surprises = novelty.combinations.of_rows(codes)
     unlikely = surprises.sum(axis=1) > novelty.combinations.threshold

@@ -45,6 +45,7 @@ __all__ = [
     "TFDatasetAdapter",
     "adapter_arrays",
     "adapter_shuffle",
+    "all_layers",
     "assert_compiled",
     "attributes",
     "backdate_bars",
@@ -225,6 +226,11 @@ def symbolic_build(model: keras.Model, batch: Any) -> None:
         batch: x, (x, y) or (x, y, sample_weight) of tensors, or specs of them.
     """
     model._symbolic_build(data_batch=batch)
+
+
+def all_layers(model: keras.Model) -> list[keras.Layer]:
+    """Return a model and the layers in it, at any depth."""
+    return list(model._flatten_layers())
 
 
 def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:

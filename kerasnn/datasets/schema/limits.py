@@ -63,9 +63,3 @@ class ColumnLimits:
         if self.levels is None:
             return np.zeros(len(cells), np.bool_)
         return (cells.notna() & ~cells.isin(self.levels)).to_numpy(np.bool_)
-
-    def newly_missing(self, cells: pd.Series) -> NDArray[np.bool_]:
-        """Return [rows] whether a cell is missing, and none was in the training."""
-        if self.was_missing:
-            return np.zeros(len(cells), np.bool_)
-        return cells.isna().to_numpy(np.bool_)

@@ -77,11 +77,6 @@ class ModelVersion:
         """True if loading failed."""
         return self.status.code is not Code.OK
 
-    @property
-    def retired(self) -> bool:
-        """True if it no longer takes requests."""
-        return self._retired
-
     def read_table_inputs(self, graph: Graph) -> None:
         """Set `table_inputs` and counts; may import pandas, which takes seconds."""
         self.table_inputs = _table_inputs(self.folder, graph)

@@ -1,4 +1,9 @@
-"""The trace of a step that may make Variables: of layers, metrics or an optimizer."""
+"""One trace of a step, where `tf.function` would need two.
+
+A step that makes Variables, of layers, metrics or an optimizer, is traced twice by
+`tf.function`: the second time to find out whether each call would make new ones. Here most
+of them are there before the trace, or are made outside its graph.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,7 +11,28 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasnn.training import keras_names
 from kerasnn.training.compiled.errors import UntraceableError
+
+_STEP_METHODS = ("train_step", "compute_loss", "compute_metrics")
+
+
+def build(learner: Any, data: Any) -> None:
+    """Make the Variables of a compiled model, if its training step is Keras's own.
+
+    Args:
+        learner: the model; another learner has its Variables.
+        data: the specs of a batch.
+    """
+    if not isinstance(learner, keras.Model) or tf.distribute.has_strategy():
+        return
+    kind = type(learner)
+    if any(getattr(kind, m) is not getattr(keras.Model, m) for m in _STEP_METHODS):
+        return
+    try:
+        keras_names.symbolic_build(learner, data)
+    except Exception:  # the trace raises it again, as Keras words it
+        return
 
 
 def trace(
@@ -18,9 +44,8 @@ def trace(
 ) -> Any:
     """Return the concrete function of a step.
 
-    `tf.function` traces a step that makes Variables once more, to find out whether each
-    call would make new ones. Those that the learner's layers, metrics or optimizers have
-    then are made outside the graph here, and need no second trace.
+    Variables of the metrics, and of optimizers that the model has before, are made outside
+    of the graph. Any others lead to a second trace, which sees what the first has built.
 
     Args:
         step: takes and returns tensors.
@@ -31,7 +56,24 @@ def trace(
     Raises:
         UntraceableError: the step cannot be traced.
     """
-    owners = _owners(learner)
+    try:
+        return _trace_once(step, specs, learner, jit_compile) or _concrete(
+            step, specs, jit_compile
+        )
+    except Exception as error:  # Keras raises it again, or can trace the step
+        raise UntraceableError(f"{type(error).__name__}: {error}") from error
+
+
+def _trace_once(
+    step: Callable[..., Any],
+    specs: Sequence[tf.TensorSpec],
+    learner: Any,
+    jit_compile: bool | None,
+) -> Any | None:
+    """Return the concrete function of a step; None if one trace is not enough."""
+    optimizers = _optimizers(learner)
+    if optimizers is None:
+        return None
     made: list[Any] = []
 
     def outside(make: Callable[..., Any], **options: Any) -> Any:
@@ -46,13 +88,11 @@ def trace(
         with tf.variable_creator_scope(outside):
             return step(*tensors)
 
-    try:
-        traced = _concrete(making_outside, specs, jit_compile)
-        if not {id(variable) for variable in made} <= _variables(owners, learner):
-            traced = _concrete(step, specs, jit_compile)
-    except Exception as error:  # Keras raises it again, or can trace the step
-        raise UntraceableError(f"{type(error).__name__}: {error}") from error
-    return traced
+    traced = _concrete(making_outside, specs, jit_compile)
+    owned = [variable for optimizer in optimizers for variable in optimizer.variables]
+    owned += learner.metrics_variables
+    values = {id(variable.value) for variable in owned}
+    return traced if {id(variable) for variable in made} <= values else None
 
 
 def _concrete(
@@ -62,17 +102,20 @@ def _concrete(
     return tf.function(plain, jit_compile=jit_compile).get_concrete_function(*specs)
 
 
-def _owners(learner: Any) -> list[Any]:
-    """Return the layers and optimizers that a learner has before it is traced."""
+def _optimizers(learner: Any) -> list[keras.optimizers.Optimizer] | None:
+    """Return the optimizers of a model that one trace is enough for; None if it is not.
+
+    What a step computes may depend on which layers are built: a list of
+    `trainable_variables` that is taken before the first call is empty. So does the loss
+    with a `LossScaleOptimizer`, whose scale is a Variable only when it is built.
+    """
     if not isinstance(learner, keras.Model):
-        return []
-    values = list(vars(learner).values())
+        return None
+    if not all(layer.built for layer in keras_names.all_layers(learner)):
+        return None
+    values = vars(learner).values()
     optimizers = [v for v in values if isinstance(v, keras.optimizers.Optimizer)]
-    return [*learner.layers, *optimizers]
-
-
-def _variables(owners: Sequence[Any], learner: Any) -> set[int]:
-    """Return the TensorFlow Variables of owners, and of the metrics, by identity."""
-    variables = [variable for owner in owners for variable in owner.variables]
-    variables += getattr(learner, "metrics_variables", [])
-    return {id(variable.value) for variable in variables}
+    scaled = (keras.optimizers.LossScaleOptimizer,)
+    if any(isinstance(v, scaled) and not v.built for v in optimizers):
+        return None
+    return optimizers
