@@ -18,9 +18,9 @@ def trace(
 ) -> Any:
     """Return the concrete function of a step.
 
-    `tf.function` traces a step that makes Variables once more, to find out whether each
-    call would make new ones. Those that the learner's layers, metrics or optimizers have
-    then are made outside the graph here, and need no second trace.
+    `tf.function` traces a step that makes Variables a second time, to find out whether
+    every call would make new ones. Here they are made outside the graph; if all of them
+    belong to layers, metrics or optimizers made before, no second trace is needed.
 
     Args:
         step: takes and returns tensors.
@@ -72,7 +72,7 @@ def _owners(learner: Any) -> list[Any]:
 
 
 def _variables(owners: Sequence[Any], learner: Any) -> set[int]:
-    """Return the TensorFlow Variables of owners, and of the metrics, by identity."""
+    """Return the ids of the TensorFlow Variables of owners and of the metrics."""
     variables = [variable for owner in owners for variable in owner.variables]
     variables += getattr(learner, "metrics_variables", [])
     return {id(variable.value) for variable in variables}
