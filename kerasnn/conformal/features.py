@@ -1,7 +1,7 @@
 """Features of a row that tell how far off its prediction may be.
 
 The prediction itself, the spread of the members and the numbers of x are encoded as
-straight pieces between quantiles, so that a linear model of them bends; indicators and
+straight pieces between quantiles, so that a linear model can bend there; indicators and
 frequent codes are taken as they are.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-MAX_BENT_NUMBERS = 32  # numbers of x that are encoded, those that tell most
+MAX_BENT_NUMBERS = 32  # numbers of x that are encoded: those that tell most about errors
 MAX_INDICATORS = 48
 MAX_CODES = 8  # frequent codes of each column
 MAX_CODE_COLUMNS = 8
@@ -43,8 +43,8 @@ def member_spread(outputs: tf.Tensor, repeats: int) -> tf.Tensor:
     are taken in groups of as many, so that both have the same expected value.
 
     Args:
-        outputs: [members, rows, n_out], a multiple of `repeats`, first all members of the
-            first repeat.
+        outputs: [members, rows, n_out]; `repeats` divides the number of members, and those
+            of the first repeat come first.
         repeats: at least 2.
     """
     shape = tf.shape(outputs)
@@ -98,7 +98,7 @@ def fit_features(
     Args:
         rows: their signals, as arrays.
         n_numeric: numbers in x; its other columns are indicators.
-        sizes: [rows] of the errors; of many columns those that go with them are taken.
+        sizes: [rows] of the errors; of many columns, those that correlate most are taken.
     """
     x, codes = np.asarray(rows.x), np.asarray(rows.codes)[:, :MAX_CODE_COLUMNS]
     numbers = _strongest(x[:, :n_numeric], sizes, MAX_BENT_NUMBERS)
@@ -125,7 +125,7 @@ def fit_features(
 def _strongest(
     x: NDArray[np.float32], sizes: NDArray[np.float64], maximum: int
 ) -> NDArray[np.int64]:
-    """Return the columns of x that vary, of many those that correlate most with sizes."""
+    """Return the columns of x that vary; of many, those that correlate most with sizes."""
     deviation = x.std(axis=0, dtype=np.float64)
     varied = np.flatnonzero(deviation > 0)
     if len(varied) <= maximum:

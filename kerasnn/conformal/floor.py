@@ -1,10 +1,10 @@
 """A floor of the probabilities: no answer is surer than the judged rows allow.
 
-A temperature alone lets a row far from the others be sure to ten digits. After n rows that
-were judged, a probability of more than (n + 1) / (n + 2) is more than anybody can know
-(Laplace's rule of succession). So the mean of the members is mixed with fixed rates: with
-the same rate for each class as much as that rule asks, and with the classes' base rates as
-much as makes the log loss of the judged rows smallest.
+With a temperature alone, the answer for a row far from all others may be sure to ten
+digits. After n judged rows, a probability above (n + 1) / (n + 2) is more than anybody can
+know (Laplace's rule of succession). So the mean of the members is mixed with fixed rates:
+with equal rates for all classes, as much as that rule asks, and with the classes' base
+rates, as much as gives the judged rows the smallest log loss.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ProbabilityFloor:
     """Rates that are mixed into the probabilities.
 
     Attributes:
-        share: of the rates in the answer; 0 for none.
+        share: weight of the rates in the answer; 0 for none.
         rates: [n_out], their sum is 1.
     """
 
@@ -70,7 +70,7 @@ def fitted_floor(
 def _least_share(weights: NDArray[np.float64], n_out: int) -> float:
     """Return the share of uniform rates with which no probability is above its limit.
 
-    Of rows with unequal weights as many count as rows of equal weight would tell the same.
+    Rows with unequal weights count as the rows of equal weight that would tell as much.
 
     Source: Kish, Survey Sampling (1965), effective sample size.
     """
@@ -86,8 +86,8 @@ def _best_share(
 ) -> float:
     """Return the share of rates with the smallest log loss, if it is smaller beyond chance.
 
-    The paired differences of the rows' losses decide: their mean must be `STANDARD_ERRORS`
-    above 0, otherwise the share is 0.
+    The paired differences of the rows' losses decide: their mean must be more
+    than `STANDARD_ERRORS` standard errors above 0, otherwise the share is 0.
     """
     given = probabilities[np.arange(len(labels)), labels]
     other = rates[labels]

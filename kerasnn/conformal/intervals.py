@@ -2,8 +2,8 @@
 
 `below` and `above` are scales of the row (`scale`): a row that is hard to predict gets a
 wide interval, and one whose errors are skewed a skewed one. `bound` is the same for all
-rows; it is the quantile of the judged rows' errors, in scales, that the coverage needs.
-The scale of a judged row is fitted without it.
+rows; it is the quantile, which the coverage needs, of the judged rows' errors divided by
+their scales. The scale of a judged row is fitted without it.
 
 Source: Barber et al., Predictive inference with the jackknife+ (2021), CV+, with the mean
 of the members in place of each; Lei et al., Distribution-free predictive inference for
@@ -31,9 +31,9 @@ from kerasnn.conformal.scale import ScaleModel, constant_scale, fit_scales
 N_FOLDS = 5
 RIDGES = (3.0, 30.0, 300.0)
 MAX_SCALE_ROWS = 10_000
-MIN_FITTED_ROWS = 40  # of fewer every row has the same scale
+MIN_FITTED_ROWS = 40  # with fewer, every row has the same scale
 MIN_SHRINKAGE = 0.9
-_GAIN = 0.01  # by which a scale of each row must be better
+_GAIN = 0.01  # share by which scales that differ by row must lower the loss
 
 
 class JudgedValues(NamedTuple):
@@ -78,7 +78,7 @@ class OutputIntervals:
         features: of the scales.
         below: scale of errors below the prediction.
         above: scale of errors above it.
-        scores: errors of judged rows in scales.
+        scores: errors of judged rows, divided by their scales.
     """
 
     features: ScaleFeatures
@@ -92,7 +92,7 @@ class Intervals:
     """The fitted intervals.
 
     Attributes:
-        outputs: for each.
+        outputs: the intervals of each output.
         repeats: members that judged each row.
         low, high: [n_out] range of the training targets, standardised.
         in_range: whether the intervals end there too; values of later rows may be beyond.
@@ -241,14 +241,14 @@ class _Candidate(NamedTuple):
         return cls(scale, scale, (model, model))
 
     def scores(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the errors in scales, [rows]."""
+        """Return the errors, divided by the scales, [rows]."""
         return np.maximum(errors / self.above, -errors / self.below)
 
     def loss(self, errors: NDArray[np.float64]) -> float:
         """Return the mean interval score for the default coverage.
 
-        It is the width, and for each row outside its distance from the interval, 2 / 0.1
-        times: the intervals of least mean width alone would give up the rows that are hard.
+        That is the width, plus 2 / 0.1 times the distance by which a value lies outside.
+        The intervals with the least mean width alone would give up the rows that are hard.
 
         Source: Gneiting and Raftery, Strictly proper scoring rules (2007), eq. 43.
         """
@@ -261,7 +261,7 @@ class _Candidate(NamedTuple):
 def _candidates(
     encoded: NDArray[np.float32], errors: NDArray[np.float64], folds: NDArray[np.int64]
 ) -> Iterator[_Candidate]:
-    """Yield scales of each ridge: alike on both sides, and of each side alone."""
+    """Yield scales for each ridge: the same on both sides, then one for each side."""
     fitted = np.arange(len(errors)) < MAX_SCALE_ROWS
     sides = (fitted, fitted & (errors < 0), fitted & (errors >= 0))
     found = [_crossfitted(encoded, np.abs(errors), folds, side) for side in sides]
@@ -276,7 +276,7 @@ def _crossfitted(
     folds: NDArray[np.int64],
     fitted: NDArray[np.bool_],
 ) -> list[tuple[NDArray[np.float64], ScaleModel]]:
-    """Return for each ridge the scales of rows by other folds, and the model of all."""
+    """Return for each ridge the rows' scales from other folds, and the model of all."""
     scales = np.empty((len(RIDGES), len(sizes)))
     for fold in range(N_FOLDS):
         inside, learned = folds == fold, fitted & (folds != fold)

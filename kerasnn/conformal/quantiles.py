@@ -1,4 +1,4 @@
-"""Scores of the judged rows, and the bound below which a new row's score is.
+"""Scores of the judged rows, and the bound that a new row's score does not exceed.
 
 Of n rows that were judged and a new one, each is as likely as any other to have the k-th
 smallest score. So a new row's score is at most the k-th smallest of the judged ones with a
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from kerasnn.errors import InputError
 
 DEFAULT_COVERAGE = 0.9
-MAX_STORED = 2000  # scores, of more rows some
-_ROUNDING = 1e-9  # (n + 1) * coverage is a whole number up to this
+MAX_STORED = 2000  # scores; of more rows, only some are stored
+_ROUNDING = 1e-9  # within which (n + 1) * coverage counts as whole
 
 
 @dataclass(frozen=True, eq=False)

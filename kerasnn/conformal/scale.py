@@ -11,8 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-_STEPS = 6  # of Fisher's scoring
-_MAX_RATIO = 8.0  # a larger error counts as one of so many scales
+_STEPS = 6  # of Fisher scoring
+_MAX_RATIO = 8.0  # an error counts as at most this many scales
 MAX_LOG_RANGE = 3.0  # a scale is at most exp(3) times as large, or small, as the mean one
 _TINY = 1e-6  # of a standardised target
 
@@ -56,7 +56,7 @@ def fit_scales(
     Args:
         features: [rows, features].
         sizes: [rows] of the errors, not negative.
-        ridges: how many rows, in which a feature is 1, hold its weight at 0.
+        ridges: penalties; each pulls a weight to 0 like as many rows with feature 1.
     """
     if len(sizes) < 2:
         return [constant_scale(sizes)] * len(ridges)

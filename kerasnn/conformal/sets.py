@@ -1,7 +1,7 @@
 """Sets of classes: all those whose probability reaches a threshold.
 
 The threshold is the quantile of the true classes' probabilities, in judged rows, that the
-coverage needs. These sets are the smallest in the mean. Where more rows are right than the
+coverage needs. These sets are the smallest on average. Where more rows are right than the
 coverage asks, some sets are empty: a row that is unlike every class.
 
 Source: Sadinle et al., Least ambiguous set-valued classifiers with bounded error levels
@@ -48,7 +48,7 @@ class ClassSets:
 def with_best_class(
     inside: NDArray[np.bool_], probabilities: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
-    """Return sets [rows, n_classes] that have the most probable class at least."""
+    """Return the sets [rows, n_classes], each with the most probable class added."""
     best = probabilities.argmax(axis=1)
     return inside | (np.arange(inside.shape[1]) == best[:, None])
 

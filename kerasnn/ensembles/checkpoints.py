@@ -26,7 +26,7 @@ from kerasnn.training.checkpoints.run_checkpoints import (
     name_of,
 )
 
-# Names in files that differ from those in memory; the files are of version 0.1.
+# Names from version 0.1 that files keep; in memory they are others.
 _NAMES_ON_DISK = {
     "parametric_activation": "curved",
     "label_smoothing": "smoothing",
@@ -153,7 +153,7 @@ def settings_of(tasks: Sequence[EnsembleTask], *fingerprints: str) -> dict[str, 
     recipe: dict[str, Any] = {}
     for name, value in dataclasses.asdict(tasks[0].recipe).items():
         if name == "cycles":
-            recipe["sharing"] = "separate"  # as version 0.1, which had another choice
+            recipe["sharing"] = "separate"  # as in version 0.1, which had other choices
         recipe[_NAMES_ON_DISK.get(name, name)] = value
     hashes = [data_fingerprint(t.x, t.codes, t.targets, t.weights) for t in tasks]
     return {
@@ -201,7 +201,7 @@ def _restore_result(
     Args:
         result: to restore.
         found: the checkpoint.
-        place: of the result in it.
+        place: number of the result in the checkpoint.
         shapes: of the weights.
 
     Raises:

@@ -24,12 +24,12 @@ from kerasnn.training.distribution.workers import SingleProcess
 from kerasnn.training.feeds.array_feed import ArrayFeed
 from kerasnn.training.feeds.plan import epochs_planned
 
-# XLA takes two to three seconds of one core to compile a step. Then operations are not
-# started one by one, and several of them read and write their memory only once.
+# XLA takes two to three seconds of one core to compile a step. Then operations are fused:
+# they are not started one by one, and read and write their memory only once.
 XLA_COMPILE_SECONDS = 2.5
 XLA_SAVES_PER_STEP = 0.9e-3
 XLA_SAVES_PER_COST = 2.5e-9
-# Before a time limit, XLA must save this many times its compilation.
+# With a time limit, XLA must save this many times its compilation.
 HURRIED_XLA_GAIN = 2.0
 
 
@@ -44,7 +44,7 @@ class ChunkSource(ABC):
         tasks: see Args.
         recipe: of all tasks.
         x, codes: tensors that hold the validation rows.
-        starts: number in them of each task's first row.
+        starts: where each task's rows begin in `x` and `codes`.
         total: see Args; fewer once the training has been shortened.
         done: completed steps.
         completed: completed epochs, and steps of the next one.
@@ -121,7 +121,7 @@ class ChunkSource(ABC):
         """Estimate whether XLA saves more time than it needs to compile.
 
         Args:
-            seconds: of the training at most; None without a time limit.
+            seconds: that the training may take; None without a time limit.
         """
 
 
@@ -131,7 +131,7 @@ class MemoryChunks(ChunkSource):
     Args:
         tasks: tasks with the same `compile_key`.
         has_time_limit: whether the training must be interruptible between epochs.
-        room: rows to which those of the tasks are padded: XLA compiles for their number.
+        room: number of rows to pad to, because XLA compiles for each number of rows.
     """
 
     local_batches = False
@@ -209,7 +209,7 @@ class MemoryChunks(ChunkSource):
 
     @property
     def position(self) -> tuple[int, ...]:
-        """See `ChunkSource`; as in version 0.1 two numbers of epochs, if they are whole."""
+        """See `ChunkSource`; whole epochs give two numbers, as in version 0.1."""
         steps = self.feed.steps
         if self.done % steps or self.total % steps:
             return super().position
@@ -232,7 +232,7 @@ class DiskChunks(ChunkSource):
 
     Args:
         task: the task.
-        workers: read it together.
+        workers: the workers that read its rows together.
     """
 
     local_batches = True
@@ -279,7 +279,7 @@ class DiskChunks(ChunkSource):
 
 
 def xla_pays(task: EnsembleTask, seconds: float | None) -> bool:
-    """Estimate for a task in memory what `ChunkSource.xla_pays` does.
+    """Estimate whether XLA pays for a task in memory; see `ChunkSource.xla_pays`.
 
     Without a time limit it depends on the task alone, not on a clock: a task is trained by
     the same driver whatever tasks are beside it.
@@ -293,7 +293,7 @@ def xla_pays(task: EnsembleTask, seconds: float | None) -> bool:
 
 
 def _drawn(rows: Sequence[RowNumbers], seeds: Sequence[int]) -> RowNumbers:
-    """Draw `INITIAL_ROWS` of each member's rows, [members, rows]; few rows repeat."""
+    """Draw `INITIAL_ROWS` of each member's rows, [members, rows]; fewer are repeated."""
     draws = [
         np.resize(np.random.default_rng((seed, 1)).permutation(own), INITIAL_ROWS)
         for own, seed in zip(rows, seeds, strict=True)

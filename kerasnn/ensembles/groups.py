@@ -1,9 +1,9 @@
 """Rows from disk for members that are trained side by side.
 
-One group of rows is in memory at a time. Each member takes all of its rows, in the member's
-own order, before the next group comes. The batches of a group differ by at most one row, as
-with rows in memory (`plan`), and the free place holds a row without weight. With several
-workers each reads its own shards, and contributes its part of every batch.
+One group of rows is in memory at a time. Each member learns from all rows of the group, in
+an order of its own, before the next group comes. The batches of a group differ by at most
+one row, as with rows in memory (`plan`); a row without weight fills the free place. Each of
+several workers reads its own shards, and contributes its part of every batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ class MemberGroups:
     """Chunks of the compiled loop over groups of rows.
 
     Args:
-        source: of the rows.
+        source: source of the rows.
         seeds: seed of each member's row orders.
         batch_size: largest number of rows in a member's batch, over all workers.
         arrays_of: takes x, codes and targets from rows of the source.

@@ -1,8 +1,8 @@
 """Networks in parts that train at the same time, in threads.
 
-XLA gives each operation of small networks to one core. Operations on many numbers it cuts
-into pieces, and rounds differently: a part has so few networks that each ends with the
-bits that it gets alone, on any number of cores.
+XLA runs each operation of small networks on one core. It cuts operations on many numbers
+into pieces, which rounds differently. So a part has so few networks that each of them ends
+with the same bits as alone, on any number of cores.
 """
 
 import itertools
@@ -31,10 +31,10 @@ class StoppedError(Exception):
 
 
 def parts_of(tasks: Sequence[EnsembleTask]) -> list[list[EnsembleTask]]:
-    """Return the tasks in parts of equally many; in one part if they must stay together.
+    """Return the tasks in parts of equal length; in one part if they must stay together.
 
     Tasks whose members are judged must: together they decide when the training ends. The
-    last part is filled up with the first tasks, as the parts share a compiled program.
+    last part is filled up with the first tasks, because all parts share a program.
 
     Args:
         tasks: tasks with the same `compile_key`.
@@ -65,9 +65,9 @@ def in_threads(
     """Train parts at the same time, one on each core; return all results.
 
     Args:
-        train: trains a part, and tells its progress after each chunk.
+        train: trains a part, and reports its progress after each chunk.
         parts: of equal length and cost.
-        progress: is told that of all parts, by their threads in turn.
+        progress: is told the progress of all parts, by their threads in turn.
     """
     if len(parts) == 1:
         return train(parts[0], progress)

@@ -25,7 +25,7 @@ class Recipe:
     """Settings of an ensemble and its training.
 
     Attributes:
-        members: networks of the ensemble; with folds a multiple of them.
+        members: networks of the ensemble; with folds, a multiple of their number.
         folds: parts of the rows; each member leaves one out, which selects the epoch. 0:
             every member learns from all rows, to the last epoch; 1: all members leave the
             same rows out.
@@ -143,7 +143,7 @@ def memory_recipe(
         task: of the network.
         n_rows: number of training rows.
         overrides: settings of the user.
-        division: what the folds respect; it limits their number.
+        division: groups or times that the folds respect; they limit the number of folds.
         quality: as for `default_recipe`.
 
     Raises:

@@ -51,11 +51,11 @@ class TrainedEnsemble:
 
     @property
     def validation_predictions(self) -> NDArray[np.float64] | None:
-        """For each of the task's rows the mean prediction of the members that judged it.
+        """For each of the task's rows, the mean prediction of the members that left it out.
 
-        Probabilities [rows, n_out], with the floor, or standardised values; NaN in rows
-        that nobody judged. None without folds. They are training rows in memory, and the
-        held-out rows of a table on disk.
+        Probabilities [rows, n_out], with the floor, or standardised values; NaN for rows
+        that judged no member. None without folds. The rows are the training rows in memory,
+        or the held-out rows of a table on disk.
         """
         predictions, floor = self._mean_predictions, self.floor
         if predictions is None:
@@ -66,7 +66,7 @@ class TrainedEnsemble:
 
     @property
     def oof_predictions(self) -> NDArray[np.float64] | None:
-        """The `validation_predictions` of training rows; None if the rows are others."""
+        """The `validation_predictions`, if their rows are training rows; else None."""
         return self.validation_predictions if self.has_oof_rows else None
 
     @property
@@ -82,7 +82,7 @@ class TrainedEnsemble:
 
     @property
     def _mean_predictions(self) -> NDArray[np.float64] | None:
-        """The predictions for judged rows without a floor, of the best temperature."""
+        """The predictions for judged rows, at the best temperature and without a floor."""
         if self.validation_outputs is None:
             return None
         outputs, kind = self.validation_outputs.astype(np.float64), self.task.shape.task

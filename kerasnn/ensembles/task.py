@@ -68,7 +68,7 @@ class EnsembleTask:
         shape: inputs and outputs of the networks.
         recipe: how they are trained.
         seed: decides everything that is random.
-        division: what the folds respect.
+        division: groups or times that the folds respect.
     """
 
     x: NDArray[np.float32]
@@ -102,9 +102,9 @@ class EnsembleTask:
 
     @cached_property
     def judged_rows(self) -> RowNumbers:
-        """Ascending numbers of the rows that judge a member: all of them, but for time.
+        """Ascending numbers of the rows that judge a member: usually all rows.
 
-        With folds in time the first rows judge none; without folds no row does.
+        With folds in time, the first rows judge no member; without folds, no row does.
         """
         if not self.splits:
             return np.empty(0, np.int32)
@@ -112,7 +112,7 @@ class EnsembleTask:
 
     @property
     def refits(self) -> bool:
-        """True if networks beside the judged ones learn from all rows, and predict."""
+        """True if other networks than the judged ones predict; they learn from all rows."""
         return bool(self.recipe.folds) and self.division.are_in_time
 
     @property
@@ -122,7 +122,7 @@ class EnsembleTask:
 
     @cached_property
     def training_rows(self) -> list[RowNumbers]:
-        """Numbers of the rows that each network learns from, the judged ones first."""
+        """Numbers of the rows that each network learns from; judged networks first."""
         all_rows = np.arange(self.n_rows, dtype=np.int32)
         learned = [split.learned for split in self.splits]
         return learned + [all_rows] * (self.n_networks - len(learned))

@@ -6,7 +6,7 @@ import statistics
 from kerasnn.ensembles.recipe import Recipe
 from kerasnn.ensembles.task import EnsembleTask
 
-# Of two slow cores, under driver "graph".
+# Measured on two slow cores, under driver "graph".
 TRACE_SECONDS = 3.0
 SECONDS_PER_STEP = 5e-3
 SECONDS_PER_COST = 3.5e-9
@@ -15,9 +15,9 @@ USEFUL_STEPS = 200  # a network with fewer steps has hardly learned
 USEFUL_EPOCHS = 2
 MIN_MEMBERS = 2
 PACES_KEPT = 9
-MIN_SECONDS = 1e-6  # of a chunk: clocks have a resolution
+MIN_SECONDS = 1e-6  # of a chunk, because clocks are coarse
 SHARE_OF_CHUNK = 0.2  # of the time that is left
-GROWTH = 8  # a chunk is at most so many times the largest before it
+GROWTH = 8  # a chunk is at most this many times the largest before it
 
 
 def seconds_per_step(task: EnsembleTask) -> float:
@@ -79,7 +79,7 @@ class Pace:
 
         Args:
             steps: of the chunk.
-            seconds: that they took.
+            seconds: that the steps took.
             evaluation: seconds of the evaluation after it; None without one.
         """
         self._paces.append(max(seconds, MIN_SECONDS) / steps)
@@ -111,6 +111,6 @@ class Pace:
         return max(0, int((seconds - evaluation) / per_step))
 
     def chunk_in(self, seconds: float) -> int:
-        """Return the largest number of steps that end well before some seconds."""
+        """Return the number of steps of a chunk that ends well within some seconds."""
         fitting = int(seconds * SHARE_OF_CHUNK / self.seconds_per_step)
         return max(1, min(fitting, GROWTH * self._largest))

@@ -41,12 +41,12 @@ from kerasnn.training.runner import Runner
 MAX_COST_OF_TWIN = 1e6
 MIN_STEPS = 20  # of any training, unless they take long: fewer learn nothing
 MAX_OVERRUN = 1.5  # seconds of these steps after a deadline
-LONGER = 1.2  # a shortened training is only lengthened again by more than this
+LONGER = 1.2  # a shortened training is lengthened again only by more than this factor
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Settings of a run; the weights depend on the driver (to rounding) and on the time.
+    """Settings of a run; driver (by rounding) and deadline affect the weights.
 
     Attributes:
         driver: "xla", "graph", "eager", or "auto": XLA if the run repays its compilation.
@@ -127,7 +127,7 @@ def train_on_disk(task: DiskTask, options: RunOptions) -> TrainedEnsemble:
 
 
 def _needs_twin(task: EnsembleTask) -> bool:
-    """Check whether one small network is trained twice, side by side.
+    """Check whether to train a single small network twice, side by side.
 
     XLA drops the dimension of the members for a single member, and rounds differently. With
     a twin, a network gets the same bits alone as beside others.
@@ -154,7 +154,7 @@ class Training:
     """One run of the loop.
 
     Attributes:
-        results: of the tasks so far.
+        results: the results of the tasks so far.
     """
 
     def __init__(self, source: ChunkSource, options: RunOptions) -> None:
@@ -165,7 +165,7 @@ class Training:
             TrainedEnsemble(task, has_oof_rows=source.has_oof_rows) for task in source.tasks
         ]
         self._steps = source.total  # without a deadline
-        self._planned: int | None = None  # steps, of a training that has overfitted
+        self._planned: int | None = None  # steps of a training that ended by overfitting
         self._pace = Pace(_evaluation_steps(source))
         has_deadline = options.deadline is not None
         row_sharding(options.workers).assert_same_on_all(
@@ -178,7 +178,7 @@ class Training:
         return settings_of(self.source.tasks, *self.source.fingerprints)
 
     def run(self, learner: MemberLearner) -> list[TrainedEnsemble]:
-        """Train."""
+        """Train; return the results of the tasks."""
         source = self.source
         runner = self.prepare(learner)
         saver = self._saver(learner)
@@ -267,11 +267,11 @@ class Training:
             self.options.progress(source.epoch, source.epochs, self._mean_losses())
 
     def _validation_outputs(self, learner: MemberLearner) -> list[NDArray[np.float32]]:
-        """Return the outputs of each network for the rows that judge it; some for none."""
+        """Return each network's outputs for the rows that judge it; for one row if none."""
         source, rows = self.source, []
         for task, start in zip(source.tasks, source.starts, strict=True):
             rows += [left_out + start for left_out in task.validation_rows]
-            # Networks that learn from all rows are not judged: one row stands for theirs.
+            # Networks that learn from all rows are not judged: one row stands in.
             rows += [rows[-1][:1]] * (task.n_networks - task.recipe.members)
         longest = max(map(len, rows))
         padded = np.stack([np.resize(own, longest) for own in rows]).astype(np.int32)
@@ -279,7 +279,7 @@ class Training:
         return [o[: len(own)] for o, own in zip(outputs, rows, strict=True)]
 
     def _mean_losses(self) -> dict[str, float]:
-        """Return the last losses, their means over the tasks."""
+        """Return the last losses, averaged over the tasks."""
         names = [n for n in ("loss", "val_loss") if n in self.results[0].history]
         return {
             name: float(np.mean([result.history[name][-1] for result in self.results]))
@@ -322,7 +322,7 @@ class Training:
         source.max_steps = chunk
 
     def _overfits(self) -> bool:
-        """Check whether the rest of the training is not expected to improve any task.
+        """Check whether the rest of the training is expected to improve no task.
 
         The last wave of the learning rate begins after about half of the training. A task
         whose best epoch is in the first two waves has overfitted since.
@@ -339,7 +339,7 @@ class Training:
 
 
 def _evaluation_steps(source: ChunkSource) -> float:
-    """Estimate the steps that take as long as an evaluation; half as long for a row."""
+    """Estimate how many steps an evaluation takes: half as long as training on its rows."""
     if not source.recipe.folds:
         return 0.0
     left_out = max(len(rows) for task in source.tasks for rows in task.validation_rows)

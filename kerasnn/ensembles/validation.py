@@ -1,7 +1,7 @@
 """Scores on out-of-fold rows: they select the epoch and calibrate the probabilities.
 
 If the rows were divided into folds several times, each row has several members that did not
-learn from it. Their mean is a small ensemble like the one that predicts: it is scored.
+learn from it. The mean of these is scored: a small ensemble, like the one that predicts.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class ValidationScore:
 def stacked_outputs(
     task: EnsembleTask, outputs: list[NDArray[np.float32]]
 ) -> NDArray[np.float64]:
-    """Order the members' outputs for their validation rows by row.
+    """Return the members' outputs for their validation rows, ordered by row.
 
     Args:
         task: decides the validation rows of each member.
@@ -118,7 +118,7 @@ def judged_inverse_temperature(task: EnsembleTask, outputs: NDArray[np.float64])
     They are fewer than all members, for which a larger factor is best.
 
     Args:
-        task: of classes.
+        task: a classification.
         outputs: of its members, from `stacked_outputs`.
     """
     if not task.recipe.calibrate:

@@ -49,12 +49,12 @@ from kerasnn.training.checkpoints.run_checkpoints import SECONDS_BETWEEN
 from kerasnn.training.distribution.checkpoints import make_checkpoints
 from kerasnn.training.distribution.workers import one_device_workers
 
-MAX_REFERENCE_ROWS = 4_000  # whose predictions new ones are compared with
-TREES_SHARE = 0.15  # of a time limit
+MAX_REFERENCE_ROWS = 4_000  # rows whose predictions `kerasnn check` compares new ones with
+TREES_SHARE = 0.15  # of a time limit, kept for the trees
 
 
 class NetworkEstimator(FittedEnsemble):
-    """The base of `NetworkClassifier`, which documents it, and `NetworkRegressor`."""
+    """Base of `NetworkClassifier` (see its parameters) and of `NetworkRegressor`."""
 
     def __init__(
         self,
@@ -118,24 +118,24 @@ class NetworkEstimator(FittedEnsemble):
     ) -> Self:
         """Train an ensemble.
 
-        With `groups` each fold is of whole groups. With `time` the folds are
-        forward-chained: each member is judged by rows that are later than all of its own,
-        among the last half of the rows. They select the epoch and calibrate the
-        probabilities of as many networks beside them that learn from all rows, and predict.
+        With `groups`, each fold consists of whole groups. With `time`, the folds are
+        forward-chained: the rows that judge a member are later than all that it learns
+        from, and belong to the last half of the rows. These members only select the epoch
+        and calibrate: as many other networks, which learn from all rows, predict.
 
         Args:
             X: [rows, columns]: a DataFrame (pandas, polars, Arrow), a dict of columns, or
                 an array; numbers, categories, dates, missing values.
             y: [rows].
             sample_weight: [rows], not negative.
-            groups: [rows], such as the patient of each row: equal for rows of which a fold
-                has all or none.
-            time: [rows] numbers or dates, or text of them; not with `groups`.
-            gap: rows that are left out between those of a member and those that judge it
-                (as in `sklearn.model_selection.TimeSeriesSplit`); with `time`.
+            groups: [rows] the group of each row, such as its patient; a fold has all rows
+                of a group or none.
+            time: [rows] numbers or dates, also as text; not with `groups`.
+            gap: with `time`, how many rows to leave out between those that a member learns
+                from and those that judge it, as in scikit-learn's `TimeSeriesSplit`.
             strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, created before any
-                other use of TensorFlow, whose workers train the ensemble together. Each
-                calls this method with the same rows and parameters, outside of its scope.
+                other use of TensorFlow, whose workers train the ensemble together. Every
+                worker calls `fit` with the same rows and parameters, outside of its scope.
 
         Raises:
             InputError: rows, targets, weights, groups, times or parameters cannot be used.
@@ -162,7 +162,7 @@ class NetworkEstimator(FittedEnsemble):
         return task
 
     def _without_trees_time(self, options: RunOptions) -> RunOptions:
-        """Return the options of the networks, which leave some time for the trees."""
+        """Return options with an earlier deadline, which leaves time for the trees."""
         deadline = options.deadline
         if deadline is None or not checked_trees(self.trees):
             return options
@@ -235,7 +235,7 @@ class NetworkEstimator(FittedEnsemble):
         )
 
     def _run_options(self, strategy: tf.distribute.Strategy | None) -> RunOptions:
-        """Return the options of a run; a resumed one keeps its driver."""
+        """Return the options of a run; a resumed run keeps its driver."""
         workers = one_device_workers(strategy)
         options = dataclasses.replace(self._local_options(), workers=workers)
         row_sharding(workers).check_driver(options.driver)
@@ -281,11 +281,11 @@ class NetworkEstimator(FittedEnsemble):
         """Check the rows and fit the preprocessing; return what to train.
 
         Args:
-            X: as for `fit`, like `y` and `sample_weight`.
-            y: see X.
-            sample_weight: see X.
-            division: what the folds respect.
-            describes: whether to fit what ordinary rows are like; see `_adopt`.
+            X: as for `fit`.
+            y: as for `fit`.
+            sample_weight: as for `fit`.
+            division: groups or times that the folds respect.
+            describes: whether to fit `novelty_`; see `_adopt`.
         """
         overrides = checked_overrides(self.get_params(deep=False))
         table = self._table(X, reset=True)
@@ -327,7 +327,7 @@ class NetworkEstimator(FittedEnsemble):
         targets: NDArray[Any],
         target: Target,
     ) -> None:
-        """Add to `warnings_` what may make scores untrue, and give one Python warning."""
+        """Add what may make the scores wrong to `warnings_`; issue one Python warning."""
         values = targets.reshape(len(table), -1)
         if values.shape[1] == 1:
             self.warnings_ += leak_notices(checked, values[:, 0], target)
@@ -351,7 +351,7 @@ class NetworkEstimator(FittedEnsemble):
 
         Args:
             trained: the networks.
-            deadline: of the trees.
+            deadline: no trees are grown after it.
             describes: whether to set what `check`, `explain`, `report` and `export` need
                 beyond the predictions: `novelty_`, `background_`, `leaderboard_`.
         """
@@ -382,7 +382,7 @@ class NetworkEstimator(FittedEnsemble):
         return self
 
     def _with_predictions(self, trained: TrainedEnsemble) -> Novelty:
-        """Add predictions and targets to what ordinary rows are like."""
+        """Return `novelty_` with the predictions and the targets of the training rows."""
         assert self.schema_.target is not None
         task = trained.task
         some = slice(None, None, -(-len(task.x) // MAX_REFERENCE_ROWS))
@@ -431,7 +431,7 @@ class NetworkEstimator(FittedEnsemble):
     def _described_target(
         self, given: Target | None, targets: NDArray[Any], name: Any
     ) -> Target:
-        """Return the schema's target; `given` is the one that the user's schema has."""
+        """Return the target for the schema; `given` is that of the user's schema."""
 
     def _class_weights(self, targets: NDArray[Any]) -> NDArray[np.float64] | float:
         return 1.0

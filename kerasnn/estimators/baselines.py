@@ -46,7 +46,7 @@ def baseline_predictions(
 
     classification: logistic regression, and the shares of the classes. regression: ridge
     regression, and the mean. The linear models use standardised inputs and an indicator for
-    each code; they learn from some of many rows, drawn with rows of every class.
+    each code. Of many rows they learn from a sample, which has rows of every class.
 
     Args:
         task: "classification" or "regression".
@@ -54,8 +54,8 @@ def baseline_predictions(
         y_train: [rows] integers in 0..n_classes-1, or [rows] float.
         test: inputs of the test rows.
         n_classes: classification: number of columns of the probabilities.
-        seed: of the rows drawn.
-        max_rows: that a linear model learns from.
+        seed: of the sample.
+        max_rows: largest number of rows that a linear model learns from.
 
     Returns:
         [test rows, n_classes] probabilities or [test rows] float, by name.

@@ -1,4 +1,4 @@
-"""Trees beside the networks of an ensemble, if the rows that both left out gain by them."""
+"""Trees beside the networks of an ensemble, if they lower the loss on left-out rows."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from kerasnn.trees.boosting import BoostedFolds, Rows
 
 SHARES = np.arange(11) / 10  # of the trees
 EVEN, SMALLER = 0.5, 0.3  # preferred shares; the smaller one below `FEW_ROWS`
-FEW_ROWS = 250  # fewer rows teach trees less than networks
+FEW_ROWS = 250  # from fewer rows, trees learn less than networks
 STANDARD_ERRORS = 2.0  # within which a share counts as good as the best
 PATIENCE = 50  # rounds without a smaller loss
 
@@ -31,11 +31,11 @@ class Blend:
     """Trees whose outputs are added to those of each member of an ensemble.
 
     Attributes:
-        forest: whose values are multiplied by its share.
-        network_factor: of the members' outputs.
-        share: of the trees.
-        rounds: of boosting.
-        losses: on the left-out rows, of "networks", "trees" and "both".
+        forest: the trees; their values include the factor `share`.
+        network_factor: factor of the members' outputs.
+        share: weight of the trees, 0 to 1.
+        rounds: number of boosting rounds.
+        losses: of "networks", "trees" and "both", on the left-out rows.
     """
 
     forest: Forest
@@ -46,7 +46,7 @@ class Blend:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Its numbers, as JSON."""
+        """Share, rounds, sizes and losses, as JSON values."""
         shape = self.forest.shape
         return {
             "share": self.share,
@@ -64,7 +64,7 @@ class Blended(NamedTuple):
     """An ensemble with trees.
 
     Attributes:
-        trained: whose validation outputs and score are those of both together.
+        trained: the ensemble, with the validation outputs and score of both together.
         blend: the trees; None where they do not help.
         predictions: for the left-out rows, of "trees" and of "networks and trees"; empty
             where no trees were grown.
@@ -76,11 +76,11 @@ class Blended(NamedTuple):
 
 
 def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None) -> Blended:
-    """Grow trees beside networks, and add them if the left-out rows gain.
+    """Grow trees, and add them to the networks if that lowers the loss on left-out rows.
 
     Args:
         trained: networks.
-        deadline: after which no trees are grown.
+        deadline: no trees are grown after it.
     """
     outputs, task = trained.validation_outputs, trained.task
     if outputs is None or not _can_have_trees(trained):
@@ -133,7 +133,7 @@ def _grow(
     best, rounds, kept = np.inf, 0, np.empty(0)
     while folds.rounds < min(rounds + PATIENCE, folds.max_rounds) or not rounds:
         outputs = folds.grow()[task.judged_rows][np.newaxis]
-        # As many repeats as the networks have: all of them equal.
+        # The score expects the networks' number of repeats; those of trees are all equal.
         loss = validation_score(task, np.repeat(outputs, task.recipe.repeats, axis=0)).loss
         if loss < best:
             best, rounds, kept = loss, folds.rounds, outputs

@@ -43,59 +43,59 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     Args:
         hidden_units: units of each hidden layer of a member, such as (64, 32).
-        members: networks of the ensemble, which predicts the mean of their probabilities.
-        folds: parts of the rows, of which each member leaves one out; 0: every member
-            learns from all rows, for all epochs.
+        members: number of networks; the ensemble predicts their mean probabilities.
+        folds: number of parts of the rows; each member leaves one part out. With 0, every
+            member learns from all rows, for all epochs.
         epochs: passes over the rows; with folds the best epoch is kept.
         batch_size: largest number of rows in a step.
         learning_rate: highest value of the schedule, which rises and falls in waves.
         weight_decay: decoupled, relative to the learning rate.
         dropout: probability that a unit is zero in a step.
         label_smoothing: share of a label that is spread over all classes.
-        calibrate: whether the temperature of the probabilities, and a floor below which
-            none of them falls, are fitted to the rows that the members left out.
+        calibrate: whether to fit the temperature of the probabilities, and a floor below
+            which none of them falls, to the rows that the members left out.
         activation: "relu", "selu", "mish", "silu" or "gelu".
-        embedding: of numbers: "periodic", "piecewise-linear" or "none".
-        trees: whether boosted trees may stand beside the networks: "auto", if the rows that
-            both left out gain by them; False for networks alone.
-        quality: effort of a fit: "fast", "default" or "best", about four times as long; it
-            decides what is "auto".
+        embedding: how numbers are embedded: "periodic", "piecewise-linear" or "none".
+        trees: whether to grow boosted trees too: "auto" and True add them to the networks
+            if that lowers the loss on left-out rows; False is for networks alone.
+        quality: effort of a fit, which decides the parameters that are "auto": "fast",
+            "default", or "best", which takes about four times as long as "default".
         class_weight: None, "balanced", or a weight for each class by its label.
         schema: kinds of the columns, from `datasets.infer_schema`; None infers them from X.
-        time_limit: seconds of `fit`; the training is shortened to keep to it, and has fewer
-            members if they could hardly learn otherwise.
+        time_limit: seconds that `fit` may take. The training is shortened to keep to it,
+            with fewer members if all of them could hardly learn in that time.
         driver: "auto", "xla", "graph" or "eager"; see `kerasnn.fit`.
         progress: called with (epochs done, epochs in all, losses) during the training.
         verbose: 1 shows the progress of `fit`: a bar in a notebook or on a terminal, lines
-            in a log. "auto" shows it in a notebook only, 0 nowhere.
-        checkpoint: a folder for checkpoints of the training, which can be resumed after its
-            process died; Ctrl-C and SIGTERM save, and raise `InterruptedFitError`.
+            in a log. "auto" shows it in a notebook only, 0 never.
+        checkpoint: a folder for checkpoints, from which the training can resume if its
+            process dies. Ctrl-C and SIGTERM save one, and raise `InterruptedFitError`.
         checkpoint_every: smallest number of seconds between two checkpoints.
-        resume: resume from the newest checkpoint in the folder, if there is one. The
-            training ends with the same weights as an uninterrupted one, except that a
-            `time_limit` starts again.
+        resume: whether to resume from the newest checkpoint in the folder, if there is
+            one. The training ends with the same weights as an uninterrupted one, except
+            that a `time_limit` starts again.
         random_state: an int makes every fit the same, bit for bit on one machine.
 
     Attributes:
         classes_: the labels, in the order of the probabilities.
         schema_: the kinds of the columns, and the columns that were left out.
-        warnings_: what was guessed and repaired, and what may make scores untrue; of a
-            table with names.
+        warnings_: what was guessed or repaired, and what may make the scores wrong; only
+            for a table with column names.
         preprocessor_: fitted preprocessing.
         network_: the trained `models.TabularNetwork`.
         recipe_: every setting of the training.
-        trees_: trees beside the networks, their share, and the losses on left-out rows of
-            networks, trees and both; None without trees.
+        trees_: the trees beside the networks, their share, and the losses of networks,
+            trees and both on left-out rows; None without trees.
         leaderboard_: scores of networks, trees, both, a linear model and a constant on the
             same left-out rows, the best first; empty without folds.
         history_: "epoch", "loss", "val_loss", "inverse_temperature", "member_loss" of each
             evaluation of the validation rows.
         oof_predictions_: for each training row, the mean probabilities of the members that
-            did not learn from it, [rows, classes] (None without folds): an honest estimate
-            without test rows, slightly too good because these rows selected the epoch. NaN
-            for rows that judged no member: with `time`, about the first half.
+            did not learn from it, [rows, classes]; None without folds. Scores from them
+            are slightly too good, because these rows selected the epoch. NaN for rows that
+            judged no member: with `time`, about the first half.
         best_epoch_: the epoch whose weights were kept.
-        n_epochs_: epochs that were run.
+        n_epochs_: number of epochs run.
         n_features_in_, feature_names_in_: as in scikit-learn.
     """
 
@@ -171,14 +171,14 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     ) -> NDArray[np.bool_]:
         """Return which classes each row may have, [rows, classes].
 
-        The true class is in the set of at least this share of new rows that are like those
-        of the training; no other sets are smaller in the mean.
+        For new rows like those of the training, the set contains the true class in at
+        least a share `coverage` of the rows; no other sets are smaller on average.
 
         Args:
             X: as for `predict_proba`.
             coverage: between 0 and 1.
-            allow_empty: whether a set may be empty: a row that is unlike every class.
-                Otherwise it has the most probable class, and the sets cover more.
+            allow_empty: whether a set may be empty, for a row that is unlike every class.
+                If not, it has the most probable class, and the sets cover more rows.
 
         Raises:
             InputError: the coverage is not between 0 and 1, or too few rows were judged for

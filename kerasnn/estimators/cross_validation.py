@@ -47,14 +47,14 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train and score an estimator on each of several splits of the rows.
 
-    The results are those of `sklearn.model_selection.cross_validate` on the same splits, to
-    rounding, which a long float32 training of large ensembles can amplify. The networks of
-    all splits are trained together, which takes a fraction of the time. The preprocessing
-    of each split is fitted on its training rows.
+    The results are those of `sklearn.model_selection.cross_validate` on the same splits, up
+    to rounding errors, which may grow in a long float32 training of large ensembles. The
+    networks of all splits are trained together, which takes a fraction of the time. The
+    preprocessing of each split is fitted on its training rows.
 
     Args:
         estimator: a `NetworkClassifier` or `NetworkRegressor`; it is not changed. Without a
-            random_state each split has other random numbers at each call.
+            random_state, every call draws new random numbers for every split.
         X: [rows, columns], as for `fit`.
         y: [rows].
         cv: number of folds (stratified for a classifier; of whole groups with `groups`;
@@ -122,7 +122,7 @@ def _splits(
     division: Folds,
     classifies: bool,
 ) -> _Splits:
-    """Return row numbers of training and test; a number of folds respects the division."""
+    """Return each split's rows; if `cv` is a number, folds respect groups and times."""
     if cv is None or isinstance(cv, numbers.Integral):
         n_folds = check_whole_number("cv", 5 if cv is None else cv, minimum=2)
         if division.are_in_time:
@@ -157,7 +157,7 @@ def _trained(
 ) -> list[NetworkEstimator]:
     """Return an estimator for each split of (X, y), all of them trained together.
 
-    Unless one `describes` what it has learned, it can only predict.
+    With describes=False they can only predict.
     """
     rows, targets = table
     weights = None if sample_weight is None else np.asarray(sample_weight)
@@ -180,7 +180,7 @@ def _trained(
 
 
 def _asks_freely(scoring: Any) -> bool:
-    """Return whether a scorer of the user's own may ask for more than predictions."""
+    """Return whether a scorer is a function, which may need more than predictions."""
     named = scoring.values() if isinstance(scoring, Mapping) else [scoring]
     return any(map(callable, named))
 

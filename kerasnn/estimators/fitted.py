@@ -42,7 +42,7 @@ from kerasnn.preprocessing import Prepared, Preprocessor
 from kerasnn.reports import Report
 from kerasnn.saving import SignatureRows, TableSignature, export_table
 
-MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more leave the caches
+MAX_PREDICTED_ROWS = 2048  # rows in one call of the network; more do not fit the caches
 MIN_PREDICTED_ROWS = 64
 MAX_CHECKED_ROWS = 8192  # rows in one call of `check`
 
@@ -61,11 +61,11 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
     n_epochs_: int
     shortened_: bool
     background_: Background
-    # Estimators of older pickles have none.
+    # Estimators that older versions pickled lack these.
     _floor: ProbabilityFloor | None = None
     _conformal: Intervals | ClassSets | None = None
     trees_: Blend | None = None
-    _learned_targets: NDArray[Any] | None = None  # None of rows on disk
+    _learned_targets: NDArray[Any] | None = None  # None for rows on disk
     leaderboard_: list[Standing] = []
     _kept_weights: list[NDArray[np.float32]]
 
@@ -184,7 +184,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
     def interval_outputs(
         self, coverage: float, rows: Prepared, *names: str
     ) -> list[NDArray[Any]]:
-        """Return outputs of the signature `interval`, by the same operations.
+        """Return outputs of the signature `interval`, computed by the same operations.
 
         Args:
             coverage: between 0 and 1.
@@ -219,9 +219,9 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
             X: as for `predict`.
 
         Returns:
-            A row each: `unusual` (bool), `columns` (names, comma-separated) and `reason`: a
-            number outside the range of the training, a level that it did not have, a
-            missing cell where none was, or an unlikely combination.
+            For each row `unusual` (bool), `columns` (names, comma-separated) and `reason`:
+            a number outside the range of the training rows, a level that they lack, a cell
+            missing in a column where none was, or an unlikely combination.
 
         Raises:
             InputError: a column is missing, or a cell cannot be used.
@@ -246,18 +246,18 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
     ) -> pd.DataFrame:
         """Return how much each column moves the answer of each row away from the mean.
 
-        Contributions are Shapley values: the change of the answer when the column is
-        changed from a training row's value to this row's, in the mean over the orders in
-        which columns are changed and over training rows (`background_`). Those of a row
-        and the mean answer, in the last column "(mean)", add up to the row's answer: for
-        two classes the logit of the second, for more classes the logarithm of the
+        A contribution is a Shapley value: how much the answer changes when the column is
+        changed from a training row's value to this row's, averaged over training rows
+        (`background_`) and over the orders in which the columns are changed. A row's
+        contributions and the mean answer (the last column, "(mean)") add up to its answer:
+        for two classes the logit of the second, for more classes the logarithm of the
         probability minus the mean of these logarithms, for a regression the value.
 
         Args:
             X: the columns of `fit`, as for `predict`.
-            of: the class, or the number of one of several values, that is explained. None
-                explains the value, the second of two classes, and of more classes the
-                predicted one of each row.
+            of: the class to explain, or the number of one of several values. None explains
+                the value, the second of two classes, or with more classes the one that is
+                predicted for each row.
             standard_errors: return the standard errors of the contributions instead.
 
         Raises:
@@ -287,7 +287,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
             file: to write the page to; None for no file.
             X: test rows, as for `predict`. Without them the training rows are scored, each
                 by the members that did not learn from it.
-            y: what is true of them.
+            y: the true class or value of each of these rows.
             title: heading of the page.
 
         Raises:
@@ -310,8 +310,8 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
     ) -> NDArray[np.float64]:
         """Return how much each feature of x moves the answers, [n_in].
 
-        It is the mean size of the gradient, times the feature's standard deviation: for a
-        classifier of the logarithm of the largest probability.
+        That is the mean absolute gradient, times the feature's standard deviation. For a
+        classifier it is the gradient of the logarithm of the largest probability.
 
         Args:
             x: [rows, n_in] from `prepare`.
@@ -373,7 +373,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
         """Check that the fit kept what `check`, `explain` and `export` need.
 
         Raises:
-            InputError: it was the fit of an older version, that was pickled.
+            InputError: the estimator was fitted and pickled by an older version.
         """
         check_is_fitted(self, "history_")
         missing = [n for n in ("background_", "novelty_") if not hasattr(self, n)]
@@ -459,7 +459,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _set_output_scale(self, network: TabularNetwork) -> None:
-        """Assign temperature or scale to the network's outputs."""
+        """Assign temperature and floor, or the scale of the target, to the network."""
 
     @abstractmethod
     def _named_outputs(self, x: tf.Tensor, codes: tf.Tensor) -> dict[str, tf.Tensor]:

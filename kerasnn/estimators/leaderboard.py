@@ -15,7 +15,7 @@ from kerasnn.ensembles.validation import (
 )
 from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
 
-MAX_LINEAR_ROWS = 5_000  # that a linear model learns from in each fold
+MAX_LINEAR_ROWS = 5_000  # rows that a linear model learns from in each fold
 Predictions = Mapping[str, NDArray[np.float64]]
 
 
@@ -37,7 +37,7 @@ class Standing:
 
     @property
     def loss(self) -> float:
-        """By which models are ranked: `log_loss` or `rmse`."""
+        """The score that ranks the models: `log_loss` or `rmse`."""
         loss = self.rmse if self.log_loss is None else self.log_loss
         assert loss is not None
         return loss
@@ -60,7 +60,7 @@ def leaderboard(
     Args:
         trained: networks, before trees were added.
         blended: predictions of trees and of both, by name; empty without trees.
-        scale: of the targets' units.
+        scale: standard deviation of the targets, by which they were divided.
     """
     outputs, task = trained.validation_outputs, trained.task
     if outputs is None or not trained.has_oof_rows:

@@ -14,7 +14,7 @@ from kerasnn.progress import FitBar, is_shown
 def shown_progress(
     options: RunOptions, verbose: Verbose, text: str = "Training"
 ) -> Iterator[RunOptions]:
-    """Context manager that shows a run, and gives its options with that.
+    """Context manager that shows the progress of a run; yields the options for it.
 
     Args:
         options: of the run; their `progress` is called as before.

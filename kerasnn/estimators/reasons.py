@@ -79,7 +79,7 @@ class CompiledSignature:
     """A signature without options, for prepared rows.
 
     Args:
-        signature: that is compiled; it must not read raw columns.
+        signature: the signature to compile; it must not read raw columns.
     """
 
     def __init__(self, signature: TableSignature) -> None:

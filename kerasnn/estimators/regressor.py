@@ -59,13 +59,14 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     ) -> NDArray[np.float64]:
         """Return the lower and the upper end of an interval for each row.
 
-        The true value is in the interval of at least this share of new rows that are like
-        those of the training. Rows that are hard to predict get wide intervals. No interval
-        ends outside of the range of the training targets, unless the folds are in time.
+        For new rows like those of the training, the interval contains the true value in at
+        least a share `coverage` of the rows. Rows that are hard to predict get wide
+        intervals. No interval ends outside of the range of the training targets, unless
+        `fit` was given `time`.
 
         Args:
             X: as for `predict`.
-            coverage: between 0 and 1. Of several outputs it is the share for each.
+            coverage: between 0 and 1; with several outputs, the share for each of them.
 
         Returns:
             [rows, 2], or [rows, outputs, 2] as the target was.
@@ -118,7 +119,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         )
 
     def _accept_target(self, target: Target) -> None:
-        """The moments of the values come with the shards."""
+        """Do nothing: the moments of the values come with the shards."""
 
     def _fit_disk_targets(self, moments: Mapping[str, float]) -> TargetTransform:
         _check_size(np.array([moments["low"], moments["high"]]))

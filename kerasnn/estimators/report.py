@@ -81,7 +81,7 @@ def estimator_report(
     """Return the page of `NetworkClassifier.report`.
 
     Raises:
-        InputError: as there.
+        InputError: see there.
     """
     target = estimator.schema_.target
     assert target is not None
@@ -186,7 +186,7 @@ def rank_columns(
     task: Task,
     permutations: reports.Permutations,
 ) -> list[Importance]:
-    """Rank the columns; of many only those that move the answers most."""
+    """Return the importance of columns: of many, those that move the answers most."""
     features = estimator.preprocessor_.of_columns
     sizes = estimator.sensitivities(*rows)
 

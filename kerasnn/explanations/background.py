@@ -1,4 +1,4 @@
-"""The background: a few training rows that stand for all, with which a row is compared."""
+"""The background: a few training rows, standing for all, to compare a row with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BACKGROUND_ROWS = 64
-_CANDIDATES = 2048  # rows that are answered to choose from
+_CANDIDATES = 2048  # rows whose answers are computed, to choose from
 
 # From x and codes to answers [rows, values] on the scale that is explained.
 ExplainedAnswers = Callable[[NDArray[np.float32], NDArray[np.int32]], NDArray[np.float64]]
@@ -29,7 +29,7 @@ class Background:
 
     @property
     def base(self) -> NDArray[np.float64]:
-        """The mean answer, [values], from which contributions count."""
+        """The mean answer, [values], to which contributions are added."""
         return np.asarray(self.answers.mean(axis=0))
 
 
@@ -51,7 +51,7 @@ def choose_background(
         codes: [rows, n_codes].
         answers: of the network.
         n_rows: number of rows to choose.
-        seed: of the rows that are looked at, if there are many.
+        seed: of the sample of rows to choose from, if there are many.
     """
     some = np.random.default_rng(seed).permutation(len(x))[:_CANDIDATES]
     found = answers(x[some], codes[some])

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-N_EVALUATIONS = 1024  # of single members for each explained row, about
-MAX_EXACT = 4  # players of whom all coalitions are evaluated
+N_EVALUATIONS = 1024  # of single members, for each explained row: about this many
+MAX_EXACT = 4  # players; with more, only some coalitions are evaluated
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,9 @@ class Coalitions:
         background: [members, groups] row of the background.
         masks: [members, groups, coalitions / 2, players] 1 where a player is taken from the
             explained row, without first and last state. The other half of the coalitions
-            are the players who are missing in these.
+            are the complements of these.
         weights: [members, groups, players, coalitions + 2] of the answers in each state:
-            first, masks, their opposites, last. The sums are the players' contributions.
+            first, masks, their complements, last. The sums are the players' contributions.
     """
 
     background: NDArray[np.intp]
@@ -38,10 +38,10 @@ class Coalitions:
 def draw_coalitions(
     n_players: int, members: int, n_background: int, *, seed: int = 0
 ) -> Coalitions:
-    """Return coalitions whose weighted answers are Shapley values, in the mean of groups.
+    """Return coalitions whose weighted answers are Shapley values, averaged over groups.
 
-    Of few players all coalitions are evaluated. Of others a group is a random order and its
-    reverse: in both, each player in turn is changed from the background row to the
+    With few players, all coalitions are evaluated. With more, a group is a random order and
+    its reverse: in both, each player in turn is changed from the background row to the
     explained row, and contributes the change of the answer. Nothing is drawn twice: 16
     members give each column 32 or more different changes.
 

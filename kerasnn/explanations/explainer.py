@@ -1,8 +1,8 @@
 """The contributions of the columns to an answer: Shapley values by TensorFlow operations.
 
 A column is all its inputs together: number, embedding, missing indicator, codes. The first
-layer is a sum over the columns, so a row of which some columns are replaced costs no
-embedding: the columns' sums are computed once for each row.
+layer is a sum over the columns, and the columns' sums are computed once for each row. So
+replacing some columns of a row costs no new embedding.
 """
 
 import functools
@@ -71,7 +71,7 @@ class Explainer:
         Args:
             x: [rows, n_in] float32 of the preprocessor.
             codes: [rows, n_codes] int32 of the preprocessor.
-            answers: that are explained: probabilities [rows, classes], or values [rows,
+            answers: those to explain: probabilities [rows, classes], or values [rows,
                 values].
 
         Returns:
@@ -94,7 +94,7 @@ class Explainer:
         return self._named(contributions, errors, tf.zeros_like(explained) + self._base)
 
     def _row_explainer(self) -> Callable[[tuple[tf.Tensor, ...]], tuple[tf.Tensor, ...]]:
-        """Return the function of a row; what does not depend on a row is computed here."""
+        """Return a function of a row; what does not depend on the row is computed here."""
         play = self._game.player()
         values = None if self._trees is None else self._trees.evaluator()
         slopes = self._split.slopes(self._network)
@@ -142,13 +142,13 @@ def with_residual(contributions: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
 class _Game:
     """The answers of members to mixtures of a row and background rows.
 
-    The trees join it as a sum over the columns. Where answers are linear in the outputs,
-    that is exact; a floor or a clipped value sees the sum.
+    The trees enter as a sum over the columns. That is exact if answers are linear in the
+    outputs; a floor or the clipping of values applies to the sum.
 
     Args:
         network: trained.
         linear: its approximation.
-        players: that are mixed.
+        players: the columns, or groups of them, that are mixed.
         drawn: the mixtures.
         tree_base: [n_logits] the mean output of the trees for background rows, or 0.
     """
@@ -255,7 +255,7 @@ class _Split:
     """From players to columns: columns that share a player share its contribution.
 
     Args:
-        linear: approximation of the network, by which they share.
+        linear: approximation of the network, by which columns share.
         players: of the columns.
         of_inputs: [n_embedded] the column of each input.
     """
@@ -311,7 +311,7 @@ class _Split:
 
 
 def _mixtures(masks: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
-    """Return the sums of the parts of coalitions, and of all others for each of them.
+    """Return the sums of the parts of each coalition, and those of its complement.
 
     Args:
         masks: [members, groups, coalitions / 2, players].

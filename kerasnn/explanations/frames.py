@@ -41,7 +41,7 @@ def contribution_frame(
 def error_frame(
     outputs: Outputs, columns: Sequence[str], classes: Sequence[Any], *, of: Any = None
 ) -> pd.DataFrame:
-    """Return the standard errors of the contributions; the arguments are the same."""
+    """Return the standard errors of the contributions; see `contribution_frame`."""
     errors = _chosen(outputs, outputs["standard_error"], classes, of)
     return pd.DataFrame(np.abs(errors), columns=list(columns))
 

@@ -13,14 +13,14 @@ from kerasnn.models import TabularNetwork
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """The effect of each input on the sums of the first layer, and of these on answers.
+    """The effect of each input on the sums of the first layer, and of the sums on answers.
 
     Attributes:
         inputs: [members, rows, n_embedded] of the background rows.
         weights: [members, n_embedded, units] of the first layer.
         bias: [members, 1, units] of the first layer.
-        gradient: [members, units, values] of the answers by the sums, the mean over rows
-            that are mixed from two background rows each.
+        gradient: [members, units, values] of the answers with respect to the sums, averaged
+            over rows that are mixed from two background rows each.
     """
 
     inputs: NDArray[np.float32]
@@ -67,12 +67,12 @@ def linear_approximation(network: TabularNetwork, background: Background) -> Lin
 def _mean_gradient(
     network: TabularNetwork, sums: NDArray[np.float32], of_trees: tf.Tensor | float
 ) -> NDArray[np.float32]:
-    """Return [members, units, values], at the middle of pairs of rows.
+    """Return the gradient [members, units, values], averaged over midpoints of two rows.
 
     Args:
         network: trained.
         sums: [members, rows, units] of the first layer.
-        of_trees: [rows, n_logits] their outputs, or 0.
+        of_trees: [rows, n_logits] outputs of the trees, or 0.
     """
     half = sums.shape[1] // 2
     between = tf.constant((sums + np.roll(sums, half, axis=1)) / 2)

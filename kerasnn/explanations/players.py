@@ -67,7 +67,7 @@ def choose_players(
 
     Args:
         of_inputs: [n_embedded] the column of each input.
-        sizes: [columns] how much each column moves the answers, about.
+        sizes: [columns] about how much each column moves the answers.
         maximum: number of players.
     """
     used = np.unique(of_inputs)

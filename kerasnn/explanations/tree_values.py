@@ -2,8 +2,8 @@
 
 A leaf compares some columns. A mixture of the row and a background row reaches the leaf if
 each of these columns is taken from a row that meets the leaf's conditions on it. So only
-two sets count: the columns of which the row breaks a condition, and those of which the
-background row does. Background rows that break the same ones at a leaf are counted once.
+two sets count: the columns whose conditions the row breaks, and those whose conditions the
+background row breaks. Background rows with the same set at a leaf are computed once.
 
 Source: the sums of Lundberg et al., From local explanations to global understanding with
 explainable AI for trees (2020), "interventional" TreeSHAP, leaf by leaf.
@@ -62,7 +62,7 @@ class TreeValues:
         self._weights = _shapley_weights(self._n_steps)
 
     def evaluator(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """Return `_of_row` for any row."""
+        """Return `_of_row` with the arrays that are the same for every row."""
         arrays = _Arrays(
             broken_at=tf.cast(self._broken_at, tf.int32),
             bits=tf.cast(self._bits, tf.int32),
@@ -103,7 +103,7 @@ class TreeValues:
         return tf.reshape(found, self._shape)
 
     def sizes(self, background: Background) -> NDArray[np.float64]:
-        """Return how far each column moves the explained answers, about, [columns]."""
+        """Return how far each column moves the explained answers, [columns], roughly."""
         of_row = self.evaluator()
         rows = zip(background.x, background.codes, strict=True)
         found = [
@@ -121,7 +121,7 @@ class _Arrays(NamedTuple):
     """The background rows at the leaves; the same for all rows.
 
     Attributes:
-        broken_at: [steps, leaves] place in the turns of all nodes, or in their opposites,
+        broken_at: [steps, leaves] place in the turns of all nodes, or in their complements,
             where 1 breaks a condition of the leaf.
         bits: [steps, leaves] of the compared columns.
         broken: [patterns] sets of columns that background rows break.

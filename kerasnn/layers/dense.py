@@ -22,7 +22,7 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
         [batch, n_out].
 
     Raises:
-        ValueError: x is not [batch, n_in] (seen at trace time, free at run time).
+        ValueError: x is not [batch, n_in] (checked while tracing, free at run time).
     """
     if x.shape.rank != 2 or not x.shape[1:].is_compatible_with(kernel.shape[:1]):
         raise ValueError(f"x must be [batch, {kernel.shape[0]}]; got {x.shape}")

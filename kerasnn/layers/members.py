@@ -1,7 +1,7 @@
 """Layers of ensembles: the first dimension is the member.
 
 Every member has its own rows and weights, and does not depend on the others: trained side
-by side it ends as it would alone, to rounding.
+by side, it ends as it would alone, up to rounding.
 """
 
 import math
@@ -111,7 +111,7 @@ def member_dropout(
     keys: tf.Tensor,
     first_row: int | tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Set entries to zero with a probability, and scale the others up.
+    """Set entries to zero with the probability `rate`, and scale up the others.
 
     The mask is a hash of (key of the member, number of the entry): equal eagerly, in a
     graph and under XLA, and independent of the other members. It takes a quarter of the
@@ -132,7 +132,7 @@ def member_dropout(
         entries += first_row * units
     entries = tf.reshape(entries, [1, batch, units])
     bits = _hash(tf.bitcast(entries, tf.uint32) ^ keys[:, tf.newaxis, tf.newaxis])
-    # Compared as signed integers of 24 bits: from unsigned ones XLA converts slowly.
+    # Compared as signed integers of 24 bits: XLA is slow to convert unsigned ones.
     drawn = tf.bitcast(tf.bitwise.right_shift(bits, _u32(8)), tf.int32)
     keep = drawn >= tf.cast(rate * 2.0**24, tf.int32)
     return tf.where(keep, x / (1 - rate), 0.0)

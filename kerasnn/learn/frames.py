@@ -34,7 +34,7 @@ class Frames:
         self.restart()
 
     def restart(self) -> None:
-        """Follow a session that begins again."""
+        """Start over with a session that has started over."""
         rows = self.session.rows
         self.drawn: NDArray[np.float32] | None = None
         self.plane = _Plane(self.session) if _has_plane(self.session) else None
@@ -129,7 +129,7 @@ class Frames:
         }
 
     def _score(self, outputs: NDArray[np.float32]) -> float | None:
-        """Return the accuracy on test rows; of a target of numbers, R squared."""
+        """Return the accuracy on test rows, or R squared for a target of numbers."""
         session, y = self.session, self.session.rows.y_test
         if session.rows.task == "classification":
             return _number((outputs.argmax(axis=1) == y).mean())
@@ -177,7 +177,7 @@ class _Plane:
 
 
 def packed(values: ArrayLike) -> dict[str, Any]:
-    """Return numbers as bytes from -127 to 127 and the number of which 127 is the code."""
+    """Return numbers as bytes from -127 to 127, and the number that 127 stands for."""
     numbers = np.nan_to_num(np.asarray(values, np.float64), posinf=0, neginf=0)
     scale = float(np.abs(numbers).max(initial=0)) or 1.0
     codes = np.round(numbers * (127 / scale)).astype(np.int8)
@@ -203,5 +203,5 @@ def _size(values: tf.Tensor) -> tf.Tensor:
 
 
 def _number(value: Any) -> float | None:
-    """Return a float that JSON can hold."""
+    """Return a float that JSON can hold; None if it is not finite."""
     return float(value) if math.isfinite(value) else None

@@ -30,8 +30,8 @@ class LearnRows:
     Attributes:
         x_train: [rows, n_in] float32.
         y_train: [rows] int32 labels, or [rows, 1] float32.
-        x_test: of the test rows; of irises the same rows.
-        y_test: likewise.
+        x_test: like x_train, of the test rows; for irises the same rows.
+        y_test: like y_train.
         inputs: names of the inputs.
         classes: names of the classes; () for numbers.
         task: "classification" for labels, "regression" for [rows, 1].
@@ -59,7 +59,7 @@ class LearnRows:
 
 
 def lesson_rows(settings: LearnSettings) -> LearnRows:
-    """Return the rows of irises or digits, with what the settings break in them.
+    """Return the rows of irises or digits, changed as the settings break them.
 
     Raises:
         InputError: the settings are for a table.

@@ -58,7 +58,7 @@ class LearnSession:
         epoch: number of complete epochs.
         done: steps of the current epoch that are complete.
         history: loss of each complete epoch, over its training rows, as `fit` returns it;
-            of a classifier its accuracy as well.
+            for a classifier also its accuracy.
         state: "diverged" if a loss was not finite, "finished" after `MAX_EPOCHS`.
         lock: held by the thread that trains or reads the weights.
     """
@@ -136,7 +136,7 @@ class LearnSession:
         return logs
 
     def advance(self, count: int) -> None:
-        """Run some steps, over the ends of epochs."""
+        """Run some steps, beyond the end of the epoch if there are more."""
         while count > 0 and self.state == "ready":
             n = min(count, self.steps - self.done)
             self.step(n)

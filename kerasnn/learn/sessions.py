@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 
 class LostError(Exception):
-    """A session or table that is not there any more."""
+    """A session or table that is gone."""
 
 
 class FullError(Exception):
@@ -50,7 +50,7 @@ class OpenSession:
         frames: what is shown of it.
         file: name of the reader's table; "" for none.
         target: column that the table predicts; "" for none.
-        machine: what a later training must share to take its compiled step over.
+        machine: what a later training must share to take over its compiled step.
         stream: the stream of events that runs it; None for none.
         closed: whether the training is over.
     """
@@ -71,7 +71,7 @@ class OpenSession:
         Args:
             steps: number of steps.
             epochs: in place of steps: to the end of the current epoch, and of further ones.
-            stream: that asks for them; None for a single request, which ends any stream.
+            stream: the one that asks; None for a single request, which ends any stream.
 
         Returns:
             A frame; None for a stream that another request has ended.
@@ -169,7 +169,7 @@ class Sessions:
     def open(
         self, settings: LearnSettings, given: Mapping[str, Any]
     ) -> tuple[str, OpenSession]:
-        """Make a training; the one that was not used for longest may be closed for it.
+        """Make a training; the least recently used one may be closed to make room.
 
         Args:
             settings: of the training.
@@ -179,7 +179,7 @@ class Sessions:
             InputError: the table cannot be learned from, or is gone.
             FullError: all trainings run.
         """
-        with self._making:  # tracing is no work for two threads
+        with self._making:  # only one thread at a time may trace
             self._make_room()
             opened = self._opened(settings, given)
             with self._lock:
@@ -195,7 +195,7 @@ class Sessions:
             return self._sessions.use(key)
 
     def close(self, key: str) -> None:
-        """End a training; it need not be there. A similar one takes its step over."""
+        """End a training, if it is there; a later one may take over its compiled step."""
         with self._lock:
             one = self._sessions.pop(key, None)
         if one is not None:

@@ -78,7 +78,7 @@ class LearnSettings:
 
     @property
     def machine(self) -> tuple[Any, ...]:
-        """The settings that decide the graph of the step; the rest is values in it."""
+        """The settings that decide the graph of the step; the others are values in it."""
         forgets = self.broken == "new-adam"
         return self.data, self.width, self.batch_size, self.optimizer, forgets
 

@@ -35,8 +35,8 @@ from kerasnn.models.variable_table import VariableTable
 from kerasnn.trees import Forest, ForestArrays, forest_outputs, node_turns
 
 INITIAL_ROWS = 512  # rows to which the initial weights are fitted
-# TensorFlow makes an operation for each new name of a Variable: networks that are made by
-# the dozen have the same one, and take a fifth of the time.
+# TensorFlow makes an operation for each new name of a Variable. With one name for all of
+# them, dozens of networks are made in a fifth of the time.
 NETWORK_NAME = "tabular_network"
 FREQUENCY_SPREAD = 0.1
 SLOW, FAST = 0.1, 6.0  # factors of the learning rate: embeddings and biases, scale
@@ -256,9 +256,9 @@ class TabularNetwork(VariableTable, keras.Model):
     def first_sums(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the sums of the first layer without its bias, [members, batch, units].
 
-        They are a sum over the inputs, so that the share of each column can be replaced.
-        With `first_bias` they are what `outputs_of_sums` takes. The inputs are
-        multiplied by their scales, not the kernel: that is faster for a few rows.
+        They are sums over the inputs, so the share of each column can be replaced. With
+        `first_bias` added, `outputs_of_sums` takes them. The scales multiply the inputs,
+        not the kernel: that is faster for a few rows.
 
         Args:
             inputs: [members, batch, n_embedded] of `embedded`, or parts of them.
@@ -372,7 +372,7 @@ class TabularNetwork(VariableTable, keras.Model):
         Args:
             x: [members, rows, n_in], some rows of each member.
             codes: [members, rows, len(cardinalities)].
-            seeds: one for each member, on which alone its weights depend.
+            seeds: one for each member, whose weights depend on no other seed.
 
         Source: Holzmueller et al., Better by Default (2024), appendix A.
         """

@@ -47,13 +47,13 @@ def date_parts(dates: pd.Series) -> dict[str, NDArray[np.float64]]:
 def varying_parts(dates: pd.Series, *, repeating_only: bool = False) -> tuple[str, ...]:
     """Return the parts of dates that carry information in training rows.
 
-    A part with one value carries none. In dates of one year the day of the year repeats the
-    days since 1970; in times of one day those repeat the hour.
+    A part with one value carries none. Within one year the day of the year repeats the days
+    since 1970; within one day the days since 1970 repeat the hour.
 
     Args:
         dates: [rows] datetime64[s].
-        repeating_only: whether to leave out what does not come again in later rows: the
-            days since 1970, and the part of a cycle of which the dates have only one.
+        repeating_only: whether to leave out what does not recur in later rows: the days
+            since 1970, and the parts of a cycle if all dates are within one turn of it.
     """
     parts = date_parts(dates)
     known = dates[are_known(dates)]

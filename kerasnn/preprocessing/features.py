@@ -65,9 +65,9 @@ class Features:
         missing: columns that have a missing indicator.
         in_x: levels of columns that are part of x.
         embedded: levels of columns that become codes.
-        frequent: values of numeric columns that have codes too, after those.
-        date_formats: of the columns whose text is not in ISO 8601.
-        missing_texts: of the columns that have others than `MISSING_TEXTS`.
+        frequent: values of numeric columns that have codes too; these come last.
+        date_formats: of the columns whose dates are not in ISO 8601.
+        missing_texts: of the columns in which texts beside `MISSING_TEXTS` mean missing.
         texts: vectors of free text.
     """
 
@@ -173,7 +173,7 @@ class Features:
         """Return the features that `to_dict` wrote.
 
         Raises:
-            InputError: the format is another one.
+            InputError: the content has another format.
         """
         if content.get("format") != _FORMAT:
             raise InputError(

@@ -38,8 +38,8 @@ _OUTER_BLANKS = rf"\A{_BLANKS}|{_BLANKS}\z"
 class PreprocessingGraph(tf.Module):
     """Fitted preprocessing as a function of tensors, with its lookup table.
 
-    Columns of one kind are stacked: a graph of thousands of columns has few operations, and
-    one table for the levels of all columns.
+    Columns of one kind are stacked, so even with thousands of columns the graph has few
+    operations, and one table for all levels.
 
     Args:
         features: the fitted values.
@@ -91,7 +91,7 @@ class PreprocessingGraph(tf.Module):
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The columns of text, which the dates are too, in the order of `cells`."""
+        """The columns of text, including dates, in the order of `cells`."""
         return tuple(self._texts)
 
     def cells(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -118,7 +118,7 @@ class PreprocessingGraph(tf.Module):
         return _cleaned(texts)
 
     def _without_missing(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Return inputs in which the missing texts of single columns are missing."""
+        """Return the inputs without the texts that count as missing in a column."""
         changed = {}
         for name, texts in self._features.missing_texts.items():
             if self._features.kinds[name] == "numeric":
@@ -250,7 +250,7 @@ def _prefix(column: int) -> bytes:
 
 
 def texts_of_codes(levels: Levels, kind: ColumnKind) -> dict[bytes, int]:
-    """Return the code of each text; `MISSING_TEXTS` are equal, and spellings of truths."""
+    """Return the code of each text; `MISSING_TEXTS`, or spellings of a truth, share one."""
     codes = {text: code for code, text in enumerate(levels.texts, start=1)}
     if kind == "boolean" and (level_of := levels_by_truth(levels.texts)):
         codes = {
@@ -277,7 +277,7 @@ def _without_texts(text: tf.Tensor, missing: Iterable[str]) -> tf.Tensor:
 
 
 def _without_numbers(values: tf.Tensor, missing: Iterable[float]) -> tf.Tensor:
-    """Return numbers, NaN where one of the missing numbers is."""
+    """Return numbers, NaN in place of each of the missing numbers."""
     for number in missing:
         values = tf.where(values == number, tf.constant(float("nan"), tf.float64), values)
     return values

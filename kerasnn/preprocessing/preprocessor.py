@@ -112,7 +112,7 @@ class Preprocessor(Features):
 
     @cached_property
     def graph(self) -> PreprocessingGraph:
-        """The same in the TensorFlow graph, with the lookup tables."""
+        """The same preprocessing in a TensorFlow graph, with its lookup table."""
         return PreprocessingGraph(self)
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

@@ -28,7 +28,7 @@ _MIN_SPREAD = 1e-250  # values with a smaller spread count as constant
 
 
 def clip_inputs(values: Numbers) -> Numbers:
-    """Return values without huge and tiny sizes: no later step overflows or underflows."""
+    """Limit huge values and zero tiny ones, so that no later step over- or underflows."""
     return np.where(np.abs(values) < MIN_INPUT, 0.0, np.clip(values, -MAX_INPUT, MAX_INPUT))
 
 

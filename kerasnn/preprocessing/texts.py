@@ -23,7 +23,7 @@ N_BUCKETS = 4096  # of hashed n-grams
 MAX_PARTS = 16  # numbers of a text
 MAX_CHARACTERS = 2_000  # of a text that are read
 MAX_FITTED_ROWS = 20_000  # to which the vectors are fitted
-_ROWS_PER_PART = 10  # at least, when they are fitted
+_ROWS_PER_PART = 10  # at least, when vectors are fitted
 _ROWS_AT_ONCE = 4_096
 _WIDTHS = (3, 4, 5)  # characters of an n-gram
 _BLANKS = r"[\t-\r\x1c-\x1f\x{85}\pZ]+"
@@ -61,7 +61,7 @@ class TextVectors:
         return dict(zip(self.parts, values, strict=True))
 
     def numbers(self, texts: pd.Series) -> dict[str, NDArray[np.float64]]:
-        """Return the same of a column of str, None where missing."""
+        """Return the same for a column of str, None where missing."""
         encoded = _utf8(texts)
         starts = range(0, max(len(encoded), 1), _ROWS_AT_ONCE)
         blocks = [self.graph(tf.constant(encoded[i : i + _ROWS_AT_ONCE])) for i in starts]
@@ -116,7 +116,7 @@ def _counts(encoded: NDArray[np.object_]) -> csr_matrix:
 def _bucket_ids(texts: tf.Tensor) -> tf.RaggedTensor:
     """Return the buckets of each text's n-grams, [rows, n] int64.
 
-    Words have a blank before and after. Capitals do not count.
+    A blank is added before the first word and after the last. Case does not matter.
     """
     short = tf.strings.substr(texts, 0, MAX_CHARACTERS, unit="UTF8_CHAR")
     small = tf.strings.lower(short, encoding="utf-8")

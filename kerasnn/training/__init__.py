@@ -1,10 +1,10 @@
 """Training: the step, the compiled loop around it, and `fit`, `evaluate`, `predict`.
 
-The road of a fit: `fit` checks the arguments and prepares the rows (`feeds`), the programs
-(`compiled`) and the place where they run (`distribution`); `epochs` runs chunks of steps
-and calls callbacks and hooks between them.
+`fit` checks the arguments and prepares the rows (`feeds`), the programs (`compiled`) and
+the place where they run (`distribution`); then `epochs` runs chunks of steps, and calls
+callbacks and hooks between them.
 
-steps         one step, to be read: forward, loss, gradients, update
+steps         one step, written to be read: forward, loss, gradients, update
 learner       a `tf.Module` network with optimizer and metrics, used like a `keras.Model`
 compiled/     the step over many batches in one call, under one of three drivers
 feeds/        plans of epochs; rows in memory, on disk or in a stream, cut into chunks

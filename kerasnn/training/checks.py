@@ -101,7 +101,7 @@ def warn_of_nan(data: Any) -> None:
 
 
 class Labels:
-    """A check of targets that must be class numbers; XLA turns any other into NaN.
+    """A check of targets that must be class numbers; XLA turns any other number into NaN.
 
     Models with a custom train_step or loss are not checked: how they use their targets is
     unknown.
@@ -144,7 +144,7 @@ class Labels:
                 _check_classes(np.asarray(labels), *self._classes[name])
 
     def check_as_tensorflow(self, data: Any) -> None:
-        """Check the targets of some rows in the place of TensorFlow's own check.
+        """Check the targets of some rows in place of TensorFlow's own check.
 
         Raises:
             InvalidArgumentError: a label is not one of the classes.

@@ -1,8 +1,8 @@
 """The epochs of a fit: compiled calls, with callbacks and hooks between them.
 
 Keras's order of events: metrics reset, on_epoch_begin, batches, validation, on_epoch_end.
-Where no callback must run before the next epoch begins, several epochs share one call,
-with their validation, and the callbacks run afterwards.
+If no callback has to run before the next epoch begins, several epochs and their
+validation share one call, and the callbacks run afterwards.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class FitRun:
     hooks: Sequence[LoopHook] = field(default_factory=tuple)
 
     def run(self) -> None:
-        """Train."""
+        """Train, from on_train_begin to on_train_end."""
         learner = self.runner.learner
         learner.stop_training = False
         self.feed.reset()

@@ -83,9 +83,9 @@ def evaluate_keras(
     Args:
         model: the model.
         rows: x, y and sample_weight.
-        arguments: the others of `Model.evaluate`, by name.
+        arguments: the other arguments of `Model.evaluate`, by name.
         driver: see `fit`.
-        record: of a call of `Model.evaluate` itself; None of a call of `kerasnn.evaluate`.
+        record: notes the outcome if `Model.evaluate` was called, not `kerasnn.evaluate`.
     """
     keras_names.assert_compiled(model, "evaluate")
     execution = execution_of(model)

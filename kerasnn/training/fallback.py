@@ -80,8 +80,8 @@ def log_fallback(
 
     In a call of Keras's own methods the reason only goes into the record.
 
-    If the user's step cannot be traced, the line waits for the first batch: an error that
-    Keras's loop raises as well is the user's, and no business of this package.
+    If the user's step cannot be traced, the line waits for the first batch: if Keras's loop
+    fails too, the error is in the user's code, and the line would only distract.
 
     Raises:
         InputError: XLA was asked for, or the model is distributed.
@@ -120,7 +120,7 @@ class FallbackNotice(keras_callbacks.Callback):
         self._reason = reason
 
     def log(self) -> None:
-        """Log; runs in a loop log each reason once."""
+        """Log the reason, unless it has been logged for the model before."""
         if self._reason not in self._logged:
             self._logged.add(self._reason)
             _log.warning(

@@ -2,7 +2,7 @@
 
 Arguments, order of events, warnings and results are Keras's. What the compiled loop cannot
 do (eager models, sparse and ragged rows) goes to Keras's own loop, with a line in the log.
-The road is: check the arguments, prepare the rows and trace the step, run the epochs.
+In order: check the arguments, prepare the rows and trace the step, run the epochs.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ from kerasnn.training.validation import Validation
 
 @in_one_thread
 @takes_tables
-def fit(  # noqa: D417 - those of Model.fit are told there
+def fit(  # noqa: D417 - Keras documents those of Model.fit
     model: keras.Model | tf.Module,
     x: Any = None,
     y: Any = None,
@@ -90,31 +90,31 @@ def fit(  # noqa: D417 - those of Model.fit are told there
     Args:
         model: a compiled `keras.Model`, or a `tf.Module` network of `kerasnn.models`.
         x: arrays and streams as in Keras; or the path of a CSV or Parquet file or folder:
-            `fit(model, "rows/", "price", validation_data=("later.csv", "price"))`. Then
-            all columns but target and weights must be numbers. They become one matrix, in
-            their order; a model with several inputs gets the columns of their names. They
-            are written to shards in the folder for temporary files (TMPDIR), or among the
-            checkpoints.
+            `fit(model, "rows/", "price", validation_data=("later.csv", "price"))`. With a
+            path, all columns but target and weights must be numbers. They become one
+            matrix, in their order; if the model has several inputs, each gets the column
+            of its name. They are stored as shards in the folder for temporary files
+            (TMPDIR), or beside the checkpoints.
         y: targets as in Keras; with a path, the name of their column.
         sample_weight: as in Keras; with a path, the name of a column.
-        validation_data: as in Keras; or a path with the names of such columns.
-        verbose: "auto" and 1 show one bar over the epochs, in a notebook or on a terminal,
-            and now and then a line in a log; 2 Keras's line for each epoch; 0 nothing.
-        seed: of the row orders. None draws one from NumPy's global generator, which
+        validation_data: as in Keras; or a path with the names of these columns.
+        verbose: "auto" and 1 show one bar over all epochs in a notebook or on a terminal,
+            and occasional lines in a log; 2 shows Keras's line for each epoch, 0 nothing.
+        seed: decides the row orders. None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         driver: "auto" uses XLA for long runs, a TensorFlow graph for short ones, and
-            Keras's own loop for what neither can do. "xla" insists. "graph" computes
-            exactly what `model.fit` does, dropout masks included. "eager" runs the loop in
-            Python, for a debugger; "keras" is `model.fit`.
+            Keras's own loop for what neither can do. "xla" uses XLA or raises an error.
+            "graph" computes exactly what `model.fit` does, dropout masks included. "eager"
+            runs the loop in Python, for a debugger; "keras" is `model.fit`.
         optimizer: for a `tf.Module`: a name or an optimizer; Adam by default. A Keras
             model has the one it was compiled with.
-        checkpoint: a folder for checkpoints, so that nothing is lost when the process
-            dies. Ctrl-C and SIGTERM then save, and raise `InterruptedFitError`.
+        checkpoint: a folder for checkpoints, from which the fit can resume if its process
+            dies. Ctrl-C and SIGTERM then save one, and raise `InterruptedFitError`.
         checkpoint_every: seconds between two checkpoints.
         resume: whether to resume from the newest checkpoint in the folder, if there is
             one. The same call ends with the same weights and history as if it had never
-            been interrupted; with a `tf.data` pipeline or generator only if it gives the
-            same batches again.
+            been interrupted; with a `tf.data` pipeline or generator, only if it yields
+            the same batches again.
 
     Returns:
         `keras.callbacks.History`, also as `model.history`.
@@ -177,17 +177,17 @@ def fit(  # noqa: D417 - those of Model.fit are told there
 def fit_as_keras(
     model: keras.Model, arguments: dict[str, Any], driver: FitDriver, record: CallRecord
 ) -> Any:
-    """Train in the place of `Model.fit`: whatever a program can see is Keras's.
+    """Train in place of `Model.fit`; all that a program can see is as with Keras.
 
     Args:
         model: the model.
         arguments: all those of `Model.fit`, by name.
         driver: see `fit`.
-        record: is told if Keras's own loop had to train.
+        record: notes why Keras's own loop trained, if it had to.
     """
     keras_names.assert_compiled(model, "fit")
     execution = execution_of(model)
-    # NumPy's global generator is the program's: Keras draws nothing from it.
+    # Like Keras, draw nothing from NumPy's global generator: it belongs to the program.
     start = execution.start(execution.fresh_seed(), driver, CheckpointOptions())
     names = ("validation_data", "validation_split", "shuffle", "class_weight")
     rows = tuple(arguments.pop(name) for name in ("x", "y", "sample_weight"))
@@ -217,11 +217,11 @@ class KerasFit:
     """A fit of a Keras model.
 
     Attributes:
-        model: compiled.
+        model: the compiled model.
         execution: where its steps run.
         start: seed, driver and checkpoints.
-        arguments: of `Model.fit`.
-        record: of a call of `Model.fit` itself; None of a call of `kerasnn.fit`.
+        arguments: those of `Model.fit`.
+        record: notes the outcome if `Model.fit` was called, not `kerasnn.fit`.
     """
 
     model: keras.Model
@@ -238,7 +238,7 @@ class KerasFit:
         shuffle: bool | Literal["batch"],
         class_weight: dict[int, float] | None,
     ) -> FitHistory:
-        """Train in the compiled loop, or in Keras's own if that is needed."""
+        """Train in the compiled loop, or in Keras's own if the compiled one cannot."""
         if validation_split and validation_data is None:
             rows, validation_data = keras_names.split_validation(rows, validation_split)
         iterator = keras_iterator(
@@ -262,7 +262,7 @@ class KerasFit:
                 self.model,
                 adapter,
                 validation_data=validation and validation.for_keras(),
-                shuffle=False,  # the adapter does
+                shuffle=False,  # the adapter shuffles
                 **{**_as_dict(self.arguments), "callbacks": callbacks},
             )
         self._fit_run(runner, feed, validation, iterator.steps_per_execution).run()
@@ -352,7 +352,7 @@ class KerasFit:
                 for rows in filter(None, feeds):
                     rows.check_with(check)
             except tf.errors.InvalidArgumentError as error:
-                raise NeedsKerasError(error.message) from error  # it raises its own
+                raise NeedsKerasError(error.message) from error  # Keras raises its own
 
     def _fit_run(
         self, runner: Runner, feed: Feed, validation: Validation | None, execution: int
@@ -386,7 +386,7 @@ class KerasFit:
 
 
 def _settings(feed: Feed, seed: int | None) -> dict[str, Any]:
-    """Settings, beside the model, that a resumed fit must have in common."""
+    """Return the settings, beside the model, that must be the same when a fit resumes."""
     settings: dict[str, Any] = {"seed": seed, "steps": feed.steps}
     if isinstance(feed, ArrayFeed):
         rows = [np.asarray(tensor) for tensor in feed.rows]
@@ -395,7 +395,7 @@ def _settings(feed: Feed, seed: int | None) -> dict[str, Any]:
 
 
 def _as_dict(arguments: FitArguments) -> dict[str, Any]:
-    """The arguments by name; `asdict` would copy the callbacks."""
+    """Return the arguments by name; `asdict` would copy the callbacks."""
     names = (field.name for field in dataclasses.fields(arguments))
     return {name: getattr(arguments, name) for name in names}
 

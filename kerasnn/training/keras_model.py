@@ -16,12 +16,12 @@ _R = TypeVar("_R")
 
 
 def _method(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Make a method of `fit`, `evaluate` or `predict`, with its docstring."""
+    """Turn `fit`, `evaluate` or `predict` into a method with the same docstring."""
 
     @wraps(function)
     def method(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         if method.__name__ == "evaluate":
-            kwargs.pop("_use_cached_eval_dataset", None)  # said by Keras's own fit
+            kwargs.pop("_use_cached_eval_dataset", None)  # passed by Keras's own fit
         return function(*args, **kwargs)
 
     first, *others = inspect.signature(function).parameters.values()
@@ -30,7 +30,7 @@ def _method(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class CompiledEpochs:
-    """Beside `keras.Model` in the bases of a class: trains in compiled epochs."""
+    """A mixin that comes before `keras.Model`: trains in compiled epochs."""
 
     fit = _method(fit)
     evaluate = _method(evaluate)
@@ -41,10 +41,10 @@ class Model(CompiledEpochs, keras.Model):
     """`keras.Model`, for subclasses and as `kerasnn.Model(inputs, outputs)`."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """With inputs and outputs, a functional model."""
+        """Make a functional model if inputs and outputs are given."""
         if cls is Model and (args or {"inputs", "outputs"} <= kwargs.keys()):
-            # Keras puts its Functional class into the bases of the class that is given
-            # inputs and outputs: into this one's, so that subclasses stay what they are.
+            # Keras adds its own Functional to the bases of a class that is called with
+            # inputs and outputs. A class of its own keeps it out of subclasses of Model.
             return Functional(*args, **kwargs)
         return super().__new__(cls, *args, **kwargs)
 
@@ -54,7 +54,7 @@ class Model(CompiledEpochs, keras.Model):
 
 @keras.saving.register_keras_serializable(package="kerasnn")
 class Functional(CompiledEpochs, keras.Model):
-    """The class of `kerasnn.Model(inputs, outputs)`; Keras adds its own of this name."""
+    """The class of `kerasnn.Model(inputs, outputs)`; its base is Keras's Functional."""
 
 
 @keras.saving.register_keras_serializable(package="kerasnn")

@@ -78,19 +78,19 @@ _CONVOLUTIONS = (
     ConvLSTM,
 )
 _patching = threading.RLock()
-# Keras defines them in a base class of `keras.Model`. Packages that log trainings replace
-# those of `keras.Model`, which come first: both work together.
+# Keras defines these in a base class of `keras.Model`, where they are replaced. Packages
+# that log trainings replace them on `keras.Model` itself, so both work together.
 _METHODS = {name: vars(TensorFlowTrainer)[name] for name in ("fit", "evaluate", "predict")}
 
 
 def keras_method(name: str) -> Callable[..., Any]:
-    """Return Keras's `fit`, `evaluate` or `predict`, also where it has been replaced."""
+    """Return Keras's `fit`, `evaluate` or `predict`, even if it has been replaced."""
     method: Callable[..., Any] = _METHODS[name]
     return method
 
 
 def replace_methods(methods: Mapping[str, Callable[..., Any]]) -> None:
-    """Let every Keras model have these methods, and Keras's where none is given."""
+    """Give every Keras model these methods, and Keras's own where none is given."""
     for name, method in _METHODS.items():
         setattr(TensorFlowTrainer, name, methods.get(name, method))
 
@@ -114,9 +114,9 @@ def attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of one of Keras's objects that a trace may depend on."""
     if not hasattr(value, "__dict__"):
         return {n: getattr(value, n) for n in value.__slots__}
-    # The names of metrics are those of the logs.
+    # The name of a metric is its name in the logs.
     unused = set() if isinstance(value, keras.Metric | keras.Loss) else {"name"}
-    if hasattr(value, "seed_generator"):  # a Variable, which was made from the seed
+    if hasattr(value, "seed_generator"):  # its Variable was made from the seed
         unused |= {"seed"}
     return {
         name: part
@@ -128,7 +128,7 @@ def attributes(value: Any) -> dict[str, Any]:
 
 
 def is_plain(model: keras.Model) -> bool:
-    """Return whether a model has no code of the user's: it is of one of Keras's classes."""
+    """Return whether a model is of one of Keras's own classes, without code of the user."""
     return isinstance(model, keras.Sequential | Functional) and all(
         base.__module__.startswith(("keras.", "kerasnn."))
         for base in type(model).__mro__
@@ -159,9 +159,9 @@ def compiled_as(model: keras.Model) -> tuple[Any, ...]:
 
 
 def default_summary_writer() -> Any:
-    """Return what equals only the writer to which `tf.summary` writes here; or None.
+    """Return a key of the writer that `tf.summary` now writes to; None without a writer.
 
-    A graph writes to the one of its trace. Callbacks such as TensorBoard set another.
+    A graph keeps the writer of its trace. Callbacks such as TensorBoard set another.
     """
     writer = summary_ops_v2._summary_state.writer
     return None if writer is None else _Identity(writer)
@@ -239,12 +239,12 @@ def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
 
 
 def layers_without_xla(model: keras.Model) -> list[str]:
-    """Return the names of the layers that Keras marks as impossible under XLA."""
+    """Return the names of the layers that Keras marks as not supported by XLA."""
     return [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
 
 
 def has_convolution(model: keras.Model) -> bool:
-    """Return whether a layer of a model, also within another, is a convolution."""
+    """Return whether a layer of a model, even a nested one, is a convolution."""
     return any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())
 
 
@@ -300,7 +300,7 @@ def _without_wrapper(value: Any) -> Any | None:
 
 
 def adapter_shuffle(adapter: ArrayDataAdapter) -> bool | str:
-    """Return True, False or "batch"."""
+    """Return the adapter's `shuffle`: True, False or "batch"."""
     return adapter._shuffle
 
 

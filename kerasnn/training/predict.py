@@ -86,9 +86,9 @@ def predict_keras(
     Args:
         model: the model.
         x: the rows.
-        arguments: the others of `Model.predict`, by name.
+        arguments: the other arguments of `Model.predict`, by name.
         driver: see `fit`.
-        record: of a call of `Model.predict` itself; None of a call of `kerasnn.predict`.
+        record: notes the outcome if `Model.predict` was called, not `kerasnn.predict`.
 
     Raises:
         InputError: driver="xla" cannot compile the model.
@@ -199,7 +199,7 @@ class Prediction:
 
     Args:
         model: the model.
-        iterator: Keras's, over the rows.
+        iterator: Keras's iterator over the rows.
         driver: the driver of the step.
     """
 
@@ -248,7 +248,7 @@ class Prediction:
         )
 
     def _calls(self, count: int | None) -> Iterator[_PredictCall]:
-        """Yield calls over rows in memory, of `count` batches, or of a short time."""
+        """Yield calls over rows in memory, of `count` batches; None lets them grow."""
         size = self._iterator.data_adapter.batch_size
         execution = self._model.steps_per_execution
         steps = -(-(self.steps or 0) // execution) * execution

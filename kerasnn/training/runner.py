@@ -15,7 +15,7 @@ from kerasnn.training.compiled.specs import BatchSpec
 # Target duration of a call. What happens between calls takes 0.5 to 1 ms, so it costs
 # little; Ctrl-C and the progress bar still respond at once.
 SECONDS_PER_CALL = 0.25
-# Until the speed of a program is known, each call may be this many times the largest.
+# Until the speed of a program is known, a call may be this many times the largest so far.
 GROWTH = 8
 
 
@@ -62,7 +62,7 @@ class Runner:
         return self._program is not None and self._program.resets_inside
 
     def grouped(self, logs: Logs) -> Logs:
-        """Return logs as Keras gives them to callbacks: those in a dict are in one."""
+        """Return logs as Keras gives them to callbacks, with the step's nested dicts."""
         return grouped(logs, self._program.groups) if self._program else logs
 
     def budget(self) -> int:

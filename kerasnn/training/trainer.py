@@ -44,7 +44,7 @@ _TensorPair = tuple[tf.Tensor, tf.Tensor]
 
 
 class Trainer:
-    """Trains one network; checks its rows strictly, and its losses must stay finite.
+    """Trains one network; checks the rows strictly, and raises if a loss is not finite.
 
     The compiled loop is kept, so a second `fit` compiles nothing.
 
@@ -109,7 +109,7 @@ class Trainer:
         verbose: Verbose = 0,
         checkpoints: RunCheckpoints | None = None,
     ) -> History:
-        """Train.
+        """Train the network.
 
         Args:
             x: [rows, n_in].
@@ -120,8 +120,8 @@ class Trainer:
             seed: of the row order. The same seed gives the same weights, bit for bit.
             initial_epoch: number of epochs to skip, with their row orders.
             validation_data: (x, y) to test on after each epoch.
-            callbacks: Keras's; for a `tf.Module` those that need no more of a model than
-                its weights, optimizer and `stop_training`.
+            callbacks: Keras's callbacks; for a `tf.Module`, only those that use no more of
+                the model than its weights, optimizer and `stop_training`.
             on_epoch: functions of (epoch from 0, metrics), called for each epoch; a few
                 epochs late where several run in one compiled call.
             verbose: as in Keras: 1 for a progress bar, 2 for a line an epoch.
@@ -253,7 +253,7 @@ class Trainer:
         return runner
 
     def _follow_model(self) -> None:
-        """Start over if a Keras model was compiled with another optimizer, or frozen."""
+        """Start over if the model has another optimizer or other trainable Variables."""
         trained = self.model.trainable_variables
         made_for = (self.optimizer, *map(id, trained))
         if self._made_for == made_for:
@@ -289,7 +289,7 @@ def check_network_arguments(**arguments: Any) -> None:
 def _settings(
     data: _TensorPair, plan: EpochPlan, seed: int, batching: Batching
 ) -> dict[str, Any]:
-    """Settings, beside the model, that a resumed fit must have in common."""
+    """Return the settings, beside the model, that must be the same when a fit resumes."""
     return {
         "seed": seed,
         "batching": batching,

@@ -98,7 +98,7 @@ class Validation:
         )
 
     def evaluate(self, callbacks: keras_callbacks.CallbackList) -> Logs:
-        """Evaluate, with the model's own `evaluate` if it overrides it."""
+        """Evaluate, with the model's `evaluate` if it overrides Keras's."""
         if self.feed is None or self._runner is None:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self.data)
             return self.model.evaluate(

@@ -5,8 +5,8 @@ sklearn_trees  the trees of a HistGradientBoosting model as arrays
 forest         the sum of many trees, by gathers and comparisons
 boosting       trees that are fitted on folds, and judged by the rows that they leave out
 
-`boosting` is not imported here: a network with trees needs no ensembles of scikit-learn,
-whose import takes longer than kerasnn's own.
+`boosting` is not imported here: a network with trees does not need scikit-learn's
+ensembles, which take longer to import than kerasnn itself.
 """
 
 from kerasnn.trees.forest import (

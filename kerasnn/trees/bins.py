@@ -1,7 +1,7 @@
 """Bins of the columns that trees compare, the same for all folds.
 
-scikit-learn would bin each fold anew at each call, which takes longer than its trees where
-rows have weights. A column of few different values is left as it is.
+scikit-learn would bin each fold anew at each call, which takes longer than growing trees if
+rows have weights. In a column of few different values, each value is a bin.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Bins:
     def limits(
         self, columns: NDArray[np.intp], bins: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        """Return the largest values of x in bins that are at most the given numbers."""
+        """Return, for a column and a bin each, the largest value of x up to this bin."""
         n_codes = len(self.cardinalities)
         last = np.floor(bins).astype(np.intp)
         pairs = zip(columns, last, strict=True)

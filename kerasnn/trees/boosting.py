@@ -51,7 +51,7 @@ GROWTHS = (
     Growth(0, 15, max_depth=4, min_samples_leaf=1, l2_regularization=3.0),
 )
 
-Fold = tuple[NDArray[Any], NDArray[Any]]  # rows that a model learns from, and its judges
+Fold = tuple[NDArray[Any], NDArray[Any]]  # rows to learn from, and rows that judge
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,8 @@ class BoostedFolds:
         seed: of the models.
 
     Attributes:
-        rounds: that the models have.
-        max_rounds: that they may have.
+        rounds: number of rounds so far.
+        max_rounds: largest number of rounds.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class BoostedFolds:
 
     def _grow(self, model: Boosting, fold: Fold) -> NDArray[np.float64]:
         learned, left_out = fold
-        # Several threads would add in any order: the bits of two fits would differ.
+        # Several threads would add in any order, and two fits would differ in some bits.
         with threadpool_limits(1, user_api="openmp"):
             self._fit(model.set_params(max_iter=self.rounds), learned)
             outputs = getattr(model, "decision_function", model.predict)
@@ -159,7 +159,7 @@ class BoostedFolds:
         return Forest.mean(of_folds)
 
     def refitted(self, rounds: int) -> Forest:
-        """Return a model of so many rounds that learned from all rows."""
+        """Return a model of this many rounds that learned from all rows, as a forest."""
         model = clone(self._models[0]).set_params(max_iter=rounds)
         every = np.arange(len(self._columns))
         with threadpool_limits(1, user_api="openmp"):
@@ -174,8 +174,8 @@ class BoostedFolds:
 def _own_warning_filters() -> Iterator[None]:
     """Keep the process's warning filters from threads that use scikit-learn.
 
-    It changes them for a moment and puts back what it found, which in threads may be what
-    another one has set. It also warns where it finds none; that is dropped here.
+    scikit-learn changes them for a moment and then restores what it found: in threads,
+    maybe what another one has set. It also warns if it finds none; that is dropped here.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -2,7 +2,7 @@
 
 All trees of all rows go down one level at a time: three gathers give a node's column,
 threshold and children, one comparison the child. A tree that has arrived at a leaf stays
-there. There is no operation that a C++ server lacks.
+there. A C++ server has all of these operations.
 """
 
 from collections.abc import Sequence
@@ -96,7 +96,7 @@ class Forest:
         ).scaled(1 / len(forests))
 
     def scaled(self, factor: float) -> "Forest":
-        """Return the forest whose outputs are larger by a factor."""
+        """Return the forest with its outputs multiplied by a factor."""
         arrays = {**vars(self)}
         for name in ("values", "baseline"):
             arrays[name] = (arrays[name].astype(np.float64) * factor).astype(np.float32)
@@ -145,7 +145,7 @@ def forest_outputs(
         codes: [rows, n_codes] int32.
     """
     columns = _compared(x, codes)
-    n_rows = tf.maximum(tf.shape(columns)[0], 1)  # no rows are one empty block
+    n_rows = tf.maximum(tf.shape(columns)[0], 1)  # without rows, one empty block
     n_out = forest.baseline.shape[0]
     found = tf.TensorArray(
         tf.float32,

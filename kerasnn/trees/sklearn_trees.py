@@ -21,14 +21,14 @@ Boosting: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegre
 def all_outputs(
     model: Boosting, own: NDArray[np.float64], n_out: int
 ) -> NDArray[np.float64]:
-    """Return logits of all classes from those of the classes that a model's rows had.
+    """Return logits of all classes from those of the classes in a model's training rows.
 
-    A class that they lack has the logit of half a row among them.
+    A class that is missing there gets the logit of a class with half a row.
 
     Args:
         model: of two classes at least, if it lacks one.
-        own: [..., its outputs].
-        n_out: number of classes; 1 of two, and for values.
+        own: [..., outputs of the model].
+        n_out: number of classes; 1 for two classes or for values.
     """
     if own.shape[-1] == n_out:
         return own
@@ -48,7 +48,7 @@ def _for_each_class(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def forest_of(model: Boosting, rounds: int, bins: Bins, n_out: int | None = None) -> Forest:
-    """Return the first rounds of a fitted model.
+    """Return the trees of the first rounds of a fitted model.
 
     Args:
         model: fitted to the columns of the bins.
@@ -94,7 +94,7 @@ def _places(model: Boosting, grown: list[Any], n_out: int) -> list[tuple[int, An
 
     Args:
         model: may lack classes.
-        grown: trees of a round; of two classes one, which both share.
+        grown: trees of a round; for two classes a single one, which both share.
         n_out: number of outputs.
     """
     if len(grown) == n_out:
@@ -117,7 +117,7 @@ class _Tree:
     """One tree, with the children of a node beside each other.
 
     Attributes:
-        columns, thresholds, children, tables, turns, values: as of a `Forest`, but that
+        columns, thresholds, children, tables, turns, values: as in a `Forest`, but
             nodes and tables are counted from 0, and tables are -1 where there is none.
         depth: of the deepest leaf.
     """
@@ -193,6 +193,6 @@ def _turns(
 
 
 def _bits(words: NDArray[np.uint32], count: int) -> NDArray[np.bool_]:
-    """Return the first bits of words of 32."""
+    """Return the first bits of 32-bit words."""
     numbers = np.arange(count)
     return (words[numbers >> 5] >> (numbers & 31).astype(np.uint32) & 1).astype(bool)

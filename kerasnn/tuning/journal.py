@@ -25,15 +25,15 @@ from kerasnn.system.processes import host_name, is_running
 
 _STUDY_NAME = "kerasnn"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-# A trial of another machine without a heartbeat for so long has failed.
+# A trial of another machine without a heartbeat for this long has failed.
 _MAX_SILENT_SECONDS = 3600.0
 
 
 class OrderedSampler(BaseSampler):
     """A sampler whose random numbers follow from the seed and the position of a trial.
 
-    So two processes draw different values, and a sweep that was killed resumes with the
-    values that it would have drawn. The position counts trials that have not failed.
+    So two processes draw different values, and a killed sweep resumes with the values that
+    it would have drawn. The position counts trials that have not failed.
 
     Args:
         seed: of all values.

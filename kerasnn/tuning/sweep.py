@@ -44,7 +44,7 @@ from kerasnn.tuning.space import (
 )
 from kerasnn.tuning.tuned import Tuned, as_arguments
 
-# A training reports the loss on held-out rows in so many parts, whatever its epochs.
+# A training reports the loss on held-out rows this many times, whatever its epochs.
 _N_PARTS = 32
 # The first fifth of a training prunes no trial: its learning rate has two short waves.
 _FIRST_PRUNED_PART = 7
@@ -95,7 +95,7 @@ def tune(
         space: for each parameter a list of choices, or a range (low, high) or
             (low, high, "log"); or a function of an Optuna trial that returns parameters;
             None is `tuning.default_space` without the parameters that the estimator sets.
-        trials: number of trials, with those in `storage` and of other processes.
+        trials: number of trials, including those in `storage` and of other processes.
         storage: file that keeps the trials (an Optuna journal). The same call resumes
             them; several processes may share it.
         time_limit: seconds after which no trial starts; once one trial is done, a running
@@ -202,7 +202,7 @@ class _Sweep:
         return space
 
     def _first(self) -> Params | None:
-        """Return the estimator as given as a point of the space; None if it is not one."""
+        """Return the settings of the given estimator; None if they are not in the space."""
         if not isinstance(self.space, Space):
             return None
         given = self.estimator.get_params()
@@ -278,7 +278,7 @@ class _Sweep:
         Args:
             study: of the trial.
             trial: is running.
-            until: see `time.monotonic`; None for no limit.
+            until: when to stop, by `time.monotonic`; None for no limit.
             show: takes the share of the training that is done.
         """
         started = time.monotonic()
@@ -324,7 +324,7 @@ class _Sweep:
         until: float | None,
         show: Callable[[float], None],
     ) -> Any:
-        """Return the `progress` of the estimator: reports losses, and may stop it."""
+        """Return the estimator's `progress`: it reports losses, and may stop the trial."""
         reported = 0
         others_done = n_done(study) > 0
 

@@ -25,7 +25,7 @@ class Tuned:
         score_name: "log_loss" (nats) or "rmse" (of the target; in standard deviations for
             several targets at once).
         trials: a row for each: number, state ("complete", "pruned", "failed", "running"),
-            score (of a pruned trial: its last loss), part (of 32, when that was), seconds,
+            score (of a pruned trial: its last loss), part (of 32, when it ended), seconds,
             and the settings.
         best_estimator: trained with the best parameters; None with refit=False.
         interrupted: whether Ctrl-C ended the search before all trials were done.

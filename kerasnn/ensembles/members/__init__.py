@@ -1,1 +1,1 @@
-"""Members that learn side by side: their step, its optimizer, and whose rows it takes."""
+"""Members that learn side by side: their step, its optimizer, and the rows it takes."""

@@ -32,15 +32,15 @@ class MemberLearner:
         cycles: waves of the learning rate.
         label_smoothing: share of a label that is spread over all classes.
         has_dropout: whether there is dropout; its rate is a Variable.
-        workers: train together. They must be given the same batches in the same order,
+        workers: train together. All must be given the same batches in the same order,
             under driver "graph"; `train_step` takes this worker's rows of them, and changes
             the weights as a single process would.
         local_batches: whether each worker is given its own slice of every batch instead.
 
     Attributes:
-        traces_each_size: True: a graph for any size rounds in another way, and a network
-            must not depend on what the process has trained before.
-        metrics_variables: none that are not in `variables`.
+        traces_each_size: True, because a graph for any size rounds differently, and a
+            network must not depend on what the process has trained before.
+        metrics_variables: empty, because `variables` has them.
         trace_kind: equal for learners whose steps have the same trace; None with workers.
     """
 

@@ -49,7 +49,7 @@ class LearnerCache:
 
         Args:
             task: decides the shape of the network.
-            members: of all tasks that are trained together.
+            members: number of networks, of all tasks that are trained together.
             workers: see `MemberLearner`.
             local_batches: see `MemberLearner`.
         """
@@ -75,7 +75,7 @@ class LearnerCache:
             self._add({key: learner})
 
     def take_all(self, other: "LearnerCache") -> None:
-        """Take the learners of another cache; the most recently used ones stay."""
+        """Take over the learners of another cache; the most recently used ones are kept."""
         with other._lock:
             learners, other._learners = other._learners, OrderedDict()
         self._add(learners)

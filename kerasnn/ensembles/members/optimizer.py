@@ -38,7 +38,7 @@ def adam_update(
 
     Args:
         value: of the Variable.
-        gradient: of the loss by the Variable.
+        gradient: of the loss with respect to the Variable.
         mean: running mean of the gradients.
         square: running mean of their squares.
         step: number of the step, from 1, float32.

@@ -42,7 +42,7 @@ class AllRows:
         return "xla" if xla_pays else "graph"
 
     def assert_same_on_all(self, settings: Callable[[], Mapping[str, Any]]) -> None:
-        """Check that all workers have the same settings; a single process has.
+        """Check that all workers have the same settings; one process always has.
 
         Raises:
             InputError: they differ.
@@ -136,7 +136,7 @@ class WorkerRows(AllRows):
         return self.workers.all_reduce_sum(gathered)
 
     def _bound(self, batch: Any, parts: int) -> Any:
-        """Return where this worker's slice begins, or that of a later worker."""
+        """Return where the slice begins of the worker that is `parts` after this one."""
         return _width(batch) * (self.workers.worker + parts) // self.workers.n_workers
 
 

@@ -19,11 +19,11 @@ def with_history(
     steps: int | None,
     as_keras: bool = False,
 ) -> tuple[History, keras_callbacks.CallbackList]:
-    """Return Keras's list, with a history in it unless the user has one, and progress.
+    """Return a new history, and Keras's list with the callbacks, a history and progress.
 
-    The history is ours, which also has the time of the calls, and the progress is
-    `EpochProgress`, or with verbose=2 Keras's lines. With `as_keras` both are Keras's, and
-    our history is beside the list.
+    The new history is in the list, unless the user gave one; progress is `EpochProgress`,
+    or with verbose=2 Keras's lines. With `as_keras` the list has Keras's own history and
+    progress instead.
     """
     history = History()
     if not isinstance(callbacks, keras_callbacks.CallbackList):

@@ -1,4 +1,4 @@
-"""Which hooks the callbacks override: it decides how many steps a call may run."""
+"""Which hooks the callbacks override: this decides how many steps a call may run."""
 
 import dis
 from typing import Any, Literal
@@ -17,7 +17,7 @@ class DelayedCallback(keras_callbacks.Callback):
     It only reports: what it does at the end of an epoch does not affect the training.
 
     Attributes:
-        skips_batches: whether it can do without some of the hooks of batches.
+        skips_batches: whether some of its batch hooks may be left out.
     """
 
     skips_batches = False
@@ -52,15 +52,15 @@ def accept_delayed_epochs(callbacks: Any) -> bool:
 
 
 def _may_skip_batches(callback: Any, name: str) -> bool:
-    """Return whether a hook does nothing with the callback's settings."""
+    """Return whether a batch hook has nothing to do under the callback's settings."""
     hook = getattr(callback, name)
-    if hook.__module__.startswith("keras_tuner."):  # it calls the hook of the tuner
+    if hook.__module__.startswith("keras_tuner."):  # it calls the tuner's hook
         hook = getattr(getattr(callback, "tuner", None), name, hook)
     if _returns_at_once(hook):
         return True
     if isinstance(callback, DelayedCallback) and callback.skips_batches:
         return True
-    if not hook.__module__.startswith("keras."):  # a subclass has its own
+    if not hook.__module__.startswith("keras."):  # overridden in a subclass
         return False
     if isinstance(callback, DELAYED):
         return True

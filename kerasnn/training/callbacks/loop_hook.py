@@ -1,7 +1,7 @@
 """Hooks of the compiled loop: code of this package that runs between compiled calls.
 
-Keras's callbacks stand apart. They keep Keras's order of events, and may run late when
-several epochs share a call; a hook runs at every call, and sees each epoch's logs.
+Hooks are not Keras's callbacks. Callbacks keep Keras's order of events, and may run late
+when several epochs share a call; a hook runs at every call, and sees each epoch's logs.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ class Position(NamedTuple):
 
     Attributes:
         epoch: the epoch that is running or comes next, from 0.
-        step: steps of it that are done.
+        step: completed steps of that epoch.
         data: position in a stream that continues across epochs.
         finished: whether the fit is over.
     """

@@ -1,8 +1,8 @@
 """The state of callbacks in a checkpoint.
 
 `EarlyStopping` counts epochs and copies weights, `ReduceLROnPlateau` counts, and custom
-callbacks have their own state. Saved are the plain values and lists of arrays that changed
-since the fit began. Settings of a callback are not saved.
+callbacks have their own state. A checkpoint holds the plain values and lists of arrays that
+have changed since the fit began, and not the callbacks' settings.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def restore_state(callback: Any, state: CallbackState) -> None:
 
 
 def _is_inner(callback: Any, name: str) -> bool:
-    """Return whether a name is a method's, or not for others to set."""
+    """Return whether a name is private, a method's, or defined by the class only."""
     is_own = name in vars(callback) or not hasattr(callback, name)
     return name.startswith("_") or not is_own or callable(getattr(callback, name, None))
 

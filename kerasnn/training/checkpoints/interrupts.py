@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """Context manager that records Ctrl-C and SIGTERM; a second one is raised at once.
 
-    Python handles signals in the main thread; in another thread it does nothing.
+    Python handles signals in the main thread; in another thread this does nothing.
 
     Attributes:
         received: the signal that came; None before.

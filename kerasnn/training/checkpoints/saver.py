@@ -1,7 +1,7 @@
 """Saves a fit while it runs, and restores it after its process has died.
 
-It decides what a checkpoint holds: Variables, history, the state of callbacks and the
-position in the data. `RunCheckpoints` decides when; the files are `kerasnn.checkpoints`'.
+This module decides what a checkpoint holds: Variables, history, the state of callbacks and
+the position in the data. `RunCheckpoints` decides when; `kerasnn.checkpoints` writes it.
 
 A resumed fit takes the same steps on the same batches as one that was never interrupted,
 so weights and history are equal bit for bit, provided that the data are the same.
@@ -131,7 +131,7 @@ class Saver(LoopHook):
         states = []
         for i, callback in enumerate(self._stateful_callbacks()):
             state = changed_state(callback, self._fresh[i])
-            # "memory" is the key in files that exist.
+            # "memory" is the key in existing files.
             states.append({"class": type(callback).__name__, "memory": state.plain})
             arrays |= {f"callback/{i}/{name}": a for name, a in state.arrays.items()}
         history = next(filter(_is_history, self._callbacks))

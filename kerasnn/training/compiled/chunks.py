@@ -20,8 +20,8 @@ class Chunk:
         rows, blocks: as `run_epochs` takes them.
         first, stop: the steps to run, as numbers in the blocks.
         first_step: number of its first step in the epoch.
-        room: number of batches to which XLA pads it, so that it compiles once; 0 for none.
-        irregular_size: whether its batches have another size than the first of the stream.
+        room: number of batches that it is padded to, so that XLA compiles once; 0 for none.
+        irregular_size: whether its batches differ in size from the first of the stream.
         starts_execution, ends_execution: whether one of Keras's executions begins or ends
             with it. Batches of different sizes in one execution take a chunk each.
     """
@@ -43,7 +43,7 @@ class Chunk:
         return self.first_step + self.stop - self.first - 1
 
     def padded(self) -> "Chunk":
-        """Return the chunk with zero rows, which no step reads, up to its room."""
+        """Return the chunk padded to its room with rows of zeros, which no step reads."""
         missing = self.room - self.blocks[0].shape[1]
         if missing <= 0:
             return self
@@ -66,7 +66,7 @@ class Feed(Protocol):
         """Number of batches of an epoch, if it is known."""
 
     def check_with(self, check: Callable[[Any], None]) -> None:
-        """Have x, (x, y) or (x, y, sample_weight) checked: all rows, or batch by batch."""
+        """Call `check` with the data: now with all rows, or later batch by batch."""
 
     def reset(self) -> None:
         """Return to the first row."""

@@ -6,4 +6,4 @@ class NeedsKerasError(Exception):
 
 
 class UntraceableError(NeedsKerasError):
-    """The user's step raised this when it was traced; it may do so in Keras's loop too."""
+    """The user's step raised this when it was traced; Keras's loop may raise it too."""

@@ -1,9 +1,9 @@
-"""Fingerprints of models: two with equal ones are traced to the same graph.
+"""Fingerprints of models: if they are equal, the models are traced to the same graph.
 
 Everything that a trace can read is in the fingerprint: each attribute of each object that
 the model holds, and which Variable stands where. What changes no trace (names, values of
-Variables, initializers) is left out by name. A model that holds anything else, be it a
-function of the user's, an array or an object of another package, has no fingerprint.
+Variables, initializers) is left out by name. A model that holds anything with an unknown
+effect, such as a user's function, an array or another package's object, has none.
 """
 
 import enum
@@ -40,7 +40,7 @@ class NotComparableError(Exception):
 
 
 def variables_of(model: keras.Model) -> list[tf.Variable]:
-    """Return every Variable that the steps of a model may use, each once, in its order."""
+    """Return every Variable that the steps of a model may use, once, in a fixed order."""
     optimizer = getattr(model, "optimizer", None)
     held = [*model.variables, *(optimizer.variables if optimizer else ())]
     held += model.metrics_variables
@@ -74,7 +74,7 @@ def model_fingerprint(model: keras.Model, *, names: bool) -> tuple[Any, ...]:
 
 
 class _Description:
-    """Describes objects; one that was seen before is described by its number.
+    """Describes objects; an object that was seen before is described by its number.
 
     Args:
         variables: are described by their places in this list.
@@ -83,7 +83,7 @@ class _Description:
     def __init__(self, variables: list[tf.Variable]) -> None:
         self._places = {id(variable): i for i, variable in enumerate(variables)}
         self._numbers: dict[int, int] = {}
-        self._held: list[Any] = []  # so that no other object gets the id of one
+        self._held: list[Any] = []  # kept alive, so that no other object gets their ids
 
     def of(self, value: Any) -> Any:
         """Return a hashable description."""

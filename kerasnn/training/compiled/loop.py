@@ -64,7 +64,7 @@ class Step:
         driver: Driver,
     ) -> None:
         self.learner = learner
-        self.groups: dict[str, str] = {}  # of logs in a dict in the logs: its name
+        self.groups: dict[str, str] = {}  # of logs in a nested dict: its name
 
         def on_batch(*tensors: tf.Tensor) -> Logs:
             logs = step(structure.pack(list(tensors)))
@@ -85,8 +85,8 @@ class Step:
         traced = trace(on_batch, batch, learner)
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced
-        # XLA needs each size to be static; elsewhere one loop over all sizes is one call of
-        # the step in the graph, so that its `tf.random` operations go on as Keras's do.
+        # XLA needs static sizes: each has its loop. Elsewhere one loop serves all sizes, so
+        # that the graph has the step once: its `tf.random` operations go on as Keras's do.
         self.loops_by_size = driver == "xla"
         self.resets_inside = _can_reset_inside(learner)
         metrics = learner.get_metrics_result()
@@ -110,7 +110,7 @@ class Step:
         return {name: tf.convert_to_tensor(value) for name, value in result.items()}
 
     def reset(self) -> bool:
-        """Restart the running metrics; return True, as a branch of a graph must."""
+        """Restart the running metrics; return True, as a branch of `tf.cond` must."""
         self.learner.reset_metrics()
         return True
 
@@ -121,8 +121,8 @@ class StepRange(NamedTuple):
     Attributes:
         epochs: number of epochs; 1 if only some steps of an epoch run.
         reset: whether the metrics restart with each epoch.
-        first: first step of an epoch.
-        stop: the step after the last one.
+        first: the first step to run.
+        stop: the step after the last one to run.
         test_steps: steps of the test after each epoch; 0 for no test.
     """
 
@@ -216,8 +216,8 @@ def repeat(
 ) -> _State:
     """Return the state after `for i in range(first, stop): state = body(i, state)`.
 
-    In a graph it is one loop, of any length: XLA compiles once for all. Autograph would
-    make the same loop of a `while`, and read the code for half a second first.
+    In a graph this is one loop of any length, which XLA compiles once. Autograph would turn
+    a `while` into the same loop, but first read the code for half a second.
     """
     loop = tf.while_loop(
         lambda i, _: i < stop, lambda i, state: (i + 1, body(i, state)), (first, state)
@@ -250,7 +250,7 @@ def _tables(step: Step, planned: tf.Tensor) -> dict[str, tf.TensorArray]:
 
 
 def grouped(logs: Logs, groups: Mapping[str, str]) -> dict[str, Any]:
-    """Return logs as the step returned them: `flat` and Keras's callbacks go by it.
+    """Return logs nested as the step returned them, which Keras's callbacks expect.
 
     Args:
         logs: flat.
@@ -266,7 +266,7 @@ def grouped(logs: Logs, groups: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _can_reset_inside(learner: Trainable) -> bool:
-    """Return whether a graph can reset the metrics: Keras's can, custom ones may not."""
+    """Return whether a graph can reset the metrics: sure only for Keras's own metrics."""
     if not isinstance(learner, keras.Model):
         return True
     if type(learner).reset_metrics is not keras.Model.reset_metrics:
@@ -278,7 +278,7 @@ def _can_reset_inside(learner: Trainable) -> bool:
 
 
 def flat(logs: Mapping[str, Any]) -> Logs:
-    """Return logs by name, as Keras reports them: a dict among them is in its own place."""
+    """Return logs by name, as Keras reports them; a nested dict's logs take its place."""
     result: Logs = {}
     for name, value in sorted(logs.items()):
         result |= flat(value) if isinstance(value, Mapping) else {name: value}

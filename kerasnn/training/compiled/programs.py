@@ -28,14 +28,14 @@ from kerasnn.training.compiled.sharing import shared_program
 from kerasnn.training.compiled.specs import BatchSpec, Tensors
 from kerasnn.training.compiled.xla_cache import keep_programs, xla_cache
 
-# XLA starts about a second later, and saves 0.02 to 0.03 ms a step for each Variable of a
-# small network, because a step has so many more operations. Of large networks neither is
-# known. On a CPU, a step of two convolutions took 3 times (2D) to 20 times (1D) as long.
+# XLA starts about a second later. In a small network, it saves 0.02 to 0.03 ms a step for
+# each Variable, because each adds operations. For large networks neither is known.
+# On a CPU, a step of two convolutions took 3 times (2D) to 20 times (1D) as long.
 XLA_PAYS_FROM_STEPS = 5000
 XLA_PAYS_FROM_UPDATES = 20_000  # steps times Variables
 MIN_XLA_STEPS = 1250
 MAX_SMALL_VARIABLES = 32
-MAX_PROGRAMS = 16  # kept of a learner; the least recently used one is dropped
+MAX_PROGRAMS = 16  # kept for a learner; the least recently used one is dropped
 _MAX_COUNTED = 64  # shapes whose steps are counted
 # XLA raises these for an operation that it does not have or cannot compile.
 REFUSALS = (
@@ -236,10 +236,10 @@ class Programs:
         batch_spec: BatchSpec,
         test_batch_spec: BatchSpec | None = None,
     ) -> Program:
-        """Return the cached program for a signature of batches; make it at first.
+        """Return the cached program for a signature of batches; make it the first time.
 
         Args:
-            driver: runs it.
+            driver: the driver that runs it.
             step: "train_step" or "test_step".
             batch_spec: signature of the batches.
             test_batch_spec: signature of the batches of a test after each epoch.
@@ -262,7 +262,7 @@ class Programs:
     def prediction(
         self, driver: Driver, batch_spec: BatchSpec, make: Callable[[BatchSpec], _T]
     ) -> _T:
-        """Return the cached predict step for a signature of batches; make it at first."""
+        """Return the cached predict step for a signature; make it the first time."""
         key = (driver, "predict_step")
 
         def shared(spec: BatchSpec) -> _T:
@@ -281,7 +281,7 @@ class Programs:
     def _for_any_size(
         self, key: tuple[Any, ...], batch_spec: BatchSpec, make: Callable[[BatchSpec], _T]
     ) -> _T:
-        """Return what is cached for batches of any size, or of one if it needs that."""
+        """Return what is cached for any batch size, or for one size if it must know it."""
         driver, step, *_ = key
         writer = keras_names.default_summary_writer()  # a graph keeps that of its trace
         spec = self._relax(driver, step, batch_spec)
@@ -290,11 +290,11 @@ class Programs:
         except NeedsKerasError:
             if spec.key == batch_spec.key:
                 raise
-        self._relaxed[driver, step, spec.kind] = None  # its code needs to know the size
+        self._relaxed[driver, step, spec.kind] = None  # the code must know the size
         return self.cached((*key, writer, batch_spec.key), lambda: make(batch_spec))
 
     def _relax(self, driver: Driver, step: str, spec: BatchSpec) -> BatchSpec:
-        """Return a spec in which every size is None that has changed since the first."""
+        """Return a spec in which the sizes that have changed since the first are None."""
         if driver != "graph" or getattr(self.learner, "traces_each_size", False):
             return spec  # XLA compiles for each size
         kind = (driver, step, spec.kind)
@@ -307,7 +307,7 @@ class Programs:
         return spec
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], _T]) -> _T:
-        """Return the cached value of a key; make it at first. `drop` drops it."""
+        """Return the cached value of a key; make it if there is none. `drop` drops it."""
         found = self._programs.get(key)
         value = make() if found is None else found
         return _remember(self._programs, key, value, MAX_PROGRAMS)
@@ -367,7 +367,7 @@ def _compiled_as(learner: Trainable) -> tuple[Any, ...]:
 
 
 def _obstacle(learner: Trainable) -> str | None:
-    """Return what Keras marks as impossible under XLA."""
+    """Return what Keras marks as not supported by XLA; None if there is nothing."""
     if not isinstance(learner, keras.Model) or keras_names.model_supports_jit(learner):
         return None
     layers = keras_names.layers_without_xla(learner)

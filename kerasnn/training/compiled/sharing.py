@@ -1,7 +1,7 @@
-"""Traced programs that later models of the same kind and shapes use with their Variables.
+"""Traced programs, which later models of the same kind use with Variables of their own.
 
-A traced function holds its Variables as inputs beside its arguments. The program of a model
-that is traced to the same graph is therefore the same function, with other Variables.
+A traced function holds its Variables as inputs beside its arguments. Models that are traced
+to the same graph can therefore share the function, each with its own Variables.
 """
 
 import copy
@@ -90,7 +90,7 @@ def shared_program(
 def _is_of_kind(
     model: Any, batch_spec: BatchSpec, predicts: bool, kind: tuple[Any, ...]
 ) -> bool:
-    """Return whether the trace of a model has left its fingerprint as it was."""
+    """Return whether a model still has the fingerprint that it had before its trace."""
     try:
         return _kind_of(model, batch_spec, predicts) == kind
     except NotComparableError:
@@ -98,7 +98,7 @@ def _is_of_kind(
 
 
 def _kind_of(model: Any, batch_spec: BatchSpec, predicts: bool) -> tuple[Any, ...]:
-    """Return the fingerprint of a model that one step could be traced for.
+    """Return the fingerprint of a model, with the Variables that a trace would make.
 
     Raises:
         NotComparableError: it has none.
@@ -149,10 +149,10 @@ def _without_variables(program: Any, model: keras.Model) -> _Shared | None:
 
 
 def _forget_variables(function: Any) -> None:
-    """Free a traced function of the Variables of its trace; each call gives its own."""
+    """Remove the Variables of its trace from a function; each call passes its own."""
     graph = function.graph
     if any(hasattr(tensor, "numpy") for tensor in graph.external_captures):
         graph.function_captures.clear()
-        assert not graph.captures  # which also renews what it has cached
+        assert not graph.captures  # reading them also renews what the graph has cached
     for inner in function.children:
         _forget_variables(inner)

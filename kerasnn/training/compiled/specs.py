@@ -11,7 +11,7 @@ Tensors = list[tf.Tensor]
 class DataStructure:
     """The nested structure of the data of a step, packed from flat tensors.
 
-    None stays in its place.
+    A leaf that is None stays None.
 
     Args:
         data: x, (x, y) or (x, y, sample_weight), each a tensor or a nested structure.
@@ -81,7 +81,7 @@ class BatchSpec(NamedTuple):
         return self.structure.key, kinds, len(self.widths)
 
     def relaxed_with(self, other: "BatchSpec") -> "BatchSpec":
-        """Return a spec for both; sizes that differ are None. They are of one kind."""
+        """Return a spec for both, which are of one kind; sizes that differ are None."""
         pairs = zip(self.tensors, other.tensors, strict=True)
         tensors = tuple((_common(a, b), dtype) for (a, dtype), (b, _) in pairs)
         return BatchSpec(self.structure, tensors, _common(self.widths, other.widths))

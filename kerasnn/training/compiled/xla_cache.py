@@ -30,7 +30,7 @@ def keep_programs() -> None:
 def _kind() -> str:
     """Return a name that differs wherever XLA compiles another program.
 
-    XLA itself compares the computation. The machine and the settings are not part of it.
+    XLA itself compares the computation; the name stands for the machine and the settings.
     """
     own = xla_run_folder() or ""
     settings = [

@@ -156,7 +156,7 @@ class DistributedCheckpoints(RunCheckpoints):
 
     @property
     def interrupted(self) -> Signals | None:
-        """The signal that a worker had received at the last question whether one is due."""
+        """The signal that a worker had received when `due` was last asked; None before."""
         return self._agreed
 
     @property

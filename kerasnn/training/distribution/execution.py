@@ -1,7 +1,7 @@
 """Where the steps of a model run: in this process, or on the workers of a strategy.
 
 The choice is made once, from the model, by `execution_of`. An `Execution` owns everything
-that depends on it: seed, feed, runner and checkpoints. Nobody else asks.
+that depends on it: seed, feed, runner and checkpoints. No other module asks.
 """
 
 import secrets
@@ -74,11 +74,11 @@ class Execution:
 
     Attributes:
         workers: this process alone, or the workers of the strategy.
-        strategy: in whose scope the model was made; None for this process alone.
+        strategy: the one in whose scope the model was made; None for this process alone.
         runner: makes what runs the steps; arguments as of `Runner`.
         saver: makes the hook that saves a fit; arguments as of `Saver`.
         feed: makes the feed of the rows that this process trains on, from the feed of all
-            rows and settings that every worker must be given alike.
+            rows and settings that must be equal on every worker.
     """
 
     workers: SingleProcess = ALONE
@@ -106,7 +106,7 @@ class Execution:
             raise InputError(f"several workers cannot train this: {reason}")
 
     def fresh_seed(self) -> int | None:
-        """Return a seed of chance; None where the workers agree on one."""
+        """Return a random seed; None on a strategy, whose workers agree on one later."""
         return secrets.randbits(31) if self.strategy is None else None
 
     def start(

@@ -80,7 +80,7 @@ class DistributedProgram:
         return {name: float(v) if v.ndim == 0 else v for name, v in values.items()}
 
     def _graph(self, some_empty: bool) -> Any:
-        """Return the loop; `some_empty`: some replicas have no rows in some steps."""
+        """Return the loop; with `some_empty`, a replica may have no rows in a step."""
         if some_empty not in self._graphs:
             one_step = self._train if self._trains else self._on_replicas
 

@@ -43,7 +43,7 @@ class LocalSlice:
     Attributes:
         rows: flat tensors, each [rows, ...].
         numbers: row numbers, step after step, [rows of all steps] int32.
-        bounds: where each step begins in them, and the end, [steps + 1] int32.
+        bounds: where each step begins in `numbers`, and the end, [steps + 1] int32.
         totals: rows of each step over all workers, [steps] int32.
         some_empty: whether a replica of any worker has no row in one of the steps.
     """

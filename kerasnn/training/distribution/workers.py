@@ -20,7 +20,7 @@ from kerasnn.errors import InputError, WorkerLostError
 from kerasnn.layers import raw_variables
 
 STRATEGIES = (
-    tf.distribute.MirroredStrategy,  # that of several machines is another class
+    tf.distribute.MirroredStrategy,  # one machine; the next one is for several
     tf.distribute.MultiWorkerMirroredStrategy,
 )
 # Errors of the remaining workers when one has gone.
@@ -98,7 +98,7 @@ class SingleProcess:
         return contextlib.nullcontext()
 
     def all_reduce_max(self, values: Sequence[float]) -> list[float]:
-        """The largest of each value over the workers."""
+        """The maximum of each value over the workers."""
         return list(map(float, values))
 
     def chief_values(self, values: Sequence[float]) -> list[float]:
@@ -248,7 +248,7 @@ class WorkerGroup(SingleProcess):
     def all_reduce_sum(self, array: np.ndarray) -> np.ndarray:
         """The sum of the arrays of all workers; outside of graphs."""
         if not array.size:
-            return array  # a collective over nothing ends the process
+            return array  # a collective over an empty array kills the process
         with self.reports_lost_workers():
             flat = self._sum_graph(array.dtype.name)(tf.constant(array.reshape(-1))).numpy()
         return flat.reshape(array.shape)

@@ -24,8 +24,8 @@ class ArrayFeed:
             position then continues across epochs, as in Keras.
         steps_per_execution: the steps of an epoch are rounded up to a multiple of it.
         planned: maximum number of epochs of one call.
-        batch_size: of a full batch. If a batch is smaller, the graph knows no size, as in
-            Keras; None if the graph knows the size of batches that are all equal.
+        batch_size: rows of a full batch. If some batches are smaller, the graph knows no
+            size, as in Keras. None if all are equal, and the graph knows their size.
     """
 
     def __init__(
@@ -121,6 +121,6 @@ class ArrayFeed:
                 self._step + count,
                 first_step=done,
             )
-            self._step += count  # before it runs: `position` is what follows
+            self._step += count  # before the chunk runs: `position` is that after it
             done += count
             yield chunk

@@ -27,10 +27,10 @@ class Executions(keras_names.EpochIterator):
     """
 
     def _get_iterator(self) -> Any:
-        """Return what `iter` begins an epoch of.
+        """Return the object whose `iter` begins an epoch.
 
-        Keras begins one after each epoch that it never reads, and a `tf.data` pipeline that
-        shuffles draws its next order at each beginning, not at the first batch.
+        After each epoch Keras begins another one that it never reads. A `tf.data` pipeline
+        that shuffles draws its next order when it begins, not at the first batch.
         """
         if isinstance(self.data_adapter, keras_names.TFDatasetAdapter):
             return self.data_adapter.get_tf_dataset()
@@ -153,7 +153,7 @@ def _dense(leaf: Any, path: tuple[Any, ...], data: Any) -> Any:
 
 
 def _leaf_name(path: tuple[Any, ...], has_targets: bool) -> str:
-    """Return how a user calls a leaf: x['age']."""
+    """Return a leaf as the user would write it: x['age']."""
     name = ("x", "y", "sample_weight")[path[0]] if has_targets and path else "x"
     inner = path[1:] if has_targets else path
     return name + "".join(f"[{key!r}]" for key in inner)

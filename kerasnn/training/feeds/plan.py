@@ -176,8 +176,8 @@ class _TfDataOrder:
     def __call__(self, epoch: int) -> RowOrder:
         if epoch != self.next_epoch:
             epochs = tf.data.Dataset.counter(epoch, dtype=tf.int32)
-            # The thread that tunes a pipeline sleeps longer and longer, and whoever frees
-            # an endless iterator waits for it: for as long as the iterator has lived.
+            # The thread that tunes a pipeline sleeps longer and longer. To free an endless
+            # iterator means to wait for that thread: up to as long as the iterator lived.
             options = tf.data.Options()
             options.autotune.enabled = False
             orders = epochs.map(self._order).prefetch(1).with_options(options)

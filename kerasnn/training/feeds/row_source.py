@@ -65,9 +65,9 @@ def structure_of(source: RowSource) -> tuple[DataStructure, Any]:
 class Buffers:
     """Memory for groups of rows, reused once nothing refers to it.
 
-    Each array has its own pages. The C library would take large arrays of changing sizes
-    from its heap at times, and the peak would vary. An array is free when it, its views and
-    the tensors that share its memory are gone, so a group in use never changes.
+    Each array has its own pages. The C library would sometimes take large arrays of
+    changing sizes from its heap, and peak memory would vary. An array is free when it, its
+    views and the tensors that share its memory are gone: a group in use never changes.
 
     Args:
         row: the leaves of a row, each [1, ...].
@@ -76,12 +76,12 @@ class Buffers:
 
     def __init__(self, row: RowArrays, n_rows: int) -> None:
         self.n_rows = n_rows
-        self._row = [*row, np.zeros(1, np.int32)]  # and its number
+        self._row = [*row, np.zeros(1, np.int32)]  # and the row's number
         self._free: list[list[mmap.mmap]] = [[] for _ in self._row]
 
     @classmethod
     def of(cls, source: RowSource, row: Any, batch_size: int) -> "Buffers":
-        """Return buffers for any group of a source, and the rest of the one before."""
+        """Return buffers for any group of a source plus the rest of the one before."""
         n_rows = min(source.max_rows, source.n_rows) + batch_size
         return cls(DataStructure.flatten(row), n_rows)
 
@@ -216,7 +216,7 @@ class RowsFromDisk(keras_names.DataAdapter):
             yield structure.pack(leaves)
 
     def get_tf_dataset(self) -> tf.data.Dataset:
-        """Return the same as a dataset, which Keras's own loop restarts every epoch."""
+        """Return the batches as a dataset, which Keras's own loop restarts every epoch."""
         _, row = structure_of(self.source)
         specs = keras.tree.map_structure(
             lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), row
@@ -242,7 +242,7 @@ def adapted(
     """Return the adapter of a source, which has its own targets and weights.
 
     Raises:
-        InputError: other arguments that belong to arrays are given.
+        InputError: arguments are given that only arrays can have.
     """
     given = [name for name, value in others.items() if value is not None]
     if given:

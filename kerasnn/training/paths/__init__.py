@@ -1,1 +1,1 @@
-"""Paths in place of arrays: `fit`, `evaluate` and `predict` of files with tables."""
+"""Paths in place of arrays: `fit`, `evaluate` and `predict` on tables in files."""

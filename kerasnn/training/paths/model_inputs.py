@@ -14,7 +14,7 @@ class ModelInput(NamedTuple):
     """An input of a model.
 
     Attributes:
-        name: in the rows; equal to the column's name if it is one column.
+        name: its name in the rows; that of the column if the input is one column.
         dtype: NumPy's name.
         flat: whether its shape is [rows], not [rows, columns].
     """

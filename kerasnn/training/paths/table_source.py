@@ -1,8 +1,8 @@
-"""Paths in place of arrays: `fit`, `evaluate` and `predict` of files with tables.
+"""Paths in place of arrays: `fit`, `evaluate` and `predict` on tables in files.
 
 The columns for the model are written to shards once, and training reads the shards. This
 module decides which columns these are, and where the shards are stored and for how long.
-`kerasnn.datasets` reads the files. No other module of training knows tables.
+`kerasnn.datasets` reads the files. No other module of training knows about tables.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ class _RowsFolder:
     """The folder of a call's shards.
 
     Attributes:
-        path: among the checkpoints, or temporary.
+        path: in the folder of the checkpoints, or temporary.
         temporary: whether it is removed after the call.
         resumed: whether a run that wrote the shards is resumed.
     """
@@ -100,7 +100,7 @@ class _RowsFolder:
 def _rows_folder(run: RunCheckpoints | None) -> Iterator[_RowsFolder]:
     if run is not None:
         path = run.folder.folder / ROWS_FOLDER
-        with run.folder.locked():  # the rows too are of one training
+        with run.folder.locked():  # one training owns the rows, too
             yield _RowsFolder(path, resumed=run.found is not None)
         return
     path = temporary_folder(ROWS)
@@ -213,7 +213,7 @@ def _run(given: Mapping[str, Any]) -> RunCheckpoints | None:
     if given.get("checkpoint") is None:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the fit warns
+        warnings.simplefilter("ignore")  # the fit itself warns later
         return RunCheckpoints(given["checkpoint"], resume=given.get("resume", False))
 
 
