@@ -1,4 +1,4 @@
-"""A connection to a model server that exchanges JSON and retries; `model` uses it."""
+"""A connection to a model server, which exchanges JSON and retries; `model` uses it."""
 
 import contextlib
 import http.client
