@@ -267,7 +267,7 @@ def stream_rows(
     `MAX_TEST_ROWS` test rows are used; the rest are not learned from either.
 
     Args:
-        source: path of a CSV or Parquet file, or of a folder of them.
+        source: path of a file or folder, as for `read_rows`.
         target: see `read_rows`.
         task: see `read_rows`.
         hints: see `read_rows`.

@@ -135,8 +135,8 @@ def table_chunks(
     Memory does not grow with the number of rows, except for JSON and workbooks.
 
     Args:
-        path: as for `as_table`; or the result of `table_files`, so that several passes
-            read the same files, and a missing one is an error.
+        path: a file or folder, as for `as_table`; or the result of `table_files`, so that
+            several passes read the same files, and a missing one is an error.
         rows: maximum rows of a chunk.
         options: how to read the files; None guesses.
         needed: names of columns that the caller needs: the line that holds them is the
@@ -166,9 +166,9 @@ def bounded_chunks(
     """Read a table in chunks of a limited number of rows and of cells.
 
     Args:
-        path: as for `as_table`.
-        max_rows: of a chunk; None for `MAX_CHUNK_ROWS`.
-        max_cells: of a chunk, unless one row has more; None for `MAX_CHUNK_CELLS`.
+        path: a file or folder, as for `as_table`.
+        max_rows: maximum rows of a chunk; None for `MAX_CHUNK_ROWS`.
+        max_cells: maximum cells, unless one row has more; None for `MAX_CHUNK_CELLS`.
         options: see `table_chunks`.
         needed: see `table_chunks`.
         notices: see `table_chunks`.

@@ -333,7 +333,7 @@ class ModelRegistry:
     # --- what may go wrong ------------------------------------------------------------
 
     def _check_listed(self) -> None:
-        """Raise UNAVAILABLE as long as it is not known which models there are."""
+        """Raise UNAVAILABLE until the models have been listed for the first time."""
         if not self._listed:
             raise loading_error("the server")
 

@@ -111,7 +111,7 @@ def _failure(graph: Graph, signature: Signature) -> str:
 
 
 def _made_up(signature: Signature) -> dict[str, NDArray[Any]] | None:
-    """Return zeros and empty texts of the signature's shapes, with 1 for any size.
+    """Return zeros and empty texts of the signature's shapes, with 1 for each open size.
 
     None if there are none: an input of any rank, of another type, or of gigabytes.
     """

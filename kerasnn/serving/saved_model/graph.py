@@ -86,7 +86,7 @@ class Graph:
         self._graph = tf.Graph()
         self._ranks = needed_ranks(meta_graph)
         self.may_never_end = may_never_end(meta_graph)
-        # Threads of its own: its endless calls must not hold those of other models.
+        # Its own threads: its endless calls must not hold those of other models.
         config = tf.compat.v1.ConfigProto(use_per_session_threads=self.may_never_end)
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...], int], GraphCall] = {}
@@ -210,7 +210,7 @@ class Graph:
             raise from_tensorflow(error) from None
 
     def unset_variables(self, signature: Signature) -> list[str]:
-        """Return the variables that a signature reads and loading has not set.
+        """Return the variables that a signature reads but that loading did not set.
 
         Their handles are in the graph, so that nothing of the model need be run.
         """
