@@ -207,9 +207,9 @@ class CheckpointFolder:
         _sync(self.folder)
 
     def _remove_partial_files(self) -> None:
-        """Remove what killed processes left: no other one writes while we hold the lock."""
+        """Remove what killed processes left; nobody else writes while the lock is held."""
         for partial in self.folder.glob(".partial-*"):
-            if not partial.is_dir():  # folders are not of checkpoints
+            if not partial.is_dir():  # a folder is not from a checkpoint
                 partial.unlink(missing_ok=True)
 
 
@@ -230,7 +230,7 @@ def _arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
             raise ValueError("it holds something else than arrays")
         if _DESCRIPTION not in arrays:
             raise ValueError(f"it has no {_DESCRIPTION}")
-    except Exception as error:  # NumPy and zipfile raise all kinds for such content
+    except Exception as error:  # NumPy and zipfile may raise anything here
         raise InputError(f"{path}: the checkpoint is damaged: {error}") from None
     return arrays
 

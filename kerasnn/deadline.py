@@ -23,7 +23,7 @@ class Deadline:
 
     @classmethod
     def of_process(cls, seconds: float) -> "Deadline":
-        """Return the deadline of a command; its process has only computed so far."""
+        """Return the deadline of a command, counting the processor time used so far."""
         return cls(time.monotonic() - time.process_time(), seconds)
 
     def left(self) -> float:

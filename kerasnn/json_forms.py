@@ -1,4 +1,4 @@
-"""JSON of files that may lie: read within bounds, and checked against a form.
+"""JSON of untrusted files: read within bounds, and checked against a form.
 
 A form is a function that checks a value and raises `FormError` with the place of what is
 wrong; the functions here make forms of forms. `check_form` turns the error into an
@@ -55,7 +55,7 @@ def check_form(value: Any, form: Form, *, source: object) -> None:
     """Check a value against a form.
 
     Raises:
-        InputError: it does not have it; the message names source and field.
+        InputError: the value does not have the form; the message names source and field.
     """
     try:
         form(value, "")
@@ -68,7 +68,7 @@ def anything(value: Any, place: str) -> None:
 
 
 def text(maximum: int = MAX_TEXT) -> Form:
-    """Return the form of a text of at most so many characters."""
+    """Return the form of a text of at most `maximum` characters."""
 
     def check(value: Any, place: str) -> None:
         if not isinstance(value, str) or len(value) > maximum:

@@ -1,6 +1,6 @@
 """Files in the folder of a SavedModel: inside it, regular, and of a bounded size.
 
-Whoever sends a model chooses what is in its folder: also links, pipes and devices.
+Whoever sends a model chooses what is in its folder, even links, pipes and devices.
 """
 
 import os
@@ -13,7 +13,7 @@ MAX_FILE_BYTES = 64 * 2**20  # of a file that describes a model, such as its man
 
 
 def check_model_file(path: Path, folder: Path) -> None:
-    """Check that what a version's folder has is inside it, and a file or a folder.
+    """Check that a path in a version's folder is a file or folder that lies inside it.
 
     The folder itself may be a link. Opening a pipe would wait for ever, and a device may
     have no end.

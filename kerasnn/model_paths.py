@@ -1,4 +1,4 @@
-"""Paths that hold no SavedModel in a folder, and what to do with each."""
+"""Paths that are not folders with a SavedModel, and what to do with each."""
 
 import re
 import shlex
@@ -26,7 +26,7 @@ _OTHERS = {
 
 
 def describe_other(path: Path) -> str | None:
-    """Return what a path is that is no folder of SavedModels, and the way out.
+    """Describe a path that is not a folder of SavedModels, with the way out.
 
     Args:
         path: as given: a folder, a file, or the address of a remote one.

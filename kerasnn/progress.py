@@ -1,4 +1,4 @@
-"""The progress of whatever takes long: a bar on a terminal or in a notebook; a log's lines.
+"""The progress of long work: a bar on a terminal or in a notebook, lines in a log.
 
 A terminal and a log are standard error. A notebook shows one line that stays.
 """
@@ -23,7 +23,7 @@ _FIELDS = ("count", "left", "note")
 
 
 class _State(NamedTuple):
-    """The content of a drawing: the numbers as such, and as texts."""
+    """The progress to draw, as numbers and as texts."""
 
     done: float
     total: int | None
@@ -33,12 +33,12 @@ class _State(NamedTuple):
 
 
 class _Nothing:
-    """A place that shows a state; this one shows nothing."""
+    """A display that shows nothing; the base of those that do."""
 
     def start(self) -> None: ...
 
     def draw(self, state: _State, *, due: bool) -> None:
-        """Take over a state; show it if that is due."""
+        """Take a state, and show it if that is due."""
 
     def stop(self) -> None: ...
 

@@ -18,10 +18,10 @@ __all__ = ["cli", "main"]
 
 
 def main() -> None:
-    """Run the command; exit with 0 done, 1 failed, 2 wrong use, 130 or 143 interrupted.
+    """Run the command; exit as `app.run` says, and after SIGTERM with 143.
 
     SIGTERM is handled from here on, before anything else is imported. A server is meant to
-    be stopped by it: 0, and 143 for all others.
+    be stopped by it, and exits with 0.
     """
     status = 0 if sys.argv[1:2] in (["serve"], ["learn"]) else 128 + SIGTERM
     try:

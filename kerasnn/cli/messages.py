@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"\b(folds|members|gap|test_size)=(?=\d)")
 
 
 def as_cli_message(text: str) -> str:
-    """Return a message of the library with options for arguments: --ignore x."""
+    """Return a message of the library with options in place of arguments: --ignore x."""
 
     def column_option(match: re.Match[str]) -> str:
         (name,) = ast.literal_eval(match[2])
@@ -64,7 +64,7 @@ def as_cli_message(text: str) -> str:
 
 @contextmanager
 def cli_messages() -> Iterator[None]:
-    """Rewrite the messages of InputErrors inside this by `as_cli_message`."""
+    """Context manager that rewrites messages of InputErrors with `as_cli_message`."""
     try:
         yield
     except InputError as error:

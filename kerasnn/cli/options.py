@@ -1,4 +1,4 @@
-"""Options of the commands: types, headings in the help, messages with the possibilities."""
+"""Options of the commands: their types, headings in the help, and messages."""
 
 import dataclasses
 import difflib

@@ -16,7 +16,7 @@ def whole_output(path: Path | None) -> Iterator[IO[str]]:
     """Yield a stream whose content arrives when the block ends without an error.
 
     Args:
-        path: file, which is written beside and renamed into place; or a pipe, or the like;
+        path: a file, which is written beside and renamed into place; or a pipe or device;
             None, "-" and /dev/stdout are standard output.
 
     Raises:

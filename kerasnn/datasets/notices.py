@@ -10,11 +10,11 @@ class Notice:
 
     Attributes:
         code: for programs, such as "stray-cells"; one code for each kind of notice.
-        message: one sentence with the evidence, and the argument that decides otherwise as
-            Python writes it: `categorical=['zip']`. The command line rewrites it.
+        message: one sentence with the evidence, and the argument that overrules it, in
+            Python's syntax: `categorical=['zip']`. The command line rewrites it.
         columns: names of the columns concerned.
         rows: number of rows concerned; 0 if it is about the whole table.
-        is_warning: True if a score or an answer may be untrue because of it; False for a
+        is_warning: True if a score or an answer may be wrong because of it; False for a
             guess or a repair.
     """
 

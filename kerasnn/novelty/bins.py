@@ -15,8 +15,8 @@ from kerasnn.choices import ColumnKind
 from kerasnn.datasets import Column
 from kerasnn.preprocessing.dates import date_parts
 
-MAX_BINS = 10  # of numbers, beside the missing ones
-_SAME = 1e-6  # of the largest number: what 32 bits leave of it
+MAX_BINS = 10  # of numbers, beside that of missing cells
+_SAME = 1e-6  # relative to the largest number: the precision of 32 bits
 MAX_LEVEL_BINS = 20  # levels with a bin of their own, the most frequent ones
 
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-MAX_TREE_COLUMNS = 128  # of the tree, those whose bins differ most
-MAX_TREE_ROWS = 5_000  # that it is fitted to
+MAX_TREE_COLUMNS = 128  # of the tree, those of the largest entropy
+MAX_TREE_ROWS = 5_000  # that the tree is fitted to
 MIN_TREE_ROWS = 50
 UNLIKELY_SHARE = 0.01  # of the rows that were left out when it was fitted
 _FOLDS = 5
-_PRIOR = 1.0  # rows that independent columns would have in each pair of bins, in addition
+_PRIOR = 1.0  # pseudocount: rows that are added to each pair of bins
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def _varied_columns(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArr
 
 
 def _pair_counts(codes: NDArray[np.int32], sizes: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return [bins, bins], in how many rows two bins of any columns are together."""
+    """Return [bins, bins] the number of rows that are in both of two bins."""
     starts = np.cumsum(sizes) - sizes
     present = np.zeros((len(codes), sizes.sum()), np.float32)
     present[np.arange(len(codes))[:, np.newaxis], codes + starts] = 1

@@ -19,7 +19,7 @@ from kerasnn.novelty.statistics import (
 )
 
 MIN_NEW_ROWS = 30  # new rows; fewer say nothing
-MIN_PSI = 0.1  # a smaller change is none, however sure
+MIN_PSI = 0.1  # a smaller change is no drift, however significant
 MIN_SHARE = 0.05  # more cells that are missing, unseen or outside
 # From predictions of left-out rows to those of learned ones.
 _BETWEEN = np.linspace(0, 1, 5)

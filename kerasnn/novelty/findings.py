@@ -1,4 +1,4 @@
-"""The answers of `check` as a table: of each row whether it is unusual, and why."""
+"""The answers of `check` as a table: for each row whether it is unusual, and why."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kerasnn.datasets import Column, Schema
 from kerasnn.errors import list_names
 
-_MAX_REASONS = 5  # of one row that are told
+_MAX_REASONS = 5  # named for one row
 _MAX_TEXT = 40
 
 

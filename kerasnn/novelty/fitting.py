@@ -19,7 +19,7 @@ from kerasnn.novelty.reference import (
     target_column,
 )
 
-_SEED = 0  # of the rows that are counted where there are many
+_SEED = 0  # draws the rows that are counted, of many
 
 
 @dataclass(frozen=True, eq=False)

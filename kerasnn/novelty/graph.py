@@ -34,7 +34,7 @@ def check_function(
 ) -> Callable[[Columns], Columns]:
     """Return the function of raw columns that is the signature `check`.
 
-    It takes columns as `Features.input_specs` says, and returns of each row
+    It takes columns as `Features.input_specs` says, and returns for each row
     `unusual` [rows] bool, `outside`, `unseen` and `missing` [rows, columns] bool (missing
     where the training never was), `unlikely` [rows] bool, and `combination` [rows, 2]
     int32: the positions of the two columns whose values surprise most together, -1 in rows

@@ -67,7 +67,7 @@ class ColumnReference:
     Attributes:
         bins: of the column.
         counts: of rows in each bin.
-        values: an ordinary number of each bin, None in an empty one; none for levels.
+        values: a typical number of each bin, None in an empty one; none for levels.
         mean: of the numbers; None for levels, or if all are missing.
         n_single: rows with a level that no other row has: about this share of later rows
             has a level that was never seen (Good-Turing).
@@ -97,7 +97,7 @@ class ColumnReference:
         """Return the reference of a column of a checked table, in random order."""
         chosen, counted = cells, cells
         if len(column.levels) > MAX_LEVEL_BINS:
-            # The most frequent levels are so partly by chance: other rows count them.
+            # Some levels are among the most frequent by chance: count them in other rows.
             chosen, counted = cells.iloc[::2], cells.iloc[1::2]
         bins = fit_bins(column, chosen)
         counts = bins.counts(counted)
@@ -158,7 +158,7 @@ class Reference:
         combinations: how many rows that were left out were unlikely, as levels "False" and
             "True"; None if that cannot be told.
         predictions: of rows that were left out, if there are; see `prediction_columns`.
-        target: of the same rows; None for several values.
+        target: of the same rows; None if it has several values.
     """
 
     columns: tuple[ColumnReference, ...]
@@ -182,7 +182,7 @@ class Reference:
         """Return the reference that `to_json` wrote.
 
         Raises:
-            InputError: it is none; the message names the source.
+            InputError: it is not a reference; the message names the source.
         """
         found = parse_json(content, source=source)
         check_form(found, _FORM, source=source)

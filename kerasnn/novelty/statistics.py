@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 _MIN_EXPECTED = 5.0  # rows in a bin of either histogram; bins with fewer are put together
-_SMALL = 0.5  # rows of a bin without any
+_SMALL = 0.5  # rows that an empty bin counts as
 
 
 def population_stability_index(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
@@ -23,7 +23,7 @@ def population_stability_index(before: NDArray[np.int64], now: NDArray[np.int64]
 
 
 def same_distribution_p_value(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
-    """Return how likely histograms are so different by chance: the G test.
+    """Return the p-value of the G test that both histograms have one distribution.
 
     The likelihood ratio keeps its distribution far into the tail, where many columns are
     tested at once, better than Pearson's chi-square does.
@@ -40,7 +40,7 @@ def same_distribution_p_value(before: NDArray[np.int64], now: NDArray[np.int64])
 
 
 def _with_enough_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return [2, bins] with small bins put together, so that each has rows enough."""
+    """Return [2, bins] with small bins put together, so that each has enough rows."""
     n_before, n_now = table.sum(axis=1)
     if not n_before or not n_now:
         return table[:, :0]
@@ -57,7 +57,7 @@ def _with_enough_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def out_of_range_p_value(n_outside: int, n_before: int, n_now: int) -> float:
-    """Return how likely so many new values are out of the range of the training by chance.
+    """Return the probability that chance puts so many new values outside the old range.
 
     Each end is passed by k of the new values with a probability of at most
     (n_now / (n_before + n_now)) ** k: these k are then the k most extreme of all.
@@ -69,7 +69,7 @@ def out_of_range_p_value(n_outside: int, n_before: int, n_now: int) -> float:
 
 
 def still_rejected(p_values: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
-    """Return which hypotheses Holm's method rejects: one by chance with this probability.
+    """Return which hypotheses Holm's method rejects at this family-wise error rate.
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
     """

@@ -25,15 +25,15 @@ def error_slices(
 ) -> list[ErrorSlice]:
     """Return the slices with a larger loss than the other rows, the surest first.
 
-    Numeric columns are cut into five ranges of about equally many rows; of others single
-    levels are slices, and the missing cells of any column. Probabilities are multiplied by
-    the number of slices that are looked at (Bonferroni).
+    The slices are five ranges of about equally many rows of a numeric column, single levels
+    of any other, and the missing cells of each. Probabilities are multiplied by the number
+    of slices that are looked at (Bonferroni).
 
     Args:
         table: [rows, columns] checked, of test rows.
         losses: [rows].
         columns: of the schema.
-        maximum: slices to return.
+        maximum: number of slices to return.
     """
     kept = (
         np.minimum(losses, np.quantile(losses, _KEPT_QUANTILE)) if len(losses) else losses

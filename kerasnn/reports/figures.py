@@ -49,7 +49,7 @@ def svg(figure: Figure, *, label: str) -> str:
 
     Args:
         figure: the figure.
-        label: what it shows, for those who hear the page.
+        label: what it shows, for screen readers.
     """
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "kerasnn"}):
@@ -88,7 +88,7 @@ class InlineFigure(Figure):
 def learning_curve(
     history: Mapping[str, Sequence[float]], name: str = "loss", *, others: str = "test rows"
 ) -> InlineFigure:
-    """Draw a metric over the epochs, on training rows, and on others if there are any.
+    """Draw a metric over the epochs, on training rows, and on other rows if there are any.
 
     Args:
         history: as in `History.history`; `name` and "val_" + `name` are drawn.
@@ -122,7 +122,7 @@ def learning_curve(
 
 
 def output_figure(targets: np.ndarray, outputs: np.ndarray) -> Figure:
-    """Draw how often targets and outputs of a network have which value.
+    """Draw histograms of the targets and of the outputs of a network.
 
     Args:
         targets: [rows, n_out].

@@ -47,10 +47,10 @@ class Permutations:
 
     Attributes:
         repeats: permutations of each column.
-        max_rows: more rows are sampled down to so many.
+        max_rows: maximum rows; of more a sample is taken.
         max_predictions: for more predictions in total fewer rows are sampled, down to 200.
-        max_columns: only the first of more columns are shuffled.
-        max_seconds: no other column is shuffled afterwards.
+        max_columns: maximum columns; of more only the first are shuffled.
+        max_seconds: after this time no further column is shuffled.
         seed: of rows and permutations.
     """
 

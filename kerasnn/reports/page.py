@@ -84,7 +84,7 @@ class Report:
         return f"Report({len(self.html):,} characters of HTML; save it with .save(file))"
 
     def _repr_html_(self) -> str:
-        # In a frame the page keeps its own style, and the notebook its.
+        # In a frame the page keeps its style, and the notebook its own.
         style = "width:100%;height:40em;border:1px solid #8884;border-radius:.4em"
         page = escape(self.html)
         return f'<iframe srcdoc="{page}" style="{style}" title="report"></iframe>'

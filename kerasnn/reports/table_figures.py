@@ -122,7 +122,7 @@ def escape(text: str) -> str:
 
 
 def abbreviate(text: str, maximum: int = 24) -> str:
-    """Return a name that fits beside an axis, with its end: "column number 12"."""
+    """Return a name that fits beside an axis; a long one keeps its start and its end."""
     return escape(text if len(text) <= maximum else f"{text[: maximum - 7]}...{text[-4:]}")
 
 

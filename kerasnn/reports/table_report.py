@@ -75,7 +75,7 @@ class TableResult:
         covered: intervals or sets of the test rows; None without them.
         known_scores: of "network" and of baselines, by name, as `score_predictions` gives
             them; others are computed.
-        reasons: of some test rows; None for none.
+        reasons: of some test rows; None leaves them out.
         histograms: of the numeric columns; see `columns.histograms`.
         made: when and how the network was made, by name.
         examples: how to predict with it; see `report_html`.
@@ -108,7 +108,7 @@ class TableResult:
 
     @property
     def target(self) -> Target:
-        """Describe the target.
+        """The target of the schema.
 
         Raises:
             InputError: the schema has no target.

@@ -84,7 +84,7 @@ class SavedNetwork:
         return _answers(self.folder, self._model, {"x": rows}, outputs)
 
     def explain(self, x: Any, **options: Any) -> pd.DataFrame:
-        """Raise: only networks of tables have reasons.
+        """Raise an error: only networks of tables can explain their answers.
 
         Raises:
             InputError: always.
@@ -96,7 +96,7 @@ class SavedNetwork:
         )
 
     def _in_order(self, table: Any) -> Any:
-        """Return the network's columns of a DataFrame; arrays as they are."""
+        """Return the network's columns of a DataFrame, in its order; arrays unchanged."""
         if not hasattr(table, "columns"):
             return table
         missing = [name for name in self.columns if name not in table.columns]
@@ -260,7 +260,7 @@ class SavedTable:
     def _covered(
         self, table: Any, task: str, coverage: float, reading: ReadOptions | None
     ) -> dict[str, NDArray[Any]]:
-        """Return the outputs of the signature `interval`, for a network of a task."""
+        """Return the outputs of the signature `interval`; check the network's task."""
         target = self.schema.target
         if target is not None and target.task != task:
             other = "classes, use predict_set"
@@ -291,7 +291,7 @@ class SavedTable:
 
     @cached_property
     def reference(self) -> Reference:
-        """The training rows, as far as new tables are compared with them.
+        """The statistics of the training rows that new tables are compared with.
 
         Raises:
             InputError: the SavedModel was exported without it, or it is damaged.
@@ -481,7 +481,7 @@ def _loaded(folder: Path, allow: Collection[str]) -> SessionModel:
         model = SessionModel(folder, allow=allow)
     except InputError:
         raise
-    except Exception as error:  # TensorFlow raises all kinds for a damaged SavedModel
+    except Exception as error:  # TensorFlow may raise anything for a damaged one
         raise InputError(f"{folder}: the SavedModel is damaged: {error}") from None
     if DEFAULT_SIGNATURE not in model.signatures:
         raise InputError(f"{folder}: the SavedModel has no signature {DEFAULT_SIGNATURE}")
@@ -537,7 +537,7 @@ def _network_input(path: Path, manifest: Mapping[str, Any]) -> tuple[list[str], 
     """Return columns and type of the input of a network of numbers.
 
     Raises:
-        InputError: the manifest says nothing, or something else, of them.
+        InputError: the manifest does not describe them as it should.
     """
     described = manifest["inputs"].get("x", {})
     columns, shape = described.get("columns"), described.get("shape")
@@ -551,7 +551,7 @@ def _network_input(path: Path, manifest: Mapping[str, Any]) -> tuple[list[str], 
 
 
 def _table_schema(path: Path, manifest: Mapping[str, Any]) -> Schema:
-    """Return the schema of a network of a table, after a look at inputs and outputs.
+    """Return the schema of a network of a table, checked against inputs and outputs.
 
     Raises:
         InputError: they do not fit each other.

@@ -38,7 +38,7 @@ class SignatureRows(NamedTuple):
 
 @dataclass(frozen=True)
 class TableSignature:
-    """A signature, as its room describes it.
+    """A signature, as the package that adds it describes it.
 
     Attributes:
         answer: from rows to named outputs, each [rows, ...], by TensorFlow's operations.

@@ -157,8 +157,9 @@ def write_version(
         The version folder.
 
     Raises:
-        InputError: the folder cannot be written. No version is left behind.
-        ExportError: the SavedModel's answers differ from the network's. Likewise.
+        InputError: the folder cannot be written.
+        ExportError: the SavedModel's answers differ from the network's. In both cases no
+            version is left behind.
     """
     text = manifest_text({**manifest, "outputs": describe_outputs(sample.answers)})
     files = {**files, MANIFEST.name: text.encode()}
@@ -271,7 +272,7 @@ def check_answers(expected: Arrays, written: Arrays) -> None:
 
 
 def _check_equal(name: str, expected: NDArray[Any], written: NDArray[Any]) -> None:
-    """Check that truths or whole numbers are the same."""
+    """Check that booleans or whole numbers are the same."""
     different = int((expected != written).sum())
     if different:
         raise ExportError(

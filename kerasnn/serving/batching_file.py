@@ -64,7 +64,7 @@ def read_batching_file(path: Path) -> BatchingParameters:
     """Read a BatchingParameters message as protobuf text.
 
     Raises:
-        InputError: it cannot be read, or asks for what there is not.
+        InputError: it cannot be read, or sets what is not supported.
     """
     option = f"--batching-parameters-file {path}"
     try:
@@ -81,7 +81,7 @@ def parse_batching_parameters(text: str) -> BatchingParameters:
     """Parse a BatchingParameters message.
 
     Raises:
-        InputError: it is none, or asks for what there is not.
+        InputError: it is no such message, or sets what is not supported.
     """
     message = _message()
     try:

@@ -30,7 +30,7 @@ class Limits:
         message_bytes: of a gRPC request.
         bytes_in_flight: of all requests that are being received or answered.
         rows: of a request: items of a list, examples, or the first dimension of a tensor;
-            not the numbers of an only input of rank 1, which may be one signal.
+            not the numbers of a single input of rank 1, which may be one signal.
         nesting: of lists and objects in JSON.
         waiting: number of requests of a model that run or wait.
         timeout_seconds: for a request without a deadline.

@@ -205,7 +205,7 @@ class Server:
     async def _drain(self) -> None:
         """Wait for the running requests, up to the time limit."""
         seconds = self._options.drain_seconds
-        # A warning, since it is also said while models load, when notes are not logged.
+        # A warning, because nothing milder is logged while models load.
         _log.warning("stopping; what runs is finished, for at most %g s", seconds)
         stops = []
         if self._rest is not None:

@@ -31,9 +31,7 @@ if os.name == "posix":
 LOCK = ".lock"
 BEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0  # a holder that cannot be asked is dead after so long
-_SETTLE_SECONDS = (
-    0.3  # in which another process would write, where nothing else excludes it
-)
+_SETTLE_SECONDS = 0.3  # for another process to write its name
 _MAX_BYTES = 4096
 _MAX_COMMAND = 200
 _TRIES = 20
@@ -188,7 +186,7 @@ class _Lock:
 
 
 def _take(path: Path, own: Holder) -> int:
-    """Return the descriptor of the file, locked and with our name in it."""
+    """Return the descriptor of the file, locked and with this process as holder."""
     for _ in range(_TRIES):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -242,7 +240,7 @@ def _check_dead(path: Path, descriptor: int, *, has_flock: bool) -> None:
         return
     if holder.boot and holder.boot == boot_id():
         if has_flock:
-            return  # one kernel: it would not have given us the lock
+            return  # one kernel: a live holder would still have the lock
         if holder.host == host_name():
             if not is_running(holder.process):
                 return
@@ -260,7 +258,7 @@ def _check_dead(path: Path, descriptor: int, *, has_flock: bool) -> None:
 
 
 def _check_alone(path: Path, own: Holder) -> None:
-    """Check, where files cannot be locked, that no other process wrote its name after us.
+    """Check, where files cannot be locked, that no other process wrote its name later.
 
     Raises:
         InputError: one did.

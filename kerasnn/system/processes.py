@@ -23,14 +23,14 @@ def host_name() -> str:
 
 
 def boot_id() -> str:
-    """Return what is equal for all processes under one running kernel; "" if unknown."""
+    """Return an id that all processes under one running kernel share; "" if unknown."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return ""
 
 
 def start_time(process: int) -> str:
-    """Return when a process of this machine started, as any text; "" if unknown.
+    """Return the start time of a process of this machine, as some text; "" if unknown.
 
     It tells a process from a later one that was given the same number.
     """

@@ -1,10 +1,10 @@
 """Compiled programs on disk: whole, checked, at most 1 GB, for many processes at once.
 
 XLA reads and writes files in a folder of the process, its run folder, and trusts what is
-there: a damaged file is an error, or wrong machine code. So the shared folder is another.
-Its files are linked into the run folder if they are as they were when they were kept; new
-ones are linked back under a name with their checksum. A link is made at once or not at all,
-and a file that is in use does not vanish with its other name.
+there: a damaged file is an error, or wrong machine code. So programs are shared through
+another folder. Its files are linked into the run folder if they have not changed since they
+were kept; new ones are linked back under a name with their checksum. A link is atomic, and
+a file that is in use does not vanish with its other name.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ from kerasnn.system.processes import is_running
 from kerasnn.system.termination import at_end
 
 MAX_BYTES = 2**30
-_AFTER_PRUNING = 0.9  # of it
-_SUFFIX = ".pb"  # of what XLA writes
+_AFTER_PRUNING = 0.9  # of the maximum
+_SUFFIX = ".pb"  # of the files that XLA writes
 
 
 class ProgramCache:

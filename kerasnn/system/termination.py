@@ -1,8 +1,8 @@
-"""SIGTERM: a process that ends with a word and a status, and leaves nothing half-written.
+"""SIGTERM: end with a message and an exit status, and leave nothing half-written.
 
-Without a handler SIGTERM ends a process without a word, and does nothing to process 1 of a
-container. With it, SIGTERM is an exception, so that whatever cleans up after an error does
-so here too. Python handles signals in the main thread; elsewhere these do nothing.
+Without a handler SIGTERM ends a process silently, and does nothing to process 1 of a
+container. Here it raises an exception, so that whatever cleans up after an error does so
+too. Python handles signals in the main thread; in others these functions do nothing.
 """
 
 import atexit
@@ -30,12 +30,12 @@ def raises_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def ends_at_once(*, status: int = 128 + signal.SIGTERM) -> Iterator[None]:
-    """Context manager in which SIGTERM and Ctrl-C end the process, with a word.
+    """Context manager in which SIGTERM and Ctrl-C end the process, with a message.
 
     For imports, where only `at_end` has to clean up: an exception may get lost in them.
 
     Args:
-        status: after SIGTERM; of a server 0, since it is meant to be stopped so.
+        status: after SIGTERM; 0 for a server, which is meant to be stopped that way.
     """
     try:
         stderr = os.dup(2)
@@ -64,7 +64,7 @@ def at_end(function: Callable[[], object]) -> None:
 
 
 def word(number: int) -> str:
-    """Return the line for a process that a signal ends."""
+    """Return the message of a process that a signal ends."""
     return "Stopped by SIGTERM." if number == signal.SIGTERM else "Interrupted."
 
 

@@ -63,7 +63,7 @@ class Evaluation:
     Attributes:
         rows: number of rows.
         scores: with intervals.
-        learned: whether the network was trained on this table: it knows most rows.
+        learned: whether the network was trained on this table, and so on most of its rows.
         notices: rows that were left out, and columns unlike those of the training.
     """
 
@@ -206,7 +206,7 @@ def _answered_parts(
     reading: ReadOptions | None,
     notices: list[Notice],
 ) -> Iterator[_Part]:
-    """Answer files whose rows are larger than memory; the answers must fit in it."""
+    """Answer files that are larger than memory; only the answers must fit in it."""
     start = 0
     numeric = _numeric_texts(saved.schema) if holds_text(table_files(path)[0]) else []
     needed = [target.name, *saved.schema.names]

@@ -156,7 +156,7 @@ def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
 
 
 def _refitted(fitted: FittedTable) -> tuple[Notice, ...]:
-    """Return a note about the networks that predict, where later rows judged others."""
+    """Return a note if later rows judged other networks than those that predict."""
     rows, recipe = fitted.rows, fitted.estimator.recipe_
     if rows.validation.time is None or not recipe.folds:
         return ()

@@ -27,7 +27,7 @@ class Shares:
 
     Attributes:
         tested: of all rows.
-        held_out: of all rows; they choose the epoch.
+        held_out: of all rows; the held-out rows choose the epoch.
     """
 
     tested: float
@@ -104,7 +104,7 @@ class GroupParts(RowParts):
         seed: int,
         missing_texts: tuple[str, ...],
     ) -> "GroupParts":
-        """Return parts whose shares of the rows are the nearest.
+        """Return the parts whose shares of the rows are nearest to the wanted ones.
 
         Args:
             column: of the groups.
@@ -180,7 +180,7 @@ class TimeParts(RowParts):
         *,
         gap: int,
     ) -> "TimeParts":
-        """Return parts whose shares of the rows are the nearest.
+        """Return the parts whose shares of the rows are nearest to the wanted ones.
 
         Args:
             column: of the times.

@@ -254,7 +254,7 @@ def score_warnings(
     tested: NDArray[np.bool_],
     validation: Validation,
 ) -> tuple[Notice, ...]:
-    """Return warnings of what may make the scores untrue.
+    """Return warnings about what may make the scores misleading.
 
     Args:
         table: [rows, columns] raw, in the order of the source.

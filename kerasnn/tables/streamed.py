@@ -263,11 +263,11 @@ def stream_rows(
     """Read a table once, infer its schema, and draw the test rows, as `read_rows`.
 
     With groups or times the rows that choose the epoch are whole groups, or later than all
-    training rows and earlier than the test rows; of these two at most `MAX_HELD_OUT_ROWS`
-    and `MAX_TEST_ROWS` are used, and no other row of them is learned from.
+    training rows and earlier than the test rows. At most `MAX_HELD_OUT_ROWS` of them and
+    `MAX_TEST_ROWS` test rows are used; the rest are not learned from either.
 
     Args:
-        source: path of a CSV or Parquet file, or of a folder of them.
+        source: path of a file or folder, as for `read_rows`.
         target: see `read_rows`.
         task: see `read_rows`.
         hints: see `read_rows`.
@@ -431,7 +431,7 @@ def _parts(
 
 
 def _n_learned(profile: TableProfile, parts: RowParts, part_of_row: Parts) -> int:
-    """Return the number of rows that are learned from; of many groups or times about."""
+    """Return the number of rows to learn from; an estimate for times or many groups."""
     if isinstance(parts, DrawnParts):
         return profile.rows - len(parts.tested) - len(parts.held_out)
     if isinstance(parts, GroupParts):

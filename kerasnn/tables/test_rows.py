@@ -26,7 +26,7 @@ class TestRows:
         notices: rows that were left out, and columns unlike those of the training.
     """
 
-    __test__ = False  # pytest
+    __test__ = False  # not a test class for pytest
 
     table: pd.DataFrame
     values: NDArray[Any]
@@ -96,7 +96,7 @@ def _left_out(n_rows: int, n_left_out: int, n_unknown: int) -> tuple[Notice, ...
 def known_targets(
     column: pd.Series, target: Target, reading: ReadOptions | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_], tuple[Notice, ...]]:
-    """Return [rows] targets, and whether each is known; numbers are read as a column's."""
+    """Return [rows] targets, whether each is known, and notices; as for a column."""
     if target.task == "classification":
         indices = class_indices(column, target)
         return indices, indices >= 0, ()

@@ -22,7 +22,7 @@ from kerasnn.errors import InputError, check_whole_number
 from kerasnn.preprocessing.dates import varying_parts
 from kerasnn.splits import Folds, group_codes, time_reading, time_values
 
-DEFAULT_TEST_SIZE = 0.2  # by default
+DEFAULT_TEST_SIZE = 0.2
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class Validation:
         return {name: value for name, value in values.items() if value}
 
     def share(self, test_size: float | None) -> float:
-        """Return the share of test rows to keep; none with a file of them.
+        """Return the share of test rows to draw; 0 if a file holds the test rows.
 
         Raises:
-            InputError: there are both.
+            InputError: both a file and a share are given.
         """
         if self.test_file is None:
             return DEFAULT_TEST_SIZE if test_size is None else test_size
@@ -104,7 +104,7 @@ class Validation:
     def schema(
         self, schema: Schema, table: pd.DataFrame, hints: ColumnHints | None
     ) -> Schema:
-        """Return the schema without what would not be there for later rows.
+        """Return the schema without columns that are of no use for later rows.
 
         The time is a feature only through the parts of dates that repeat. A group or a time
         that the user names in a hint is a feature like any other.
@@ -194,7 +194,7 @@ class Validation:
 
     @property
     def test_rows(self) -> str:
-        """Which rows the test rows are."""
+        """The description of the test rows, for messages."""
         if self.test_file is not None:
             return f"test rows of {Path(self.test_file).name}, never learned from"
         if self.group is not None:
@@ -205,7 +205,7 @@ class Validation:
 
     @property
     def judging_rows(self) -> str:
-        """Which rows have chosen the epoch, and by whom they were answered."""
+        """The rows that chose the epoch, and the members that predicted them, in words."""
         if self.time is not None:
             return (
                 f"the later training rows by {self.time}, each by members that learned from"

@@ -67,8 +67,8 @@ class AnsweredRows:
     Attributes:
         rows: [rows, columns] raw.
         predictions: [rows, outputs], empty cells in rows that cannot be answered.
-        invalid: messages about the cells because of which, the first ones.
-        n_invalid: number of such rows.
+        invalid: messages about the first cells that cannot be read.
+        n_invalid: number of rows that cannot be answered.
         notices: columns that are unlike those of the training.
     """
 
@@ -95,7 +95,7 @@ class Problems:
         self.notices: list[Notice] = []
 
     def collected(self, answered: Iterable[AnsweredRows]) -> Iterator[AnsweredRows]:
-        """Yield the same, and collect their problems.
+        """Yield the rows unchanged, and collect their problems.
 
         Raises:
             InputError: no row at all can be answered.
@@ -110,7 +110,7 @@ class Problems:
             raise InputError(f"no row can be answered: {self.invalid[0]}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values, without those that say nothing."""
+        """Return JSON values, without empty ones."""
         from kerasnn.datasets.notices import first_of_each
 
         found = {

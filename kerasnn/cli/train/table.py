@@ -137,7 +137,7 @@ def _fit(
 def _slowness(deadline: Deadline) -> float:
     """Return how slow this machine is, from the seconds in which TensorFlow was loaded.
 
-    Waiting for a disk, more than half of the time, does not count.
+    Time spent waiting for a disk counts at most as much as time spent computing.
     """
     from kerasnn.tables import LOADING_SECONDS
 

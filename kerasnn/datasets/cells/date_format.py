@@ -1,4 +1,4 @@
-"""Dates in local dress: a format becomes rules that rewrite a text to ISO 8601.
+"""Dates in local formats: each becomes rules that rewrite a text to ISO 8601.
 
 A rule is a regular expression and a replacement, both in the common part of Python's `re`
 and of RE2, so that `preprocessing.graph_dates` reads a text as this module does.
@@ -112,13 +112,13 @@ def date_rules(date_format: str) -> tuple[Rule, ...]:
             one = pattern.replace("[1-4]", str(quarter)) if quarter else pattern
             end = "" if with_time else rf"((?:(?:T|,? +){_TIME})?)"
             rules.append((f"^{one}{end}$", _rewrite(names, century, quarter, with_time)))
-    if has_names:  # the month of a text that no rule took stays marked: not a date
+    if has_names:  # a month that no rule has used stays marked: the text is not a date
         rules.append((r"^([0-9]{4})-#([0-9]{2})#", r"\1-\2"))
     return tuple(rules)
 
 
 def read_date(text: str, date_format: str = "") -> np.datetime64 | None:
-    """Return the date or time of a text in UTC to the second; None if it is none.
+    """Return the date or time of a text in UTC to the second; None if it holds none.
 
     Args:
         text: in this format or in ISO 8601, without outer blanks.
@@ -152,7 +152,7 @@ def other_order(texts: Sequence[str], date_format: str) -> str:
 
 
 def find_date_format(texts: Sequence[str]) -> str | None:
-    """Return the format that reads most texts of a column; None if they are no dates.
+    """Return the format that reads most texts of a column; None if they are not dates.
 
     Args:
         texts: distinct, not missing.
@@ -183,7 +183,7 @@ def _n_read(texts: Sequence[str], date_format: str) -> int:
 
 
 def _as_written(date_format: str, texts: Sequence[str]) -> str:
-    """Return a format of "/" with the separator that the texts have."""
+    """Return a format with the separator of the texts in place of "/"."""
     if date_format not in _SWAPPED and date_format != "%Y/%m/%d":
         return date_format
     used = next((s for s in "/.-" if any(s in text for text in texts[:10])), " ")

@@ -21,7 +21,7 @@ from kerasnn.errors import InputError
 
 # Texts of a missing value; blanks around them are ignored. They are those of pandas, of
 # spreadsheets and of statistical programs; words that may be a level ("none", "unknown")
-# are `PLACEHOLDERS`, which count among numbers, dates and truths only.
+# are `PLACEHOLDERS`, which count among numbers, dates and booleans only.
 MISSING_TEXTS = (
     *("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-", "na", "n/a", "Null"),
     *("NAN", "<NA>", "<na>", "N.A.", "n.a.", "-NaN", "-nan", "NaT", r"\N", "(null)"),
@@ -39,7 +39,7 @@ MISSING_TEXTS = (
     ),
     *(".", "..", "...", "*", "**", "--", "---", "??", "???", "\u2013", "\u2014"),
 )
-# Texts of a missing value in a column that otherwise holds numbers, dates or truths; in
+# Texts of a missing value in a column that otherwise holds numbers, dates or booleans, in
 # lower case. Elsewhere they are levels.
 PLACEHOLDERS = frozenset(
     (
@@ -212,7 +212,7 @@ def as_series(values: ArrayLike | pd.Series) -> pd.Series:
     if isinstance(values, pd.Series):
         return values
     if isinstance(values, np.ndarray):
-        # NumPy's own text dtypes have no missing values and odd factorizing.
+        # NumPy's own text dtypes have no missing values, and pandas factorizes them oddly.
         return pd.Series(values.astype(object) if values.dtype.kind in "US" else values)
     return pd.Series(list(values), dtype=object)  # type: ignore[arg-type]
 

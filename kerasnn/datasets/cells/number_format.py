@@ -1,6 +1,6 @@
-"""Numbers in local dress: decimal comma, thousands, currency, percent, units.
+"""Numbers in local formats: decimal comma, thousands, currency, percent, units.
 
-A format is found over the distinct texts of a column, and reads later texts of it.
+A format is found from the distinct texts of a column, and reads its later texts.
 """
 
 import re
@@ -76,7 +76,7 @@ class NumberFormat:
             )
 
     def read(self, text: str) -> float | None:
-        """Return the number that a text is; None if it is none.
+        """Return the number in a text; None if there is none.
 
         Numbers as Python writes them are read where this format does not read the text.
         """
@@ -141,7 +141,7 @@ def _usual_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
 def find_number_format(
     texts: Sequence[str], *, decimal: str | None = None, thousands: str | None = None
 ) -> NumberFormat | None:
-    """Return the format that reads most texts of a column; None if they are no numbers.
+    """Return the format that reads most texts of a column; None if they are not numbers.
 
     Args:
         texts: distinct, not missing.
@@ -249,7 +249,7 @@ def _is_zero(parts: _Parts) -> bool:
 
 
 def _usual(digits: str) -> str:
-    """Return digits whose blanks and apostrophes are the usual ones."""
+    """Return digits with the usual blanks and apostrophes in place of rarer ones."""
     return digits.translate(_USUAL)
 
 

@@ -139,7 +139,7 @@ def is_code(text: str) -> bool:
 
 
 def spelling_key(text: str) -> str:
-    """Return what texts share that differ only in case, blanks, zeros or Unicode's form."""
+    """Return a key that ignores differences in case, blanks, zeros and Unicode form."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     visible = "".join(c for c in folded if unicodedata.category(c) != "Cf")
     plain = " ".join(visible.split())

@@ -1,4 +1,4 @@
-"""Spellings of true and false: one truth has one meaning in every spelling and case."""
+"""Spellings of true and false: a boolean means the same in every spelling and case."""
 
 import itertools
 from collections.abc import Collection, Iterable
@@ -16,7 +16,7 @@ TRUTHS = {
 
 
 def truth_of(text: str) -> bool | None:
-    """Return what a text means; None if it is no spelling of a truth."""
+    """Return the boolean that a text means; None if it spells neither."""
     return TRUTHS.get(text.lower())
 
 
@@ -27,7 +27,7 @@ def in_every_case(text: str) -> list[str]:
 
 
 def are_truths(texts: Collection[str]) -> bool:
-    """Return whether all texts are spellings of truths, with both words of one pair."""
+    """Return whether all texts spell true or false, with both words of one pair."""
     words = {text.lower() for text in texts}
     return words <= TRUTHS.keys() and any(words.issuperset(p) for p in TRUTH_PAIRS)
 
@@ -40,7 +40,7 @@ def levels_by_truth(levels: Iterable[str]) -> dict[bool | None, str]:
             written: "no" and "yes".
 
     Returns:
-        The level of each truth; {} if a level is no truth, or two mean the same.
+        The level of each boolean; {} if a level spells neither, or two mean the same.
     """
     found: dict[bool | None, str] = {}
     for level in levels:

@@ -1,4 +1,4 @@
-"""Errors about files as messages for the user: of the system, and of damaged content."""
+"""File errors as messages for the user: those of the system, and damaged content."""
 
 import lzma
 import stat
@@ -27,7 +27,7 @@ def file_errors(path: Path) -> Iterator[None]:
 
 
 def check_regular(path: Path) -> None:
-    """Check that a path is a file with an end: no device, pipe or socket.
+    """Check that a path is a regular file: no folder, device, pipe or socket.
 
     Raises:
         InputError: it is not, or there is no such file.

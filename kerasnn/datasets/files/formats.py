@@ -1,4 +1,4 @@
-"""Kinds of files of tables, recognised by content first and by name second."""
+"""Kinds of table files, recognised by content first, then by name."""
 
 from pathlib import Path
 from typing import Literal
@@ -47,7 +47,7 @@ _HEAD_BYTES = 4096
 
 
 def ending_format(path: Path) -> FileFormat | None:
-    """Return the format that a name says; None if it says none."""
+    """Return the format that a file's name implies; None if it implies none."""
     name = path.name.lower()
     for packed in PACKED_ENDINGS:
         name = name.removesuffix(packed)
@@ -58,7 +58,7 @@ def file_format(path: Path) -> FileFormat:
     """Return the format of a file.
 
     Args:
-        path: of the file; if there is none, its name decides.
+        path: of the file; if it does not exist, its name decides.
 
     Raises:
         InputError: the file cannot be read, or is no table.

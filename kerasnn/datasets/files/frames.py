@@ -1,6 +1,6 @@
 """Tables of any origin as pandas DataFrames: files, DataFrames, Arrow, arrays, lists.
 
-Columns get unique names, which are text, and rows the numbers 0, 1, 2, ... of messages.
+Column names become unique texts; rows are numbered 0, 1, 2, ..., as in messages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,9 +75,8 @@ def as_table(source: Any) -> pd.DataFrame:
     Args:
         source: the path of a file (text such as CSV, JSON, a workbook, Parquet or Arrow;
             plain or packed) or of a folder of files of one kind (see `table_files`); a
-            pandas, polars or Arrow table; a dict
-            of columns; a NumPy array [rows, columns], whose columns are named x0, x1, ...
-            unless it is a structured one; a list of rows.
+            pandas, polars or Arrow table; a dict of columns; a NumPy array [rows, columns],
+            whose columns are named x0, x1, ... unless it is structured; a list of rows.
 
     Returns:
         [rows, columns], rows numbered from 0, names text. Columns of a text file that

@@ -107,7 +107,7 @@ def _columns_of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[
 
 
 def _columns_of_rows(rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Return the columns of lists; a first one of texts alone holds the names."""
+    """Return the columns of a list of rows; a first row of texts only holds the names."""
     width = len(rows[0])
     if any(len(row) != width for row in rows):
         raise InputError(f"its rows have different numbers of cells; {_FORMS}")

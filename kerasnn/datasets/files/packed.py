@@ -31,7 +31,7 @@ _IGNORED_MEMBERS = ("__MACOSX/", ".")
 
 
 class _Bounded(io.RawIOBase):
-    """An unpacked stream that ends with an error where it is a decompression bomb."""
+    """An unpacked stream that raises an error if it is a decompression bomb."""
 
     def __init__(self, path: Path, stream: IO[bytes]) -> None:
         self._path, self._stream = path, stream

@@ -1,7 +1,7 @@
 """Columns of text that hold only plain numbers, parsed by Arrow where that is exact.
 
-`plain_numbers` is the law: what Arrow parses and what the law parses are the same numbers,
-for texts that are certainly plain. Others are left to the law.
+`plain_numbers` is the reference: for texts that are certainly plain numbers Arrow gives the
+same values. All others are left to `plain_numbers`.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The user's settings for reading a table; the others are guessed from the file."""
+"""The user's settings for reading a table; what is not set is guessed from the file."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from kerasnn.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How to read a table, where the user knows it. None: guessed, and said.
+    """How to read a table. A setting that is None is guessed, and the guess reported.
 
     Args:
         sep: one character between the cells of a text file; " " for runs of blanks.

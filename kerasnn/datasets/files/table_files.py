@@ -79,7 +79,7 @@ class TableFiles(Sequence[Path]):
         return str(inside)
 
     def keys(self, file: Path) -> dict[str, str | None]:
-        """Return the columns that the folders of a file give, with their value."""
+        """Return the columns and values that a file gets from its key=value folders."""
         if self.folder is None:
             return {}
         pairs = [part.partition("=") for part in file.relative_to(self.folder).parts[:-1]]
@@ -131,13 +131,13 @@ def table_chunks(
 ) -> Iterator[pd.DataFrame]:
     """Read the rows of a file, or of all files of a folder, in chunks.
 
-    The cells of a text file stay text: only its end tells whether a column is all numbers.
+    The cells of a text file stay text: only at its end is a column known to be numbers.
     Memory does not grow with the number of rows, except for JSON and workbooks.
 
     Args:
-        path: as for `as_table`; or the result of `table_files`, so that several passes
-            read the same files, and a missing one is an error.
-        rows: maximum of a chunk.
+        path: a file or folder, as for `as_table`; or the result of `table_files`, so that
+            several passes read the same files, and a missing one is an error.
+        rows: maximum rows of a chunk.
         options: how to read the files; None guesses.
         needed: names of columns that the caller needs: the line that holds them is the
             header line.
@@ -163,12 +163,12 @@ def bounded_chunks(
     needed: Iterable[str] = (),
     notices: list[Notice] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Read a table in chunks of at most so many rows and so many cells.
+    """Read a table in chunks of a limited number of rows and of cells.
 
     Args:
-        path: as for `as_table`.
-        max_rows: of a chunk; None for `MAX_CHUNK_ROWS`.
-        max_cells: of a chunk, unless one row has more; None for `MAX_CHUNK_CELLS`.
+        path: a file or folder, as for `as_table`.
+        max_rows: maximum rows of a chunk; None for `MAX_CHUNK_ROWS`.
+        max_cells: maximum cells, unless one row has more; None for `MAX_CHUNK_CELLS`.
         options: see `table_chunks`.
         needed: see `table_chunks`.
         notices: see `table_chunks`.
@@ -200,7 +200,7 @@ def file_chunks(
 
     Args:
         files: from `table_files`.
-        rows: maximum of a chunk.
+        rows: maximum rows of a chunk.
         options: see `table_chunks`.
         needed: see `table_chunks`.
         notices: see `table_chunks`.
@@ -319,12 +319,12 @@ _BLOCKS: Mapping[FileFormat, Callable[[Path, int], Iterator[pd.DataFrame]]] = {
 
 
 def _is_single_whole(files: Sequence[Path]) -> bool:
-    """Return whether there is one file, whose columns are known when all of it is read."""
+    """Return whether there is one file, which must be read whole to know its columns."""
     return len(files) == 1 and file_format(files[0]) in ("JSON", "workbook")
 
 
 def _check_single(path: Path) -> None:
-    """Check that a file is of a known kind, if its name or its content can tell."""
+    """Check that a file is of a known kind; one that does not exist, by its name."""
     if ending_format(path) is None and not path.exists():
         if not path.suffix:
             raise InputError(f"{path}: there is no such file or folder")
@@ -377,7 +377,7 @@ def _shown(found: FileFormat) -> str:
 
 
 def _key_columns(files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """Return the columns that the folders of each file give: numbers if all are plain.
+    """Return the columns from the folders of each file: as numbers if all are plain ones.
 
     Text files give text, as their other cells are.
     """
@@ -401,7 +401,7 @@ def _key_columns(files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
 
 
 def _joined(found: Sequence[tuple[str, Notice]], n_files: int) -> list[Notice]:
-    """Return the first notice of each kind, which says how many files have more of it."""
+    """Return the first notice of each kind, which counts the other files that have one."""
     if n_files == 1:
         return [notice for _, notice in found]
     by_code: dict[str, list[tuple[str, Notice]]] = {}

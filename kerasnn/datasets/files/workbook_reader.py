@@ -125,7 +125,7 @@ def _check_size(path: Path, plain: Path) -> None:
                     f"{path}: unpacks to {size:,} bytes; the bound for a workbook is"
                     f" {MAX_WHOLE_BYTES // 2:,}. Save the sheet as CSV"
                 )
-            damaged = archive.testzip()  # sizes that are not true are found here
+            damaged = archive.testzip()  # finds sizes that are false
             if damaged is not None:
                 raise InputError(f"{path}: the workbook is damaged, in {damaged}")
 

@@ -45,7 +45,7 @@ class ColumnCounts:
         return ColumnCounts(self.rows - less.rows, self.missing - less.missing, texts)
 
     def read_as(self, column: Column | Target) -> "ColumnCounts":
-        """Return the counts as the cells are read: missing texts, spellings of truths.
+        """Return the counts as the cells are read: missing texts, spellings of booleans.
 
         Args:
             column: of the schema; the classes of a target keep their spelling.

@@ -1,4 +1,4 @@
-"""Columns that tell the target on their own, found before the training.
+"""Leaks: columns that predict the target on their own, found before the training.
 
 Each column predicts the target of a row from the other rows (leave-one-out): by the rows
 with the same text, by the nearest numbers, or by whether the cell is missing. Such a column
@@ -17,17 +17,17 @@ from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.schema import Target
 
-MAX_JUDGED_ROWS = 5_000  # that are looked at
+MAX_JUDGED_ROWS = 5_000  # of a larger table a sample is judged
 _MIN_ROWS = 20
-_NEIGHBOURS = 2  # on each side, of a number
+_NEIGHBOURS = 2  # rows with the nearest numbers, on each side
 # Errors of the column alone, relative to those of a constant prediction. On 32 public
 # tables the best column has 0.11 (house votes), in regressions 0.08 (life expectancy).
 _MAX_ERROR: dict[Task, float] = {"classification": 0.02, "regression": 0.005}
-_MAX_ERROR_IF_MISSING = 0.1  # of whether the cell is missing, which tells less
+_MAX_ERROR_IF_MISSING = 0.1  # if only whether the cell is missing is used
 
 
 def leak_notices(table: pd.DataFrame, values: NDArray[Any], target: Target) -> list[Notice]:
-    """Return a warning for each column that tells the target on its own.
+    """Return a warning for each column that predicts the target on its own.
 
     Args:
         table: [rows, columns] from `checked_table`.
@@ -42,7 +42,7 @@ def leak_notices(table: pd.DataFrame, values: NDArray[Any], target: Target) -> l
     constant = prediction_error(
         truth, leave_one_out_mean(truth, np.zeros(len(truth), np.intp))
     )
-    if constant == 0:  # all targets are equal: there is nothing to tell
+    if constant == 0:  # all targets are equal: there is nothing to predict
         return []
     limit = constant * _MAX_ERROR[target.task]
     found = []
@@ -80,7 +80,7 @@ def _missing_error(column: pd.Series, truth: NDArray[np.float64]) -> float:
 def leave_one_out_mean(
     truth: NDArray[np.float64], codes: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the mean of the other rows with a row's code; of all rows if it is alone."""
+    """Return the mean of the other rows with a row's code, else of all rows."""
     sums = np.zeros((codes.max() + 1, truth.shape[1]))
     np.add.at(sums, codes, truth)
     others = np.bincount(codes)[codes][:, None] - 1

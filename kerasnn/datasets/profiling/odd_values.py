@@ -1,4 +1,4 @@
-"""Values that are no measurements: placeholders such as -999, and a row of totals."""
+"""Values that are not measurements: placeholders such as -999, and a row of totals."""
 
 import re
 from dataclasses import replace
@@ -14,8 +14,8 @@ _MIN_PLACEHOLDERS = 3  # rows
 _MIN_VALUES = 10  # other distinct values
 _MIN_SUMS = 2  # columns
 _USUAL = frozenset(["-99", "-999", "-9999", "-99999"])
-_NEAR = 0.1  # from the other values, in their range, of the usual ones
-_FAR = 1.0  # from the other values, in their range
+_NEAR = 0.1  # least gap of these to the other values, relative to the others' range
+_FAR = 1.0  # the same of any other number
 _TOTAL = re.compile(r"(grand )?(total|totals|sum|all|overall|average|mean)", re.IGNORECASE)
 
 
@@ -36,7 +36,7 @@ def odd_value_notices(raw: pd.DataFrame, checked: pd.DataFrame) -> list[Notice]:
 
 
 def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
-    """Return a warning if an end of the range is repeated, and far from all others."""
+    """Return a warning if the least or greatest value is repeated, far from the others."""
     known = np.sort(values[~np.isnan(values)])
     for end in (known[:1], known[-1:]):
         others = known[known != end]
@@ -61,7 +61,7 @@ def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
 
 
 def _placeholder_date(name: str, dates: pd.Series, cells: pd.Series) -> Notice | None:
-    """Return the warning about dates such as 9999-12-31, as of numbers of days."""
+    """Return the warning about dates such as 9999-12-31, found as numbers of days."""
     days = dates.to_numpy("datetime64[D]")
     found = _placeholder(name, np.where(np.isnat(days), np.nan, days.astype(np.float64)))
     if found is None:

@@ -38,7 +38,7 @@ from kerasnn.datasets.schema.target import (
 )
 from kerasnn.errors import InputError
 
-_TRUTH_ROWS = 0.9  # of the rows are truths: the others are unknown levels
+_TRUTH_ROWS = 0.9  # of the rows are true or false: the others are unknown levels
 
 
 @dataclass(frozen=True)

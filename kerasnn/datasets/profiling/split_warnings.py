@@ -1,6 +1,6 @@
 """Reasons why a random split into training and test makes a score too good.
 
-Rows that stand twice, rows of one person or thing on both sides, and an order in time.
+Duplicate rows, rows of one person or thing on both sides, and an order in time.
 """
 
 import re
@@ -41,7 +41,7 @@ _TIMES = frozenset(
 )
 _MIN_TIMES = 10
 _TREND_REACH = 25  # rows before and after: the trend in time
-_MAX_ERROR = 0.9  # relative, of a prediction that finds more than the trend
+_MAX_ERROR = 0.9  # of a prediction that beats another, relative to that one's error
 
 
 def split_notices(
@@ -111,7 +111,7 @@ def _repeated_rows(
 
 
 def _are_rare(checked: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return [rows] whether several values of a row are rare: equal rows are no chance."""
+    """Return [rows] whether several values of a row are rare: a duplicate is no chance."""
     rare = np.zeros(len(checked), np.intp)
     for name in checked:
         codes, levels = pd.factorize(checked[name])
@@ -171,7 +171,7 @@ def _time_order(name: str, column: pd.Series, truth: NDArray[np.float64]) -> Not
 
 
 def _neighbours_are_alike(column: pd.Series, truth: NDArray[np.float64]) -> bool:
-    """Return whether the nearest rows in time tell more than the trend."""
+    """Return whether the nearest rows in time predict better than the trend."""
     order = np.argsort(column.to_numpy(), kind="stable")[: 10 * MAX_JUDGED_ROWS]
     by_nearest, by_trend = (
         prediction_error(truth[order], neighbours_mean(truth[order], reach))

@@ -92,7 +92,7 @@ def checked_table(table: Any, schema: Schema) -> pd.DataFrame:
     Returns:
         [rows, schema.names]: numeric columns float64 (missing: NaN), categorical and
         boolean ones object (str as `category_text` writes it, or the schema's level of a
-        truth; missing: None), datetime ones datetime64[s] (missing: NaT).
+        boolean; missing: None), datetime ones datetime64[s] (missing: NaT).
 
     Raises:
         InputError: a column is missing, or a cell is not a finite number or not a date;
@@ -106,8 +106,8 @@ def check_rows(
 ) -> CheckedRows:
     """Check rows as `checked_table`, and list the cells that cannot be read.
 
-    Numbers and dates that are written in another way than in the training are read if that
-    way is clear: "1,234.5" or "44,2", "25.09.2021".
+    Numbers and dates in another format than in the training are read if the format is
+    clear: "1,234.5" or "44,2", "25.09.2021".
 
     Args:
         table: anything that `as_table` accepts.
@@ -206,7 +206,8 @@ def _reads_more(
 ) -> bool:
     """Return whether fewer cells are invalid, and all others are read as before.
 
-    Where none is left, others may differ: "02/08/2020" above "01/29/2020" is in February.
+    If none is left invalid, others may change: beside "01/29/2020" "02/08/2020" is in
+    February.
     """
     now, still_wrong, _ = other
     before = pd.Series(values)[~wrong]
@@ -221,7 +222,7 @@ def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
     found = factorize(series).without(column.missing_texts)
     is_other = [truth_of(text_of(value)) is None for value in found.values]
     rows = int(found.counts[is_other].sum())
-    if not rows or all(is_other):  # or else the column is unseen
+    if not rows or all(is_other):  # if all are, `_unseen` reports the column
         return []
     example = found.values[is_other.index(True)]
     message = (
@@ -232,7 +233,7 @@ def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
 
 
 def _other_spellings(values: NDArray[Any] | pd.Series, column: Column) -> list[Notice]:
-    """Return the notice about unknown levels that are spelled nearly as known ones."""
+    """Return the notice about unknown levels that are spelled almost like known ones."""
     if column.kind != "categorical" or column.n_levels > MAX_LEVELS:
         return []
     known = {spelling_key(level): level for level in column.levels}
@@ -257,11 +258,11 @@ def _other_spellings(values: NDArray[Any] | pd.Series, column: Column) -> list[N
 def _parsed(
     series: pd.Series, column: Column
 ) -> tuple[NDArray[Any] | pd.Series, NDArray[np.bool_], str | None]:
-    """Return the cells of a column, and which are invalid, thus missing.
+    """Return the cells of a column, and which are invalid and so become missing.
 
     Returns:
-        [rows] values; [rows] whether a cell is invalid; and None, or an example of the
-        levels if the network knows none of them, "" if all cells are missing.
+        [rows] values; [rows] whether a cell is invalid; and None, unless the network knows
+        none of the values: then an example of them, "" if all cells are missing.
     """
     if column.kind == "numeric":
         parsed, invalid = _parsed_numbers(series, column)

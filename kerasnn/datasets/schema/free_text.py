@@ -1,4 +1,4 @@
-"""Free text: which columns are, and whether it tells something about the target."""
+"""Free text: which columns hold it, and whether it helps to predict the target."""
 
 import dataclasses
 from typing import Any
@@ -36,7 +36,7 @@ def is_free_text(column: FactorizedColumn) -> bool:
 def without_idle_texts(
     schema: Schema, table: Any, values: NDArray[Any], task: Task
 ) -> Schema:
-    """Return the schema without free text that tells nothing about the target.
+    """Return the schema without free text that does not help to predict the target.
 
     Args:
         schema: of the table.

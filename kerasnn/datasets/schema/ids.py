@@ -12,7 +12,7 @@ from kerasnn.datasets.cells.parsing import numbers
 from kerasnn.datasets.schema.kinds import ColumnReading
 
 _MIN_ROWS = 20  # in fewer rows all values may differ by chance
-_UNIQUE_SHARE = 0.95  # distinct texts in the rows of an id or free text
+_UNIQUE_SHARE = 0.95  # distinct texts per row of an id or free text
 _MIN_COUNTED_ROWS = 100  # 0, 1, 2, ... in so many rows is no coincidence
 _ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "rownum"}
 _ROW_NAMES = {"row", "row number", "row nr", "row no", "record", "record number", "key"}
@@ -51,7 +51,7 @@ def id_reason(name: str, column: FactorizedColumn, reading: ColumnReading) -> st
 
 
 def _is_id_name(name: str) -> bool:
-    """Return whether it is like PassengerId, customer_id, index or "Unnamed: 0"."""
+    """Return whether a name is like PassengerId, customer_id, index or "Unnamed: 0"."""
     words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
     words = re.sub(r"[^a-z0-9]+", " ", words.casefold()).strip()
     if words == "unnamed 0" or words in _ROW_NAMES or not words:

@@ -100,9 +100,9 @@ def infer_schema(
 def _with_ids(
     table: pd.DataFrame, found: Sequence[Column | LeftOut], cells: CellOptions
 ) -> tuple[list[Column | LeftOut], list[Notice]]:
-    """Return the columns with those that were left out as numbers of rows or ids.
+    """Return the columns, with ids and row numbers put back, and a warning for each.
 
-    They are used where nothing else is there, with a warning.
+    For a table that has no other columns.
     """
     columns: list[Column | LeftOut] = []
     used = []

@@ -1,4 +1,4 @@
-"""Which cells are unlike those of the training: the one definition, for all who ask.
+"""Which cells are unlike those of the training: the single definition, for all callers.
 
 A number or date is outside if it is below the least or above the greatest of the training;
 a date of which only repeating parts are used, such as the month, is never outside.
@@ -18,11 +18,11 @@ from kerasnn.datasets.schema.schema import Column
 
 @dataclass(frozen=True)
 class ColumnLimits:
-    """The limits of one column: its cells in the training.
+    """The limits of one column, from its cells in the training.
 
     Attributes:
         low, high: the range of numbers; None: any is inside.
-        first, last: the range of dates, as ISO 8601; likewise.
+        first, last: the range of dates, as ISO 8601; None: any is inside.
         levels: all levels; None: any is seen, for instance where the schema does not hold
             all of them.
         was_missing: whether a cell was missing.

@@ -1,4 +1,4 @@
-"""Rows that are written in another way than those of the training."""
+"""Rows whose numbers and dates have another format than those of the training."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def format_of_rows(series: pd.Series, column: Column, cells: CellOptions) -> Col
 
 
 def has_other_points(series: pd.Series, column: Column) -> bool:
-    """Return whether points are decimal here, "12.5", that were thousands: "1.234"."""
+    """Return whether points, which separated thousands ("1.234"), are decimal: "12.5"."""
     known = column.number_format
     if known is None or known.thousands != "." or is_number_dtype(series.dtype):
         return False
@@ -83,9 +83,10 @@ def _is_same_unit(found: NumberFormat, usual: NumberFormat) -> bool:
 
 
 def are_no_percents(values: NDArray[np.float64], known: Column) -> bool:
-    """Return whether plain numbers are as in the training, where 12% was 0.12.
+    """Return whether numbers without "%" are shares as in the training, where 12% was 0.12.
 
-    They are not if most are far larger than there, and a hundredth of them is not.
+    They are percentages if most are far larger than in the training, but a hundredth of
+    them is in its range.
     """
     sizes = np.abs(values[~np.isnan(values)])
     as_large = sizes <= 2 * _largest(known)
@@ -101,7 +102,7 @@ def _are_shares(values: NDArray[np.float64], known: Column) -> bool:
 
 
 def _largest(known: Column) -> float:
-    """Return the largest size of a number of the training; infinite if unknown."""
+    """Return the largest absolute number of the training; infinite if unknown."""
     ends = [abs(end) for end in (known.low, known.high) if end is not None]
     return max(ends, default=np.inf)
 
@@ -109,7 +110,7 @@ def _largest(known: Column) -> float:
 def _clear_format(
     column: FactorizedColumn, number_format: NumberFormat | None, known: Column
 ) -> NumberFormat | None:
-    """Return the only format that is likely: of "1,234" by the range before."""
+    """Return the format; of "1,234" the one that fits the training's range, or None."""
     texts = [text for text in column.values if isinstance(text, str)]
     if number_format is None or not is_ambiguous(texts, number_format):
         return number_format
@@ -139,7 +140,7 @@ def _is_between(low: float | None, value: float | None, high: float | None) -> b
 
 
 def format_notices(column: Column, other: Column) -> list[Notice]:
-    """Return the notice about a column that is written in another way than before."""
+    """Return the notices about a column whose format differs from the training's."""
     texts = other.missing_texts[len(column.missing_texts) :]
     if texts:
         shown = ", ".join(map(repr, texts[:3]))

@@ -1,6 +1,6 @@
 """The schema of a table: kinds, levels and ranges of its columns, as readable JSON.
 
-`inference` finds a schema in rows, and `checking` checks other rows against it.
+`inference` infers a schema from rows, and `checking` checks other rows against it.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ class Column:
             was, or the two texts of a column that the user calls boolean.
         counts: rows of each of these levels.
         n_levels: number of levels before the limit; numeric: 2 if all values are 0 or 1,
-            which later rows may spell as truths.
+            which later rows may spell as booleans.
         missing_texts: texts that are missing values of this column, beside
             `MISSING_TEXTS`.
         number_format: numeric: how text writes the numbers; None for plain ones.
@@ -115,7 +115,7 @@ class Schema:
         columns: those that are used, in the order of the network's inputs.
         left_out: those that are not used.
         target: the column to predict, if it is known.
-        rows: number of rows in which the schema was found.
+        rows: number of rows from which the schema was inferred.
         notices: guesses and repairs; two schemas may be equal without equal notices.
     """
 

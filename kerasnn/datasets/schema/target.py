@@ -49,7 +49,7 @@ def infer_target(
     """Infer the task and the classes of a target column.
 
     Text, booleans and categories are classes. Whole numbers are classes if they have two
-    values, or at most 20 values with 10 rows each on average and two each at least. Other
+    values, or at most 20 values with at least two rows each and 10 on average. Other
     numbers are a regression.
 
     Args:
@@ -60,7 +60,7 @@ def infer_target(
             allowed, and their classes are not among the target's; see `usable_rows`.
 
     Raises:
-        InputError: values are all missing, all the same or not of the task; or, if every
+        InputError: values are all missing, all the same or unfit for the task; or, if every
             row must be usable, a value is missing or not finite, or a class has one row
             only.
     """
@@ -214,7 +214,7 @@ def single_row_error(name: str, classes: Sequence[str], row: int | None) -> Inpu
 def class_indices(
     column: pd.Series | Sequence[str] | FactorizedColumn, target: Target
 ) -> NDArray[np.intp]:
-    """Return [rows] indices into the classes, -1 for others; truths in any spelling."""
+    """Return [rows] indices into the classes, -1 for others; booleans in any spelling."""
     factorized = factorize(column).without(target.missing_texts)
     index_of = {text: i for i, text in enumerate(target.classes)}
     class_of = levels_by_truth(target.classes)
@@ -293,7 +293,7 @@ def _read(
 
 
 def _are_long_amounts(column: FactorizedColumn) -> bool:
-    """Return whether most rows have a long whole number of their own: no classes."""
+    """Return whether most rows have a long whole number of their own, which is no class."""
     if len(column.values) <= _MAX_CLASSES or 2 * len(column.values) < column.counts.sum():
         return False
     return column.content == "numbers" or all(
@@ -309,7 +309,7 @@ def _dates_error(name: str) -> InputError:
 
 
 def _is_numeric(name: str, column: FactorizedColumn, cells: CellOptions) -> bool:
-    """Return whether texts are numbers in some dress."""
+    """Return whether texts are numbers in some format."""
     lenient = replace(cells, options=replace(cells.options, strict=False))
     text = column.as_text
     try:

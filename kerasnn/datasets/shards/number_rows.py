@@ -134,7 +134,7 @@ def check_columns(wanted: Sequence[str], present: Sequence[str], file: Path) -> 
 
 
 class _NotWholeError(Exception):
-    """A target has other values after whole numbers."""
+    """A target in which other values follow whole numbers."""
 
 
 @dataclass(frozen=True)

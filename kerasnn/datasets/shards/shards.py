@@ -1,7 +1,7 @@
 """Shards: rows on disk in blocks that are read one by one, for more rows than memory.
 
 A folder of shards contains one `.npy` file for each array of each block of rows, and
-`shards.json`, which lists them. It is renamed when it is complete: a folder of shards is
+`shards.json`, which lists them. The folder gets its name only when it is complete, so it is
 whole or absent. The writer decides what the arrays mean.
 """
 
@@ -37,7 +37,7 @@ _FORMAT = 1
 
 
 def _dtype(value: Any, place: str) -> None:
-    """Check the name of a type of numbers or truths."""
+    """Check the name of a type of numbers or booleans."""
     try:
         is_plain = isinstance(value, str) and np.dtype(value).kind in "biufcSU"
     except TypeError:
@@ -128,7 +128,7 @@ class Shards:
             raise InputError(
                 f"{path}: the shard is not there, which {self.folder / DESCRIPTION} lists"
             ) from None
-        except Exception as error:  # NumPy raises all kinds for a damaged file
+        except Exception as error:  # NumPy may raise anything for a damaged file
             raise InputError(f"{path}: the shard is damaged: {error}") from None
         expected = (self.sizes[number], *spec.shape)
         if array.shape != expected or array.dtype != np.dtype(spec.dtype):

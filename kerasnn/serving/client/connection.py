@@ -1,4 +1,4 @@
-"""A connection to a model server that exchanges JSON and retries; `model` uses it."""
+"""A connection to a model server, which exchanges JSON and retries; `model` uses it."""
 
 import contextlib
 import http.client
@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasnn.errors import InputError, ServerError
 
-MAX_TRIES = 6  # of a request that a busy server turns away
+MAX_TRIES = 6  # for a request that a busy server turns away
 MAX_WAIT_SECONDS = 30.0  # between two of them, whatever the server asks for
 BUSY_STATUSES = (429, 503)
 

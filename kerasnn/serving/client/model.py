@@ -38,12 +38,12 @@ class RemoteModel:
         name: of the model alone.
         version: as text; "" if the server does not report it.
         signature: its `serving_default`.
-        manifest: of kerasnn's export; None if the server does not report it, as
-            TensorFlow Serving.
+        manifest: of kerasnn's export; None if the server does not report it;
+            TensorFlow Serving does not.
 
     Raises:
         InputError: the name has another form, or the server has no such model.
-        ServerError: the server does not answer, or in another form.
+        ServerError: the server does not answer, or in an unexpected form.
     """
 
     def __init__(self, server: RestClient, name: str) -> None:
@@ -115,7 +115,7 @@ class RemoteModel:
     def predict_interval(
         self, table: Any, coverage: float, input_mapping: InputMapping | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Return what `predict` does, and intervals or sets of a coverage.
+        """Return the outputs of `predict`, and intervals or sets of a coverage.
 
         Args:
             table: as for `predict`.
@@ -233,7 +233,7 @@ class RemoteModel:
         return self._signatures[DEFAULT_SIGNATURE]
 
     def _told_manifest(self) -> Mapping[str, Any] | None:
-        """Return the manifest that `kerasnn serve` has for its page; None elsewhere."""
+        """Return the manifest that `kerasnn serve` gives its page; None elsewhere."""
         path = f"/page/models/{quote(self.name, safe='')}"
         if self.version:
             path += f"/{self.version}"

@@ -81,7 +81,7 @@ def use_model(service: Service, spec: Message) -> AbstractContextManager[ModelVe
     """Return a context that holds the version of a ModelSpec.
 
     Raises:
-        ServingError: there is none; here or on entry of the context.
+        ServingError: there is no such version; raised here or on entering the context.
     """
     if not spec.name:
         raise invalid("ModelSpec has no name specified.")

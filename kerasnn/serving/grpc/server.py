@@ -35,7 +35,7 @@ class GrpcServer:
             else [],
             options=[
                 ("grpc.max_receive_message_length", service.limits.message_bytes),
-                ("grpc.max_send_message_length", -1),  # how large it is, the model says
+                ("grpc.max_send_message_length", -1),  # the model decides the size
                 # Otherwise two servers could share a port and halve the calls.
                 ("grpc.so_reuseport", 0),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
@@ -62,7 +62,7 @@ class GrpcServer:
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:
-        """Take no more calls, and wait for the running ones, at most this time."""
+        """Take no more calls, and wait at most this time for the running ones."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)
 

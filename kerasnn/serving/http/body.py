@@ -12,9 +12,9 @@ from kerasnn.serving.in_flight import Held
 _LENGTH, _ENCODING = b"content-length", b"content-encoding"
 _GZIP = (b"gzip", b"x-gzip")
 _PLAIN = (b"", b"identity")
-_JSON = re.compile(rb"\s*\{")  # so it begins, whatever a proxy says of it
-_MAX_SHOWN = 40  # bytes of an encoding
-_MAX_DIGITS = 18  # of a length that can be meant
+_JSON = re.compile(rb"\s*\{")  # the body begins like JSON, whatever encoding a proxy names
+_MAX_SHOWN = 40  # bytes of an encoding's name
+_MAX_DIGITS = 18  # of a plausible length
 
 
 class BodyTooLargeError(Exception):
@@ -31,12 +31,12 @@ async def read_body(scope: Any, receive: Any, max_bytes: int, held: Held) -> byt
     Args:
         scope: of the ASGI request.
         receive: of the ASGI request.
-        max_bytes: bytes, as they come and unpacked.
-        held: counts the bytes from when they come.
+        max_bytes: maximum, as received and unpacked.
+        held: counts the bytes as they arrive.
 
     Raises:
-        TooLargeError: it has more bytes, packed or unpacked.
-        GoneError: the client left meanwhile.
+        BodyTooLargeError: it has more bytes, packed or unpacked.
+        ClientDisconnectedError: the client left meanwhile.
         ServingError: INVALID_ARGUMENT, it is packed and damaged, or not with gzip;
             UNAVAILABLE, all requests together have too many bytes.
     """
@@ -56,7 +56,7 @@ async def read_body(scope: Any, receive: Any, max_bytes: int, held: Held) -> byt
             "a body may be packed with gzip, or not at all; got the content-encoding"
             f" {encoding[:_MAX_SHOWN].decode('latin-1')!r}"
         )
-    # A few kB may become the largest body, which takes a while.
+    # In a thread: a few kB may unpack to the largest body, which takes a while.
     content = await asyncio.get_running_loop().run_in_executor(
         None, _unpacked, body, max_bytes
     )

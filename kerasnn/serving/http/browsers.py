@@ -5,7 +5,7 @@ visitor reaches, such as one on 127.0.0.1. The browser then names the page's ori
 can also give the server's address to a name of its own (DNS rebinding): then the browser
 takes both for one site, and the name is in `Host`.
 
-Clients that are no browsers send no `Origin`, and `Host` as they were told.
+Clients that are not browsers send no `Origin`, and the `Host` that they were given.
 """
 
 import ipaddress
@@ -74,7 +74,7 @@ class BrowserPolicy:
         )
 
     def answer_headers(self, headers: Iterable[Header]) -> list[Header]:
-        """Return what lets a browser show the answer to a page of another origin.
+        """Return the headers that let a page of another origin read the answer.
 
         Args:
             headers: of the request.
@@ -158,7 +158,7 @@ def _split(origin: str) -> SplitResult | None:
 
 @lru_cache(maxsize=1024)
 def _site(host: str) -> Site:
-    """Return name and port of a `Host` header; name "" if it is none."""
+    """Return name and port of a `Host` header; name "" if it is malformed."""
     try:
         parts = urlsplit(f"//{host}")
         if parts.username is not None or parts.path:

@@ -92,11 +92,11 @@ class Batch:
         return self._proved(run, rows)
 
     def _proved(self, run: Callable[[NamedArrays], Any], rows: int) -> list[Any]:
-        """Return answers of calls that are known to be right, and compare larger ones.
+        """Return the answers of proved calls, and compare those of a larger call with them.
 
         Args:
             run: the call.
-            rows: that may be joined.
+            rows: maximum that may be joined.
         """
         results: list[Any] = []
         for part in _parts(self.requests, rows):
@@ -146,7 +146,7 @@ class Batch:
 
 
 def _parts(requests: Sequence[Request], rows: int) -> Iterator[Sequence[Request]]:
-    """Yield requests in groups of so many rows, or of one request."""
+    """Yield requests in groups of at most `rows` rows, or of one request."""
     part: list[Request] = []
     for request in requests:
         if part and sum(each.rows for each in part) + request.rows > rows:
@@ -234,7 +234,7 @@ class BatchQueue:
     def take(self) -> Batch:
         """Remove and return a batch: the first request, and more up to `max_rows`.
 
-        Calls that are not proved yet have few more rows than those that are.
+        A call of unproved size has only a few times the rows of a proved one.
         """
         taken: list[Request] = []
         rows, most = 0, self._most_rows()
@@ -253,7 +253,7 @@ class BatchQueue:
         return Batch(taken, self.proof, sizes=self.sizes)
 
     def _most_rows(self) -> int:
-        """Return the rows of a call that needs few others to be compared with."""
+        """Return the most rows of a call that few proved calls can be compared with."""
         if self.waiting_rows <= self.proof.rows:
             return self.max_rows
         first = next(iter(self.waiting))

@@ -24,7 +24,7 @@ class ModelCalls:
     running: dict[object, tuple[float, float]] = field(default_factory=dict)
 
 
-_IDLE = ModelCalls()  # of a model without any; it stays as it is
+_IDLE = ModelCalls()  # of a model without calls; never changed
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 Waiting requests for the same outputs of the same signature, with rows of the same shapes,
 are joined into one call, once it is proved that this does not change their answers
-(`join_proof`). By default a request does not wait for others: a single request
-is computed at once. If requests come one at a time, fast calls are made in the event loop
-(`latency`).
+(`join_proof`). By default a request does not wait for others: a single request is computed
+at once. If requests come one at a time, fast calls are made in the event loop (`latency`).
 
-Bounds how many requests wait, and how long; each model has its own threads
+The scheduler bounds how many requests wait, and how long; each model has its own threads
 (`model_calls`). REST and gRPC read and write the arrays.
 """
 
@@ -118,7 +117,7 @@ class Scheduler:
         *,
         deadline: float,
     ) -> dict[str, NDArray[Any]]:
-        """The outputs of a signature.
+        """Return the outputs of a signature.
 
         Args:
             version: is held until the graph has answered, even if the client is gone.

@@ -12,7 +12,8 @@ class WorkerThreads:
     """Threads that are made when they are needed: a call never waits for another one.
 
     Unlike in an executor, a call has no future: the call itself passes its result on, and
-    the caller says when it has it (`done`): its thread is then free, or will be at once.
+    whoever receives the result says so (`done`): the thread is then free, or will be at
+    once.
     The caller bounds how many calls run.
 
     Args:

@@ -262,7 +262,7 @@ class ModelRegistry:
         return self._unload(versions, old) or any(failed)
 
     def _load_if_new(self, versions: Versions, number: int, folder: Path) -> bool:
-        """Load a version that is new, or failed and has changed; return if it fails."""
+        """Load a new version, or a failed one that has changed; return whether it fails."""
         known = versions.known.get(number)
         if self._stop.is_set() or number in versions.available:
             return False
@@ -333,7 +333,7 @@ class ModelRegistry:
     # --- what may go wrong ------------------------------------------------------------
 
     def _check_listed(self) -> None:
-        """Raise UNAVAILABLE as long as it is not known which models there are."""
+        """Raise UNAVAILABLE until the models have been listed for the first time."""
         if not self._listed:
             raise loading_error("the server")
 

@@ -42,7 +42,7 @@ _log = logging.getLogger("kerasnn.serving")
 
 
 def prepare(graph: Graph) -> None:
-    """Make the calls of all signatures, without running them.
+    """Build the callables of all signatures, without running them.
 
     Signatures that refer to missing tensors are skipped; requests for them get an error.
     """
@@ -80,7 +80,7 @@ def warm_up(graph: Graph, folder: Path) -> int:
 def try_signatures(graph: Graph) -> None:
     """Make up one request for each signature, and check that any can be answered.
 
-    An error that such values cause says nothing. Signatures that change state, and graphs
+    An error that such values cause proves nothing. Signatures that change state, and graphs
     that may loop, are not run: only the variables that they read are checked.
 
     Raises:
@@ -111,7 +111,7 @@ def _failure(graph: Graph, signature: Signature) -> str:
 
 
 def _made_up(signature: Signature) -> dict[str, NDArray[Any]] | None:
-    """Return zeros and empty texts of the signature's shapes, with 1 for any size.
+    """Return zeros and empty texts of the signature's shapes, with 1 for each open size.
 
     None if there are none: an input of any rank, of another type, or of gigabytes.
     """

@@ -72,7 +72,7 @@ def _model_paths(version: ModelVersion) -> _Json:
 
 
 def _verb(signature: Signature) -> str:
-    """Return how a signature is called: Classify and Regress go by its form."""
+    """Return the verb that calls a signature; for Classify and Regress its form decides."""
     outputs = set(signature.outputs)
     if list(signature.inputs) != [EXAMPLES_INPUT]:
         return "predict"
@@ -145,7 +145,7 @@ def _object(
     whole: bool,
     columns: Mapping[str, _Json] | None = None,
 ) -> _Json:
-    """Return the schema of named tensors; of a lone one, of its value."""
+    """Return the schema of named tensors; of a single one, that of its value."""
     known = columns or {}
     schemas = {
         name: known.get(name) or _tensor(info, whole=whole) for name, info in infos.items()

@@ -116,7 +116,7 @@ class RestApp:
             failure = self._failure(error)
             code, status = failure.code, HTTP_STATUS[failure.code]
             content = response.error_json(failure.message) if failure.message else b""
-            failure.__traceback__ = None  # this frame is in it, and so would be the body
+            failure.__traceback__ = None  # it holds this frame, and so the body
             if failure.retry_after_seconds is not None:
                 seconds = str(failure.retry_after_seconds).encode()
                 headers.append((b"retry-after", seconds))
@@ -151,7 +151,7 @@ class RestApp:
                 f"Malformed request: {method} {target.decode('utf-8', 'replace')}"
             )
         if route.too_large:
-            raise invalid("")  # the one error without a body
+            raise invalid("")  # the only error that is answered with an empty body
         return route
 
     async def _answer(
@@ -214,7 +214,7 @@ class RestApp:
         return write(outputs)
 
     async def _in_thread(self, function: Callable[..., _Result], *given: Any) -> _Result:
-        """Return a function's result from a thread of its own: large ones take long."""
+        """Run a function on a large body or answer in a thread, and return its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, function, *given)
 
@@ -236,7 +236,7 @@ class RestApp:
         except ServingError as error:
             if table is None:
                 raise
-            failure = error.with_traceback(None)  # or else a circle holds the body
+            failure = error.with_traceback(None)  # else a cycle holds the body
         check_rows(row_count(document), limits)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
@@ -257,7 +257,7 @@ class RestApp:
         deadline: float,
         facts: dict[str, Any],
     ) -> bytes:
-        """Classify and Regress."""
+        """Answer Classify and Regress."""
         service = self._service
         with self._used(route) as version:
             facts["version"] = version.number
@@ -312,7 +312,7 @@ class RestApp:
             }
         )
 
-    # ------------------------------------------------------------------ ends
+    # ------------------------------------------------------------------ failures
 
     def _failure(self, error: Exception) -> ServingError:
         failure = as_serving_error(error)

@@ -2,15 +2,16 @@
 
 The fast parser reads a body in one call, in which no other thread runs: half a second for
 70 MB, and as long again to make arrays of its lists. Here lists of numbers are read in
-pieces of 256 kB, each a few milliseconds, and never as a whole in Python's objects. Called
-in a thread, it leaves the event loop its turns.
+pieces of 256 kB, a few milliseconds each, and never exist as a whole as Python objects.
+Called in a thread, this lets the event loop run in between.
 
 Other lists, of texts and objects, are read in pieces as well, into one list. What cannot be
 read like this is left to `parser`; the answers and errors are the same.
 
 An empty object takes 3 bytes of a body and 72 of memory. So objects, lists and names are
-counted before any is made, and bodies of more than an honest request needs are refused. So
-are the numbers of irregular lists, which no tensor has, where they cannot be read in steps.
+counted before any is made, and a body with more than an honest request needs is refused.
+Numbers in irregular lists, which are never tensors, are counted too if they cannot be read
+in steps.
 """
 
 import re
@@ -33,7 +34,7 @@ LARGE_BYTES = 2**18  # a body above this is read in a thread
 _STEP = 2**18
 _COUNTED = 2**18  # bytes that are counted at once
 _MAX_LISTS = 1000
-_FREED = 10_000  # items of a list at once
+_FREED = 10_000  # items of a list that are freed at once
 # Maximum of objects and lists in a body, without those of rectangular lists of numbers;
 # if more rows are allowed, two for each.
 MAX_CONTAINERS = 2_000_000
@@ -49,7 +50,7 @@ _NO_BRACKETS = bytes(32 if chr(c) in "[]" else c for c in range(256))
 _WHITESPACE = b" \t\r\n"
 _EXACT = 2**53  # up to here every integer is a float64
 _LIMITS = Limits()
-_MARK = secrets.token_hex(16)  # a text that no client knows
+_MARK = secrets.token_hex(16)  # marks the places of lists; no client can guess it
 
 
 class LargeDocument(dict[str, Any]):
@@ -57,11 +58,11 @@ class LargeDocument(dict[str, Any]):
 
 
 class _Bounds(NamedTuple):
-    """Limits of the reading of a body.
+    """The limits for reading a body.
 
     Attributes:
-        containers: objects and lists.
-        end: of the time, on the clock `monotonic`.
+        containers: maximum of objects and lists.
+        end: the deadline, on the clock `monotonic`.
     """
 
     containers: int
@@ -111,14 +112,14 @@ def read_large_object(body: bytes, limits: Limits = _LIMITS) -> LargeDocument:
 
 
 def release(document: LargeDocument) -> None:
-    """Free the lists of a document, in steps: as a whole they take long."""
+    """Free the lists of a document in steps: all at once would block other threads."""
     for value in document.values():
         while type(value) is list and value:
             del value[-_FREED:]
 
 
 def _check_counts(body: bytes, bounds: _Bounds) -> None:
-    """Raise INVALID_ARGUMENT if a body has more objects and lists than it may."""
+    """Raise INVALID_ARGUMENT if a body has too many objects and lists."""
     found = 0
     for at in range(0, len(body), _COUNTED):
         piece = body[at : at + _COUNTED]
@@ -171,7 +172,7 @@ def _joined(body: bytes, bounds: _Bounds) -> dict[str, Any] | None:
         else:
             return None
     rest = body[start:]
-    # A key that comes twice counts once: the last one.
+    # Of a repeated key only the last value counts.
     document = None if b'"%s"' % head[1] in rest else _loads(head[0] + rest)
     if type(document) is not dict or type(document.get(head[1].decode())) is not list:
         return None
@@ -216,7 +217,7 @@ def _end(body: bytes, start: int) -> int:
 
 
 def _filled(text: bytes, lists: list[NumberList]) -> dict[str, Any] | None:
-    """Return the document with its lists; None if they are not where inputs are."""
+    """Return the document with its lists; None if one of them is not an input."""
     document = _loads(text)
     marks = {f"{_MARK}{i}": numbers for i, numbers in enumerate(lists)}
     if type(document) is not dict:
@@ -233,12 +234,12 @@ def _filled(text: bytes, lists: list[NumberList]) -> dict[str, Any] | None:
 
 
 def _numbers(body: bytes, start: int, end: int, bounds: _Bounds) -> NumberList | None:
-    """Return a rectangular list of numbers in a body; None if it is none."""
+    """Return a rectangular list of numbers in a body; None if it is anything else."""
     arrays: list[NDArray[Any]] = []
     skeleton: list[bytes] = []
     for piece in _pieces(body, start, end):
         bounds.check_time()
-        # 0 for the characters of numbers: only the structure is left.
+        # Each character of a number becomes 0: only the structure is left.
         marked = piece.translate(_TO_ZERO, _WHITESPACE)
         array = _flat(piece)
         if array is None or b"0[" in marked or b"]0" in marked:
@@ -255,7 +256,7 @@ def _numbers(body: bytes, start: int, end: int, bounds: _Bounds) -> NumberList |
 
 
 def _are_floats(numbers: NDArray[Any]) -> bool:
-    """Return whether numbers are the same as float64."""
+    """Return whether float64 represents all numbers exactly."""
     if numbers.dtype != np.int64:
         return True
     return bool(numbers.min() >= -_EXACT and numbers.max() <= _EXACT)
@@ -295,7 +296,7 @@ def _flat(piece: bytes) -> NDArray[Any] | None:
 def _shape(skeleton: bytes) -> tuple[int, ...] | None:
     """Return the sizes of nested lists from their brackets and commas.
 
-    None: the lists of a level have not all the same size.
+    None if the lists of a level differ in size.
     """
     sizes: list[int] = []
     unit = b""  # a list of the level below

@@ -25,7 +25,7 @@ class NumberList:
     def as_type(
         self, dtype: tf.DType, ranges: dict[tf.DType, tuple[int, int]]
     ) -> NDArray[Any] | None:
-        """Return the numbers as a type; None if one of them is none.
+        """Return the numbers as an array of a type; None if one does not fit the type.
 
         Args:
             dtype: of the array.
@@ -42,7 +42,7 @@ class NumberList:
         return self.values.astype(dtype.as_numpy_dtype)
 
     def as_list(self, maximum: int | None = None) -> list[Any]:
-        """Return the nested lists; of a maximum of numbers, but at least one row."""
+        """Return nested lists; at most about `maximum` numbers, but at least one row."""
         rows = None
         if maximum is not None:
             rows = max(1, maximum * len(self.values) // self.values.size)

@@ -42,7 +42,7 @@ def parse_route(method: str, target: bytes) -> Route | None:
     """Return the route of a request; None if the request is malformed.
 
     Args:
-        method: "GET", "POST" or another one; "HEAD" is as "GET".
+        method: "GET", "POST" or another one; "HEAD" counts as "GET".
         target: the path as it was sent, with "?" and the query if there is one.
     """
     read = (

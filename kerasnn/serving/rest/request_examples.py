@@ -30,7 +30,7 @@ def read_examples(
     Args:
         document: the request.
         limits: on rows.
-        names: of a table's network, returns the input of each feature; see
+        names: for a table's network, returns the input of each feature; see
             `TableInputs.feature_names`.
 
     Raises:

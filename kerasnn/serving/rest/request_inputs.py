@@ -33,7 +33,7 @@ def is_row_form(document: Mapping[str, Any]) -> bool:
     """Return whether a request has "instances" (row form), not "inputs".
 
     Raises:
-        ServingError: INVALID_ARGUMENT, it has both or none.
+        ServingError: INVALID_ARGUMENT, it has both or neither.
     """
     if INSTANCES in document and INPUTS in document:
         raise invalid(
@@ -78,7 +78,7 @@ class _UnfitListError(Exception):
 
 
 def as_lists(document: Mapping[str, Any], maximum: int | None = None) -> Mapping[str, Any]:
-    """Return a request with lists for its `NumberList`s, of about a maximum of numbers."""
+    """Return a request with its `NumberList`s as lists, each cut to about a maximum."""
 
     def listed(value: Any) -> Any:
         return value.as_list(maximum) if type(value) is NumberList else value

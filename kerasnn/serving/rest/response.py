@@ -35,7 +35,7 @@ def predictions_json(outputs: NamedArrays) -> bytes:
     """Return the response in row form: an item for each row.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, an output has no rows, or a type without a form.
+        ServingError: INVALID_ARGUMENT, an output has no rows, or JSON lacks its type.
     """
     _check_batch(outputs)
     if len(outputs) == 1:
@@ -51,7 +51,7 @@ def columns_json(outputs: NamedArrays) -> bytes:
     """Return the response in column form: each output as it is.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, an output has a type without a form.
+        ServingError: INVALID_ARGUMENT, JSON lacks the type of an output.
     """
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")

@@ -109,7 +109,7 @@ def serialized_examples(given: Any, names: FeatureNames | None = None) -> NDArra
 
     Args:
         given: the Input.
-        names: of a table's network, returns the input of each feature; see
+        names: for a table's network, returns the input of each feature; see
             `TableInputs.feature_names`.
 
     Raises:

@@ -86,7 +86,7 @@ class Graph:
         self._graph = tf.Graph()
         self._ranks = needed_ranks(meta_graph)
         self.may_never_end = may_never_end(meta_graph)
-        # Threads of its own: its endless calls must not hold those of other models.
+        # Its own threads: its endless calls must not hold those of other models.
         config = tf.compat.v1.ConfigProto(use_per_session_threads=self.may_never_end)
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...], int], GraphCall] = {}
@@ -138,9 +138,9 @@ class Graph:
     def check_shapes(
         self, signature: Signature, inputs: Mapping[str, NDArray[Any]]
     ) -> None:
-        """Raise INVALID_ARGUMENT if an input has not the rank and sizes of its signature.
+        """Raise INVALID_ARGUMENT if an input lacks the rank or sizes of its signature.
 
-        TensorFlow does not compare them, and some operations end the process on others.
+        TensorFlow does not compare them, and some operations crash the process on others.
         Graphs that only combine elements take any shape, as in TensorFlow Serving, whose
         first example sends [3] for [-1, 1].
         """
@@ -195,7 +195,7 @@ class Graph:
             raise ServingError(Code.INVALID_ARGUMENT, str(error)) from None
 
     def prepare(self, signature: Signature) -> None:
-        """Make the call of a signature without running it, so that the first is not slow.
+        """Build the callable of a signature, so that its first call is not slow.
 
         Raises:
             ServingError: the signature refers to tensors that are not in the graph, or to
@@ -210,7 +210,7 @@ class Graph:
             raise from_tensorflow(error) from None
 
     def unset_variables(self, signature: Signature) -> list[str]:
-        """Return the variables that a signature reads and loading has not set.
+        """Return the variables that a signature reads but that loading did not set.
 
         Their handles are in the graph, so that nothing of the model need be run.
         """
@@ -258,7 +258,7 @@ class Graph:
 
 
 def _rounded_up(seconds: float) -> int:
-    """Return the next power of two, so that there are few limits to make calls for."""
+    """Return the next power of two, so that few different limits need a callable."""
     limit = 1
     while limit < seconds:
         limit *= 2
@@ -274,8 +274,8 @@ def make_call(
 ) -> GraphCall:
     """Return a function from values in the order of the feeds to those of the fetches.
 
-    `Session.run` parses the names at each call, 0.8 ms; a callable does it once. Its maker
-    is a private name, which Keras used for years; without it, `run` is used.
+    `Session.run` parses the names at each call, 0.8 ms; a callable does it once. It is
+    made by a private method that Keras used for years; without that, `run` is used.
 
     The operations run in the calling thread, not in a second pool: one row of a 64-30-10
     network takes 5 us instead of 28, and a tenth of the CPU time. Only heavy branches of

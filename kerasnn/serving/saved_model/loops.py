@@ -1,7 +1,7 @@
 """Loops of a graph, and whether the sizes of the inputs bound them.
 
-Recurrent Keras layers loop over time steps, and a request cannot make them longer than its
-array is. Other loops may never end: their calls need a time limit.
+Recurrent Keras layers loop over time steps, and a request cannot make such a loop longer
+than its array. Other loops may never end: their calls need a time limit.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""Cells of a table that a graph reads as they are; others it would count as missing.
+"""Cells of a table that a graph reads as they are; it would count others as missing.
 
-A graph has no errors for a date that is none, a text that is no truth, or an infinite
+A graph reports no error for a text that is no date or no boolean, or for an infinite
 number. Requests with such cells are read by the schema, which knows more spellings, and
 refuses what has no meaning.
 """
@@ -74,7 +74,7 @@ class PlainCells:
 
 
 def check_truths(name: str, column: Column, cells: NDArray[Any]) -> None:
-    """Check that the cells of a boolean column were read as truths, or are missing.
+    """Check that the cells of a boolean column were read as true, false or missing.
 
     Raises:
         InputError: one is neither.
@@ -90,7 +90,7 @@ def check_truths(name: str, column: Column, cells: NDArray[Any]) -> None:
 
 
 def has_truths(column: Column) -> bool:
-    """Return whether a column has truths, and no other texts."""
+    """Return whether a column has texts for true and false, and no others."""
     return column.kind == "boolean" and bool(levels_by_truth(column.levels))
 
 

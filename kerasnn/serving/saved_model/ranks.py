@@ -1,7 +1,7 @@
 """Ranks that a graph needs, for inputs whose signature does not tell them.
 
-Some operations end the process on an input of another rank. If such an operation gets an
-input as it was sent, or with each element changed by itself, its rank is the input's.
+Some operations crash the process on an input of another rank. If such an operation gets an
+input as it was sent, or after elementwise operations, the input needs that rank.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """The cells of a table's rows in a request, by column: each is looked at once.
 
-A request names a column by its own name or by its input's. What costs much more than the
-request has bytes is refused before it is made.
+A request names a column by its own name or by its input's. A table that would be much
+larger than its request is refused before it is built.
 """
 
 import difflib

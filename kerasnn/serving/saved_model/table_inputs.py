@@ -1,9 +1,9 @@
 """Requests for a table's network that are not written as its signature demands.
 
 The manifest of an export has the schema of its table. With it cells are read as
-`kerasnn predict` reads a file's: `null` and a column that may be missing, a number or a
-truth as text, a truth in a column of numbers. A request that the signature takes as it is,
-and whose cells the graph reads, needs none of this.
+`kerasnn predict` reads those of a file: `null`, a column that may be left out, a number or
+boolean as text, a boolean in a column of numbers. A request that the signature takes as it
+is, and whose cells the graph reads, needs none of this.
 """
 
 import json
@@ -94,8 +94,7 @@ class TableInputs:
         """Return whether the graph reads a request as it is meant.
 
         Args:
-            document: with no other names than those of the inputs, or `read` has to say
-                what they are.
+            document: the request; with names that are no inputs it is left to `read`.
             inputs: as the signature takes them.
         """
         named = document.get("inputs")
@@ -261,7 +260,7 @@ def _option(name: str, cells: Sequence[Any] | None, rows: int) -> NDArray[np.flo
 
 
 def _json_cells(array: NDArray[Any]) -> list[Any]:
-    """Return the cells of a column as those of JSON."""
+    """Return the cells of a column as JSON would hold them."""
     if array.dtype != object:
         return array.tolist()
     return [cell.decode("utf-8", "replace") for cell in array.tolist()]

@@ -92,7 +92,7 @@ def dtype_name(number: int) -> str:
 
 
 def _uncounted(size: int) -> None:
-    """Take the bytes of elements that the message does not hold; nobody counts them."""
+    """Ignore the bytes of elements that the message does not hold: nobody counts them."""
 
 
 def array_from_proto(

@@ -1,9 +1,9 @@
 """Text tables (CSV and the like), read in blocks of rows; their cells stay text.
 
 Arrow's reader parses a block of whole lines. Python's `csv` parses it again, strictly, if
-something is odd in it (lines of another length, stray quotes, empty rows), because its
-errors name the line, and because it decides what is meant. The two agree:
-tests/test_csv_reader.py. Missing cells are null.
+something is odd in it (lines of another length, stray quotes, empty rows): its errors name
+the line, and its reading is the one that counts. tests/test_csv_reader.py checks that the
+two agree. Missing cells are null.
 """
 
 import csv
@@ -44,14 +44,14 @@ TEXT_DTYPE = pd.StringDtype("pyarrow", na_value=np.nan)
 _HEAD_LINES = 50
 _HEAD_BYTES = 2**16
 _MAX_HEAD_BYTES = 2**22
-_ARROW_BLOCK = 2**20  # that a thread parses
+_ARROW_BLOCK = 2**20  # bytes that one thread parses
 _MAX_NOTED = 2  # in tables of more columns a last line of one cell is a note
-_STRICT_ROWS = 20_000  # that the strict reader collects
+_STRICT_ROWS = 20_000  # rows of a table from the strict reader
 
 
 @dataclass
 class TextTable:
-    """An open text table: its format, and what was met between its rows.
+    """An open text table: its format, and counts of what was left out so far.
 
     Attributes:
         path: of the file.
@@ -94,13 +94,13 @@ class TextTable:
             raise InputError(f"{self.path}: has a header line but no rows")
 
     def notices(self) -> list[Notice]:
-        """Return the guesses and repairs, when all rows were read."""
+        """Return the guesses and repairs; complete once all rows are read."""
         guess = [self.encoding.notice] if self.encoding.notice else []
         return [*guess, *self.format.notices, *_met_notices(self.met)]
 
     @property
     def _is_regular(self) -> bool:
-        """True if Arrow's reader knows the format."""
+        """True if Arrow's reader supports the format."""
         return self.format.quote == '"' and not (
             self.format.skip_blanks or self.format.sep == BLANKS
         )
@@ -209,7 +209,7 @@ class TextTable:
             yield line
 
     def _checked(self, record: list[str], line: int) -> list[str] | None:
-        """Return a record with as many cells as there are names; None for no row."""
+        """Return a record with as many cells as names; None if it is not a row."""
         n_columns, comment = len(self.format.names), self.format.comment
         if not any(map(str.strip, record)):
             self._after_gap = True
@@ -251,7 +251,7 @@ class TextTable:
         return True
 
     def _check_no_note(self) -> None:
-        """Raise if a line of one cell stands between the rows."""
+        """Raise if a line that looked like a note is followed by more rows."""
         if self._note:
             raise InputError(self._note)
 
@@ -287,7 +287,7 @@ def open_text(
     options = options or ReadOptions()
     encoding = find_encoding(path, options.encoding, strict=options.strict)
     unchanged = UnchangedFile(path)
-    # The limit is of the process; a cell beyond the bound is found here.
+    # The limit holds for the whole process, so it is never lowered.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_BYTES))
     with unpacked(path) as stream:
         blocks = utf8_blocks(stream, encoding, path)
@@ -311,7 +311,7 @@ def text_chunks(
 
     Args:
         path: see `open_text`.
-        rows: maximum of a chunk.
+        rows: maximum rows of a chunk.
         options: see `open_text`.
         needed: see `open_text`.
         notices: a list to which guesses and repairs are appended at the end.
@@ -359,7 +359,7 @@ def _rechunked(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def _head(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
-    """Return the beginning of a file, and whether it is all of it."""
+    """Return the beginning of a file, and whether that is the whole file."""
     head = b""
     for block in blocks:
         head += block
@@ -389,7 +389,7 @@ def _format(
 
 
 def _without_lines(head: bytes, count: int) -> bytes:
-    """Return what follows the first lines, which end in any way."""
+    """Return what follows the first lines, whatever their line ends are."""
     text = io.StringIO(head.decode("latin-1"), newline="")  # one character for each byte
     for _ in range(count):
         text.readline()

@@ -1,4 +1,4 @@
-"""The encoding of a text file: as asked, by its mark, UTF-8, or guessed from its bytes."""
+"""The encoding of a text file: the user's, its byte order mark's, UTF-8, or guessed."""
 
 import codecs
 import functools
@@ -20,12 +20,12 @@ MAX_SCANNED_BYTES = 2**26  # later bytes that are not UTF-8 are an error
 _SAMPLE_BYTES = 2**16
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is its beginning
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is the start of this
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# Of alphabets in which most letters are not ASCII: their bytes stand side by side.
+# Encodings of alphabets with few ASCII letters: bytes above 127 stand side by side.
 _OTHER_ALPHABETS = ["cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp866"]
 _OTHER_ALPHABETS += ["gb18030", "big5", "cp932", "euc_jp", "cp949"]
 _SIDE_BY_SIDE = 0.6
@@ -39,7 +39,7 @@ class Encoding:
 
     Attributes:
         name: of the encoding.
-        errors: what happens to bytes that it does not have, as for `bytes.decode`.
+        errors: what happens to bytes that it cannot decode, as for `bytes.decode`.
         notice: about a guess.
     """
 

@@ -14,7 +14,7 @@ from kerasnn.errors import InputError, list_names
 MAX_COLUMNS = 20_000
 
 _MISSING = frozenset(MISSING_TEXTS)
-_MAX_ROWS = 1000  # that are compared with the first
+_MAX_ROWS = 1000  # rows that the first is compared with
 _SEARCHED = 100  # lines that may precede the header
 _TYPED_SHARE = 0.9  # of the cells of a column are numbers, or dates
 _NUMBER = re.compile(
@@ -241,7 +241,7 @@ def _are_numbered(needed: Sequence[str], width: int) -> bool:
 
 
 def _row_names_header(records: Sequence[Record], start: int, width: int) -> int | None:
-    """Return the position of a line above the table with a name less than it has columns.
+    """Return the position of a line above the table with one name fewer than columns.
 
     R writes such files: the column of row names has no name.
     """
@@ -252,7 +252,7 @@ def _row_names_header(records: Sequence[Record], start: int, width: int) -> int 
 
 
 def _looks_like_values(records: Sequence[Record], at: int) -> bool:
-    """Return whether a record is like those below it, so that it has no names."""
+    """Return whether a record is like those below it, and so holds no names."""
     first = [cell.strip() for cell in records[at]]
     # Joined files repeat their header.
     below = [r for r in records[at + 1 : at + 1 + _MAX_ROWS] if r != records[at]]

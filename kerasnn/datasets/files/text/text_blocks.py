@@ -32,7 +32,7 @@ def utf8_blocks(stream: IO[bytes], encoding: Encoding, path: Path) -> Iterator[b
         path: for messages.
 
     Raises:
-        InputError: it is of another encoding.
+        InputError: the bytes are in another encoding.
     """
     if encoding.is_utf8:
         block = stream.read(_FIRST_BYTES).removeprefix(codecs.BOM_UTF8)
@@ -101,7 +101,7 @@ def record_end(data: bytes) -> int:
 
 
 def quotes_are_regular(data: bytes, sep: str) -> bool:
-    """Return whether quotes only open cells, close them, or stand twice inside them.
+    """Return whether each quote opens a cell, closes one, or is doubled inside one.
 
     Args:
         data: a block that begins with a record; its end is not looked at.

@@ -17,9 +17,9 @@ BLANKS = " "  # runs of blanks and tabs between cells
 
 _SEPARATORS = (",", ";", "\t", "|")
 _COMMENTS = ("#", "%", "//")
-_MAX_CELLS = 20_000  # that are looked at
+_MAX_CELLS = 20_000  # that `_typed_share` looks at
 _MIN_SHARE = 0.3  # of the lines have the same number of cells
-_MIN_SHARE_BELOW = 0.75  # of those below the first of them have as many, or more
+_MIN_SHARE_BELOW = 0.75  # of the lines after the first such one have as many, or more
 _TYPED = re.compile(
     r"[-+(]?[$€£¥]?\s?\d[\d.,'\u2019\u00a0\u202f]*(?:[eE][-+]?\d+)?\s?[%)]?|[-+]?[.,]\d+|"
     r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?|"
@@ -36,7 +36,7 @@ class TextFormat:
         sep: one character; `BLANKS` stands for runs of blanks and tabs.
         quote: around cells that contain the separator; "" if quotes have no meaning.
         skip_blanks: whether blanks between separator and cell are left out.
-        comment: with which lines between the rows begin that are not rows; "" if none do.
+        comment: prefix of lines among the rows that are not rows; "" if there are none.
         names: of the columns.
         first_line: number of lines before the first row.
         notices: guesses.
@@ -133,7 +133,7 @@ class _Candidate:
 
     @property
     def is_regular(self) -> bool:
-        """True if all records have the same number of cells, several, with sound quotes."""
+        """True if all records have the same number of cells, above 1, and no odd quote."""
         sound = bool(self.format.quote) and not self.is_broken
         return sound and self.share == 1 and self.width > 1
 
@@ -206,7 +206,7 @@ def _named_width(candidate: _Candidate) -> int:
 
 
 def _typed_share(records: Sequence[list[str]], width: int) -> float:
-    """Return the share of cells that look like cells, and not like parts of several."""
+    """Return the share of cells that look like one cell, not like parts of cells."""
     cells = [c for r in records if len(r) == width for c in r][:_MAX_CELLS]
     texts = [text for text in map(str.strip, cells) if text]
     looks = sum(bool(_TYPED.fullmatch(t) or _TEXT.fullmatch(t)) for t in texts)
@@ -230,7 +230,7 @@ def _chosen(found: Sequence[_Candidate], *, asked: bool) -> _Candidate:
 
 
 def _is_by_blanks(candidate: _Candidate, *, min_numbers: float) -> bool:
-    """Return whether runs of blanks separate cells, and not words."""
+    """Return whether runs of blanks separate cells rather than words."""
     if candidate.width < 2 or len(candidate.records) < 2:
         return False
     n = len(candidate.records)
@@ -280,7 +280,7 @@ def _commented_header(
     options: ReadOptions,
     needed: Sequence[str],
 ) -> Header | None:
-    """Return the header that the last comment line above the table is, if it is one."""
+    """Return the header in the last comment line above the table; None if it holds none."""
     if not comments or options.header is not None or options.column_names:
         return None
     line = comments[-1].strip()
