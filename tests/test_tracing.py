@@ -48,7 +48,7 @@ class Optimized(Counted):
 
 
 class SeesWhatIsBuilt(Counted):
-    """A second trace computes something else; Keras builds it by a call of its own."""
+    """A second trace computes something else; Keras builds it by a call before."""
 
     def train_step(self, data):
         self.factor = 1.0 if self.hidden.built else 3.0
@@ -56,6 +56,19 @@ class SeesWhatIsBuilt(Counted):
 
     def compute_loss(self, *args, **kwargs):
         return self.factor * super().compute_loss(*args, **kwargs)
+
+
+class WithHead(Counted):
+    """A layer that only training uses, and so builds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x, training=False):
+        if training:
+            self.add_loss(tf.reduce_mean(self.head(x) ** 2))
+        return super().call(x, training=training)
 
 
 def assert_as_keras(kind, **options):
@@ -74,7 +87,7 @@ def assert_as_keras(kind, **options):
 
 
 @pytest.mark.parametrize(
-    ("kind", "traces"), [(Counted, 1), (Optimized, 1), (SeesWhatIsBuilt, 3)]
+    ("kind", "traces"), [(Counted, 1), (Optimized, 1), (SeesWhatIsBuilt, 3), (WithHead, 3)]
 )
 def test_a_step_is_traced_once_if_that_is_enough_to_compute_what_keras_does(kind, traces):
     assert assert_as_keras(kind).traces == traces

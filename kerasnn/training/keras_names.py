@@ -219,13 +219,23 @@ def tensorboard_needs_batches(callback: keras.callbacks.TensorBoard) -> bool:
 
 
 def symbolic_build(model: keras.Model, batch: Any) -> None:
-    """Create the missing Variables of a compiled model and of its metrics.
+    """Create the missing Variables of a compiled model, its metrics and its optimizer.
+
+    Those of the optimizer are left out if a layer is not built yet, such as one that is
+    used in training only.
 
     Args:
         model: compiled.
         batch: x, (x, y) or (x, y, sample_weight) of tensors, or specs of them.
     """
-    model._symbolic_build(data_batch=batch)
+    attributes = vars(model)
+    optimizer, attributes["optimizer"] = attributes["optimizer"], None
+    try:
+        model._symbolic_build(data_batch=batch)
+    finally:
+        attributes["optimizer"] = optimizer
+    if not optimizer.built and all(layer.built for layer in all_layers(model)):
+        optimizer.build(model.trainable_variables)
 
 
 def all_layers(model: keras.Model) -> list[keras.Layer]:
