@@ -47,6 +47,24 @@ class Optimized(Counted):
         return {**super().train_step(data), "extra": tf.constant(1.0)}
 
 
+class Parts(keras.Model):
+    """Custom code over a model that is built; the whole has no `call`, and never is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        self.traces = 0
+
+    def train_step(self, data):
+        self.traces += 1
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self.part(x, training=True))
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return self.compute_metrics(x, y, self.part(x))
+
+
 class SeesWhatIsBuilt(Counted):
     """A second trace computes something else; Keras builds it by a call before."""
 
@@ -87,7 +105,8 @@ def assert_as_keras(kind, **options):
 
 
 @pytest.mark.parametrize(
-    ("kind", "traces"), [(Counted, 1), (Optimized, 1), (SeesWhatIsBuilt, 3), (WithHead, 3)]
+    ("kind", "traces"),
+    [(Counted, 1), (Optimized, 1), (Parts, 1), (SeesWhatIsBuilt, 3), (WithHead, 3)],
 )
 def test_a_step_is_traced_once_if_that_is_enough_to_compute_what_keras_does(kind, traces):
     assert assert_as_keras(kind).traces == traces

@@ -234,13 +234,14 @@ def symbolic_build(model: keras.Model, batch: Any) -> None:
         model._symbolic_build(data_batch=batch)
     finally:
         attributes["optimizer"] = optimizer
-    if not optimizer.built and all(layer.built for layer in all_layers(model)):
+    built = [model.built, *(layer.built for layer in all_layers(model))]
+    if not optimizer.built and all(built):
         optimizer.build(model.trainable_variables)
 
 
 def all_layers(model: keras.Model) -> list[keras.Layer]:
-    """Return a model and the layers in it, at any depth."""
-    return list(model._flatten_layers())
+    """Return the layers of a model, at any depth."""
+    return list(model._flatten_layers(include_self=False))
 
 
 def split_validation(arrays: Any, fraction: float) -> tuple[Any, Any]:
