@@ -355,7 +355,7 @@ def test_sparse_validation_rows_make_the_whole_fit_fall_back(caplog):
         callbacks=[keras.callbacks.EarlyStopping(patience=9)],
     )
     assert len(history.history["val_loss"]) == 2
-    assert "x is sparse, (50, 4): as a dense tensor" in caplog.text
+    assert "x is sparse, (50, 4): make it dense" in caplog.text
 
 
 def test_a_dataset_of_strings_falls_back_to_keras():
@@ -560,7 +560,7 @@ def test_missing_values_are_counted_and_a_nan_loss_warns():
         (lambda: fit(regressor(), optimizer="adam"), "the optimizer it was compiled with"),
         (
             lambda: kerasnn.fit(models.SigmoidNetwork(), X, Y, class_weight={0: 1.0}),
-            "a tf.Module network knows no class_weight; its Keras twin",
+            "a tf.Module network does not take class_weight; its Keras twin",
         ),
     ],
 )
@@ -878,7 +878,7 @@ def test_a_mistake_in_a_step_is_raised_without_a_line_of_ours(caplog):
     ("data", "message"),
     [
         (({"a": tf.ragged.constant([[1], [2, 3]])}, Y[:2]), "x['a'] is ragged, (2, None)"),
-        ((X, tf.sparse.from_dense(Y)), "y is sparse, (50, 1): as a dense tensor"),
+        ((X, tf.sparse.from_dense(Y)), "y is sparse, (50, 1): make it dense"),
         (([X, np.array([{}, 1])],), "x[1] holds objects (dict, int) in 2 rows: one array"),
     ],
 )

@@ -110,7 +110,7 @@ def fit(  # noqa: D417 - Keras documents those of Model.fit
             model has the one it was compiled with.
         checkpoint: a folder for checkpoints, from which the fit can resume if its process
             dies. Ctrl-C and SIGTERM then save one, and raise `InterruptedFitError`.
-        checkpoint_every: seconds between two checkpoints.
+        checkpoint_every: smallest number of seconds between two checkpoints.
         resume: whether to resume from the newest checkpoint in the folder, if there is
             one. The same call ends with the same weights and history as if it had never
             been interrupted; with a `tf.data` pipeline or generator, only if it yields
