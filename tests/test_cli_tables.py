@@ -35,7 +35,8 @@ SHORT = [
 # Income decides who is rich.
 LEAK = (
     "Warning: column 'income' alone predicts the target 'rich': 99.2% of the rows right,"
-    " 58.3% without it. If it is not known before the target, leave it out: --ignore income\n"
+    " 58.3% without it. If it is not known before the target, leave it out:"
+    " --ignore income\n"
 )
 SCORES = {"accuracy", "error", "log_loss", "auc", "balanced_accuracy", "brier"}
 

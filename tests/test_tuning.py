@@ -305,7 +305,8 @@ def test_a_file_of_another_sweep_is_refused(tmp_path):
     assert str(error.value) == (
         f"{file} has trials with different space: dropout=Range(low=0.0, high=0.5,"
         " log=False), learning_rate=Range(low=0.01, high=0.1, log=True); got"
-        " dropout=Range(low=0.0, high=0.5, log=False). Use the same again, or another storage"
+        " dropout=Range(low=0.0, high=0.5, log=False). Use the same again, or"
+        " another storage"
     )
     with pytest.raises(InputError, match="has trials with different rows: sha256:"):
         tune(1, storage=file, y=LABELS[::-1])
