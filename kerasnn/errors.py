@@ -3,6 +3,8 @@
 import difflib
 import operator
 import re
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
@@ -13,6 +15,8 @@ from typing import Any, get_args
 UNSAFE_CHARACTERS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+
+_LIBRARIES = {"kerasnn", "keras", "tensorflow"}  # their lines tell a user nothing
 
 
 def printable(text: str) -> str:
@@ -28,6 +32,17 @@ class InputError(ValueError):
 
 class DataWarning(UserWarning):
     """A table because of which a score or an answer may be untrue."""
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Issue a warning that names the line of the program that called this package.
+
+    The number of calls in between differs: Keras's methods may be among them.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 class ExportError(RuntimeError):

@@ -41,7 +41,7 @@ def parse_json(content: bytes | str, *, source: object) -> Any:
     """
     if len(content) > MAX_BYTES:
         raise InputError(
-            f"{source}: has {len(content):,} bytes; {MAX_BYTES:,} are the most"
+            f"{source}: has {len(content):,} bytes; at most {MAX_BYTES:,} are allowed"
         )
     try:
         value = json.loads(content)

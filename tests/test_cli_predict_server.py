@@ -150,8 +150,8 @@ def test_a_version_that_is_replaced_meanwhile_ends_the_run(run, fake):
     assert (code, out) == (1, "")
     assert err == (
         f"Error: rows.csv: rows 3 to 5: {fake.url} answered with 404: Servable not found"
-        " for request: Specific(sums, 1). Version 1 of 'sums' was there when this began;"
-        " ask again to be answered by another\n"
+        " for request: Specific(sums, 1). Version 1 of 'sums' was served when this began;"
+        " retry to use the current version\n"
     )
 
 

@@ -154,8 +154,8 @@ def test_a_folder_may_be_one_model(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "Give FOLDER or --model-config-file, one of both"),
-        ("models --model-config-file x", "Give FOLDER or --model-config-file, one of both"),
+        ("", "Give either FOLDER or --model-config-file"),
+        ("models --model-config-file x", "Give either FOLDER or --model-config-file"),
         (
             "models --rest-port off --grpc-port off",
             "--rest-port and --grpc-port must not both be off",

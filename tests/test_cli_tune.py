@@ -32,7 +32,7 @@ def test_the_printed_command_trains_with_the_best_settings(table, run):
     assert lines[0] == "my table.csv: 90 rows; 72 to learn from, 18 kept for the test"
     assert sum(line.startswith(("1 of 2  ", "2 of 2  ")) for line in lines) == 2
     best = lines.index(
-        "It is the best of several, so slightly too good. Train and test with"
+        "It is the best of several, so slightly optimistic. Train and test with"
     )
     told = dict(line.split() for line in lines[best - 6 : best])
     name, *words = shlex.split(lines[-1])

@@ -217,7 +217,7 @@ def test_a_foreign_estimator_is_refused(x, y):
     with pytest.raises(InputError) as caught:
         kerasnn.cross_validate(LogisticRegression(), x, y)
     assert str(caught.value) == (
-        "cross_validate trains NetworkClassifier and NetworkRegressor; got"
+        "cross_validate takes a NetworkClassifier or NetworkRegressor; got"
         " LogisticRegression: scikit-learn's cross_validate takes any"
     )
 

@@ -90,7 +90,7 @@ def test_json_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("kerasnn.datasets.files.json_reader.MAX_JSON_BYTES", 10)
     path = tmp_path / "a.json"
     path.write_text(json.dumps(ROWS))
-    assert error_of(path).startswith("is larger than 10 bytes, which is the bound for JSON")
+    assert error_of(path).startswith("is larger than 10 bytes, which is the limit for JSON")
 
 
 @pytest.mark.parametrize("compression", ["uncompressed", "lz4"])
@@ -282,7 +282,7 @@ def test_keys_of_parquet_folders_are_numbers_text_or_missing(tmp_path):
 
 def test_folders_of_other_keys_are_told(tmp_path):
     folder = written(tmp_path / "rows", a_is_1__x="n\n1\n", b_is_1__x="n\n1\n")
-    with pytest.raises(InputError, match="is in other folders key=value than"):
+    with pytest.raises(InputError, match="has other key=value folders than"):
         as_table(folder)
 
 

@@ -377,7 +377,7 @@ def test_a_column_that_cannot_be_used_is_told(values, given, message):
         (
             {"age": [], "sex": []},
             {},
-            "the table has no rows; a schema is found in its rows",
+            "the table has no rows; a schema is inferred from rows",
         ),
         (
             {"y": [1.5, 2]},

@@ -296,8 +296,8 @@ def test_a_layer_that_keras_excludes_from_xla_is_named():
     with pytest.raises(InputError) as caught:
         fit(model, np.ones((4, 1), int), np.ones((4, 1, 1)), driver="xla")
     assert str(caught.value) == (
-        "driver='xla' cannot compile this model: Keras marks integer_lookup as impossible"
-        " under XLA"
+        "driver='xla' cannot compile this model: Keras marks integer_lookup as not"
+        " supported by XLA"
     )
 
 
@@ -355,7 +355,7 @@ def test_sparse_validation_rows_make_the_whole_fit_fall_back(caplog):
         callbacks=[keras.callbacks.EarlyStopping(patience=9)],
     )
     assert len(history.history["val_loss"]) == 2
-    assert "x is sparse, (50, 4): as a dense tensor" in caplog.text
+    assert "x is sparse, (50, 4): make it dense" in caplog.text
 
 
 def test_a_dataset_of_strings_falls_back_to_keras():
@@ -545,7 +545,16 @@ def test_missing_values_are_counted_and_a_nan_loss_warns():
         "loss is nan in epoch 1, and training goes on; keras.callbacks.TerminateOnNaN()"
         " would stop it. A smaller learning rate or scaled inputs may help",
     ]
+    assert {warning.filename for warning in warned} == {__file__}
     assert np.isnan(history.history["loss"]).all()
+
+
+def test_the_warning_of_keras_s_largest_number_of_epochs_names_the_caller(monkeypatch):
+    monkeypatch.setattr(keras.config, "max_epochs", lambda: 1)
+    with pytest.warns(UserWarning, match="Limiting epochs to 1") as warned:
+        history = fit(regressor(), epochs=2)
+    assert [warning.filename for warning in warned] == [__file__]
+    assert len(history.history["loss"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -560,7 +569,7 @@ def test_missing_values_are_counted_and_a_nan_loss_warns():
         (lambda: fit(regressor(), optimizer="adam"), "the optimizer it was compiled with"),
         (
             lambda: kerasnn.fit(models.SigmoidNetwork(), X, Y, class_weight={0: 1.0}),
-            "a tf.Module network knows no class_weight; its Keras twin",
+            "a tf.Module network does not take class_weight; its Keras twin",
         ),
     ],
 )
@@ -878,8 +887,8 @@ def test_a_mistake_in_a_step_is_raised_without_a_line_of_ours(caplog):
     ("data", "message"),
     [
         (({"a": tf.ragged.constant([[1], [2, 3]])}, Y[:2]), "x['a'] is ragged, (2, None)"),
-        ((X, tf.sparse.from_dense(Y)), "y is sparse, (50, 1): as a dense tensor"),
-        (([X, np.array([{}, 1])],), "x[1] holds objects (dict, int) in 2 rows: one array"),
+        ((X, tf.sparse.from_dense(Y)), "y is sparse, (50, 1): make it dense"),
+        (([X, np.array([{}, 1])],), "x[1] holds objects (dict, int) in 2 rows: give one"),
     ],
 )
 def test_what_the_loop_cannot_take_is_named_with_the_way_out(data, message):

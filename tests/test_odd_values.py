@@ -71,5 +71,5 @@ def test_dates_that_mean_never_are_placeholders():
     days[::10] = "31.12.9999"
     (notice,) = notices(table(until=days))
     assert (notice.columns, notice.rows) == (("until",), 8)
-    assert "9999-12-31 stands in 8 rows" in notice.message
+    assert "9999-12-31 occurs in 8 rows" in notice.message
     assert "na=['31.12.9999']" in notice.message

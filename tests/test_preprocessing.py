@@ -276,6 +276,6 @@ def test_columns_that_say_nothing_are_refused():
     with pytest.raises(InputError) as caught:
         fitted(columns, "categorical")
     assert str(caught.value) == (
-        "no column says anything in these 4 rows: no level of 'a', 'b' is in 3 of them;"
-        " give more rows, or columns whose values repeat"
+        "no column is informative in these 4 rows: no level of 'a', 'b' occurs in 3 of"
+        " them; give more rows, or columns whose values repeat"
     )

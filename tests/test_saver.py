@@ -239,7 +239,10 @@ def test_a_checkpoint_of_another_network_or_fit_raises(tmp_path):
         kerasnn.fit(
             network(), ROWS, LABELS, seed=6, verbose=0, checkpoint=tmp_path, resume=True
         )
-    assert str(raised.value) == f"{path}: was made with seed=5; got 6"
+    assert str(raised.value) == (
+        f"{path}: was made with seed=5; got 6; resume with the same value, or use another"
+        " folder"
+    )
     with pytest.raises(InputError) as raised:
         kerasnn.fit(
             network(),

@@ -385,7 +385,7 @@ def test_numbers_in_a_list_may_not_be_missing(serving):
     with RestClient(fake.url) as server, pytest.raises(InputError) as raised:
         RemoteModel(server, "net").predict({"a": [1, 2], "b": [1, None]})
     assert str(raised.value) == (
-        "column 'b', row 1: the value is missing, and the model takes none that are"
+        "column 'b', row 1: the value is missing, and the model accepts no missing values"
     )
 
 

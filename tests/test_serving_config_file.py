@@ -37,7 +37,7 @@ def test_a_file_that_is_damaged_later_is_told_once_and_changes_nothing(path, cap
         f"--model-config-file {path}: Error parsing text-format"
         " tensorflow.serving.ModelServerConfig: "
     )
-    assert told.endswith("; the models before stay")
+    assert told.endswith("; the previous models stay")
     path.write_text(config("b"))
     assert list(sources()) == ["b"]
 
@@ -47,7 +47,7 @@ def test_a_file_that_goes_later_changes_nothing(path, caplog):
     path.unlink()
     assert list(sources()) == ["a"]
     assert caplog.messages == [
-        f"--model-config-file {path}: No such file or directory; the models before stay"
+        f"--model-config-file {path}: No such file or directory; the previous models stay"
     ]
 
 

@@ -571,7 +571,7 @@ def test_a_disk_that_does_not_answer_loses_no_model(disk, serving, monkeypatch, 
     models.refresh()
     assert ask(models) == 2
     assert caplog.messages == [
-        "the models cannot be looked at, and stay as they are: [Errno 5] Input/output"
+        "the models cannot be listed; the served models stay: [Errno 5] Input/output"
         f" error: '{disk.folder.parent}'"
     ]
 
@@ -591,7 +591,7 @@ def test_one_models_disk_does_not_hold_up_the_others(disk, serving, monkeypatch,
     assert ask(models) == 1
     assert not models.ready
     assert caplog.messages == [
-        "model far cannot be looked at, and stay as they are: [Errno 5] Input/output"
+        "model far cannot be listed; the served models stay: [Errno 5] Input/output"
         f" error: '{far}'"
     ]
 

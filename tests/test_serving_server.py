@@ -247,7 +247,7 @@ def test_sigterm_lets_what_runs_end(served, log):
         ],
     }
     assert status == 0
-    assert "stopping; what runs is finished, for at most 30 s" in errors
+    assert "stopping: running requests have up to 30 s to finish" in errors
     assert "model broken version 1 does not load" in errors
     assert "Traceback" not in errors
     check_log([json.loads(line) for line in log.read_text().splitlines()])
@@ -409,7 +409,7 @@ def test_a_server_that_still_loads_ends_with_a_word(models, monkeypatch, caplog)
 
     options = ServerOptions(models / "slow", rest_port=0, grpc_port=None)
     assert while_running(options, stop)[0] == 0
-    assert "stopping; what runs is finished, for at most 30 s" in caplog.text
+    assert "stopping: running requests have up to 30 s to finish" in caplog.text
 
 
 # --- while a version is unloaded, in this process -----------------------------------------

@@ -201,6 +201,6 @@ def test_a_folder_that_is_there_is_not_written_over(tmp_path):
     with pytest.raises(InputError) as raised:
         write_shards(blocks([5]), tmp_path / "s")
     assert str(raised.value) == (
-        f"{tmp_path / 's'}: is there already; shards need a folder of their own"
+        f"{tmp_path / 's'}: already exists; shards need a folder of their own"
     )
     assert isinstance(open_shards(tmp_path / "s"), Shards)

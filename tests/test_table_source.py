@@ -265,8 +265,8 @@ def test_columns_that_do_not_fit_the_inputs_raise(rows):
     )
     assert error_of(kerasnn.predict, model(), rows) == (
         f"{first}: has 5 columns for the model, a, b, c, flag, price; it takes [rows, 4]."
-        " y= and sample_weight= name columns that are not for it, and a model with several"
-        " inputs takes the columns of their names"
+        " y= and sample_weight= name the columns that are not inputs; a model with several"
+        " inputs takes columns by name"
     )
     one, wide = keras.Input((1,), name="a"), keras.Input((3,), name="b")
     made = keras.Model([one, wide], keras.layers.Concatenate()([one, wide]))

@@ -162,7 +162,7 @@ def test_the_config_of_an_older_version_makes_the_same_network():
     config["curved"] = config.pop("parametric_activation")
     assert not TabularNetwork.from_config(config).config.parametric_activation
     config["sharing"] = "batch-ensemble"
-    with pytest.raises(InputError, match=r"made by kerasnn 0\.1\.0, which can load them"):
+    with pytest.raises(InputError, match=r"made by kerasnn 0\.1\.0; load them with"):
         TabularNetwork.from_config(config)
 
 

@@ -100,7 +100,7 @@ def test_a_better_linear_model_is_remarked():
     (notice,) = _better_baseline(scores(0.5), baselines)
     assert notice.code == "linear-baseline"
     assert notice.is_warning
-    assert "log loss 0.250, and 0.500 of the network" in notice.message
+    assert "log loss 0.250, against 0.500 for the network" in notice.message
 
 
 @pytest.mark.slow

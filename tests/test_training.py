@@ -564,7 +564,7 @@ def with_value(array, index, value):
             GOOD_X,
             GOOD_Y,
             {"validation_data": (GOOD_X, GOOD_Y, GOOD_Y)},
-            "validation_data must be (x, y); got 3 things",
+            "validation_data must be (x, y); got a tuple of 3",
         ),
         (GOOD_X, GOOD_Y, {"seed": -1}, "seed must be a whole number of at least 0; got -1"),
         ([[1, 2], [3]], GOOD_Y, {}, "x has rows of different lengths"),

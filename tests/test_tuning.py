@@ -303,13 +303,14 @@ def test_a_file_of_another_sweep_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         tune(1, storage=file, space={"dropout": (0.0, 0.5)})
     assert str(error.value) == (
-        f"{file} has trials with other space: dropout=Range(low=0.0, high=0.5, log=False),"
-        " learning_rate=Range(low=0.01, high=0.1, log=True); got dropout=Range(low=0.0,"
-        " high=0.5, log=False). Give the same again, or another storage"
+        f"{file} has trials with different space: dropout=Range(low=0.0, high=0.5,"
+        " log=False), learning_rate=Range(low=0.01, high=0.1, log=True); got"
+        " dropout=Range(low=0.0, high=0.5, log=False). Use the same again, or"
+        " another storage"
     )
-    with pytest.raises(InputError, match="has trials with other rows: sha256:"):
+    with pytest.raises(InputError, match="has trials with different rows: sha256:"):
         tune(1, storage=file, y=LABELS[::-1])
-    with pytest.raises(InputError, match="has trials with other estimator: "):
+    with pytest.raises(InputError, match="has trials with different estimator: "):
         kerasnn.tune(short(weight_decay=0.3), TABLE, LABELS, space=RATES, storage=file)
     with pytest.raises(InputError, match=r"random_state=0\); got .*random_state=1\)"):
         tune(1, storage=file, seed=1)

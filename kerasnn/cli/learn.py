@@ -15,7 +15,7 @@ from kerasnn.cli.serve.command import check_extra, log_to_standard_error
 @option(
     "--host",
     str,
-    "Name or address to listen on; 0.0.0.0 for all. Whoever reaches it may train.",
+    "Name or address to listen on; 0.0.0.0 for all. Anyone who can reach it may train.",
     default="127.0.0.1",
     show_default=True,
 )
@@ -34,7 +34,7 @@ def learn_command(port: int, host: str, as_json: bool) -> None:
         log_to_standard_error()
         if not is_loopback(host):
             echo_line(
-                f"Note: whoever reaches {host} may train here; there are no passwords",
+                f"Note: anyone who can reach {host} may train here; there are no passwords",
                 err=True,
             )
         with quiet_tensorflow(status=0):

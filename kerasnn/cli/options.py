@@ -92,7 +92,7 @@ def allow_option(command: Any) -> Any:
         "--allow",
         str,
         "A SavedModel is a program. This lets its graph have an operation such as ReadFile,"
-        " which can reach files, other machines or Python, or is unknown. Several times.",
+        " which can reach files, other machines or Python, or is unknown. May be repeated.",
         multiple=True,
         metavar="OP",
         callback=known_ops,

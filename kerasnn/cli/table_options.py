@@ -93,14 +93,14 @@ class ReadingArguments:
 
 # What the help lists for each field of `ReadingArguments`, in this order.
 _READING_HELP = {
-    "sep": "Character between the cells: , ; | tab or space.  [default: found out]",
-    "encoding": "Encoding of text: utf-8, cp1252, utf-16, ...  [default: found out]",
-    "header": "Whether the first line holds the names.  [default: found out]",
+    "sep": "Character between the cells: , ; | tab or space.  [default: detected]",
+    "encoding": "Encoding of text: utf-8, cp1252, utf-16, ...  [default: detected]",
+    "header": "Whether the first line holds the names.  [default: detected]",
     "names": "Names of the columns of a file without a header line: a,b,c.",
     "na": "Texts that mean a missing value, beside the usual ones: -999,unknown.",
-    "decimal": "Decimal separator of numbers in text: . or ,  [default: found out]",
-    "thousands": "Separator of groups of three digits.  [default: found out]",
-    "date_format": "Format of dates in text: %d.%m.%Y.  [default: found out]",
+    "decimal": "Decimal separator of numbers in text: . or ,  [default: detected]",
+    "thousands": "Separator of groups of three digits.  [default: detected]",
+    "date_format": "Format of dates in text: %d.%m.%Y.  [default: detected]",
     "sheet": "Name or number (from 0) of the sheet of a workbook.",
     "strict": "Refuse what would be repaired: unreadable cells, rows without a target.",
 }

@@ -237,8 +237,8 @@ def _print(tuned: "Tuned", command: str) -> None:
     for line in aligned(settings):
         echo_line(line)
     if tuned.interrupted:
-        echo_line("Interrupted: these are the trials that were done.")
-    echo_line("It is the best of several, so slightly too good. Train and test with")
+        echo_line("Interrupted: results of the trials so far.")
+    echo_line("It is the best of several, so slightly optimistic. Train and test with")
     echo_line(command)
 
 

@@ -27,7 +27,7 @@ def check_names(
         return
     asked = f" that {by} names" if by else ""
     is_one = len(present) == 1 and any(sep in present[0] for sep in ",;|\t")
-    hint = ". All of it is one column: is the separator right?" if is_one else ""
+    hint = ". The whole table is one column: is the separator right?" if is_one else ""
     more = len(absent) - MAX_NAMED
     raise InputError(
         f"the table has no column{'s' if len(absent) > 1 else ''}"

@@ -1,7 +1,6 @@
 """The base of the two estimators: from a table to a trained ensemble."""
 
 import dataclasses
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,7 +27,7 @@ from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import DiskTask, EnsembleTask, TargetTransform
 from kerasnn.ensembles.time_limit import fitting_task
 from kerasnn.ensembles.train import RunOptions, train_ensembles, train_on_disk
-from kerasnn.errors import DataWarning, InputError
+from kerasnn.errors import DataWarning, InputError, warn_user
 from kerasnn.estimators.blending import Blended, blend_with_trees
 from kerasnn.estimators.fitted import FittedEnsemble
 from kerasnn.estimators.leaderboard import leaderboard
@@ -335,7 +334,7 @@ class NetworkEstimator(FittedEnsemble):
         found = [notice.message for notice in self.warnings_ if notice.is_warning]
         if found:
             more = f"; {len(found) - 1} more in warnings_" if len(found) > 1 else ""
-            warnings.warn(f"{found[0]}{more}", DataWarning, stacklevel=4)
+            warn_user(f"{found[0]}{more}", DataWarning)
 
     def _drawn_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))

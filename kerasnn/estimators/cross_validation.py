@@ -81,7 +81,7 @@ def cross_validate(
     """
     if not isinstance(estimator, NetworkEstimator):
         raise InputError(
-            "cross_validate trains NetworkClassifier and NetworkRegressor; got"
+            "cross_validate takes a NetworkClassifier or NetworkRegressor; got"
             f" {type(estimator).__name__}: scikit-learn's cross_validate takes any"
         )
     rows = X if isinstance(X, np.ndarray) else as_table(X)

@@ -197,6 +197,7 @@ def _check_size(values: NDArray[np.float64]) -> None:
     """
     if np.abs(values).max() > MAX_TARGET:
         raise InputError(
-            f"y must be at most {MAX_TARGET:g} in size, the network being of float32;"
-            f" got {values.flat[np.argmax(np.abs(values))]:g}. Give it in another unit"
+            f"y must be at most {MAX_TARGET:g} in absolute value, because the network"
+            f" computes in float32; got {values.flat[np.argmax(np.abs(values))]:g}."
+            " Use a larger unit"
         )

@@ -88,7 +88,9 @@ def estimator_report(
     if X is None:
         result = _left_out_result(estimator, target)
     elif y is None:
-        raise InputError("a report on test rows needs y, what is true of them; got None")
+        raise InputError(
+            "a report on test rows needs y, their true classes or values; got None"
+        )
     else:
         result = _test_result(estimator, target, X, y)
     title = title or f"{type(estimator).__name__}: {target.name}"
@@ -121,7 +123,7 @@ def _left_out_result(estimator: Fitted, target: Target) -> TableResult:
     predicted, learned = estimator.oof_predictions_, estimator.learned_targets()
     if predicted is None or learned is None:
         raise InputError(
-            "a report needs rows that were not learned from, and no member left any out:"
+            "a report needs rows that no network learned from, and no member left any out:"
             " give test rows, report(file, X, y)"
         )
     judged = ~np.isnan(predicted.reshape(len(predicted), -1)[:, 0])

@@ -63,8 +63,8 @@ def _chosen(
         return values[..., _place(classes or range(values.shape[-1]), of)]
     if not n_classes:
         raise InputError(
-            f"the answer has {values.shape[-1]} values; say which is to be explained:"
-            " of=0, of=1, ..."
+            f"the answer has {values.shape[-1]} values; say which to explain: of=0,"
+            " of=1, ..."
         )
     best = outputs["probabilities"].argmax(axis=1)
     return np.take_along_axis(

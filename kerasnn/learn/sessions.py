@@ -245,7 +245,9 @@ class Sessions:
 
 def _check_text(name: str, content: bytes) -> None:
     if content.startswith(_PACKED):
-        raise InputError(f"{name}: is not text, or is packed; save it as CSV first")
+        raise InputError(
+            f"{name}: is not a text file, or is compressed; save it as CSV first"
+        )
     widest = max(
         (len(_SEPARATORS.findall(line)) for line in content.splitlines()), default=0
     )

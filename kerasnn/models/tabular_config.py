@@ -120,7 +120,7 @@ class TabularConfig:
         for name, understood in _OLD_SETTINGS.items():
             if named.pop(name, understood) != understood:
                 raise InputError(
-                    f"{name} must be {understood!r}: networks with another one were made by"
-                    " kerasnn 0.1.0, which can load them"
+                    f"{name} must be {understood!r}: networks with another value were made"
+                    " by kerasnn 0.1.0; load them with that version"
                 )
         return cls(**named)

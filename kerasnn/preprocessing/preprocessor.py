@@ -85,9 +85,9 @@ class Preprocessor(Features):
         )
         if not fitted.n_in and not fitted.n_embedded:
             raise InputError(
-                f"no column says anything in these {len(table)} rows: no level of"
-                f" {', '.join(map(repr, fitted.names))} is in {options.min_count} of them;"
-                " give more rows, or columns whose values repeat"
+                f"no column is informative in these {len(table)} rows: no level of"
+                f" {', '.join(map(repr, fitted.names))} occurs in {options.min_count} of"
+                " them; give more rows, or columns whose values repeat"
             )
         return fitted
 

@@ -195,7 +195,8 @@ def _slice_section(reasons: TableReasons) -> Section:
     return Section(
         title,
         "Levels and ranges of single columns in which the mean loss of the test rows is"
-        f" larger than elsewhere; all are right with {1 - SLICE_LEVEL:.0%} probability."
+        f" larger than elsewhere; at most {SLICE_LEVEL:.0%} of such lists have one that is"
+        " larger by chance alone."
         " More rows of this kind, or columns that tell them apart, would help most.",
         table=Table(["column", "loss", "elsewhere", "test rows"], rows),
     )

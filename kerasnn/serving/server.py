@@ -206,7 +206,7 @@ class Server:
         """Wait for the running requests, up to the time limit."""
         seconds = self._options.drain_seconds
         # A warning, because nothing milder is logged while models load.
-        _log.warning("stopping; what runs is finished, for at most %g s", seconds)
+        _log.warning("stopping: running requests have up to %g s to finish", seconds)
         stops = []
         if self._rest is not None:
             stops.append(asyncio.create_task(self._rest.stop()))

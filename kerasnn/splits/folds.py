@@ -68,7 +68,9 @@ class Folds:
         """The things that limit the number of folds, in words."""
         if self.groups is not None:
             return "different groups"
-        return "rows" if self.times is None else "places between two times, after the gap"
+        if self.times is None:
+            return "rows"
+        return "times at which the rows can be split, after the gap"
 
     def check_length(self, n_rows: int) -> None:
         """Check that there is a group or a time for each row.

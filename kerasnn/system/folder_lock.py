@@ -203,7 +203,7 @@ def _take(path: Path, own: Holder) -> int:
             os.close(descriptor)
             raise
         return descriptor
-    raise _in_use(path.parent, "processes that take it in turn")
+    raise _in_use(path.parent, "several processes that keep taking it")
 
 
 def _flock(descriptor: int, path: Path) -> bool:

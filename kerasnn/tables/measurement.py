@@ -189,7 +189,7 @@ def _better_baseline(
         Notice(
             "linear-baseline",
             f"a linear model is better on the test rows: {SCORE_NAMES[name]} {texts[0]},"
-            f" and {texts[1]} of the network",
+            f" against {texts[1]} for the network",
             is_warning=True,
         ),
     )

@@ -1,6 +1,5 @@
 """Checks of rows, labels and variables before training; XLA checks nothing."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, warn_user
 from kerasnn.layers import raw_variables
 from kerasnn.models import Head
 
@@ -166,10 +165,9 @@ class Labels:
 def _warn_of_nan(name: str, values: _Array) -> None:
     if values.size and np.isnan(values.min()):  # one pass; min passes NaN on
         rows = int(np.isnan(values.reshape(len(values), -1)).any(axis=1).sum())
-        warnings.warn(
+        warn_user(
             f"{name} has NaN in {rows} of {len(values)} rows; the loss may be NaN."
-            " Fill the missing values, or leave these rows out",
-            stacklevel=2,
+            " Fill the missing values, or leave these rows out"
         )
 
 

@@ -52,8 +52,8 @@ def check_loop_supports(
         raise NeedsKerasError("the model was compiled with run_eagerly=True")
     if tf.config.functions_run_eagerly() and driver != "eager":
         raise NeedsKerasError(
-            "tf.config.run_functions_eagerly(True) was called; with False the step is"
-            " compiled again, and driver='eager' runs it in our loop"
+            "tf.config.run_functions_eagerly(True) was called; call it with False to"
+            " compile the step, or use driver='eager' for kerasnn's loop in Python"
         )
     strategy = model.distribute_strategy
     scope = tf.distribute.get_strategy()
@@ -65,7 +65,7 @@ def check_loop_supports(
         raise NeedsKerasError("keras.distribution distributes the model")
     for name in ("make_train_function", "make_test_function", "make_predict_function"):
         if getattr(type(model), name) is not getattr(keras.Model, name):
-            raise NeedsKerasError(f"{type(model).__name__} has a {name} of its own")
+            raise NeedsKerasError(f"{type(model).__name__} overrides {name}")
 
 
 def log_fallback(

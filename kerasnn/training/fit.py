@@ -6,7 +6,6 @@ In order: check the arguments, prepare the rows and trace the step, run the epoc
 """
 
 import dataclasses
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasnn.choices import FitDriver, OptimizerName, Verbose
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, warn_user
 from kerasnn.manifest import data_fingerprint
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
@@ -110,7 +109,7 @@ def fit(  # noqa: D417 - Keras documents those of Model.fit
             model has the one it was compiled with.
         checkpoint: a folder for checkpoints, from which the fit can resume if its process
             dies. Ctrl-C and SIGTERM then save one, and raise `InterruptedFitError`.
-        checkpoint_every: seconds between two checkpoints.
+        checkpoint_every: smallest number of seconds between two checkpoints.
         resume: whether to resume from the newest checkpoint in the folder, if there is
             one. The same call ends with the same weights and history as if it had never
             been interrupted; with a `tf.data` pipeline or generator, only if it yields
@@ -404,6 +403,6 @@ def _capped(epochs: int) -> int:
     """Return the number of epochs, capped by `keras.config.set_max_epochs`."""
     maximum = keras.config.max_epochs()
     if maximum and maximum < epochs:
-        warnings.warn(f"Limiting epochs to {maximum}", stacklevel=3)
+        warn_user(f"Limiting epochs to {maximum}")
         return maximum
     return epochs

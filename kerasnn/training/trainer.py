@@ -223,7 +223,8 @@ class Trainer:
         if data is None:
             return None
         if len(data) != 2:
-            raise InputError(f"validation_data must be (x, y); got {len(data)} things")
+            kind = type(data).__name__
+            raise InputError(f"validation_data must be (x, y); got a {kind} of {len(data)}")
         tensors = self._tensors(*data)
         plan = sequential_plan(len(tensors[0]), EVALUATION_BATCH_SIZE)
         return ArrayFeed(tensors, plan)
@@ -281,7 +282,7 @@ def check_network_arguments(**arguments: Any) -> None:
     ]
     if given:
         raise InputError(
-            f"a tf.Module network knows no {', '.join(given)}; its Keras twin"
+            f"a tf.Module network does not take {', '.join(given)}; its Keras twin"
             " (kerasnn.models) takes every argument of keras.Model"
         )
 

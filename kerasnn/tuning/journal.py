@@ -171,7 +171,7 @@ def open_study(
     for name, value in identity.items():
         if known.setdefault(name, value) != value:
             raise InputError(
-                f"{file} has trials with other {name}: {known[name]}; got {value}. Give"
+                f"{file} has trials with different {name}: {known[name]}; got {value}. Use"
                 " the same again, or another storage"
             )
         if study.user_attrs.get(name) is None:

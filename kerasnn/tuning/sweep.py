@@ -164,7 +164,7 @@ class _Sweep:
     ) -> None:
         if not isinstance(estimator, NetworkEstimator):
             raise InputError(
-                "tune tries NetworkClassifier and NetworkRegressor; got"
+                "tune takes a NetworkClassifier or NetworkRegressor; got"
                 f" {type(estimator).__name__}"
             )
         if estimator.folds == 0:

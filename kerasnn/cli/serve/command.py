@@ -48,20 +48,21 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
 @listening_option(
     "--host",
     str,
-    "Name or address to listen on; 0.0.0.0 for all. Whoever reaches it may ask.",
+    "Name or address to listen on; 0.0.0.0 for all. Anyone who can reach it may send"
+    " requests.",
     default="127.0.0.1",
 )
 @listening_option(
     "--allow-origin",
     str,
-    "Let pages of this origin ask from browsers; * for all. Several times.",
+    "Let pages of this origin ask from browsers; * for all. May be repeated.",
     multiple=True,
     metavar="ORIGIN",
 )
 @listening_option(
     "--allow-host",
     str,
-    "A name under which browsers reach the server. Several times.",
+    "A name under which browsers reach the server. May be repeated.",
     multiple=True,
     metavar="NAME",
 )
@@ -89,7 +90,7 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
     "--allow",
     str,
     "An operation such as ReadFile that the graphs of --model, as they are now, may have"
-    " although it is not safe. Several times.",
+    " although it is not safe. May be repeated.",
     multiple=True,
     metavar="OP",
     callback=known_ops,
@@ -97,7 +98,7 @@ safety_option = functools.partial(_option, heading="Options for TLS and the log"
 @models_option(
     "--model",
     str,
-    "A model to which --allow applies. Several times.",
+    "A model to which --allow applies. May be repeated.",
     multiple=True,
     metavar="NAME",
 )
@@ -173,7 +174,7 @@ def serve(as_json: bool, **given: Any) -> None:
         log_to_standard_error()
         if not is_loopback(options.host):
             echo_line(
-                f"Note: whoever reaches {options.host} may ask the models; there are no"
+                f"Note: anyone who can reach {options.host} may send requests; there are no"
                 f" passwords{'' if tls else ', and no TLS'}",
                 err=True,
             )

@@ -185,7 +185,7 @@ def _tls(cert: Path | None, key: Path | None, authority: Path | None) -> "TlsFil
 def _check_source(folder: Path | None, config: Path | None) -> None:
     """Raise if there is nothing to serve, before TensorFlow is loaded."""
     if (folder is None) == (config is None):
-        raise click.UsageError("Give FOLDER or --model-config-file, one of both")
+        raise click.UsageError("Give either FOLDER or --model-config-file")
     if folder is None:
         return
     other = describe_other(folder)

@@ -17,7 +17,8 @@ class TrainCheckpoints:
 
     Attributes:
         checkpoint: folder of the checkpoints; None for no checkpoints.
-        checkpoint_every: seconds between two checkpoints; None for the default.
+        checkpoint_every: smallest number of seconds between two checkpoints; None for
+            the default.
         resume: whether to continue from the newest checkpoint.
     """
 

@@ -263,5 +263,6 @@ def _metric_lines(measured: "Measurement") -> list[str]:
     return [
         f"On {measured.measured_on} (95% intervals)",
         *lines,
-        "  They chose the epoch: slightly too good. No rows were kept for a test",
+        "  These rows also chose the epoch, so the scores are slightly optimistic."
+        " No rows were kept for a test",
     ]

@@ -35,7 +35,7 @@ def read_json(path: Path) -> pd.DataFrame:
         content = stream.read(MAX_JSON_BYTES + 1)
     if len(content) > MAX_JSON_BYTES:
         raise InputError(
-            f"{path}: is larger than {MAX_JSON_BYTES:,} bytes, which is the bound for JSON;"
+            f"{path}: is larger than {MAX_JSON_BYTES:,} bytes, which is the limit for JSON;"
             " write the table as CSV or Parquet"
         )
     try:

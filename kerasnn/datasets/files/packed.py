@@ -125,7 +125,7 @@ def _copy(stream: IO[bytes], to: IO[bytes], subject: str, maximum: int) -> None:
     while data := stream.read(_COPY_BYTES):
         copied += len(data)
         if copied > maximum:
-            raise InputError(f"{subject} more than {maximum:,} bytes, which is the bound")
+            raise InputError(f"{subject} more than {maximum:,} bytes, which is the limit")
         to.write(data)
 
 

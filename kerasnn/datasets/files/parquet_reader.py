@@ -34,7 +34,9 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
             left -= batch.num_rows
             yield frame_of_arrow(batch)
         if left:
-            raise InputError(f"{path}: its rows are not as many as its footer says")
+            raise InputError(
+                f"{path}: does not have the number of rows that its footer gives"
+            )
 
 
 def parquet_types(path: Path) -> dict[str, str]:

@@ -368,7 +368,7 @@ def _check_one_format(folder: Path, files: TableFiles) -> None:
             )
         if files.keys(file).keys() != files.keys(files[0]).keys():
             raise InputError(
-                f"{file}: is in other folders key=value than {files[0]}; {_RULE}"
+                f"{file}: has other key=value folders than {files[0]}; {_RULE}"
             )
 
 

@@ -125,8 +125,8 @@ def _notice(name: str, target: Target, error: float, constant: float) -> Notice:
         evidence = f"R2 is {1 - error / constant:.4f}"
     return Notice(
         "leak",
-        f"column {name!r} alone tells the target {target.name!r}: {evidence}. If it is not"
-        f" known before the target, leave it out: ignore=[{name!r}]",
+        f"column {name!r} alone predicts the target {target.name!r}: {evidence}. If it is"
+        f" not known before the target, leave it out: ignore=[{name!r}]",
         columns=(name,),
         is_warning=True,
     )

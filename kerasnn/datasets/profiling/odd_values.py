@@ -50,7 +50,7 @@ def _placeholder(name: str, values: NDArray[np.float64]) -> Notice | None:
         if is_usual or is_far:
             return Notice(
                 "placeholder",
-                f"column {name!r}: {text} stands in {rows:,} rows, and all others are from"
+                f"column {name!r}: {text} occurs in {rows:,} rows, and all others are from"
                 f" {others[0]:.6g} to {others[-1]:.6g}. If it means missing, say"
                 f" na=[{text!r}]",
                 columns=(name,),
@@ -71,7 +71,7 @@ def _placeholder_date(name: str, dates: pd.Series, cells: pd.Series) -> Notice |
     others = known[known != end]
     text = text_of(cells[dates.index[days == end][0]])
     message = (
-        f"column {name!r}: {end} stands in {found.rows:,} rows, and all others are from"
+        f"column {name!r}: {end} occurs in {found.rows:,} rows, and all others are from"
         f" {others[0]} to {others[-1]}. If it means missing, say na=[{text!r}]"
     )
     return replace(found, message=message)

@@ -85,7 +85,7 @@ def _few_test_rows(n_tested: int) -> Notice | None:
     if n_tested >= _MIN_TESTED:
         return None
     rows = "1 test row" if n_tested == 1 else f"{n_tested} test rows"
-    message = f"the scores of {rows} say little: cross_validate uses all rows"
+    message = f"scores from {rows} are unreliable: cross_validate uses all rows"
     return Notice("few-test-rows", message, rows=n_tested, is_warning=True)
 
 
@@ -103,8 +103,8 @@ def _repeated_rows(
         return None
     return Notice(
         "repeated-rows",
-        f"{count:,} of {int(tested.sum()):,} test rows stand in the training rows too, with"
-        " the same target: the scores are too good. Remove repeated rows before",
+        f"{count:,} of {int(tested.sum()):,} test rows also occur among the training rows,"
+        " with the same target: the scores are too good. Remove duplicate rows first",
         rows=count,
         is_warning=True,
     )

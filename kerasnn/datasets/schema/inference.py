@@ -64,7 +64,7 @@ def infer_schema(
     """
     table = as_table(table)
     if not len(table):
-        raise InputError("the table has no rows; a schema is found in its rows")
+        raise InputError("the table has no rows; a schema is inferred from rows")
     if target is not None:
         check_names([target], table.columns, by="target")
     known = (hints or ColumnHints()).by_column(table.columns, target)

@@ -411,9 +411,9 @@ def _mixed_formats(name: str, texts: Sequence[str]) -> tuple[Notice, ...]:
         found = sum(finds([text]) is not None for text in sample)
         if found >= _READ_SHARE * len(sample):
             message = (
-                f"column {name!r} is not read as {what}, although its cells look so, such"
-                f" as {sample[0]!r}: they are written in several ways. Write them in one,"
-                f" or see {hint}"
+                f"column {name!r} is not read as {what}, although its cells look like"
+                f" it, such as {sample[0]!r}: they are written in several ways. Write them"
+                f" in one, or see {hint}"
             )
             return (Notice("mixed-formats", message, (name,), is_warning=True),)
     return ()

@@ -192,7 +192,7 @@ def write_shards(
     """
     folder = Path(folder)
     if folder.exists():
-        raise InputError(f"{folder}: is there already; shards need a folder of their own")
+        raise InputError(f"{folder}: already exists; shards need a folder of their own")
     beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -199,8 +199,8 @@ def _floats(
     if not missing and np.isnan(column).any():
         row = int(np.argmax(np.isnan(column)))
         raise InputError(
-            f"column {name!r}, row {row}: the value is missing, and the model takes none"
-            " that are"
+            f"column {name!r}, row {row}: the value is missing, and the model accepts no"
+            " missing values"
         )
     return column.tolist()
 

@@ -211,8 +211,8 @@ class RemoteModel:
             if error.status != 404:
                 raise
             raise ServerError(
-                f"{error}. Version {self.version} of {self.name!r} was there when this"
-                " began; ask again to be answered by another",
+                f"{error}. Version {self.version} of {self.name!r} was served when this"
+                " began; retry to use the current version",
                 status=404,
             ) from None
 

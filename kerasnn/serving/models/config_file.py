@@ -34,7 +34,7 @@ class ConfigFile:
         except InputError as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)
-                _log.warning("%s; the models before stay", error)
+                _log.warning("%s; the previous models stay", error)
         return self._sources
 
     def _read(self, known: str | None = None) -> tuple[str, Sources]:

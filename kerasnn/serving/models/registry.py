@@ -326,7 +326,7 @@ class ModelRegistry:
             for version in old:
                 versions.remove(version)
         for version in old:
-            _log.info("model %s version %d is taken out", version.name, version.number)
+            _log.info("model %s version %d is retired", version.name, version.number)
             version.unload_if_unused()  # else its last user does it
         return bool(old)
 
@@ -380,7 +380,7 @@ class ModelRegistry:
         """Log once that a disk does not answer; the served models stay."""
         if self._complaints.get(what) != str(error):
             self._complaints[what] = str(error)
-            _log.warning("%s cannot be looked at, and stay as they are: %s", what, error)
+            _log.warning("%s cannot be listed; the served models stay: %s", what, error)
 
 
 class Use:

@@ -1,10 +1,10 @@
 """A warning of a loss that is not finite."""
 
 import math
-import warnings
 
 from keras import callbacks as keras_callbacks
 
+from kerasnn.errors import warn_user
 from kerasnn.training.callbacks.loop_hook import LoopHook
 from kerasnn.training.compiled.loop import Logs
 
@@ -23,9 +23,8 @@ class NonFiniteWarning(LoopHook):
             value = logs.get(name, 0.0)
             if not self._warned and isinstance(value, float) and not math.isfinite(value):
                 self._warned = True
-                warnings.warn(
+                warn_user(
                     f"{name} is {value} in epoch {epoch + 1}, and training goes on;"
                     " keras.callbacks.TerminateOnNaN() would stop it. A smaller learning"
-                    " rate or scaled inputs may help",
-                    stacklevel=2,
+                    " rate or scaled inputs may help"
                 )

@@ -93,7 +93,8 @@ class RunCheckpoints:
         saved = self.found.description["settings"].get(name)
         if given is not None and given != saved:
             raise InputError(
-                f"{self.found.path}: was made with {name}={saved!r}; got {given!r}"
+                f"{self.found.path}: was made with {name}={saved!r}; got {given!r};"
+                " resume with the same value, or use another folder"
             )
         return saved
 

@@ -214,4 +214,7 @@ def _of_json(path: Path, value: Any) -> Any:
     try:
         return np.array(value["array"], np.float64)
     except (TypeError, KeyError, ValueError):
-        raise InputError(f"{path}: history has {value!r:.60}, which is no number") from None
+        raise InputError(
+            f"{path}: history has {value!r:.60}, which is not a number or an array of"
+            " numbers"
+        ) from None

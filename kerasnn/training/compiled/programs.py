@@ -371,7 +371,8 @@ def _obstacle(learner: Trainable) -> str | None:
     if not isinstance(learner, keras.Model) or keras_names.model_supports_jit(learner):
         return None
     layers = keras_names.layers_without_xla(learner)
-    return f"Keras marks {', '.join(layers) or 'op determinism'} as impossible under XLA"
+    names = ", ".join(layers) or "op determinism"
+    return f"Keras marks {names} as not supported by XLA"
 
 
 def _name(learner: Trainable) -> str:

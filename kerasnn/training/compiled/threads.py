@@ -49,7 +49,7 @@ def used(model: Any, name: str) -> Iterator[None]:
             f"{name}: the model {getattr(model, 'name', type(model).__name__)} is being"
             f" trained or evaluated in another thread, {other.name}, and both would change"
             " its Variables. Wait for that thread, or give each its own model, for"
-            " instance of keras.models.clone_model"
+            " instance with keras.models.clone_model"
         )
     try:
         yield

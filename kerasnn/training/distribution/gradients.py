@@ -56,8 +56,8 @@ class GradientRecorder:
         """
         if self._recorded.pairs is not None:
             raise InputError(
-                "on several workers a train_step can apply gradients once; that of the"
-                " model does so again"
+                "on several workers a train_step may apply gradients only once; the"
+                " model's does so again"
             )
         self._recorded.pairs = list(grads_and_vars)
 

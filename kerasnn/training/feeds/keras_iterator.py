@@ -128,13 +128,13 @@ def _dense(leaf: Any, path: tuple[Any, ...], data: Any) -> Any:
     name = _leaf_name(path, isinstance(data, tuple))
     if isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec):
         raise NeedsKerasError(
-            f"{name} is ragged, {leaf.shape}: rows of one length, as .to_tensor() and"
-            " keras.utils.pad_sequences make them, are trained in the compiled loop"
+            f"{name} is ragged, {leaf.shape}: pad it with .to_tensor() or"
+            " keras.utils.pad_sequences to train in the compiled loop"
         )
     if isinstance(leaf, tf.SparseTensor | tf.SparseTensorSpec):
         raise NeedsKerasError(
-            f"{name} is sparse, {leaf.shape}: as a dense tensor, which tf.sparse.to_dense"
-            " makes, it is trained in the compiled loop"
+            f"{name} is sparse, {leaf.shape}: make it dense with tf.sparse.to_dense to"
+            " train in the compiled loop"
         )
     if isinstance(leaf, tf.TypeSpec):
         raise NeedsKerasError(f"{name} is a {type(leaf).__name__}, and not a tensor")
@@ -148,7 +148,7 @@ def _dense(leaf: Any, path: tuple[Any, ...], data: Any) -> Any:
         return tf.constant(array)
     raise NeedsKerasError(
         f"{name} holds objects ({', '.join(kinds[:3]) or 'none'}) in {len(array)} rows:"
-        " one array of numbers, or of texts, is trained in the compiled loop"
+        " give one array of numbers, or of texts, to train in the compiled loop"
     )
 
 

@@ -42,8 +42,8 @@ def matrix_input(model: keras.Model, columns: Sequence[str], file: str) -> Model
         names = columns if len(columns) < 9 else [*columns[:3], "...", columns[-1]]
         raise InputError(
             f"{file}: has {len(columns)} columns for the model, {', '.join(names)}; it"
-            f" takes {_formatted_shape(shape)}. y= and sample_weight= name columns that are"
-            " not for it, and a model with several inputs takes the columns of their names"
+            f" takes {_formatted_shape(shape)}. y= and sample_weight= name the columns that"
+            " are not inputs; a model with several inputs takes columns by name"
         )
     return ModelInput("x", _dtype(tensors[0]) if tensors else "float32", flat)
 
