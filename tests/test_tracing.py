@@ -28,11 +28,11 @@ class Counted(keras.Model):
         return self.out(self.dropout(self.norm(self.hidden(x)), training=training))
 
 
-def compiled(kind):
+def compiled(kind, optimizer=keras.optimizers.Adam):
     keras.utils.set_random_seed(3)
     model = kind()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"])
+    model.compile(optimizer(), loss, metrics=["accuracy"])
     return model
 
 
@@ -89,10 +89,10 @@ class WithHead(Counted):
         return super().call(x, training=training)
 
 
-def assert_as_keras(kind, **options):
+def assert_as_keras(kind, **settings):
     """Train by both; return the model that kerasnn has trained."""
-    options |= {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0}
-    ours, theirs = compiled(kind), compiled(kind)
+    options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0}
+    ours, theirs = compiled(kind, **settings), compiled(kind, **settings)
     history = kerasnn.fit(ours, X, Y, driver="graph", **options).history
     assert history == theirs.fit(X, Y, **options).history
     for a, b in zip(
@@ -110,6 +110,12 @@ def assert_as_keras(kind, **options):
 )
 def test_a_step_is_traced_once_if_that_is_enough_to_compute_what_keras_does(kind, traces):
     assert assert_as_keras(kind).traces == traces
+
+
+@pytest.mark.parametrize("kind", [Counted, Optimized, Parts])
+@pytest.mark.parametrize("name", ["ScheduleFreeAdamW", "Muon", "Adafactor"])
+def test_an_optimizer_that_does_more_when_it_is_built_ends_as_with_keras(kind, name):
+    assert_as_keras(kind, optimizer=getattr(keras.optimizers, name))
 
 
 @pytest.mark.parametrize("kind", [Counted, Optimized])

@@ -219,10 +219,7 @@ def tensorboard_needs_batches(callback: keras.callbacks.TensorBoard) -> bool:
 
 
 def symbolic_build(model: keras.Model, batch: Any) -> None:
-    """Create the missing Variables of a compiled model, its metrics and its optimizer.
-
-    Those of the optimizer are left out if a layer is not built yet, such as one that is
-    used in training only.
+    """Create the missing Variables of a compiled model, without those of the optimizer.
 
     Args:
         model: compiled.
@@ -234,9 +231,6 @@ def symbolic_build(model: keras.Model, batch: Any) -> None:
         model._symbolic_build(data_batch=batch)
     finally:
         attributes["optimizer"] = optimizer
-    built = [model.built, *(layer.built for layer in all_layers(model))]
-    if not optimizer.built and all(built):
-        optimizer.build(model.trainable_variables)
 
 
 def all_layers(model: keras.Model) -> list[keras.Layer]:

@@ -117,6 +117,7 @@ def _kind_of(model: Any, batch_spec: BatchSpec, predicts: bool) -> tuple[Any, ..
         specs = batch_spec.structure.pack(batch_spec.row_specs())
         try:
             keras_names.symbolic_build(model, specs)
+            model.optimizer.build(model.trainable_variables)
         except Exception as error:  # the trace raises it again, as Keras words it
             raise NotComparableError(f"it cannot be built: {error}") from error
     if not model.built:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from kerasnn.training import keras_names
 from kerasnn.training.compiled.errors import UntraceableError
+from kerasnn.training.compiled.fingerprint import ELEMENTWISE_OPTIMIZERS
 
 _STEP_METHODS = ("train_step", "compute_loss", "compute_metrics")
 
@@ -33,6 +34,10 @@ def build(learner: Any, data: Any) -> None:
         keras_names.symbolic_build(learner, data)
     except Exception:  # the trace raises it again, as Keras words it
         return
+    optimizer, layers = learner.optimizer, [learner, *keras_names.all_layers(learner)]
+    # A layer that only training uses is built by the trace.
+    if _is_simple(optimizer) and all(layer.built for layer in layers):
+        optimizer.build(learner.trainable_variables)
 
 
 def trace(
@@ -105,17 +110,19 @@ def _concrete(
 def _optimizers(learner: Any) -> list[keras.optimizers.Optimizer] | None:
     """Return the optimizers of a model that one trace is enough for; None if it is not.
 
-    What a step computes may depend on which layers are built: a list of
-    `trainable_variables` that is taken before the first call is empty. So does the loss
-    with a `LossScaleOptimizer`, whose scale is a Variable only when it is built.
+    What a step computes may depend on what is built: the scale of a `LossScaleOptimizer`
+    is a Variable only when it is, and `ScheduleFreeAdamW` assigns values when it is built.
     """
     if not isinstance(learner, keras.Model):
         return None
-    if not all(layer.built for layer in keras_names.all_layers(learner)):
-        return None
     values = vars(learner).values()
     optimizers = [v for v in values if isinstance(v, keras.optimizers.Optimizer)]
-    scaled = (keras.optimizers.LossScaleOptimizer,)
-    if any(isinstance(v, scaled) and not v.built for v in optimizers):
+    if not all(v.built or _is_simple(v) for v in optimizers):
         return None
-    return optimizers
+    built = all(layer.built for layer in keras_names.all_layers(learner))
+    return optimizers if built else None
+
+
+def _is_simple(optimizer: Any) -> bool:
+    """Return whether an optimizer is one of Keras's whose `build` only makes Variables."""
+    return type(optimizer) in ELEMENTWISE_OPTIMIZERS
