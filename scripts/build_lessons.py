@@ -73,16 +73,16 @@ WORDS = {
         "times": "Times of one machine; yours will differ.",
         "bar": "[Lessons](index.md) · [中文](../zh/{name}.md) · [Notebook]({name}.ipynb)"
         " · [Source](../{source})",
-        "previous": "Previous",
-        "next": "Next",
+        "previous": "Previous: ",
+        "next": "Next: ",
     },
     "zh": {
         "solution": "答案",
         "times": "以下时间来自一台机器，在你的机器上会有所不同。",
         "bar": "[目录](index.md) · [English](../en/{name}.md) · [笔记本]({name}.ipynb)"
         " · [源文件](../{source})",
-        "previous": "上一课",
-        "next": "下一课",
+        "previous": "上一课：",
+        "next": "下一课：",
     },
 }
 TIMES_BEGIN, TIMES_END = "<!-- times -->", "<!-- end of times -->"
@@ -221,7 +221,7 @@ def links(source: Path, lang: str) -> str:
     for word, other in (("previous", place - 1), ("next", place + 1)):
         if 0 <= other < len(SOURCES):
             title = title_of(read_cells(SOURCES[other]), lang)
-            shown.append(f"{words[word]}: [{title}]({page_name(SOURCES[other])}.md)")
+            shown.append(f"{words[word]}[{title}]({page_name(SOURCES[other])}.md)")
     return " · ".join(shown)
 
 

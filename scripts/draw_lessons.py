@@ -207,7 +207,7 @@ def drivers(lang: str) -> Drawing:
     drawing = Drawing(720, 310, lang)
     rows = [
         ("eager", ("Python calls each operation", "Python 逐个调用运算"), 12),
-        ("graph", ("Python calls each step", "Python 逐步调用"), 3),
+        ("graph", ("Python calls each step", "Python 逐个调用训练步"), 3),
         (
             "loop",
             (
@@ -261,7 +261,7 @@ def split(lang: str) -> Drawing:
             ("validation rows", "验证集"),
             ("you choose by them", "用来做选择"),
         ),
-        (556, 120, GREEN, ("test rows", "测试集"), ("asked once", "只问一次")),
+        (556, 120, GREEN, ("test rows", "测试集"), ("asked once", "只用一次")),
     ]
     for x, wide, colour, name, use in parts:
         drawing.box(x, 24, (wide, 52), colour, fill=0.2)

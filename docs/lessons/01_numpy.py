@@ -10,7 +10,7 @@
 # %% [markdown] lang="zh"
 # # 用 NumPy 写一个神经网络
 #
-# 神经网络是一个函数，它内部有一些可以修改的数。**训练**就是一点一点地修改这些数，直到函数的输出接近正确答案。这一课只用 NumPy 搭一个小网络，并亲手推导每个数应该往哪个方向改。
+# 神经网络是一个函数，内部有一些可以调整的数。**训练**就是一点一点地调整这些数，直到函数的输出接近正确答案。这一课只用 NumPy 搭一个小网络，并亲手推导每个数应该往哪个方向调。
 #
 # 需要的预备知识：Python、数组，以及中学学过的导数。`kerasnn` 是这些课程所属的软件包，这一课只用它提供数据。
 
@@ -22,7 +22,7 @@
 # %% [markdown] lang="zh"
 # ## 数据
 #
-# 这里有 150 朵鸢尾花的测量值（Fisher，1936）：`X0` 是萼片长度，`X1` 是萼片宽度，单位厘米。`Y` 是**目标**：山鸢尾（setosa）为 -1，另外两个品种为 1。网络要根据 `X0` 和 `X1` 算出 `Y`。
+# 这里有 150 朵鸢尾花的测量值（Fisher，1936）：`X0` 是萼片长度，`X1` 是萼片宽度，单位都是厘米。`Y` 是**目标**：山鸢尾（setosa）为 -1，另外两个品种为 1。网络要根据 `X0` 和 `X1` 算出 `Y`。
 
 # %%
 import matplotlib.pyplot as plt
@@ -61,7 +61,7 @@ plt.show()
 #
 # ![两个输入、三个隐藏单元、一个输出；每个单元都用带权重的连线与下一层的所有单元相连](../figures/network-2-3-1.zh.svg)
 #
-# 每个圆圈里有一个数，左边两个就是一行数据的两个测量值。每条连线带一个**权重**。连线右端的单元把传来的每个数乘以连线的权重，求和，再把和压缩到 0 与 1 之间。中间的圆圈叫**隐藏单元**：它们的值既不是给定的，也不是我们要问的。**全连接**是指每个单元都与下一层的每个单元相连：先是 2 × 3 条连线，然后是 3 × 1 条。
+# 每个圆圈里有一个数，左边两个就是一行数据的两个测量值。每条连线带一个**权重**。连线右端的单元把传来的每个数乘以连线的权重，求和，再把和压缩到 0 与 1 之间。中间的圆圈叫**隐藏单元**：它们的值既不由数据给出，也不是我们要的结果。**全连接**是指每个单元都与下一层的每个单元相连：先是 2 × 3 条连线，然后是 3 × 1 条。
 #
 # 起压缩作用的函数叫 **sigmoid**。没有它，两层并不比一层强：加权和的加权和仍然是加权和。
 #
@@ -113,7 +113,7 @@ plt.show()
 # | $W_2$ | (3, 1) | 隐藏单元与输出之间的权重 |
 # | $O$ | (150, 1) | 每朵花的输出 |
 #
-# 错得有多厉害？**均方误差**（MSE）是 $(O - Y)^2$ 对所有行的平均。这种“答案越对就越小”的数叫**损失**。
+# 误差有多大？**均方误差**（MSE）是 $(O - Y)^2$ 在所有行上的平均值。像这样答案越准就越小的数，叫做**损失**。
 
 # %%
 hidden_kernel, output_kernel = np.ones((2, 3)), np.ones((3, 1))
@@ -142,11 +142,11 @@ print("loss of all ", np.mean((output - y) ** 2).round(4))
 # %% [markdown] lang="zh"
 # ## 反向传播
 #
-# 如果一个权重增大一点点，误差会怎样变化？这个比值就是导数；对所有权重的导数合在一起叫**梯度**。权重并不直接影响误差：它改变一个和，和改变一个单元，单元再改变下一个和，一直传到误差。**链式法则**说：把沿途的导数乘起来。
+# 如果一个权重增大一点点，误差会怎样变化？这个比值就是导数；对所有权重的导数合在一起叫**梯度**。权重并不直接影响误差：它先改变一个加权和，加权和改变一个单元的值，单元的值再改变下一个加权和，就这样一直传到误差。**链式法则**告诉我们：把沿途的导数乘起来。
 #
 # ![数值从 X 向前流到误差 E；导数向后流，每一站都乘上这一站自己的导数](../figures/chain-rule.zh.svg)
 #
-# 下面那一行请从右往左读。每一站把传来的量乘以自己的导数，再往前交；传到某一层的“和”那里的量记作 $\delta$。$\partial E / \partial W$ 是 $E$ 对每个权重的导数，其余权重固定不变；$H^T$ 就是 `H.T`，$\odot$ 表示逐元素相乘。我们取总和 $E = \sum (O - Y)^2$；若取平均，梯度只是再除以 150：
+# 下面那一行请从右往左读。每一站把传来的量乘以自己的导数，再传给下一站；传到某一层加权和处的量记作 $\delta$。$\partial E / \partial W$ 是 $E$ 对每个权重的导数，其余权重固定不变；$H^T$ 就是 `H.T`，$\odot$ 表示逐元素相乘。我们取总和 $E = \sum (O - Y)^2$；若取平均，梯度只是再除以 150：
 #
 # $$\delta_O = 2\,(O - Y) \odot O \odot (1 - O) \qquad \frac{\partial E}{\partial W_2} = H^T \delta_O$$
 #
@@ -162,7 +162,7 @@ print("loss of all ", np.mean((output - y) ** 2).round(4))
 # %% [markdown] lang="zh"
 # ## 完整的网络
 #
-# 导数为正，误差就随权重增大，所以更新要反着走，也就是下坡：`W -= learning_rate * dW`。**学习率**决定一步走多远。（`forward` 会留下隐藏单元的值，因为 `backward` 要用。）
+# 导数为正时，权重增大，误差也增大，所以更新要往反方向走，也就是下坡：`W -= learning_rate * dW`。**学习率**决定一步走多远。（`forward` 会留下隐藏单元的值，因为 `backward` 要用。）
 
 
 # %%
@@ -222,11 +222,11 @@ np.testing.assert_allclose(network.output_kernel, ours.output_kernel)
 # A derivation by hand needs a check. Move one weight a little up and a little down, and compare the change of the error with the gradient: this *numerical gradient* needs no chain rule. It is far too slow for training (two forward passes for each weight), and perfect for a test.
 
 # %% [markdown] lang="zh"
-# 损失从 1.27 下降，停在 0.8889。这算好吗？[第 3 课](03-eight-ninths.md)会说明：不算好，以及为什么。
+# 损失从 1.27 下降，停在 0.8889。这算好吗？不算好，原因见[第 3 课](03-eight-ninths.md)。
 #
 # ## 推导对吗？
 #
-# 手工推导需要检验。把一个权重调大一点、再调小一点，看误差的变化与梯度是否一致：这种**数值梯度**不需要链式法则。它太慢，不能用来训练（每个权重要两次前向传播），但用来检验再好不过。
+# 手工推导需要检验。把一个权重调大一点、再调小一点，看误差的变化与梯度是否一致：这样得到的**数值梯度**不需要链式法则。它太慢，不能用来训练（每个权重都要做两次前向传播），但用来检验再好不过。
 
 # %%
 network = NeuralNetwork()
@@ -250,7 +250,7 @@ assert abs(by_hand - by_trying) < 1e-7
 # **1.** How many weights has this network? How many with five hidden units?
 
 # %% [markdown] lang="zh"
-# 看看代价：一个隐藏层就推了一页导数。再加一层，换一种损失或换一种压缩函数，又要从头推导。下一课把这项工作交给 TensorFlow。
+# 看看我们付出的代价：只有一个隐藏层，导数就推了一页。再加一层，换一种损失或换一种压缩函数，又要从头推导。下一课把这项工作交给 TensorFlow。
 #
 # ## 练习
 #
@@ -284,7 +284,7 @@ for learning_rate in (0.0001, 0.001, 1.0):
 # Too small: it is still on its way. Too large: the first step overshoots so far that all outputs are 0. There the sigmoid is flat, the gradient is almost 0, and nothing moves any more.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 太小：还在半路上。太大：第一步就迈过了头，所有输出都变成 0。那里 sigmoid 是平的，梯度几乎为 0，于是再也动不了。
+# 太小：还在半路上。太大：第一步就迈过了头，所有输出都变成 0。sigmoid 在那里是平的，梯度几乎为 0，于是再也动不了。
 
 # %% tags=["test"]
 assert ends[0] > 0.95
@@ -295,7 +295,7 @@ np.testing.assert_allclose(ends[2], 1)  # all outputs are 0
 # **3.** All weights begin at one. Print the three columns of `hidden_kernel` after the training. What do you notice, and why must it be so?
 
 # %% [markdown] lang="zh"
-# **3.** 所有权重都从 1 开始。训练之后打印 `hidden_kernel` 的三列。你发现了什么？为什么必然如此？
+# **3.** 所有权重的初始值都是 1。训练之后打印 `hidden_kernel` 的三列。你发现了什么？为什么必然如此？
 
 # %% tags=["solution"]
 network = NeuralNetwork()
@@ -328,10 +328,10 @@ np.testing.assert_allclose(
 # %% [markdown] lang="zh"
 # ## 小结
 #
-# 1. 数据：特征的行，以及目标。
-# 2. 前向传播：逐层做加权和与 sigmoid。
-# 3. 损失：用一个数说明输出错得多厉害。
+# 1. 数据：每行一组特征，以及对应的目标。
+# 2. 前向传播：逐层计算加权和与 sigmoid。
+# 3. 损失：用一个数衡量输出错了多少。
 # 4. 反向传播：用链式法则手工求梯度，从损失一直回到第一层权重。
-# 5. 更新：每个权重逆着自己的梯度移动。回到第 2 步重复。
+# 5. 更新：每个权重沿负梯度方向移动。回到第 2 步，重复进行。
 #
 # 在本软件包中：`kerasnn/reference/network.py` 就是这个类，`tests/test_reference.py` 用数值梯度检验它。

@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # 用 TensorFlow 再写一遍
 #
-# 在[第 1 课](01-numpy.md)里，前向传播只要两行，导数却推了一页。TensorFlow 会记录前向传播，自己求出导数。这一课认识它的四个部分：张量、变量、磁带（tape）和优化器。（`keras` 是随 TensorFlow 提供的层、损失和优化器的库；我们只用它的一个损失和一个优化器。）
+# 在[第 1 课](01-numpy.md)里，前向传播只要两行，导数却推了一页。TensorFlow 会记录前向传播，自己求出导数。这一课认识它的四个部分：张量、变量、磁带（tape）和优化器。（`keras` 是随 TensorFlow 一起提供的库，包含层、损失函数和优化器；这里只用其中一个损失函数和一个优化器。）
 
 # %%
 import keras
@@ -47,7 +47,7 @@ except tf.errors.InvalidArgumentError as error:  # double is float64
 # %% [markdown] lang="zh"
 # ## 带变量的模型
 #
-# `tf.Variable`（变量）是可以赋值的张量，权重正需要如此。从 `tf.Module` 派生的类会找到自己的变量（包括嵌套部件里的），列在 `trainable_variables` 里。调用它就是前向传播。
+# `tf.Variable`（变量）是可以重新赋值的张量，权重正需要这一点。`tf.Module` 的子类会自动找到自己的变量（包括嵌套模块里的），列在 `trainable_variables` 里。调用模型就是做一次前向传播。
 
 
 # %%
@@ -80,7 +80,7 @@ print("output:", network(features).shape)
 # | `keras.losses` | `MeanSquaredError`, `CategoricalCrossentropy` | objects that also take the mean over the rows |
 
 # %% [markdown] lang="zh"
-# 输出的形状与目标相同，都是 (150, 1)。这一点很要紧：如果目标是 (150,)，两者之差会被**广播**成 (150, 150)，不报任何错，而损失就成了一个毫无意义的数。
+# 输出的形状与目标相同，都是 (150, 1)。这一点很重要：如果目标是 (150,)，两者之差会被**广播**成 (150, 150)，不报任何错，而损失就成了一个毫无意义的数。
 #
 # ## 损失函数
 #
@@ -90,7 +90,7 @@ print("output:", network(features).shape)
 # | --- | --- | --- |
 # | `tf.math` | `squared_difference`、`log`、`reduce_mean` | 逐元素的运算，或归约 |
 # | `tf.nn` | `sigmoid`、`relu`、`softmax`、`softmax_cross_entropy_with_logits` | 组成网络的部件；损失按行给出 |
-# | `keras.losses` | `MeanSquaredError`、`CategoricalCrossentropy` | 对象，还会对各行求平均 |
+# | `keras.losses` | `MeanSquaredError`、`CategoricalCrossentropy` | 是对象，还会对各行求平均 |
 
 
 # %%
@@ -115,11 +115,11 @@ print(f"{keras_mse.numpy():.4f}, Keras's")
 # %% [markdown] lang="zh"
 # ## 磁带
 #
-# 任何计算都是一张**计算图**：运算是节点，张量在节点之间传递。下面是我们的损失的计算图，与第 1 课的各站完全相同：
+# 任何计算都是一张**计算图**：运算是节点，张量在节点之间传递。下面是我们这个损失函数的计算图，其中的各站与第 1 课完全相同：
 #
 # ![损失的计算图：数据和变量进入乘法与 sigmoid，最后进入损失；磁带沿同一张图往回走](../figures/computation-graph.zh.svg)
 #
-# TensorFlow 知道每种运算的导数。`tf.GradientTape` 打开时，会记下作用在变量上的每个运算；要求梯度时，它倒着走一遍记录，按链式法则相乘。这就是**自动微分**。结果与手推公式一样精确，不像数值梯度只是近似，而且不用任何人去推导。
+# TensorFlow 知道每种运算的导数。`tf.GradientTape`（梯度带）打开期间，会记下作用在变量上的每个运算；求梯度时，它沿着记录倒着走一遍，按链式法则把导数乘起来。这就是**自动微分**。结果与手推公式一样精确，不像数值梯度只是近似，而且谁也不必动手推导。
 
 # %%
 with tf.GradientTape() as tape:
@@ -132,7 +132,7 @@ print("by the tape", [f"{g:.6f}" for g in gradients[1].numpy()[:, 0]])
 # Compare with the formulas of lesson 1. There the error was a sum over the rows, here it is a mean, so we divide by 150. (`reference.NeuralNetwork` is the class of lesson 1; its gradients have names.)
 
 # %% [markdown] lang="zh"
-# 与第 1 课的公式比一比。那里的误差是对各行求和，这里是求平均，所以要除以 150。（`reference.NeuralNetwork` 就是第 1 课的那个类，只是梯度带有名字。）
+# 与第 1 课的公式比一比。那里的误差是对各行求和，这里是求平均，所以要除以 150。（`reference.NeuralNetwork` 就是第 1 课的那个类，只是它的各个梯度有名字。）
 
 # %%
 from kerasnn import reference
@@ -186,7 +186,7 @@ assert np.round([losses[0], losses[99], losses[199]], 4).tolist() == [
 # %% [markdown] lang="zh"
 # ## 使用优化器
 #
-# **优化器**负责把梯度变成更新。`SGD`（stochastic gradient descent，随机梯度下降；“随机”二字见第 8 课）就是我们手工做的减法；[第 6 课](06-adam.md)会介绍一个更聪明的。`apply_gradients` 接受“梯度、变量”的配对。
+# **优化器**负责根据梯度更新变量。`SGD`（stochastic gradient descent，随机梯度下降；“随机”二字见第 8 课）就是我们手工做的减法；[第 6 课](06-adam.md)会介绍一个更聪明的。`apply_gradients` 接受由梯度和变量组成的一个个配对。
 
 # %%
 network = SigmoidNetwork()
@@ -282,17 +282,17 @@ assert round(float(loss), 4) == 0.8889
 # | 步骤 | NumPy | TensorFlow |
 # | --- | --- | --- |
 # | 1 | 数据：数组 | 数据：float32 张量 |
-# | 2 | 前向传播 | 模型：变量，以及作为前向传播的调用 |
+# | 2 | 前向传播 | 模型：变量，调用即前向传播 |
 # | 3 | 在纸上推导梯度 | 损失：一个函数 |
 # | 4 | 反向传播：把推导写成程序 | |
-# | 5 | 更新：做减法 | 优化器：应用磁带给出的梯度 |
+# | 5 | 更新：做减法 | 优化器：用磁带给出的梯度更新 |
 # | 6 | 重复 | 重复 |
 #
 # 框架替我们省去的是推导。模型、损失和学习率的选择，以及 0.8889 到底好不好这个问题，它都省不掉。
 #
 # ## 练习
 #
-# **1.** 给两层都加上**偏置**，即每个单元一个数，加在它的和上：$\sigma(XW + b)$。其他地方要改什么？
+# **1.** 给两层都加上**偏置**，即每个单元各有一个数，加到它的加权和上：$\sigma(XW + b)$。还有哪些地方要改？
 
 
 # %% tags=["solution"]
@@ -357,6 +357,6 @@ assert (network(features) - flat).shape == (150, 150)
 #
 # - 张量保存数值，变量保存权重；类型从不悄悄转换。
 # - 模型是带变量的类，调用它就是前向传播；损失是模型、数据和目标的函数。
-# - 磁带记录运算，给出精确的梯度；优化器应用梯度。
+# - 磁带记录运算，给出精确的梯度；优化器用梯度更新变量。
 #
 # 在本软件包中：`kerasnn/models/sigmoid.py` 是这个网络，`kerasnn/training/steps.py` 是这个训练步。单文件程序：`scripts/train_iris.py`。TensorFlow 官方指南：[自动微分](https://www.tensorflow.org/guide/autodiff)、[变量](https://www.tensorflow.org/guide/variable)。

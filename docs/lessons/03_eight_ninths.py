@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # 为什么是 8/9？
 #
-# 无论用 [NumPy](01-numpy.md) 还是用 [TensorFlow](02-tensorflow.md)，损失都停在 0.8889。代码没有错，梯度经过检验，损失也确实下降了。然而网络对花一无所知。这一课像一个小侦探故事，并留下一个习惯：每个损失都要与“不用网络的答案”比一比。
+# 无论用 [NumPy](01-numpy.md) 还是用 [TensorFlow](02-tensorflow.md)，损失都停在 0.8889。代码没有错，梯度经过检验，损失也确实下降了。然而网络对花一无所知。这一课像一个小侦探故事，希望你从中养成一个习惯：看到任何损失，都先与“不用网络的答案”比一比。
 
 # %%
 import matplotlib.pyplot as plt
@@ -36,7 +36,7 @@ print(f"outputs from {output.min():.4f} to {output.max():.4f}")
 # The derivative is 0 at $c = 1/3$, the mean of the targets, and there $L = 8/9$. So 8/9 is the loss of the best answer that does not look at the flower at all.
 
 # %% [markdown] lang="zh"
-# 第一条线索：每朵花得到的输出几乎都一样，是 1/3。
+# 第一条线索：每朵花的输出几乎都一样，都在 1/3 附近。
 #
 # ## 最好的常数
 #
@@ -44,7 +44,7 @@ print(f"outputs from {output.min():.4f} to {output.max():.4f}")
 #
 # $$L(c) = \frac{50\,(c + 1)^2 + 100\,(c - 1)^2}{150} \qquad L'(c) = 2c - \frac{2}{3}$$
 #
-# 导数在 $c = 1/3$ 处为 0，这正是目标的平均值，此时 $L = 8/9$。所以 8/9 就是“根本不看花”的最好答案的损失。
+# 导数在 $c = 1/3$ 处为 0，这正是目标的平均值，此时 $L = 8/9$。所以，根本不看花而能给出的最好答案，损失就是 8/9。
 
 # %%
 c = np.linspace(-1, 1, 101)
@@ -73,9 +73,9 @@ assert abs(output - 1 / 3).max() < 0.02
 # %% [markdown] lang="zh"
 # ## 四个嫌疑
 #
-# **目标。** 输出是 sigmoid，介于 0 与 1 之间，永远不会是 -1。即使完美的网络，在那里也只能回答 0，仍留下 1/3 的损失。
+# **目标。** 输出是 sigmoid，介于 0 与 1 之间，永远到不了 -1。即使是完美的网络，遇到目标为 -1 的花也只能回答 0，损失仍有 1/3。
 #
-# **输入的大小。** 权重全是 1 时，隐藏单元看到的是 `X0 + X1`，约为 9。那里 sigmoid 是平的：
+# **输入的大小。** 权重全是 1 时，隐藏单元看到的是 `X0 + X1`，约为 9。sigmoid 在那里是平的：
 
 # %%
 hidden = sigmoid(x @ np.ones((2, 3)))
@@ -95,15 +95,15 @@ print(f"derivative of the sigmoid there: at most {slope:.5f}")
 # Each training now has 1,000 rounds at the learning rate 0.01. An output above 1/2 says 1. The bias goes to the hidden units, as the weight of a third input.
 
 # %% [markdown] lang="zh"
-# 在第二层看来，所有的花都一个样，而穿过第一层返回的梯度几乎为零。这样的单元称为**饱和**。
+# 在第二层看来，所有的花都一个样，而能穿过第一层传回来的梯度几乎为零。这样的单元称为**饱和**。
 #
-# **起点。** 权重起点相同的三个单元得到相同的梯度，就永远相同（[第 1 课练习 3](01-numpy.md#练习)）。
+# **初始权重。** 三个单元的初始权重相同，得到的梯度也相同，于是永远相同（[第 1 课练习 3](01-numpy.md#练习)）。
 #
-# **没有偏置。** $\sigma(XW)$ 在 $XW = 0$ 处等于 1/2：两种答案的分界线总要穿过原点。**偏置**是加在和上的一个数，让分界线可以在任何位置。它相当于一个恒为 1 的输入的权重。
+# **没有偏置。** $\sigma(XW)$ 在 $XW = 0$ 处等于 1/2：两种答案的分界线总要穿过原点。**偏置**是加到加权和上的一个数，有了它，分界线可以落在任何位置。它相当于给一个恒为 1 的输入配上的权重。
 #
 # ## 逐一修复
 #
-# 现在每次训练 1,000 轮，学习率 0.01。输出大于 1/2，就算回答 1。偏置加给隐藏单元，写成第三个输入的权重。
+# 现在每次训练 1,000 轮，学习率 0.01。输出大于 1/2，就算回答 1。偏置加在隐藏单元上，写成第三个输入的权重。
 
 
 # %%
@@ -164,13 +164,13 @@ assert [round(a, 3) for _, a in results.values()] == [
 # **1.** With targets -1 and 1, use an output that can reach both: $\tanh(z) = 2\sigma(2z) - 1$. Which constant and which loss does a network reach that has learned nothing?
 
 # %% [markdown] lang="zh"
-# 第二行值得再看一眼。相对于 0.8889，0.2222 似乎是巨大的成功。但目标为 0 和 1 时，最好的常数是 2/3，它的损失就是 2/9：网络对每朵花说的仍是同一句话。不知道常数能得多少之前，损失本身说明不了什么。第三行已不是常数，却处处偏向同一类。只有随机权重才让各隐藏单元彼此不同。
+# 第二行值得再看一眼。相对于 0.8889，0.2222 似乎是巨大的成功。但目标为 0 和 1 时，最好的常数是 2/3，它的损失就是 2/9：网络对每朵花给出的仍是同一个答案。在知道常数答案的损失之前，损失本身说明不了什么。第三行的输出已不是常数，却仍把所有的花都判为同一类。只有随机权重才让各隐藏单元彼此不同。
 #
-# 这些修复太常见了，以后的课都会默认采用：输出够得着的目标，大小约为 1 的输入，随机权重，偏置。
+# 这些修复太常见了，以后的课都会默认采用：取值在输出范围之内的目标、大小约为 1 的输入、随机初始化的权重、偏置。
 #
 # ## 练习
 #
-# **1.** 目标仍为 -1 和 1，换一个两头都够得着的输出：$\tanh(z) = 2\sigma(2z) - 1$。什么也没学到的网络会停在哪个常数、哪个损失？
+# **1.** 目标仍为 -1 和 1，换一个两者都能达到的输出：$\tanh(z) = 2\sigma(2z) - 1$。什么也没学到的网络会停在哪个常数、哪个损失？
 
 # %% tags=["solution"]
 constant = y.mean()
@@ -180,7 +180,7 @@ print(f"constant {constant:.4f}, loss {np.mean((y - constant) ** 2):.4f}")
 # The same, 1/3 and 8/9: the best constant depends on the targets alone. The tanh removes one suspect. It can now go below 8/9, down to 0.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 还是 1/3 和 8/9：最好的常数只取决于目标。tanh 排除了一个嫌疑，现在损失可以低于 8/9，直到 0。
+# 还是 1/3 和 8/9：最好的常数只取决于目标。tanh 排除了一个嫌疑，现在损失可以低于 8/9，一直降到 0。
 
 # %% [markdown] lang="en"
 # **2.** Which repair matters most? Start from the complete network and take back one repair at a time.
@@ -226,7 +226,7 @@ assert 1 / 3 < without["targets"][0][-1] < 0.34
 # ## 小结
 #
 # - 损失的好坏，只有与最好的常数相比才知道。用均方误差时，这个常数是目标的平均值。
-# - 目标要在输出够得着的范围内；大小约为 1 的输入使单元不饱和；随机权重使单元各不相同；偏置让分界线自由。
-# - 损失在下降、梯度没有错，都不能证明学到了东西。
+# - 目标要在输出的取值范围之内；大小约为 1 的输入使单元不饱和；随机权重使单元各不相同；偏置让分界线不必经过原点。
+# - 损失在下降、梯度没有错，都不能证明网络学到了东西。
 #
 # 在本软件包中：`kerasnn train` 会在网络的得分旁边显示这样一个常数的得分。

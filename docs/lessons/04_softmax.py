@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # 独热编码、softmax 与交叉熵
 #
-# 到目前为止，花只分两类。如果有三类，或者十个数字呢？这时网络需要为每一类准备一个输出，需要一种把输出读成概率的办法，还需要一种针对概率的损失。几乎每个分类器都有这三样东西。
+# 到目前为止，花只分两类。如果有三类，或者十个数字呢？这时网络要为每一类准备一个输出，要有办法把输出解释为概率，还要有针对概率的损失函数。几乎每个分类器都有这三样东西。
 
 # %%
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ import tensorflow as tf
 # %% [markdown] lang="zh"
 # ## 独热编码
 #
-# 数字的标签是一个数，却不是一个量：9 并不比 0 “多”，把 3 错认成 4 也不比错认成 8 更轻。如果要求网络输出数值 9，它从 7 走过来就必须经过 8。所以每一类有自己的位置：一行 0，只有一个 1。这样的行叫**独热**（one-hot）。
+# 数字图片的标签虽然是一个数，却不表示大小：9 并不比 0“多”，把 3 错认成 4，也不比错认成 8 错得轻。如果要求网络输出数值 9，它从 7 变到 9 就必须经过 8。所以每一类都有自己的位置：一行中只有一个 1，其余全是 0。这样的一行叫**独热向量**（one-hot）。
 
 # %%
 table = pd.DataFrame(np.eye(10, dtype=int))
@@ -35,7 +35,7 @@ print(table)
 # The table is the identity matrix: row 3 is the code of label 3. That gives a trick. Index the matrix by the labels, and NumPy picks a row for each. `argmax`, the position of the largest number, leads back:
 
 # %% [markdown] lang="zh"
-# 这张表就是单位矩阵：第 3 行就是标签 3 的编码。于是有一个小技巧：用标签去索引这个矩阵，NumPy 就为每个标签取出一行。`argmax` 给出最大的数所在的位置，可以变回来：
+# 这张表就是单位矩阵：第 3 行就是标签 3 的编码。于是有一个小技巧：用标签去索引这个矩阵，NumPy 就为每个标签取出一行。`argmax` 给出最大的数所在的位置，用它又能变回标签：
 
 # %%
 labels = np.array([3, 0, 9])
@@ -98,11 +98,11 @@ np.testing.assert_allclose(probabilities, tf.nn.softmax(logits))
 # How wrong is a probability? Look only at the one given to the class that is true, $p$. If $p = 1$ there is nothing to learn, and the loss should be 0. The nearer $p$ comes to 0, the worse; and to call the truth impossible should be unforgivable. The *surprise* $-\log p$ (the natural logarithm) does just that:
 
 # %% [markdown] lang="zh"
-# 网络说：95% 是 versicolor。程序先减去最大的 logit：商不变，因为 $e^{-m}$ 会约掉，但指数不再会溢出。
+# 网络说：95% 是 versicolor。程序先减去最大的 logit：商不变，因为 $e^{-m}$ 会约掉，但指数运算不会再溢出。
 #
 # ## 交叉熵
 #
-# 一个概率错得多厉害？只看给真实类别的那个概率 $p$。如果 $p = 1$，没什么可学的，损失应为 0。$p$ 越接近 0 越糟；断言真相不可能发生，应当不可原谅。“意外程度” $-\log p$（自然对数）正是这样：
+# 一个概率错了多少，怎样衡量？只看给真实类别的那个概率 $p$。如果 $p = 1$，就没有什么可学的了，损失应为 0。$p$ 越接近 0 越糟；断言真实类别绝不可能，则不可原谅。**惊异程度**（surprise）$-\log p$（自然对数）恰好符合这些要求：
 
 # %%
 p = np.linspace(0.01, 1, 200)
@@ -131,15 +131,15 @@ plt.show()
 # $$-\log p_c = \log \; \sum_j \; e^{z_j} - z_c$$
 
 # %% [markdown] lang="zh"
-# 设 $p_{nk}$ 是第 $n$ 行第 $k$ 类的概率，$t_{nk}$ 是独热标签：真实类别为 1，其余为 0。于是“取真实类别”就变成一个求和，其中只有一项不为 0；再对 $N$ 行求平均，就是**交叉熵**：
+# 设 $p_{nk}$ 是第 $n$ 行第 $k$ 类的概率，$t_{nk}$ 是独热标签：真实类别为 1，其余为 0。于是“只取真实类别”就可以写成一个求和，其中只有一项不为 0；再对 $N$ 行求平均，就是**交叉熵**：
 #
 # $$L = -\frac{1}{N} \; \sum_{n=1}^{N} \; \sum_k \; t_{nk} \log p_{nk}$$
 #
-# 一无所知的网络给十个同样常见的类别各 1/10，交叉熵为 $\log 10 = 2.30$：这就是最好的常数，与[第 3 课](03-eight-ninths.md)一样。
+# 一无所知的网络给十个同样常见的类别各 1/10 的概率，交叉熵为 $\log 10 = 2.30$：这就是最好的常数答案，与[第 3 课](03-eight-ninths.md)一样。
 #
 # ## 合成一个函数
 #
-# softmax 和交叉熵应当放在一起，不只是因为它们前后相接。分开计算会出问题：当一个 logit 比另一个小 200 时，它的概率在 float32 中是 0，而 $\log 0$ 是 $-\infty$。合在一起，用 $c$ 表示真实类别，对数与指数就抵消了：
+# softmax 和交叉熵应当合在一起计算，不只是因为它们前后相接。分开计算会出问题：当一个 logit 比另一个小 200 时，它的概率在 float32 中是 0，而 $\log 0$ 是 $-\infty$。合在一起，用 $c$ 表示真实类别，对数与指数就抵消了：
 #
 # $$-\log p_c = \log \; \sum_j \; e^{z_j} - z_c$$
 
@@ -158,9 +158,9 @@ print(f"apart {apart:.1f}, together {together[0]:.1f}")
 # $$\frac{\partial L}{\partial z_k} = p_k - t_k$$
 
 # %% [markdown] lang="zh"
-# 所以网络以 logits 结尾，不带 softmax 层；TensorFlow 的损失函数名字里也有 `..._with_logits`。它对每一行给出一个值，再用 `tf.reduce_mean` 变成一个数。如果标签是整数而不是独热行，对应的函数是 `sparse_softmax_cross_entropy_with_logits`。
+# 所以网络以 logits 结尾，不带 softmax 层；TensorFlow 的损失函数也因此叫做 `..._with_logits`。它对每一行给出一个值，再用 `tf.reduce_mean` 变成一个数。如果标签是整数而不是独热向量，对应的函数是 `sparse_softmax_cross_entropy_with_logits`。
 #
-# 两者合在一起，梯度再简单不过：概率减去真相。上式第一项对 $z_k$ 的导数正是 softmax，即 $p_k$；$z_c$ 的导数在 $k$ 是真实类别时为 1，否则为 0。对一行来说：
+# 两者合在一起，梯度再简单不过：预测概率减去真实标签。上式第一项对 $z_k$ 的导数正是 softmax，即 $p_k$；$z_c$ 的导数在 $k$ 是真实类别时为 1，否则为 0。对一行来说：
 #
 # $$\frac{\partial L}{\partial z_k} = p_k - t_k$$
 
@@ -189,7 +189,7 @@ np.testing.assert_allclose(loss, -np.log(probabilities[1]))
 # %% [markdown] lang="zh"
 # ## 练习
 #
-# **1.** 给三个 logit 都加上 100。概率会怎样？由此对数字网络的十个输出能得出什么结论？
+# **1.** 给三个 logit 都加上 100。概率会怎样？由此对识别数字的网络，能得出关于它十个输出的什么结论？
 
 # %% tags=["solution"]
 print(softmax(logits + 100).round(2))
@@ -220,7 +220,7 @@ for temperature in (0.5, 1, 5):
 # A high temperature brings the probabilities together, a low one drives them apart; the order stays. kerasnn uses it to make an over-confident network honest: a temperature fitted on rows that were left out.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 温度高，概率彼此靠近；温度低，概率拉开；次序不变。kerasnn 用它让过分自信的网络变得诚实：在留出的行上拟合一个温度。
+# 温度越高，各概率越接近；温度越低，差距越大；次序不变。kerasnn 用它来校正过分自信的网络：在留出的数据上拟合一个温度。
 
 # %% [markdown] lang="en"
 # ## Summary
@@ -234,8 +234,8 @@ for temperature in (0.5, 1, 5):
 # %% [markdown] lang="zh"
 # ## 小结
 #
-# - 独热行让每一类有自己的位置；`np.eye(n)[labels]` 就能得到。
-# - softmax 把 logits 变成概率；交叉熵是面对真相的平均意外程度。
-# - 两者都从 logits 出发，用一个函数计算。它的梯度是概率减去真相。
+# - 独热向量让每一类都有自己的位置；`np.eye(n)[labels]` 就能得到。
+# - softmax 把 logits 变成概率；交叉熵是看到真实类别时的平均惊异程度。
+# - 两者都从 logits 出发，用一个函数计算。它的梯度是预测概率减去真实标签。
 #
 # 在本软件包中：`kerasnn/reference/functions.py` 和 `kerasnn/losses.py`。出处：C. Bishop，*Pattern Recognition and Machine Learning*（2006），4.3.4 节。

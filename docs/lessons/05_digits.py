@@ -42,7 +42,7 @@ plt.show()
 #
 # ## 训练集与测试集
 #
-# 网络可以把数据背下来。它到底会不会认数字，只有它没见过的数据才能说明。所以在做任何事之前，先留出五分之一：scikit-learn 的 `train_test_split` 把行打乱（`random_state` 固定打乱的方式），再按 80 比 20 分开。标签变成独热行，见[第 4 课](04-softmax.md)。
+# 网络可以把数据背下来。它到底会不会认数字，只有它没见过的数据才能说明。所以在做任何事之前，先留出五分之一：scikit-learn 的 `train_test_split` 把行打乱（`random_state` 固定打乱的方式），再按 80 比 20 划分。标签转换成独热向量，见[第 4 课](04-softmax.md)。
 
 # %%
 one_hot = np.eye(10)[labels]
@@ -86,10 +86,10 @@ np.testing.assert_array_equal(theirs, y_test)
 #
 # $$H = \mathrm{ReLU}(X\,W_1 + b_1) \qquad Z = H\,W_2 + b_2$$
 #
-# - **ReLU**（rectified linear unit，修正线性单元）就是 $\max(0, z)$。它很便宜，而且对正的 $z$ 导数恒为 1，无论 $z$ 多大：不会像 sigmoid 那样饱和。
+# - **ReLU**（rectified linear unit，修正线性单元）就是 $\max(0, z)$。它计算量小，而且 $z$ 为正时导数恒为 1，无论 $z$ 多大，都不会像 sigmoid 那样饱和。
 # - **偏置**加到每一行上：$b_1$ 有 30 个数，$b_2$ 有 10 个。
-# - 输出是 **logits**；softmax 放在损失里。
-# - 权重和偏置从正态分布中随机抽取，于是没有两个单元的起点相同；**种子**（seed）让抽取可以重现。
+# - 输出是 **logits**；softmax 放在损失函数里。
+# - 权重和偏置从正态分布中随机抽取，这样任何两个单元的起点都不相同；**随机种子**（seed）让抽取的结果可以重现。
 # - 模型自己**转换类型**：调用者可以直接传入 NumPy 的 float64。
 
 
@@ -151,7 +151,7 @@ np.testing.assert_allclose(
 #
 # ## 200 个 epoch
 #
-# 一个 **epoch** 是把所有数据过一遍。这里每个 epoch 只做一次更新，由全部 1,437 行算出：这叫**全批量**（full batch）。训练步标有 `@tf.function`，它会被编译；[第 9 课](09-compile.md)会解释。去掉这个标记，数值相同，只是慢一些。`optimizer.build` 让 Adam 在编译之前先建好它自己的变量。
+# 一个 **epoch** 是把所有数据过一遍。这里每个 epoch 只做一次更新，由全部 1,437 行算出：这叫**全批量**（full batch）。训练步带有 `@tf.function` 标记，会被编译，[第 9 课](09-compile.md)再作解释。去掉这个标记，数值相同，只是慢一些。`optimizer.build` 让 Adam 在编译之前先建好它自己的变量。
 
 
 # %%
@@ -196,7 +196,7 @@ assert losses[-1] < 4
 # %% [markdown] lang="zh"
 # ## 准确率
 #
-# 损失是训练需要的；人们关心的是网络多久对一次。它的回答是 logit 最大的那一类，即 `argmax`。把它与标签中 1 的位置比较，再对“是否相符”求平均。我们从同样的起点再训练 500 个 epoch，途中看看测试集。（看可以，据此做选择不行，见[第 10 课](10-overfitting.md)。）
+# 损失是训练需要的；人们关心的却是网络答对的比例。它的回答是 logit 最大的那一类，即 `argmax`。把它与标签中 1 的位置比较，再对“是否相符”求平均。我们从同样的起点再训练 500 个 epoch，途中看看测试集。（看可以，据此做选择不行，见[第 10 课](10-overfitting.md)。）
 
 
 # %%
@@ -236,11 +236,11 @@ assert abs(accuracies[-1] - float(tf.reduce_mean(hits))) < 1e-6
 # Look at the errors before you change anything: a number cannot show what pictures show.
 
 # %% [markdown] lang="zh"
-# 从瞎猜（十中一）到十中九。其中有多少是运气？100 个随机种子的平均是 0.899，标准差 0.03。某一次比另一次好 0.02，什么也说明不了。
+# 从瞎猜（十个对一个）到十个对九个。其中有多少是运气？100 个随机种子的平均是 0.899，标准差 0.03。某一次比另一次好 0.02，什么也说明不了。
 #
 # ## 它错在哪里？
 #
-# 动手改之前先看错误：图片能显示的东西，数字显示不了。
+# 动手改之前先看错误：图片能告诉你的，一个数值告诉不了你。
 
 # %%
 predicted = tf.argmax(network(x_test), axis=1).numpy()
@@ -274,7 +274,7 @@ for scale in (1, 16):
 # The logits are 16 times smaller, and the loss with them. It is still far above 2.30: weights of size 1 are too large for 64 inputs. `kerasnn train digits` also draws smaller weights (Glorot's rule: the more lines, the smaller), and starts at about 2.3.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# logits 小了约 16 倍，损失也随之变小。它仍远高于 2.30：对 64 个输入来说，大小为 1 的权重太大了。`kerasnn train digits` 还会取更小的初始权重（Glorot 规则：连线越多，权重越小），起点约为 2.3。
+# logits 缩小到约 1/16，损失也随之变小。它仍远高于 2.30：对 64 个输入来说，大小为 1 的权重太大了。`kerasnn train digits` 还会取更小的初始权重（Glorot 规则：连线越多，权重越小），起点约为 2.3。
 
 # %% tags=["test"]
 assert 10 < float(loss) < 40
@@ -307,7 +307,7 @@ print("weights", 64 * 10 + 10)
 # It beats our network, with less than a third of the weights. (Zeros are a fine start here: without a hidden layer no two units are alike, since each has its own class.) So the hidden layer is not what made us good; scaling, smaller weights and mini-batches will. Always try the simple model.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 它胜过我们的网络，权重却不到后者的三分之一。（这里从 0 开始没有问题：没有隐藏层，每个单元对应自己的类别，彼此并不相同。）可见目前的成绩并不靠隐藏层；缩放、更小的权重和小批量才会带来提高。永远先试试简单的模型。
+# 它胜过我们的网络，权重却不到后者的三分之一。（这里从 0 开始没有问题：没有隐藏层，每个单元对应自己的类别，彼此并不相同。）可见目前的成绩并不靠隐藏层；缩放、更小的权重和小批量才会带来提高。任何时候都要先试试简单的模型。
 
 # %% tags=["test"]
 assert accuracy(linear, x_test, y_test) > 0.94
@@ -325,7 +325,7 @@ assert accuracy(linear, x_test, y_test) > 0.94
 # ## 小结
 #
 # - 先留出测试集，再用其余的数据学习。
-# - 64-30-10：内部用 ReLU，末端是 logits，softmax 与交叉熵放在损失里。
-# - 准确率：argmax，比较，求平均。要看错误，也要看不止一个随机种子。
+# - 64-30-10：内部用 ReLU，末端是 logits，softmax 与交叉熵放在损失函数里。
+# - 准确率：argmax，比较，求平均。要看错在哪里，也要多试几个随机种子。
 #
-# 在本软件包中：`kerasnn/models/digits.py` 就是这个网络。单文件程序：`scripts/train_digits.py`。数字数据：[UCI](https://archive.ics.uci.edu/dataset/80)，随 scikit-learn 提供。
+# 在本软件包中：`kerasnn/models/digits.py` 就是这个网络。单文件程序：`scripts/train_digits.py`。手写数字数据集：[UCI](https://archive.ics.uci.edu/dataset/80)，随 scikit-learn 提供。

@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # Adam 与它的记忆
 #
-# 梯度下降按梯度的大小给每个权重一个步长，很难同时照顾到所有权重。**Adam**（Kingma 与 Ba，2014；全名 adaptive moment estimation，自适应矩估计）根据它记住的东西，为每个权重调整步长。这一课用十行代码把它写出来，并看一个常见的错误：把记忆丢掉。
+# 在梯度下降中，每个权重的步长与梯度成正比，很难同时照顾到所有权重。**Adam**（Kingma 与 Ba，2014；全名 adaptive moment estimation，自适应矩估计）根据它记住的东西，为每个权重调整步长。这一课用十行代码把它写出来，并看一个常见的错误：把记忆丢掉。
 
 # %%
 import keras
@@ -78,7 +78,7 @@ assert abs(paths["Adam 0.2"][-1, 0]) < abs(paths["SGD 0.0185"][-1, 0])
 # - **Adaptive** is the quotient. A gradient that always points the same way has $\hat{m} = \pm\sqrt{\hat{v}}$, and the step is $\alpha$, however small the gradient. One that changes sign all the time has $\hat{m}$ near 0, and the step is small: across the valley the jumps cancel out, along it the steps add up.
 
 # %% [markdown] lang="zh"
-# 最低点是 (0, 0)。SGD 慢慢爬过去；学习率若大于 0.02，横跨山谷的跳动就会一次比一次大。Adam 像球一样滚过头，再折回来，最后更低。
+# 最低点是 (0, 0)。SGD 慢慢爬过去；学习率若大于 0.02，横跨山谷的跳动就会一次比一次大。Adam 像球一样滚过头，再折回来，最后到达更低的位置。
 #
 # ## 公式
 #
@@ -90,7 +90,7 @@ assert abs(paths["Adam 0.2"][-1, 0]) < abs(paths["SGD 0.0185"][-1, 0])
 #
 # - $\alpha$ 是学习率；$\beta_1 = 0.9$、$\beta_2 = 0.999$ 表示记多久：大约 10 步和 1,000 步。$\epsilon$ 很小，只为避免除以 0。
 # - 两个平均都从 0 开始，所以在第 $t$ 步只有应有值的 $1 - \beta^t$ 倍（$\beta$ 的 $t$ 次方）。带帽子的量修正了这一点。
-# - **自适应**就在那个商里。方向始终不变的梯度有 $\hat{m} = \pm\sqrt{\hat{v}}$，无论梯度多小，步长都是 $\alpha$。不断变号的梯度 $\hat{m}$ 接近 0，步长就小：横跨山谷的跳动相互抵消，沿着山谷的步子不断累积。
+# - **自适应**就体现在这个商上。如果梯度的方向始终不变，则 $\hat{m} = \pm\sqrt{\hat{v}}$，无论梯度多小，步长都是 $\alpha$。如果梯度不断变号，$\hat{m}$ 就接近 0，步长也小：横跨山谷的跳动相互抵消，沿着山谷的步子不断累积。
 
 
 # %%
@@ -139,11 +139,11 @@ np.testing.assert_allclose(ours, keras_s, rtol=1e-5)
 # %% [markdown] lang="zh"
 # ## 陷阱：每一步都新建一个 Adam
 #
-# 优化器是有记忆的对象，必须在循环之前创建一次。如果在循环里写 `Adam(0.02).apply_gradients(...)`，每一步都会新建一个，而且不报错。刚出生的 Adam 会做什么？$t = 1$ 时，两个带帽子的量就是梯度本身：$\hat{m} = g$，$\hat{v} = g^2$，于是
+# 优化器是有记忆的对象，必须在循环之前创建一次。如果在循环里写 `Adam(0.02).apply_gradients(...)`，每一步都会新建一个，而且不报错。刚建好的 Adam 会怎样更新？$t = 1$ 时，两个带帽子的量就是梯度本身：$\hat{m} = g$，$\hat{v} = g^2$，于是
 #
 # $$w \leftarrow w - \alpha\,\frac{g}{|g| + \epsilon}$$
 #
-# 每个权重都移动 0.02，或上或下，与梯度的大小无关。Adam 只剩下了符号。
+# 每个权重都移动 0.02，或上或下，与梯度的大小无关。Adam 什么也没剩下，只剩梯度的符号。
 
 # %%
 weights = tf.Variable([1.0, 1.0, 1.0])
@@ -158,7 +158,7 @@ np.testing.assert_allclose(weights - 1, [-0.02, 0.02, -0.02], atol=1e-5)
 # On the digits, all rows at once, with the network and the split of [lesson 5](05-digits.md):
 
 # %% [markdown] lang="zh"
-# 用在数字上：全批量，网络和数据划分同[第 5 课](05-digits.md)：
+# 用在手写数字上：全批量，网络和数据划分同[第 5 课](05-digits.md)：
 
 # %%
 (x_train, y_train), (x_test, y_test) = datasets.digits(
@@ -223,7 +223,7 @@ assert min(accuracy for _, accuracy in results.values()) > 0.85
 # **1.** How much memory does Adam need for a network of a million float32 weights?
 
 # %% [markdown] lang="zh"
-# 健忘的那个损失始终高出几倍：到了谷底附近，每个权重仍在以 0.02 跳动。而麻烦的是：测试准确率几乎没有差别。全批量时，健忘的甚至略高（0.907 对 0.899，分别是 20 个和 100 个种子的平均）；用[小批量](07-mini-batches.md)时则较低（0.939 对 0.945）。这样的错误可以在程序里藏好几年。要看损失，不要只看得分。
+# 健忘的 Adam，损失始终是正常的好几倍：到了谷底附近，每个权重仍在以 0.02 的幅度跳动。更麻烦的是，测试准确率几乎没有差别。全批量时，健忘的 Adam 甚至略高（0.907 对 0.899，分别是 20 个和 100 个种子的平均）；用[小批量](07-mini-batches.md)时则较低（0.939 对 0.945）。这样的错误可以在程序里藏好几年。要看损失，不要只看得分。
 #
 # ## 练习
 #
@@ -255,7 +255,7 @@ print("moved by", (weights - 1).numpy().round(4))
 # The forgetful one: ten steps of 0.02, by the sign alone.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 就是那个健忘的：走了十步 0.02，只看符号。
+# 就是那个健忘的 Adam：走了十步，每步 0.02，只看梯度的符号。
 
 # %% tags=["test"]
 np.testing.assert_allclose(weights - 1, [-0.2, 0.2, -0.2], atol=1e-4)
@@ -272,8 +272,8 @@ np.testing.assert_allclose(weights - 1, [-0.2, 0.2, -0.2], atol=1e-4)
 # %% [markdown] lang="zh"
 # ## 小结
 #
-# - Adam 用梯度的滑动平均，除以梯度平方的滑动平均的平方根。于是每个权重的步长都约等于学习率，梯度意见不一时步长更短。
-# - 记忆就是它的全部。在循环之前只创建一个优化器；想中断后继续训练，就把它和权重一起保存。
-# - 程序可以是错的，得分却不低。
+# - Adam 用梯度的滑动平均，除以梯度平方的滑动平均的平方根。于是每个权重的步长都约等于学习率，梯度方向不一致时步长更小。
+# - 没有记忆，就不是 Adam。在循环之前只创建一个优化器；想中断后继续训练，就把它和权重一起保存。
+# - 程序写错了，得分也可能不低。
 #
 # 在本软件包中：使用 Keras 的 Adam，只创建一次（`kerasnn/training/optimizers.py`）。出处：[Kingma 与 Ba，Adam: A Method for Stochastic Optimization](https://arxiv.org/abs/1412.6980)（2014）。

@@ -10,9 +10,9 @@
 # %% [markdown] lang="zh"
 # # 小批量
 #
-# 在[第 5 课](05-digits.md)里，每次更新都由全部数据算出。如果有一百万行，这样既慢，又可能装不进内存：磁带要把每一行的隐藏单元一直留到反向传播。但梯度是对各行的平均，几十行就足以估计一个平均（[第 8 课](08-epochs.md)会测量有多准）。所以：取几行，更新一次，再取下几行。这几行就是一个**小批量**（mini-batch），简称**批次**。
+# 在[第 5 课](05-digits.md)里，每次更新都由全部数据算出。如果有一百万行，这样既慢，又可能装不进内存：磁带要把每一行的隐藏单元的值一直留到反向传播。但梯度是对各行的平均，几十行就足以估计这个平均值（估得有多准，[第 8 课](08-epochs.md)会测量）。所以：取几行，更新一次，再取下几行。这几行就是一个**小批量**（mini-batch），简称**批次**。
 #
-# 好处有两个：内存只需装 64 行而不是 1,437 行；花一次更新的代价做 22 次更新。往往还有第三个：批次之间的小分歧会把权重从不好的地方“摇”出来，结果更好。
+# 好处有两个：内存只需装 64 行而不是 1,437 行；花一次更新的代价做 22 次更新。往往还有第三个：批次之间的微小差异会把权重从不好的位置“晃”出来，结果更好。
 
 # %%
 import keras
@@ -35,7 +35,7 @@ from kerasnn import datasets, models
 # %% [markdown] lang="zh"
 # ## 打乱，再切开
 #
-# 各批次不应雷同，也不应按类别排好。所以每个 epoch 都把行号打乱，再切成几段。scikit-learn 的 `KFold` 本是为交叉验证而设，把数据分成大小相同的几折；这里用它来切一副洗好的牌。$1437 / 64$ 等于 22 还有余数，于是要 22 折。`split` 给出一对对的“其余各行、这一折”，我们只要这一折。
+# 各批次不应雷同，也不应按类别排好。所以每个 epoch 都把行号打乱，再切成几段。scikit-learn 的 `KFold` 本是为交叉验证而设，把数据分成大小相同的几折；这里用它来切一副洗好的牌。$1437 / 64$ 等于 22 还有余数，于是要 22 折。`split` 每次给出一对：其余各行，以及这一折；我们只要这一折。
 
 
 # %%
@@ -109,7 +109,7 @@ for epoch in range(epochs):
 # The accuracy along the way:
 
 # %% [markdown] lang="zh"
-# 途中的准确率：
+# 训练过程中的准确率：
 
 # %%
 for epoch in (1, 10, 50, 100):
@@ -135,11 +135,11 @@ assert 0.91 < history[-1] < 0.97
 # Cutting by `KFold` is for teaching: it shows that an epoch is a partition of the rows. In a real program let the framework feed the rows. A `tf.data.Dataset` is a recipe, a chain of stages; nothing runs until somebody takes batches from it, and the stages run in C++ beside the training.
 
 # %% [markdown] lang="zh"
-# 50 个 epoch 之后，它就达到了全批量 200 个 epoch 的水平；100 个之后，已超过全批量的最终成绩：每个 epoch 读的行一样，却做了 22 次更新。500 个 epoch 之后它是 0.945（40 个种子的平均，`scripts/train_digits_minibatch.py` 给出其中一个），全批量是 0.899。
+# 50 个 epoch 之后，它就达到了全批量 200 个 epoch 的水平；100 个之后，已超过全批量有过的最好成绩：每个 epoch 读的行一样，却做了 22 次更新。500 个 epoch 之后它是 0.945（40 个种子的平均，`scripts/train_digits_minibatch.py` 给出其中一个），全批量是 0.899。
 #
 # ## 框架自带的：tf.data
 #
-# 用 `KFold` 来切是为了教学：它表明一个 epoch 就是对所有行的一次划分。真正的程序应当让框架来喂数据。`tf.data.Dataset` 是一份“食谱”，由若干步骤串成；没有人取批次之前，什么也不会执行；各步骤在 C++ 中与训练同时进行。
+# 用 `KFold` 来切是为了教学：它表明一个 epoch 就是对所有行的一次划分。实际的程序应当让框架来输送数据。`tf.data.Dataset` 像一份菜谱，由若干步骤串成；在有人取批次之前，什么也不会执行；各步骤在 C++ 中运行，与训练同时进行。
 
 # %%
 dataset = tf.data.Dataset.from_tensor_slices((x_train, y_train))
@@ -172,7 +172,7 @@ assert abs(of_tf_data - history[39]) < 0.05
 # **1.** What happens without shuffling, on rows sorted by class? Train one network on sorted and one on shuffled rows, 5 epochs each, with pixels from 0 to 1.
 
 # %% [markdown] lang="zh"
-# 步骤的次序很要紧。`shuffle` 放在 `batch` 之前，打乱的是行；放在之后，打乱的就是整个批次，同样的行永远在一起。它的第一个参数是缓冲区大小：如果比表小，一行就走不远，排好序的表仍会半排着序。
+# 步骤的次序很重要。`shuffle` 放在 `batch` 之前，打乱的是行；放在之后，打乱的就只是批次的先后，同一批次里永远是同样的行。它的第一个参数是缓冲区大小：如果小于总行数，每一行就移动不了多远，原本按序排列的数据，打乱后仍大致有序。
 #
 # ## 练习
 #
@@ -197,7 +197,7 @@ for name in ("sorted", "shuffled"):
 # A sorted batch asks for one class only, and each update undoes a part of what the other classes wanted. The network learns all the same, but much more slowly.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 排序之后，每个批次只要求一个类别，每次更新都会抵消其他类别想要的一部分改变。网络仍在学，但慢得多。
+# 排序之后，每个批次只教一个类别，每次更新都会抵消一部分为其他类别所做的改变。网络仍在学，只是慢得多。
 
 # %% tags=["test"]
 assert scores["sorted"] + 0.2 < scores["shuffled"]
@@ -230,8 +230,8 @@ assert round(by_rows, 4) == 0.1081
 # %% [markdown] lang="zh"
 # ## 小结
 #
-# - 一个批次就足以给出有用的梯度：内存更少，更新更多，结果往往更好。
-# - 每个 epoch 都打乱；每行恰好一次。
+# - 一个批次就足以给出有用的梯度：占用内存更少，更新次数更多，结果往往更好。
+# - 每个 epoch 都重新打乱；每行恰好用一次。
 # - `KFold` 说明思路，`tf.data` 负责干活：先 `shuffle`，再 `batch`，再 `prefetch`。
 #
 # 在本软件包中：`kerasnn/reference/batching.py`、`kerasnn/training/feeds/plan.py`。单文件程序：`scripts/train_digits_minibatch.py`。更多：TensorFlow 的 [tf.data](https://www.tensorflow.org/guide/data) 指南。

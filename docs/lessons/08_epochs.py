@@ -32,7 +32,7 @@
 # | 词 | 含义 | 图中 |
 # | --- | --- | --- |
 # | 批次（batch） | 一次更新所用的行 | 4、3 或 3 行 |
-# | 批次大小（batch size） | 有多少行 | 最多 4 行 |
+# | 批次大小（batch size） | 一个批次有多少行 | 最多 4 行 |
 # | 迭代（iteration），又称步（step） | 一次更新：前向、反向、减法 | 每个 epoch 3 次 |
 # | epoch（轮） | 每行恰好一次 | 10 行，3 次迭代 |
 #
@@ -55,11 +55,11 @@ assert (whole, rest) == (22, 29)
 # The gradient of a batch is an estimate of the gradient of all rows. Statistics says that the error of a mean of $n$ values falls like $1/\sqrt{n}$. Let us look at a network that has learned a little. (`kerasnn.fit` is the loop of [lesson 7](07-mini-batches.md), compiled; `network.head.loss` is its cross-entropy, one value for each row. The length of a gradient is the root of the sum of its squares.)
 
 # %% [markdown] lang="zh"
-# 剩下的 29 行怎么办？有三种习惯做法：留作较短的最后一个批次（Keras、`tf.data`）；像 `KFold` 那样分摊给其他批次，每个 65 或 66 行；或者丢掉（`drop_remainder=True`），只要下一个 epoch 重新打乱就无妨，对希望形状固定的编译器也方便。
+# 剩下的 29 行怎么办？常见的做法有三种：留作较短的最后一个批次（Keras、`tf.data`）；像 `KFold` 那样分摊给其他批次，每个 65 或 66 行；或者丢掉（`drop_remainder=True`），只要下一个 epoch 重新打乱就无妨，对希望形状固定的编译器也方便。
 #
-# ## 一个批次离真相多远？
+# ## 批次的梯度有多准？
 #
-# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，误差按 $1/\sqrt{n}$ 下降。我们在一个学过一点的网络上看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。梯度的长度是各分量平方和的平方根。）
+# 一个批次的梯度是对全部数据的梯度的估计。统计学告诉我们，$n$ 个值的平均，其误差按 $1/\sqrt{n}$ 下降。我们用一个已经学了一点的网络来看看。（`kerasnn.fit` 就是[第 7 课](07-mini-batches.md)的循环，只是编译过；`network.head.loss` 是它的交叉熵，每行一个值。梯度的长度是各分量平方和的平方根。）
 
 # %%
 import keras
@@ -121,9 +121,9 @@ assert 3 < errors[0] / errors[2] < 5.5
 # To compare batch sizes, say what you hold fixed. With the same number of *epochs*, small batches get more updates; with the same number of *iterations*, large batches see more rows.
 
 # %% [markdown] lang="zh"
-# 行数变成十六倍，误差变成四分之一（还略小一点，因为抽来抽去都是同样的 1,437 行）。即使有 64 行，误差也和梯度本身一样长，单独一步很可能走偏。但许多步的误差朝着各个方向，会相互抵消，而其中真实的部分不断累积。
+# 行数变成十六倍，误差变成四分之一（还略小一点，因为抽来抽去都是同样的 1,437 行）。即使有 64 行，误差也和梯度本身一样长，单独一步很可能走偏。但许多步的误差朝着各个方向，会相互抵消，而其中正确的成分不断累积。
 #
-# 所以批次越大，收益递减：256 行的代价是 64 行的四倍，精度只有两倍。而这时小批次已经做了四次更新。
+# 所以增大批次的收益是递减的：256 行的代价是 64 行的四倍，精度却只提高到两倍。而这时小批次已经做了四次更新。
 #
 # ## 同样的行数，还是同样的更新次数？
 #
@@ -169,7 +169,7 @@ assert table[16][1] < table[256][1]
 # **1.** You have 50,000 rows, batches of 128, and time for 10,000 iterations. How many epochs is that?
 
 # %% [markdown] lang="zh"
-# epoch 数相同时，最大的批次垫底；迭代次数相同时，它排第一。谁都没有错；“小批次更好”这句话，没说明代价就没说完。（每种只训练了一次：若只差 0.02，就什么也说明不了，见[第 5 课](05-digits.md)。）通常从 32 到 256 开始。
+# epoch 数相同时，最大的批次垫底；迭代次数相同时，它排第一。两种比法都没有错；但说“小批次更好”而不说明代价，这句话就没有说完。（每种只训练了一次：若只差 0.02，就什么也说明不了，见[第 5 课](05-digits.md)。）通常先从 32 到 256 之间试起。
 #
 # ## 练习
 #

@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # 编译训练循环
 #
-# 我们的数字网络，一个训练步只是几个小矩阵相乘：约三十万次乘法，本来不到一毫秒。但从 Python 一行一行地执行，时间要长好多倍。时间花到哪里去了？怎样拿回来？
+# 我们识别数字的网络，一个训练步只是几个小矩阵相乘：约三十万次乘法，本来用不了一毫秒。但从 Python 一行一行地执行，时间要长好多倍。时间花到哪里去了？怎样省下来？
 
 # %%
 import timeit
@@ -37,13 +37,13 @@ x, y = tf.constant(x_train[:64]), tf.constant(y_train[:64])
 # %% [markdown] lang="zh"
 # ## 三种执行方式
 #
-# ![即时执行：Python 逐个调用运算。图：Python 逐步调用。循环在图里：Python 只调用一次](../figures/drivers.zh.svg)
+# ![即时执行：Python 逐个调用运算。图：Python 逐个调用训练步。循环在图里：Python 只调用一次](../figures/drivers.zh.svg)
 #
 # - **即时执行（eager）**：Python 逐个调用运算，TensorFlow 立刻执行。加上 Adam，一步有一百来个运算，无论矩阵多小，每次调用都要几微秒。需要调试器时，就用这种方式。
-# - **图（graph）**：`@tf.function` 用张量的“替身”把你的 Python 函数调用一次，记录下各个运算，这叫**追踪**（tracing）。之后的调用直接执行记录下的图，不再经过 Python。
-# - **XLA**（accelerated linear algebra，加速线性代数）：加上 `jit_compile=True`，图会针对这些形状编译成机器码。许多小运算融合成一个，内存只过一遍。
+# - **图**（graph，即计算图）：`@tf.function` 以张量的“替身”为参数，把你的 Python 函数调用一次，记录下各个运算，这叫**跟踪**（tracing）。之后的调用直接执行记录下的图，不再经过 Python。
+# - **XLA**（accelerated linear algebra，加速线性代数）：加上 `jit_compile=True`，图会针对这些形状编译成机器码。许多小运算融合成一个，内存只需读写一遍。
 #
-# 三种方式用的是同一个 Python 函数：
+# 三种方式的训练步都是同一个 Python 函数：
 
 
 # %%
@@ -83,7 +83,7 @@ assert abs(last["eager"] - last["xla"]) < 1e-5
 # The same numbers, to rounding. And the time of a step? (The first calls, with tracing and compiling, are behind us.)
 
 # %% [markdown] lang="zh"
-# 数值相同，只差舍入误差。每一步的时间呢？（包含追踪和编译的首次调用已经过去了。）
+# 数值相同，只差舍入误差。每一步的时间呢？（首次调用包含跟踪和编译，前面已经做过，不计在内。）
 
 
 # %% tags=["timing"]
@@ -108,7 +108,7 @@ for name, n_steps in (("eager", 5), ("graph", 100), ("xla", 100)):
 # %% [markdown] lang="zh"
 # ## 把循环放进图里
 #
-# 每次调用图，Python 仍要花几百微秒：检查参数，交接张量。对这么小的一步来说，大部分时间就花在这里。所以让 Python 只调用一次，把循环本身放进图里。在 `tf.function` 内部，`for ... in tf.range(...)` 会变成图里的循环：
+# 每次调用图，Python 仍要花几百微秒：检查参数，传递张量。对这么小的一步来说，大部分时间就花在这里。所以让 Python 只调用一次，把循环本身放进图里。在 `tf.function` 内部，`for ... in tf.range(...)` 会变成图里的循环：
 
 
 # %%
@@ -157,9 +157,9 @@ plt.show()
 # %% [markdown] lang="zh"
 # 从即时执行到编译好的循环，相差一百倍甚至更多，而公式一个也没有改。`kerasnn.fit` 就是这样做的：整个 epoch 都在一张图里执行，行的次序在外面抽好，数据在里面按次序取。代价是编译，XLA 要一两秒。所以短的训练用图，长的训练用 XLA，调试时用即时执行：`driver="graph"`、`"xla"`、`"eager"`。用 `"auto"` 则由 kerasnn 选择。
 #
-# ## 追踪一次，还是一再追踪
+# ## 跟踪一次，还是反复跟踪
 #
-# `tf.function` 里的 Python 代码在追踪时执行，而不是在图执行时。用 `print` 就能看到：
+# `tf.function` 里的 Python 代码在跟踪时执行，而不是在执行图的时候。用 `print` 就能看到：
 
 # %%
 traced = []
@@ -190,7 +190,7 @@ assert len(traced) == 4
 # **1.** Time a larger network: 64-1024-1024-10. How much does the graph gain over eager now? Say first what you expect.
 
 # %% [markdown] lang="zh"
-# Python 的数是程序的一部分，每换一个就要重新追踪。张量只是一个值，追踪一次就够了。新的形状也会引起新的追踪。规则：调用之间会变的东西用张量；批次只有一种形状。
+# Python 的数是程序的一部分，每换一个就要重新跟踪。张量只是一个值，跟踪一次就够了。新的形状也会引起重新跟踪。规则：每次调用会变的东西用张量；批次的形状保持不变。
 #
 # ## 练习
 #
@@ -208,7 +208,7 @@ for name, call in forward.items():
 # Little: now the time goes into the multiplications, which are the same in both. Compiling helps small networks most.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 很少：现在时间花在乘法上，两者的乘法是一样的。编译对小网络帮助最大。
+# 快不了多少：现在时间都花在乘法上，而两者的乘法是一样的。编译对小网络帮助最大。
 
 # %% tags=["test"]
 np.testing.assert_allclose(
@@ -254,7 +254,7 @@ print("noise: ", len(drawn), "values")
 # NumPy drew the number while the function was traced; the graph holds it as a constant. An operation of TensorFlow draws at each call. A stateless one draws from a seed that you give, so that a run can be repeated.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# NumPy 在追踪时抽了那个数，图里存的是常数。TensorFlow 的运算则每次调用都会抽。无状态（stateless）的运算从你给的种子抽数，因此结果可以重现。
+# 那个数是跟踪时由 NumPy 抽取的，图里存的只是一个常量。TensorFlow 的随机运算则每次调用都重新抽取。无状态（stateless）的运算由你给的种子产生随机数，因此结果可以重现。
 
 # %% tags=["test"]
 assert len(drawn) == 5
@@ -272,8 +272,8 @@ assert len(always) == 1
 # %% [markdown] lang="zh"
 # ## 小结
 #
-# - 即时执行从 Python 逐个调用运算，图逐步调用，循环在图里则整个训练只调用一次。
+# - 即时执行时，Python 逐个调用运算；用图时，逐个调用训练步；循环也放进图里，整个训练只调用一次。
 # - XLA 针对一种形状编译：起步慢，之后最快。
-# - `tf.function` 里的 Python 在追踪时执行。会变的东西必须是张量。
+# - `tf.function` 里的 Python 在跟踪时执行。会变的东西必须是张量。
 #
 # 在本软件包中：`kerasnn/training/compiled/loop.py`；测量结果见[工作原理（英文）](../../how-it-works.md)。更多：TensorFlow 的 [tf.function](https://www.tensorflow.org/guide/function) 和 [XLA](https://openxla.org/xla) 指南。

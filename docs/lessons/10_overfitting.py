@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # 过拟合、验证与 dropout
 #
-# 权重足够多的网络能把数据背下来，连同其中的错误和偶然。这就是**过拟合**：在学过的行上很好，在其他行上较差。这一课让它发生，在曲线上看到它，再试三种对策。
+# 权重足够多的网络能把数据背下来，连同其中的错误和巧合。这就是**过拟合**：在学过的数据上表现很好，在其他数据上较差。这一课先让过拟合发生，在曲线上看清它，再试三种对策。
 
 # %% [markdown] lang="en"
 # ## Three kinds of rows
@@ -22,11 +22,11 @@
 # %% [markdown] lang="zh"
 # ## 三种数据
 #
-# ![大部分数据用来训练；一些用来验证，据此做选择；一些用来测试，只问一次](../figures/split.zh.svg)
+# ![大部分数据用来训练；一些用来验证，据此做选择；一些用来测试，只用一次](../figures/split.zh.svg)
 #
-# 权重从**训练集**学习。在不同网络和设置之间做选择的你，也在学习：凡是根据某些行的得分选出来的，对这些行总会合得稍好一点。所以用**验证集**来选择，而**测试集**只在最后问一次。
+# 权重从**训练集**学习。在不同网络和设置之间做选择的你，也在学习：凡是根据某些数据上的得分选出来的，总会对这些数据拟合得稍好一点。所以用**验证集**来选择，而**测试集**只在最后用一次。
 #
-# 为了让过拟合容易发生，我们只用 150 个数字来训练一个有 55,000 个权重的网络。（第 150 到 1,000 行留给练习 1。）
+# 为了让过拟合容易发生，我们只用 150 张数字图片来训练一个有 55,000 个权重的网络。（第 150 到 1,000 行留给练习 1。）
 
 # %%
 from itertools import pairwise
@@ -56,11 +56,11 @@ for rows in (x_train, x_validation, x_test):
 # %% [markdown] lang="zh"
 # ## 手写 dropout
 #
-# 有一种对策在网络内部，先讲它。**Dropout**（Srivastava 等，2014）以概率 $r$ 关闭每个隐藏单元，每一行、每一步都重新抽。没有一个单元能指望另外某一个单元，网络就无法为某一行搭起脆弱的链条。
+# 有一种对策在网络内部，先讲它。**Dropout**（又译“随机失活”或“暂退法”；Srivastava 等，2014）以概率 $r$ 随机关闭每个隐藏单元，对每一行、每一步都重新抽取。这样，任何单元都不能依赖某一个别的单元，网络也就无法专为某一行搭起一条脆弱的链条。
 #
 # ![每一步都有一些隐藏单元被划掉；预测时全部工作](../figures/dropout.zh.svg)
 #
-# 预测时所有单元都工作。这样下一层的和会比训练时大 $1 / (1 - r)$ 倍。所以训练时把留下的单元正好乘上这个倍数。（**无状态**（stateless）的随机数由传入的种子决定，因此结果可以重现。）
+# 预测时所有单元都工作。这样，下一层的加权和会是训练时的 $1 / (1 - r)$ 倍。所以训练时把留下的单元正好乘以这个倍数。（**无状态**（stateless）的随机数由传入的种子决定，因此结果可以重现。）
 
 
 # %%
@@ -176,12 +176,12 @@ assert losses[-1, 0] < 0.002
 # - **Dropout**, as above.
 
 # %% [markdown] lang="zh"
-# 这就是过拟合的样子。训练损失一直下降，几乎到 0。验证损失跟着下降，然后掉头上升：网络越来越自信，连错的地方也一样。
+# 这就是过拟合的样子。训练损失一直下降，几乎到 0。验证损失跟着下降，然后掉头上升：网络越来越自信，连答错时也一样。
 #
 # ## 三种对策
 #
 # - **早停（early stopping）**：在验证损失最低处停下，保留那个 epoch 的权重。
-# - **权重衰减（weight decay）**：每一步把每个权重往 0 拉一点，只有许多行都支持的权重才能保持很大。`AdamW` 会这样做：这里每步减去千分之一，即 0.5 乘以学习率。
+# - **权重衰减（weight decay）**：每一步把每个权重往 0 拉一点，只有得到许多行支持的权重才能保持较大。`AdamW` 会这样做：这里每步减去权重自身的千分之一，即 0.5 乘以学习率。
 # - **Dropout**，见上文。
 
 # %%
@@ -212,7 +212,7 @@ assert runs["weight decay"][1][-1, 1] < runs["none"][1][-1, 1]
 # The lowest validation loss is that of dropout, at epoch 77. So we choose dropout with early stopping. Only now, the test rows, once, with two others for comparison:
 
 # %% [markdown] lang="zh"
-# 验证损失最低的是 dropout，在第 77 个 epoch。所以我们选 dropout 加早停。到这时才用测试集，只问一次，另外两个用来对比：
+# 验证损失最低的是 dropout，在第 77 个 epoch。所以我们选 dropout 加早停。直到现在才动用测试集，而且只用一次，另外两个用来对比：
 
 
 # %%
@@ -250,9 +250,9 @@ assert values == sorted(values, reverse=True)
 # **1.** Train without any remedy on 1,000 rows instead of 150.
 
 # %% [markdown] lang="zh"
-# 损失随着对策下降；准确率只差 360 个里的三个，那是运气。20 个种子的平均：三个损失是 0.322、0.292 和 0.278，三个准确率是 0.924、0.916 和 0.921。可见对策让网络在错的地方不那么自信，在这里却没有让它更常答对。
+# 每加一项对策，损失都会下降；准确率只差 360 张图片里的三张，那是运气。20 个种子的平均：三个损失是 0.322、0.292 和 0.278，三个准确率是 0.924、0.916 和 0.921。可见，这些对策让网络在答错时不那么自信，但在这里并没有让它答对得更多。
 #
-# 最好的对策不在表里：更多的数据。这一课的任何办法，都比不上再多 850 个数字（练习 1）。
+# 最好的对策不在表里：更多的数据。这一课的任何办法，都比不上再多 850 张图片（练习 1）。
 #
 # ## 练习
 #
@@ -271,7 +271,7 @@ assert accuracy(more_rows(x_test), y_test) > 0.96
 # **2.** Is the score on the validation rows, of the epoch with the lowest validation loss, an honest estimate for new rows?
 
 # %% [markdown] lang="zh"
-# **2.** 验证损失最低的那个 epoch，它在验证集上的得分，是对新数据的诚实估计吗？
+# **2.** 验证损失最低的那个 epoch，它在验证集上的得分，能如实反映在新数据上的表现吗？
 
 # %% tags=["solution"]
 rng = np.random.default_rng(0)
@@ -283,7 +283,7 @@ print(f"mean {scores.mean():.3f}, the best of 300: {scores.max():.3f}")
 # No. The best of 300 is partly lucky, even among networks that only guess. The more you choose from, the larger the luck. That is what the test rows are for.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 不是。300 个里最好的，多少有些运气，即使它们全是瞎猜。可选的越多，运气的成分越大。测试集就是为此而留的。
+# 不能。300 个里最好的那个，多少靠了运气，哪怕它们全是瞎猜。可选的越多，运气的成分越大。测试集就是为此而留的。
 
 # %% tags=["test"]
 assert abs(scores.mean() - 0.1) < 0.005
@@ -302,7 +302,7 @@ assert scores.max() > 0.13
 # ## 小结
 #
 # - 过拟合要看两条曲线：训练损失下降，验证损失掉头上升。
-# - 早停、权重衰减和 dropout 降低新数据上的损失；更多的数据降得最多。
-# - 用验证集做选择；测试集只问一次。
+# - 早停、权重衰减和 dropout 降低新数据上的损失；增加数据降得最多。
+# - 用验证集做选择；测试集只用一次。
 #
 # 在本软件包中：表格网络默认同时使用这三种对策，见[配方（英文）](../../recipe.md)。出处：[Srivastava 等，Dropout](https://jmlr.org/papers/v15/srivastava14a.html)（2014）。

@@ -6,9 +6,9 @@
 # Irises and digits come as clean numbers. Your table does not: it has words, empty cells, columns on different scales, and perhaps a column that gives the answer away. This lesson leads from such a table to a prediction, with `kerasnn.NetworkClassifier`: the networks of these lessons, with the repairs built in.
 
 # %% [markdown] lang="zh"
-# # 你自己的表
+# # 你自己的表格
 #
-# 鸢尾花和数字都是现成的干净数字。你的表不是：里面有文字，有空格，各列大小不一，也许还有一列泄露了答案。这一课从这样一张表走到预测，用的是 `kerasnn.NetworkClassifier`：就是这些课里的网络，并内置了各种修复。
+# 鸢尾花和手写数字，拿来就是干净的数值。你的表格却不是这样：里面有文字，有空单元格，各列的量级不同，也许还有一列泄露了答案。这一课从这样一张表格出发，一直做到预测，用的是 `kerasnn.NetworkClassifier`：也就是这些课里的网络，并内置了各项修复。
 
 # %% [markdown] lang="en"
 # ## A table
@@ -16,9 +16,9 @@
 # 600 people on their way to work: do they take the bike or the car? The table is made up. That has an advantage for once: we know the rule behind it, and so the best score that anybody can reach.
 
 # %% [markdown] lang="zh"
-# ## 一张表
+# ## 一张表格
 #
-# 600 个人去上班：骑车还是开车？这张表是编造的。这一次倒有个好处：我们知道背后的规律，也就知道谁都无法超过的最好成绩。
+# 600 个人去上班：骑车还是开车？这张表格是虚构的。这一回倒有个好处：我们知道背后的规律，也就知道谁都无法超过的最好成绩。
 
 # %%
 import numpy as np
@@ -59,11 +59,11 @@ print(table.by.value_counts().to_dict())
 # As always, test rows aside first. Then the two answers that a network must beat: the most frequent class, and a linear model (`LogisticRegression`: one sigmoid unit, trained by cross-entropy). For the linear model we must make numbers of everything: one-hot rows for words (a gap is a class of its own), a mean for missing numbers, and equal scales.
 
 # %% [markdown] lang="zh"
-# 用网络之前，先看一看：有多少行，哪些列是文字，有多少空缺，每种答案各有多少？对每一列还要问：**预测的时候我知道它吗？** 像“今天骑了多少公里”这样的列，会带来漂亮的得分和毫无用处的网络。这叫**泄漏**。
+# 用网络之前，先看一看：有多少行，哪些列是文字，有多少空缺，每种答案各有多少？对每一列还要问：**到了要预测的时候，我能知道它吗？** 有了“今天骑了多少公里”这样的列，得分会很漂亮，网络却毫无用处。这叫**数据泄漏**。
 #
 # ## 测试集，和两个简单的答案
 #
-# 照例先留出测试集。然后是网络必须胜过的两个答案：最常见的类别，和线性模型（`LogisticRegression`，就是用交叉熵训练的一个 sigmoid 单元）。对线性模型，要把一切都变成数：文字用独热行（空缺自成一类），缺失的数用平均值，并统一尺度。
+# 照例先留出测试集。然后是网络必须胜过的两个答案：最常见的类别，和线性模型（`LogisticRegression`，就是用交叉熵训练的一个 sigmoid 单元）。要用线性模型，就得把一切都变成数：文字用独热编码（空缺自成一类），缺失的数用平均值填补，并统一尺度。
 
 # %%
 from sklearn.compose import ColumnTransformer
@@ -107,7 +107,7 @@ assert 0.75 < best < 0.92
 # %% [markdown] lang="zh"
 # ## 网络
 #
-# `NetworkClassifier` 直接接受这张表。在内部，数会缩放，词变成独热行（词很多的列则用可学习的短向量：**嵌入**，embedding），空缺会做标记。几个网络，即**成员**（members），并排训练；每个成员留出一折（fold）数据，并据此早停。它们的平均就是答案。为了省时间，这里选较小的设置，并且只用网络；不给参数时它更大，也更好，而且除非留出的行表明不该如此，网络旁边还会有提升树（boosted trees：许多小决策树，每一棵修正前面各棵的错误）。
+# `NetworkClassifier` 可以直接使用这张表格。在它内部，数值会被缩放，词会转换成独热向量（词很多的列则用可学习的短向量：**嵌入**，embedding），空缺会做上标记。几个网络，即**成员**（members），同时训练；每个成员留出一折（fold）数据，并据此早停。它们的平均就是答案。为了省时间，这里选较小的设置，并且只用网络；不给参数时，网络更大，效果也更好，而且除非留出的数据表明不该如此，网络旁边还会有提升树（boosted trees：许多小决策树，每一棵修正前面各棵的错误）。
 
 # %%
 import kerasnn
@@ -126,7 +126,7 @@ assert scores["network"] > scores["constant"] + 0.1
 # Do not expect a miracle: the rule behind this table is linear, a few hundred rows are few, and 150 test rows measure an accuracy only to about 0.03; luck even put the linear model above the best that is possible on average. A network is worth its cost where columns act together in ways that you cannot write down. Let us make such a case. Over short distances people now walk, so the bike is for the middle ones:
 
 # %% [markdown] lang="zh"
-# 不要指望奇迹：这张表背后的规律是线性的，几百行数据很少，150 行测试集只能把准确率测到约 0.03；靠着运气，线性模型甚至超过了平均意义上的最好成绩。只有当各列以你写不出来的方式共同起作用时，网络才值得。我们来造一个这样的情形：路程短的人现在步行，于是自行车只用于中等距离：
+# 不要指望奇迹：这张表格背后的规律是线性的，几百行数据很少，用 150 行测试集测准确率，误差约有 0.03；靠着运气，线性模型甚至超过了平均意义上的最好成绩。只有当各列以你写不出来的方式共同起作用时，才值得用网络。我们来造一个这样的情形：现在路程短的人改为步行，骑车的就只剩中等距离的人：
 
 # %%
 middle = table.distance_km.between(2, 6)
@@ -153,7 +153,7 @@ assert curved["network"] > curved["linear"] + 0.05
 # %% [markdown] lang="zh"
 # ## 新的数据
 #
-# 没见过的词，空的格子，列的次序不同：都难不倒这个网络。它用概率回答，而且概率**校准**过：在留出的行上调整，使之与答对的频率相符。
+# 没见过的词、空单元格、次序不同的列，都难不倒这个网络。它的回答是概率，而且经过**校准**：在留出的数据上调整，使概率与答对的频率相符。
 
 # %%
 new = pd.DataFrame(
@@ -202,7 +202,7 @@ assert answers["bike"][2] < 0.3
 # %% [markdown] lang="zh"
 # ## 用命令行做同样的事
 #
-# 如果你的表是一个文件，一条命令就能做完这一切：识别各列的类型，留出测试集，训练，与常数和线性模型比较，写出报告和可用于服务的文件。
+# 如果你的表格存在文件里，一条命令就能做完这一切：识别各列的类型，留出测试集，训练，与常数和线性模型比较，写出一份报告和一个能提供服务的文件。
 #
 # ```console
 # $ kerasnn train commute.csv --target by
@@ -213,7 +213,7 @@ assert answers["bike"][2] < 0.3
 #
 # ## 练习
 #
-# **1.** 加一列会泄漏的 `"helmet": by == "bike"`。现在得分是多少？明天早上，大家还没出门，你就要预测，那时得分又会是多少？
+# **1.** 加一列会泄露答案的 `"helmet": by == "bike"`。现在得分是多少？明天早上，大家还没出门，你就要预测，那时得分又会是多少？
 
 # %% tags=["solution"]
 leaking = x.assign(helmet=table["by"] == "bike")
@@ -233,7 +233,7 @@ for name, rows in (("today", leaking[450:]), ("tomorrow", tomorrow)):
 # Perfect today, and no better than a constant tomorrow. A perfect score is a reason to search for the leak. `kerasnn train` warns of columns that give the target away.
 
 # %% [markdown] lang="zh" tags=["solution"]
-# 今天完美，明天不比常数好。看到完美的得分，就该去找泄漏。`kerasnn train` 会对泄露目标的列发出警告。
+# 今天得满分，明天并不比常数好。看到满分，就该去找数据泄漏。`kerasnn train` 会对泄露目标的列发出警告。
 
 # %% tags=["test"]
 today = linear.score(leaking[450:], table["by"][450:])
@@ -263,6 +263,6 @@ assert round(np.sqrt(0.8 * 0.2 / 150), 3) == 0.033
 # %% [markdown] lang="zh"
 # ## 小结
 #
-# - 先看数据；对每一列都要问：到时候知道它吗？
+# - 先看数据；对每一列都要问：到时候能知道它吗？
 # - 在测试集上胜过常数和线性模型，否则就不用网络。
-# - 得分本身也有误差；完美的得分背后有泄漏。
+# - 得分本身也有误差；满分的背后有数据泄漏。

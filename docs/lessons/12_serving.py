@@ -8,7 +8,7 @@
 # %% [markdown] lang="zh"
 # # 一个能提供服务的文件
 #
-# 笔记本里训练好的网络，笔记本一关就没了。要派上用场，它得变成一个文件：完整，连同准备数据的步骤；不用训练它的程序也能读取；还能通过 HTTP 回答请求。TensorFlow 为此设计的格式是 **SavedModel**。
+# 笔记本里训练好的网络，笔记本一关就没了。要派上用场，就得把它变成一个文件：内容完整，连准备数据的步骤也在里面；没有训练它的程序也能读取；还能通过 HTTP 回答请求。TensorFlow 为此设计的格式是 **SavedModel**。
 
 # %% [markdown] lang="en"
 # ## What belongs in the file
@@ -22,7 +22,7 @@
 #
 # ![训练写出一个 SavedModel：输入原始列，缩放，网络，输出类别和概率；多种程序可以用同一个文件提供服务](../figures/serving.zh.svg)
 #
-# 我们的数字网络用 0 到 1 的像素训练，而提问的人会发来 0 到 16。如果缩放在另一个程序里，迟早会被忘掉，或者做两次，答案就会悄悄地错。所以把它放进文件。
+# 我们识别数字的网络用 0 到 1 的像素训练，而发来请求的人用的是 0 到 16。如果缩放写在另一个程序里，迟早会被忘掉，或者做了两次，答案错了，却不报任何错。所以缩放应当放进文件里。
 
 # %%
 import keras
@@ -69,15 +69,15 @@ assert (folder / "saved_model.pb").exists()
 # A *signature* is a function in the file, with named inputs and outputs. Plain TensorFlow can call it:
 
 # %% [markdown] lang="zh"
-# - `saved_model.pb` 是图：把[第 9 课](09-compile.md)的那些运算写了下来；`fingerprint.pb` 是它的哈希值。
-# - `variables/` 是权重。
-# - `assets.extra/` 是服务器和人需要的东西：预热请求（先执行一遍，免得第一个真正的请求很慢），以及清单 `kerasnn.json`，说明这是什么、怎样得来的。
+# - `saved_model.pb` 是图，也就是[第 9 课](09-compile.md)里那些运算的记录；`fingerprint.pb` 里是它的哈希值。
+# - `variables/` 里是权重。
+# - `assets.extra/` 里是服务器和人需要的东西：预热请求（先执行一遍，免得第一个真正的请求很慢），以及清单 `kerasnn.json`，说明这是什么模型、怎样得来的。
 #
 # `1` 是**版本**。下一次导出是 `2`，旧的保留。
 #
 # ## 不用 kerasnn 也能读
 #
-# **签名**（signature）是文件里的一个函数，输入和输出都有名字。普通的 TensorFlow 就能调用：
+# **签名**（signature）是文件里的一个函数，输入和输出都有名字。只用 TensorFlow 就能调用它：
 
 # %%
 loaded = tf.saved_model.load(str(folder))
@@ -106,7 +106,7 @@ assert accuracy > 0.95
 # `kerasnn serve` answers for all models in a folder. In a terminal you would write `kerasnn serve my_models`; here Python starts it (port 0 takes any free port; gRPC, a second protocol, stays off) and reads the line in which it says where it listens:
 
 # %% [markdown] lang="zh"
-# 这个文件接受原始像素，行数不限，用名字回答（`classify` 的输入输出是 TensorFlow Serving 为分类器规定的形式）。笔记本、C 程序和 TensorFlow Serving 从它得到的数值都一样。
+# 这个文件接受原始像素，行数不限，输出都有名字（`classify` 的输入输出是 TensorFlow Serving 为分类器规定的形式）。笔记本、C 程序和 TensorFlow Serving 从它得到的数值都一样。
 #
 # ## 提供服务
 #
@@ -130,7 +130,7 @@ print(line.replace(address, "http://127.0.0.1:...").strip())
 # Ask as any client would, with a few lines of JSON over HTTP:
 
 # %% [markdown] lang="zh"
-# 像任何客户端一样，用几行 JSON 通过 HTTP 提问：
+# 和任何客户端一样，通过 HTTP 发几行 JSON 来提问：
 
 # %%
 import json
@@ -157,13 +157,13 @@ for prediction in ask("/v1/models/digits:predict", rows)["predictions"]:
 # Open the address in a browser, and there is a page to try the model: you can draw a digit. A wrong request gets a sentence that says what is wrong, not a crash:
 
 # %% [markdown] lang="zh"
-# 在终端里，同样的问题是
+# 在终端里，同样的请求这样写
 #
 # ```console
 # $ curl -s -d '{"instances": [[0, 0, 5, ...]]}' http://127.0.0.1:8501/v1/models/digits:predict
 # ```
 #
-# 在浏览器里打开这个地址，会看到一个试用模型的页面：可以画一个数字。错误的请求会得到一句说明，而不是崩溃：
+# 在浏览器里打开这个地址，会看到一个试用模型的页面：可以画一个数字。遇到错误的请求，服务器会用一句话说明错在哪里，而不会崩溃：
 
 # %%
 try:
@@ -183,7 +183,7 @@ assert "64" in refused
 # %% [markdown] lang="zh"
 # ## 更好的版本
 #
-# 再训练久一点，再导出一次：版本 2 写完整之后才以它的编号出现。正在运行的服务器会自动换上它，不丢失任何请求。
+# 再训练久一点，再导出一次：版本 2 完整写好之后，才以它的编号出现。正在运行的服务器会自动换上它，不丢失任何请求。
 
 # %%
 import time
@@ -280,4 +280,4 @@ assert sure < 0.3
 # - 版本有编号；服务器会自动换上新版本。
 # - 这个文件回答问题时，既不需要 kerasnn，也不需要 Keras。
 #
-# 接下来：[服务（英文）](../../serving.md)、[工作原理（英文）](../../how-it-works.md)、[术语表（英文）](../../glossary.md)。从三个 sigmoid 单元到一个提供服务的网络，没有哪一步是你自己写不出来的。
+# 接下来：[服务（英文）](../../serving.md)、[工作原理（英文）](../../how-it-works.md)、[术语表（英文）](../../glossary.md)。从三个 sigmoid 单元，到一个能提供服务的网络，一路走来，没有哪一步是你自己写不出来的。
