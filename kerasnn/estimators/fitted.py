@@ -1,4 +1,4 @@
-"""What a fitted estimator does with rows: it predicts, checks, explains and is exported."""
+"""Fitted estimators: how they predict, check, explain, report and are exported."""
 
 import dataclasses
 from abc import ABCMeta, abstractmethod

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerasnn.choices import Driver
 from kerasnn.training.compiled.specs import DataStructure, Tensors
-from kerasnn.training.compiled.tracing import build, trace
+from kerasnn.training.compiled.tracing import make_variables, trace
 
 Logs = dict[str, Any]  # by name: tensors in a graph; afterwards floats, or arrays
 Tables = tuple[dict[str, tf.TensorArray], dict[str, tf.TensorArray]]  # of a step, of tests
@@ -81,7 +81,7 @@ class Step:
             return {k: tf.convert_to_tensor(v) for k, v in flat(logs).items()}
 
         if step.__name__ == "train_step":
-            build(learner, structure.pack(batch))
+            make_variables(learner, structure.pack(batch))
         traced = trace(on_batch, batch, learner)
         self.logs: Logs = traced.structured_outputs  # as symbols: shape and type of each
         self.run = on_batch if driver == "eager" else traced

@@ -18,7 +18,7 @@ from kerasnn.training.compiled.fingerprint import ELEMENTWISE_OPTIMIZERS
 _STEP_METHODS = ("train_step", "compute_loss", "compute_metrics")
 
 
-def build(learner: Any, data: Any) -> None:
+def make_variables(learner: Any, data: Any) -> None:
     """Make the Variables of a compiled model, if its training step is Keras's own.
 
     Args:
