@@ -119,7 +119,7 @@ def test_an_optimizer_that_does_more_when_it_is_built_ends_as_with_keras(kind, n
 
 
 @pytest.mark.parametrize("kind", [Counted, Optimized])
-def test_the_scale_of_a_loss_is_a_variable_of_the_only_trace(kind):
+def test_a_loss_is_scaled_as_by_keras(kind):
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         assert_as_keras(kind)
@@ -162,6 +162,31 @@ def test_variables_that_each_step_would_make_anew_are_refused_as_by_keras(kind, 
     for fit in (keras.Model.fit, kerasnn.fit):
         with pytest.raises(ValueError, match=message):
             fit(compiled(kind), X, Y, verbose=0)
+
+
+def test_a_step_of_one_model_alone_makes_its_own_variables():
+    """It trains one layer only: the optimizer has no slots for the others."""
+
+    def with_own_step():
+        model = compiled(Counted)
+        model(X[:1])
+
+        def train_step(data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = model.compute_loss(x, y, model(x, training=True))
+            variables = model.out.trainable_variables
+            model.optimizer.apply(tape.gradient(loss, variables), variables)
+            return model.compute_metrics(x, y, model(x))
+
+        model.train_step = train_step
+        return model
+
+    ours, theirs = with_own_step(), with_own_step()
+    kerasnn.fit(ours, X, Y, shuffle=False, verbose=0, driver="graph")
+    theirs.fit(X, Y, shuffle=False, verbose=0)
+    for a, b in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
+        assert_array_equal(a, b)
 
 
 def test_a_variable_that_nobody_of_the_model_owns_is_made_once():

@@ -23,6 +23,7 @@ from kerasnn.training.compiled.fingerprint import (
     variables_of,
 )
 from kerasnn.training.compiled.specs import BatchSpec
+from kerasnn.training.compiled.tracing import make_variables
 
 MAX_SHARED = 32  # kept in the process; the least recently used one is dropped
 
@@ -113,13 +114,7 @@ def _kind_of(model: Any, batch_spec: BatchSpec, predicts: bool) -> tuple[Any, ..
     if optimizer is not None and type(optimizer) not in ELEMENTWISE_OPTIMIZERS:
         raise NotComparableError(f"{type(optimizer).__name__} is not elementwise")
     if model.compiled and not predicts:
-        # The Variables that a trace would make: of layers, metrics and optimizer.
-        specs = batch_spec.structure.pack(batch_spec.row_specs())
-        try:
-            keras_names.symbolic_build(model, specs)
-            model.optimizer.build(model.trainable_variables)
-        except Exception as error:  # the trace raises it again, as Keras words it
-            raise NotComparableError(f"it cannot be built: {error}") from error
+        make_variables(model, batch_spec.structure.pack(batch_spec.row_specs()))
     if not model.built:
         raise NotComparableError("it is not built")
     nested = any(isinstance(part, dict | list) for part in batch_spec.structure.parts)

@@ -5,6 +5,7 @@ A step that makes Variables, of layers, metrics or an optimizer, is traced twice
 of them are there before the trace, or are made outside its graph.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,10 @@ _STEP_METHODS = ("train_step", "compute_loss", "compute_metrics")
 
 
 def make_variables(learner: Any, data: Any) -> None:
-    """Make the Variables of a compiled model, if its training step is Keras's own.
+    """Make the Variables of a compiled model whose training step is Keras's own.
+
+    If the model cannot be built, nothing is raised: the trace fails as Keras words it. The
+    optimizer waits for the trace if a layer does: some are used in training only.
 
     Args:
         learner: the model; another learner has its Variables.
@@ -27,17 +31,14 @@ def make_variables(learner: Any, data: Any) -> None:
     """
     if not isinstance(learner, keras.Model) or tf.distribute.has_strategy():
         return
-    kind = type(learner)
-    if any(getattr(kind, m) is not getattr(keras.Model, m) for m in _STEP_METHODS):
+    methods = [getattr(learner, name) for name in _STEP_METHODS]
+    if not all(str(method.__module__).startswith("keras.") for method in methods):
         return
-    try:
+    with contextlib.suppress(Exception):
         keras_names.symbolic_build(learner, data)
-    except Exception:  # the trace raises it again, as Keras words it
-        return
-    optimizer, layers = learner.optimizer, [learner, *keras_names.all_layers(learner)]
-    # A layer that only training uses is built by the trace.
-    if _is_simple(optimizer) and all(layer.built for layer in layers):
-        optimizer.build(learner.trainable_variables)
+        layers = [learner, *keras_names.all_layers(learner)]
+        if _is_simple(learner.optimizer) and all(layer.built for layer in layers):
+            learner.optimizer.build(learner.trainable_variables)
 
 
 def trace(
@@ -62,9 +63,8 @@ def trace(
         UntraceableError: the step cannot be traced.
     """
     try:
-        return _trace_once(step, specs, learner, jit_compile) or _concrete(
-            step, specs, jit_compile
-        )
+        traced = _trace_once(step, specs, learner, jit_compile)
+        return _concrete(step, specs, jit_compile) if traced is None else traced
     except Exception as error:  # Keras raises it again, or can trace the step
         raise UntraceableError(f"{type(error).__name__}: {error}") from error
 
@@ -82,6 +82,7 @@ def _trace_once(
     made: list[Any] = []
 
     def outside(make: Callable[..., Any], **options: Any) -> Any:
+        """Make a Variable outside of the graph, unless its value is computed in it."""
         if tf.is_symbolic_tensor(options.get("initial_value")):
             return make(**options)
         options["experimental_enable_variable_lifting"] = False
