@@ -13,7 +13,6 @@ import json
 import os
 import re
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, warn_user
 from kerasnn.json_forms import Form, check_form, one_of, parse_json, record
 from kerasnn.system import folder_lock
 
@@ -161,10 +160,9 @@ class CheckpointFolder:
             try:
                 return self.load(number)
             except InputError as error:
-                warnings.warn(
+                warn_user(
                     f"{error}; the previous one is used, if there is one",
                     DamagedCheckpointWarning,
-                    stacklevel=2,
                 )
         return None
 

@@ -1,6 +1,5 @@
 """Exported networks loaded from their folders: predictions and the manifest."""
 
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,7 +27,7 @@ from kerasnn.datasets import (
 from kerasnn.datasets.files.frames import TableRead
 from kerasnn.datasets.schema.checking import InvalidCell, check_rows
 from kerasnn.datasets.schema.drift import drift_notices
-from kerasnn.errors import DataWarning, InputError
+from kerasnn.errors import DataWarning, InputError, warn_user
 from kerasnn.explanations import contribution_frame, error_frame
 from kerasnn.manifest import (
     DEFAULT_SIGNATURE,
@@ -342,7 +341,7 @@ class SavedTable:
         if len(checked.rows) >= _MIN_WARNED_ROWS:
             for notice in checked.notices:
                 if notice.is_warning:
-                    warnings.warn(notice.message, DataWarning, stacklevel=3)
+                    warn_user(notice.message, DataWarning)
         return checked.rows
 
     def answer_rows(

@@ -1,7 +1,6 @@
 """`predict`, drop-in for `Model.predict`: many batches in each call of one graph."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ import tensorflow as tf
 from keras import callbacks as keras_callbacks
 
 from kerasnn.choices import Driver, FitDriver, Verbose
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, warn_user
 from kerasnn.training import keras_names
 from kerasnn.training.callbacks import hooks
 from kerasnn.training.compiled.errors import NeedsKerasError
@@ -254,7 +253,7 @@ class Prediction:
         steps = -(-(self.steps or 0) // execution) * execution
         available = -(-len(self._rows[0]) // size)
         if steps - execution >= available and self._iterator.steps_per_epoch:
-            warnings.warn(RAN_OUT, stacklevel=2)
+            warn_user(RAN_OUT)
         steps = min(steps, available)
         if steps == 1 and len(self._rows[0]) <= size:
             yield 0, 0, partial(self._step, self._rows)

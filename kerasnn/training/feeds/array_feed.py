@@ -1,13 +1,12 @@
 """Rows in memory for the compiled loop: a chunk is any part of an epoch."""
 
 import itertools
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from kerasnn.errors import InputError
+from kerasnn.errors import InputError, warn_user
 from kerasnn.training.compiled.chunks import Budget, Chunk
 from kerasnn.training.compiled.specs import BatchSpec, DataStructure, Tensors
 from kerasnn.training.feeds.keras_iterator import RAN_OUT
@@ -110,7 +109,7 @@ class ArrayFeed:
                 self._pass, self._step = self._pass + 1, 0
                 if done:
                     if self._steps_per_epoch:
-                        warnings.warn(RAN_OUT, stacklevel=2)
+                        warn_user(RAN_OUT)
                     return
             count = min(budget(), wanted - done, self.plan.steps - self._step)
             chunk = Chunk(
