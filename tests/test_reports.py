@@ -32,7 +32,7 @@ def test_a_learning_curve_shows_every_value_and_the_last():
     assert shown == [HISTORY["loss"], HISTORY["val_loss"]]
     assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
     assert axes.get_yscale() == "log"  # it spans more than a factor of 20
-    assert axes.get_title() == "Loss at the end: training rows 0.1000, test rows 0.2000"
+    assert axes.get_title() == "Loss at the end:\ntraining rows 0.1000, test rows 0.2000"
     assert pixels_of(figure).std() > 0
 
 
@@ -40,7 +40,7 @@ def test_without_test_rows_there_is_one_curve():
     (axes,) = reports.learning_curve(HISTORY, "accuracy").axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [HISTORY["accuracy"]]
     assert axes.get_yscale() == "linear"
-    assert axes.get_title() == "Accuracy at the end: training rows 0.9000"
+    assert axes.get_title() == "Accuracy at the end:\ntraining rows 0.9000"
 
 
 def test_outputs_are_counted_beside_the_targets_and_their_mean():

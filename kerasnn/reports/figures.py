@@ -111,7 +111,8 @@ def learning_curve(
     values = np.concatenate([line.get_ydata() for line in axes.lines])
     if values.min() > 0 and values.max() > MIN_LOG_RATIO * values.min():
         axes.set_yscale("log")
-    axes.set_title(f"{name.capitalize()} at the end: {', '.join(last)}", fontsize=10)
+    # In two lines: in one, the last digit was beyond the edge of the figure.
+    axes.set_title(f"{name.capitalize()} at the end:\n{', '.join(last)}", fontsize=10)
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
