@@ -50,8 +50,9 @@ def trace(
 ) -> Any:
     """Return the concrete function of a step.
 
-    Variables of the metrics, and of optimizers that the model has before, are made outside
-    of the graph. Any others lead to a second trace, which sees what the first has built.
+    Variables of the model's metrics and optimizers are made outside of the graph. Any
+    others, also of an optimizer that the step makes, lead to a second trace, which sees
+    what the first one has built.
 
     Args:
         step: takes and returns tensors.
@@ -109,7 +110,7 @@ def _concrete(
 
 
 def _optimizers(learner: Any) -> list[keras.optimizers.Optimizer] | None:
-    """Return the optimizers of a model that one trace is enough for; None if it is not.
+    """Return the optimizers of a model for which one trace is enough; None for another.
 
     What a step computes may depend on what is built: the scale of a `LossScaleOptimizer`
     is a Variable only when it is, and `ScheduleFreeAdamW` assigns values when it is built.
