@@ -1,6 +1,7 @@
 """Time of a step when many digits networks are trained by `fit_many`.
 
     python scripts/benchmark_many.py --networks 32 --epochs 100
+    python scripts/benchmark_many.py --json > docs/measured/many.json
 
 Each round trains new networks (64 -> 30 -> 10, batch 64), several at a time, one at a time,
 and a twentieth of the epochs of one by Keras's `fit`; the programs were compiled before.
@@ -8,6 +9,7 @@ Times are those of whole calls, in microseconds for each step of each network.
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     x, y = load_digits(return_X_y=True)
     x, y = (x[:ROWS] / 16).astype("float32"), y[:ROWS]
@@ -68,8 +71,18 @@ def main() -> None:
     times = 1e6 * np.median(rounds, axis=0)
     ratios = np.median(np.array(rounds) / np.array(rounds)[:, :1], axis=0)
     names = ("fit_many", "one at a time", "Keras fit")
-    for name, microseconds, ratio in zip(names, times, ratios, strict=True):
-        print(f"{name:14s} {microseconds:8.1f} us  {ratio:6.1f}x", flush=True)
+    rows = [
+        {"name": name, "us_a_step": float(microseconds), "ratio": float(ratio)}
+        for name, microseconds, ratio in zip(names, times, ratios, strict=True)
+    ]
+    if options.json:
+        settings = {
+            name: getattr(options, name) for name in ("networks", "epochs", "rounds")
+        }
+        print(json.dumps({**settings, "contenders": rows}))
+        return
+    for row in rows:
+        print("{name:14s} {us_a_step:8.1f} us  {ratio:6.1f}x".format(**row), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,11 @@ and those of servers, in the same folder, by
 
     python scripts/benchmark_serving.py --peer-python FILE --json > serving.json
 
+those of first runs and of many networks by
+
+    python scripts/benchmark.py --work WORK --cold --json > docs/measured/cold-WORK.json
+    python scripts/benchmark_many.py --json > docs/measured/many.json
+
 `docs/measured/quality.csv` has a line for each table, split and method: columns `dataset`,
 `half` (A: defaults were chosen by it; B: not), `split`, `method`, `error` (empty for a
 regression), `logloss`, `nrmse` and `fit_cpu_s`. `docs/recipe.md` says what was measured.
@@ -56,6 +61,14 @@ STEPS = {
     "Keras `fit`, `jit_compile`": ("keras-jit",),
     "Keras `fit`, `steps_per_execution` of an epoch": ("keras-epoch",),
     "Keras `fit`, both of these": ("keras-epoch-jit",),
+}
+# Rows of the table of first runs, in the same way.
+COLD = {
+    "kerasnn `auto`": ("kerasnn-fit",),
+    "kerasnn XLA": ("kerasnn-xla", "kerasnn-fit-xla"),
+    "Keras `fit`": ("keras",),
+    "Keras `fit`, `jit_compile`": ("keras-jit",),
+    "JAX by hand": ("jax",),
 }
 METHODS = {
     "hgb": "HGB",
@@ -196,6 +209,41 @@ def rank_table() -> str:
     return markdown(["", *heads], rows)
 
 
+# --- first runs, many networks ----------------------------------------------------
+
+
+def cold_table() -> str:
+    """Seconds and memory of first runs in new processes."""
+    rows = []
+    for work in ("digits", "fit-norm"):
+        report = json.loads((MEASURED / f"cold-{work}.json").read_text())
+        measured = {row["name"]: row for row in report["contenders"]}
+        for title, names in COLD.items():
+            row = next(measured[name] for name in names if name in measured)
+            seconds = [row[k] for k in ("compile_seconds", "seconds_10", "seconds_100")]
+            numbers = [f"{value:.1f}" for value in seconds]
+            if row["estimated"]:
+                numbers[-1] = f"~{numbers[-1]}"
+            rows.append([f"{work}, {title}", *numbers, f"{row['peak_megabytes']:,.0f} MB"])
+    heads = ["", "first epoch compiles", "10 epochs", "100 epochs", "peak memory"]
+    return markdown(heads, rows)
+
+
+def many_table() -> str:
+    """A step of one of many networks, by `fit_many` and alone."""
+    report = json.loads((MEASURED / "many.json").read_text())
+    names = {"fit_many": "**`fit_many`**", "Keras fit": "Keras `fit` of one network"}
+    rows = [
+        [
+            names.get(row["name"], row["name"]),
+            f"{row['us_a_step']:,.0f}",
+            f"{row['ratio']:.1f}x",
+        ]
+        for row in report["contenders"]
+    ]
+    return markdown(["", "µs a step of one network", "multiple"], rows)
+
+
 # --- servers ----------------------------------------------------------------------
 
 
@@ -292,6 +340,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "front": front_table,
     "steps": step_table,
     "examples": example_table,
+    "cold": cold_table,
+    "many": many_table,
     "quality": quality_table,
     "ranks": rank_table,
     "serving": serving_table,
