@@ -86,8 +86,10 @@ def export_table(
     answers = _complete(answers, schema.target)
     names = input_names(preprocessor.names)
     specs = preprocessor.input_specs()
+    # Traced once, and called by each signature.
+    preprocess = tf.function(preprocessor, input_signature=[specs], autograph=False)
     served = ServedModule(
-        lambda inputs: answers(*preprocessor({c: inputs[n] for c, n in names.items()})),
+        lambda inputs: answers(*preprocess({c: inputs[n] for c, n in names.items()})),
         {names[c]: tf.TensorSpec(s.shape, s.dtype, names[c]) for c, s in specs.items()},
         [*network.variables, *(v for one in signatures.values() for v in one.variables)],
         tracked=preprocessor.graph,
@@ -95,7 +97,7 @@ def export_table(
     rows = checked_table(sample_rows(schema), schema)
     # Prepared by NumPy, as the training rows were, and not by the graph under test.
     prepared = tuple(map(tf.constant, preprocessor.prepare(rows)))
-    inputs = SignatureSource(names, preprocessor, raw_columns(rows), prepared)
+    inputs = SignatureSource(names, preprocess, raw_columns(rows), prepared)
     further = {key: inputs.further(served, one) for key, one in signatures.items()}
     manifest = {
         **metadata,
