@@ -21,7 +21,7 @@ from kerasnn.explanations import (
     explained_scale,
 )
 from kerasnn.explanations.coalitions import draw_coalitions
-from kerasnn.explanations.explainer import with_residual
+from kerasnn.explanations.explainer import mixtures, with_residual
 from kerasnn.explanations.players import choose_players, columns_of_inputs
 from kerasnn.models import TabularConfig, TabularNetwork
 
@@ -192,6 +192,19 @@ def test_orders_change_each_player_once_in_each_direction() -> None:
     assert np.ptp(np.bincount(drawn.background.ravel(), minlength=30)) <= 1
 
 
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("values", [1, 4])
+def test_parts_that_all_members_share_are_mixed_as_those_of_each(groups, values) -> None:
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, [16, groups, 14, 15]).astype(np.float32)
+    parts = rng.normal(size=[15, values]).astype(np.float32)
+    expected = np.concatenate([masks @ parts, (1 - masks) @ parts], axis=2)
+    of_each = np.broadcast_to(parts, [16, groups, 15, values])
+    for given in (parts, of_each):
+        found = mixtures(tf.constant(masks), tf.constant(given))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_all_coalitions_give_the_shapley_values_of_a_game() -> None:
     drawn = draw_coalitions(3, members=2, n_background=5)
     masks = drawn.masks[0, 0]
@@ -322,6 +335,25 @@ def test_rows_are_explained_alone(trained) -> None:
     frame = trained.estimator.explain(rows)
     alone = pd.concat([trained.estimator.explain(rows[i : i + 1]) for i in range(6)])
     np.testing.assert_allclose(frame, alone, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [24, 70])
+def test_a_wide_table_is_explained_and_exported(columns, tmp_path) -> None:
+    """With many columns each member plays a single group of coalitions."""
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(80, columns)))
+    table.columns = [f"column {i}" for i in range(columns)]
+    settings = {"members": 16, "folds": 2, "epochs": 1, "random_state": 0}
+    network = NetworkClassifier(**settings).fit(
+        table, table["column 0"] + table["column 1"] > 0
+    )
+    assert network.trees_ is not None
+    rows = table[:9]
+    loaded = saving.load(network.export(tmp_path / "wide"))
+    for one in (network, loaded):
+        total = one.explain(rows).sum(axis=1)
+        logs = np.log(network.predict_proba(rows))
+        np.testing.assert_allclose(total, logs[:, 1] - logs[:, 0], atol=1e-4)
 
 
 def test_explain_wants_a_class_of_the_target(trained, saved) -> None:

@@ -209,7 +209,7 @@ class _Game:
         """
         members, _, _, n_players = masks.shape
         sums = self._network.first_sums(inputs[:, tf.newaxis] * self._own)
-        mixed = _mixtures(masks, sums[:, tf.newaxis] - rows) + self._empty_sums
+        mixed = mixtures(masks, sums[:, tf.newaxis] - rows) + self._empty_sums
         mixed = tf.reshape(mixed, [members, self._n_mixed, mixed.shape[-1]])
         full = tf.reduce_sum(sums, axis=1, keepdims=True) + bias
         values = self._values(
@@ -229,7 +229,7 @@ class _Game:
         members = masks.shape[0]
         of_players = self._players.sums(of_trees)
         mixed = tf.reshape(
-            _mixtures(masks, of_players), [members, self._n_mixed, of_players.shape[-1]]
+            mixtures(masks, of_players), [members, self._n_mixed, of_players.shape[-1]]
         )
         # A single player has no mixtures: their shape cannot give that of the row.
         full = tf.zeros([members, 1, 1]) + tf.reduce_sum(of_players, axis=0)
@@ -310,7 +310,7 @@ class _Split:
         return tf.gather(_with_none(errors), self._players.of_columns)
 
 
-def _mixtures(masks: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
+def mixtures(masks: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
     """Return the sums of the parts of each coalition, and those of its complement.
 
     Args:
@@ -320,7 +320,10 @@ def _mixtures(masks: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
     Returns:
         [members, groups, coalitions, values].
     """
-    inside = tf.matmul(masks, parts)
+    # No `tf.matmul` of a shared matrix: for [m, 1, ...] masks TensorFlow 2.21 writes beyond
+    # the product (tensorflow#117700, oneDNN).
+    shared = parts.shape.rank == 2
+    inside = tf.tensordot(masks, parts, 1) if shared else tf.matmul(masks, parts)
     total = tf.reduce_sum(parts, axis=-2, keepdims=True)
     return tf.concat([inside, total - inside], axis=2)
 
