@@ -1,6 +1,7 @@
 """Measure `explain` beside the answer alone, as served: time of a row, size, export.
 
     python scripts/benchmark_explain.py --columns 30 --members 16
+    python scripts/benchmark_explain.py --json > docs/measured/explain.json
 
 The network has the default layers of a small table and was trained for one epoch on random
 rows: times do not depend on what it learned. The process keeps to one core. CPU times are
@@ -9,6 +10,7 @@ those to compare on a machine that others use too.
 
 import argparse
 import functools
+import json
 import os
 import tempfile
 import time
@@ -69,26 +71,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--columns", type=int, default=30)
     parser.add_argument("--members", type=int, default=16)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     network, table = trained(arguments.columns, arguments.members)
+    assert network.trees_ is not None
+    exports, calls = [], []
     with tempfile.TemporaryDirectory() as folder:
         for explain in (False, True):
             version, seconds = export(network, f"{folder}/{explain}", explain=explain)
             files = [file for file in version.rglob("*") if file.is_file()]
             size = sum(file.stat().st_size for file in files) / 1024
-            print(f"explain={explain}: export {seconds:.1f} s CPU, {size:,.0f} KB")
+            exports.append({"explain": explain, "cpu_seconds": seconds, "kilobytes": size})
         with session_model(version) as served:
             for signature in ("serving_default", "explain"):
                 for n_rows in (1, 16):
                     rows = raw_columns(checked_table(table[:n_rows], network.schema_))
                     inputs = {name.replace(" ", "_"): v for name, v in rows.items()}
                     call = functools.partial(served.answers, inputs, signature=signature)
-                    wall, cpu = measured(call)
-                    print(
-                        f"{signature:16} {n_rows:3} rows: {wall / n_rows:7.3f} ms a row,"
-                        f" {cpu / n_rows:7.3f} ms CPU"
-                    )
+                    wall, cpu = (ms / n_rows for ms in measured(call))
+                    row = {"signature": signature, "rows": n_rows, "ms": wall}
+                    calls.append({**row, "cpu_ms": cpu})
+    if arguments.json:
+        settings = {"columns": arguments.columns, "members": arguments.members}
+        trees = len(network.trees_.forest.roots)
+        print(json.dumps({**settings, "trees": trees, "exports": exports, "calls": calls}))
+        return
+    for one in exports:
+        print(
+            "explain={explain}: {cpu_seconds:.1f} s CPU, {kilobytes:,.0f} KB".format(**one)
+        )
+    for one in calls:
+        line = "{signature:16} {rows:3} rows: {ms:7.3f} ms a row, {cpu_ms:7.3f} ms CPU"
+        print(line.format(**one))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ those of first runs and of many networks by
     python scripts/benchmark.py --work WORK --cold --json > docs/measured/cold-WORK.json
     python scripts/benchmark_many.py --json > docs/measured/many.json
 
+and those of explanations by
+
+    python scripts/benchmark_explain.py --json > docs/measured/explain.json
+
 `docs/measured/quality.csv` has a line for each table, split and method: columns `dataset`,
 `half` (A: defaults were chosen by it; B: not), `split`, `method`, `error` (empty for a
 regression), `logloss`, `nrmse` and `fit_cpu_s`. `docs/recipe.md` says what was measured.
@@ -244,6 +248,30 @@ def many_table() -> str:
     return markdown(["", "µs a step of one network", "multiple"], rows)
 
 
+# --- explanations ------------------------------------------------------------------
+
+
+def explain_table() -> str:
+    """CPU time and size of a SavedModel that explains its answers, and of one without."""
+    report = json.loads((MEASURED / "explain.json").read_text())
+    answer, explained = (
+        {
+            call["rows"]: call["cpu_ms"]
+            for call in report["calls"]
+            if call["signature"] == key
+        }
+        for key in ("serving_default", "explain")
+    )
+    alone, both = report["exports"]
+    rows = [
+        ["one row in a call", f"{answer[1]:.1f} ms", f"{explained[1]:.1f} ms"],
+        ["a row of 16 in a call", f"{answer[16]:.2f} ms", f"{explained[16]:.1f} ms"],
+        ["export", *(f"{one['cpu_seconds']:.1f} s" for one in (alone, both))],
+        ["SavedModel", *(f"{one['kilobytes']:,.0f} KB" for one in (alone, both))],
+    ]
+    return markdown(["", "answer alone", "with reasons"], rows)
+
+
 # --- servers ----------------------------------------------------------------------
 
 
@@ -342,6 +370,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "examples": example_table,
     "cold": cold_table,
     "many": many_table,
+    "explain": explain_table,
     "quality": quality_table,
     "ranks": rank_table,
     "serving": serving_table,
