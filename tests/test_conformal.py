@@ -39,7 +39,7 @@ def test_a_coverage_that_too_few_rows_can_promise_has_no_finite_bound():
     table = ScoreTable.of(np.arange(8.0))
     assert rows_needed(0.9) == 9
     assert bound(table, 0.9) == np.inf
-    with pytest.raises(InputError, match=r"needs at least 9 rows .* there are 8.*0\.88"):
+    with pytest.raises(InputError, match=r"at least 9 validation rows.* are 8.*0\.88"):
         check_validation_rows(0.9, 8)
     check_validation_rows(0.9, 9)
 

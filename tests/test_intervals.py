@@ -123,7 +123,7 @@ def test_a_coverage_that_needs_more_rows_names_their_number(
     rows, regressor, saved_regressor
 ):
     for predict in (regressor.predict_interval, saved_regressor.predict_interval):
-        with pytest.raises(InputError, match=r"at least 9,999 rows .* there are 250"):
+        with pytest.raises(InputError, match=r"9,999 validation rows.* there are 250"):
             predict(rows, 0.9999)
     ends = saved_regressor.signature_outputs(
         "interval", rows[:3], options={"coverage": 0.9999}
