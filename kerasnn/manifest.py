@@ -126,7 +126,7 @@ _SIGNATURE_FORM = record(
 METADATA_FORMS = {
     "schema": SCHEMA_FORM,
     "signatures": mapping_of(_SIGNATURE_FORM),
-    "judged_rows": whole(),
+    "validation_rows": whole(),
     "run": text(100),
     "measured_on": text(),
     "metrics": mapping_of(anything),

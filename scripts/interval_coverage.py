@@ -177,7 +177,7 @@ def _peer(table: Table, train: np.ndarray, test: np.ndarray) -> Result:
     rows, targets = _columns(table), table.targets
     texts = [column for column in table.meta["categorical"] if column in rows]
     rows = rows.assign(**{c: rows[c].astype(object).fillna("").astype(str) for c in texts})
-    fitted, judged = train_test_split(train, test_size=0.2, random_state=0)
+    fitted, rest = train_test_split(train, test_size=0.2, random_state=0)
     started = time.perf_counter()
     models = [
         Fitted(
@@ -193,7 +193,7 @@ def _peer(table: Table, train: np.ndarray, test: np.ndarray) -> Result:
         for tail in TAILS
     ]
     valid = ConformalizedQuantileRegressor(models, confidence_level=COVERAGE, prefit=True)
-    valid.conformalize(rows.iloc[judged], targets[judged])
+    valid.conformalize(rows.iloc[rest], targets[rest])
     _, ends = valid.predict_interval(rows.iloc[test])
     seconds = time.perf_counter() - started
     return _of_intervals(ends[:, :, 0], targets, train, test, seconds)

@@ -3,8 +3,8 @@
 For each table of a folder whose description names a time or a group, networks learn from
 the training rows of split 0, and report a score in three ways: on rows drawn at random (the
 default), on the latest rows or whole groups (`--time`, `--group`), and, with these, on the
-training rows that judged (`--test-size 0`). Then the same networks meet the test rows of
-the split, which are later, or of other groups. Printed are both scores and their ratio:
+validation rows (`--test-size 0`). Then the same networks meet the test rows of the split,
+which are later, or of other groups. Printed are both scores and their ratio:
 below 1 the reported loss was too small.
 
     python scripts/validation_truth.py /data/tables --time-limit 30
@@ -140,7 +140,7 @@ def main() -> None:
     given = {name: getattr(args, name) for name in ("time_limit", "epochs", "members")}
     settings = {name: value for name, value in given.items() if value is not None}
     plain = tables.Validation()
-    ratios: dict[str, list[float]] = {"random": [], "test rows": [], "judging rows": []}
+    ratios: dict[str, list[float]] = {}
     print("table  way  reported  true  reported/true  seconds", flush=True)
     for table in found_tables(args.folder, args.max_rows):
         if args.only and table.name not in args.only:
@@ -148,12 +148,12 @@ def main() -> None:
         ways = {
             "random": (plain, 0.2),
             "test rows": (table.validation, 0.2),
-            "judging rows": (table.validation, 0.0),
+            "validation rows": (table.validation, 0.0),
         }
         for way, (validation, test_size) in ways.items():
             started = time.monotonic()
             found = outcome(table, validation, test_size, settings)
-            ratios[way].append(found.ratio)
+            ratios.setdefault(way, []).append(found.ratio)
             print(
                 f"{table.name}  {way}  {found.reported:.4g}  {found.true:.4g}"
                 f"  {found.ratio:.3f}  {time.monotonic() - started:.0f}",

@@ -6,9 +6,9 @@ import tensorflow as tf
 from scipy.special import softmax
 
 from kerasnn.conformal import (
-    JudgedValues,
+    ValidationValues,
     check_coverage,
-    check_judged,
+    check_validation_rows,
     fit_intervals,
     fit_sets,
     rows_needed,
@@ -39,9 +39,9 @@ def test_a_coverage_that_too_few_rows_can_promise_has_no_finite_bound():
     table = ScoreTable.of(np.arange(8.0))
     assert rows_needed(0.9) == 9
     assert bound(table, 0.9) == np.inf
-    with pytest.raises(InputError, match=r"needs at least 9 rows .* there are 8.*0\.88"):
-        check_judged(0.9, 8)
-    check_judged(0.9, 9)
+    with pytest.raises(InputError, match=r"at least 9 validation rows.* are 8.*0\.88"):
+        check_validation_rows(0.9, 8)
+    check_validation_rows(0.9, 9)
 
 
 def test_scores_of_many_rows_are_stored_in_part_and_rounded_up():
@@ -61,13 +61,13 @@ def test_a_coverage_is_a_number_between_0_and_1(coverage):
         assert np.isnan(bound(ScoreTable.of(np.arange(20.0)), coverage))
 
 
-def judged_rows(rng, n, *, noise, members=REPEATS):
+def values_of(rng, n, *, noise, members=REPEATS):
     """Return rows whose errors grow with x[:, 1]; members differ a little."""
     x = rng.normal(size=(n, 3)).astype(np.float32)
     truth = np.sin(x[:, 0]) + noise(x[:, 1], rng.normal(size=n))
     outputs = np.sin(x[:, 0])[None] + 0.1 * rng.normal(size=(members, n))
     codes = rng.integers(4, size=(n, 1)).astype(np.int32)
-    judged = JudgedValues(
+    return ValidationValues(
         outputs=outputs[..., None].astype(np.float32),
         targets=truth[:, None].astype(np.float32),
         weights=np.ones(n, np.float32),
@@ -76,11 +76,10 @@ def judged_rows(rng, n, *, noise, members=REPEATS):
         n_numeric=3,
         members=MEMBERS,
     )
-    return judged
 
 
-def fitted(judged):
-    return fit_intervals(judged, judged.targets.min(axis=0), judged.targets.max(axis=0))
+def fitted(values):
+    return fit_intervals(values, values.targets.min(axis=0), values.targets.max(axis=0))
 
 
 def ends_of(intervals, rows, coverage=0.9):
@@ -104,16 +103,16 @@ def plain(size, normal):
 @pytest.mark.parametrize("noise", [growing, skewed, plain])
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
 def test_intervals_cover_their_share_of_new_rows(rng, noise, coverage):
-    intervals = fitted(judged_rows(rng, N, noise=noise))
-    new = judged_rows(rng, 4000, noise=noise, members=MEMBERS)
+    intervals = fitted(values_of(rng, N, noise=noise))
+    new = values_of(rng, 4000, noise=noise, members=MEMBERS)
     lower, upper = ends_of(intervals, new, coverage)
     inside = (lower <= new.targets[:, 0]) & (new.targets[:, 0] <= upper)
     assert inside.mean() == pytest.approx(coverage, abs=0.04)
 
 
 def test_rows_that_are_hard_to_predict_get_wide_intervals(rng):
-    intervals = fitted(judged_rows(rng, N, noise=growing))
-    new = judged_rows(rng, 4000, noise=growing, members=MEMBERS)
+    intervals = fitted(values_of(rng, N, noise=growing))
+    new = values_of(rng, 4000, noise=growing, members=MEMBERS)
     lower, upper = ends_of(intervals, new)
     inside = (lower <= new.targets[:, 0]) & (new.targets[:, 0] <= upper)
     for tenth in np.array_split(np.argsort(new.x[:, 1]), 10):
@@ -124,16 +123,16 @@ def test_rows_that_are_hard_to_predict_get_wide_intervals(rng):
 
 
 def test_skewed_errors_get_skewed_intervals(rng):
-    intervals = fitted(judged_rows(rng, N, noise=skewed))
-    new = judged_rows(rng, 100, noise=skewed, members=MEMBERS)
+    intervals = fitted(values_of(rng, N, noise=skewed))
+    new = values_of(rng, 100, noise=skewed, members=MEMBERS)
     lower, upper = ends_of(intervals, new)
     centre = new.outputs.mean(axis=0)[:, 0]
     assert (upper - centre).mean() > 3 * (centre - lower).mean()
 
 
 def test_without_anything_to_learn_every_row_has_the_same_width(rng):
-    intervals = fitted(judged_rows(rng, 30, noise=growing))
-    lower, upper = ends_of(intervals, judged_rows(rng, 50, noise=growing, members=MEMBERS))
+    intervals = fitted(values_of(rng, 30, noise=growing))
+    lower, upper = ends_of(intervals, values_of(rng, 50, noise=growing, members=MEMBERS))
     np.testing.assert_allclose(upper - lower, (upper - lower)[0], rtol=1e-5)
 
 
@@ -141,7 +140,7 @@ def test_the_errors_of_few_members_are_extrapolated_to_all(rng):
     """The mean of two members has a variance of 0.5, that of eight of 0.125."""
     truth = 10 * rng.normal(size=(4000, 1)).astype(np.float32)
     outputs = truth + rng.normal(size=(2, 4000, 1)).astype(np.float32)
-    rows = judged_rows(rng, 4000, noise=plain)._replace(outputs=outputs)
+    rows = values_of(rng, 4000, noise=plain)._replace(outputs=outputs)
     wide = {}
     for noise in (2.0, 0.0):
         targets = truth + noise * rng.normal(size=truth.shape).astype(np.float32)
@@ -152,7 +151,7 @@ def test_the_errors_of_few_members_are_extrapolated_to_all(rng):
     assert wide[0.0] == pytest.approx(1.645 * np.sqrt(0.5), rel=0.06)
 
 
-def test_judged_and_new_rows_have_the_same_mean_spread(rng):
+def test_validation_and_new_rows_have_the_same_mean_spread(rng):
     few = member_spread(tf.constant(rng.normal(size=(2, 9000, 1))), 2)
     many = member_spread(tf.constant(rng.normal(size=(8, 9000, 1))), 2)
     assert float(tf.reduce_mean(few)) == pytest.approx(float(tf.reduce_mean(many)), abs=0.1)
@@ -160,14 +159,14 @@ def test_judged_and_new_rows_have_the_same_mean_spread(rng):
 
 
 def test_rows_without_weight_do_not_count(rng):
-    judged = judged_rows(rng, 100, noise=plain)
-    weights = np.where(np.arange(100) < 50, judged.weights, 0)
-    assert fitted(judged._replace(weights=weights)).n_judged == 50
-    assert fitted(judged._replace(weights=weights * 0)) is None
+    values = values_of(rng, 100, noise=plain)
+    weights = np.where(np.arange(100) < 50, values.weights, 0)
+    assert fitted(values._replace(weights=weights)).n_validation_rows == 50
+    assert fitted(values._replace(weights=weights * 0)) is None
 
 
 def test_several_outputs_have_intervals_of_their_own(rng):
-    one = judged_rows(rng, 300, noise=plain)
+    one = values_of(rng, 300, noise=plain)
     two = one._replace(
         outputs=np.concatenate([one.outputs, one.outputs * 0], axis=2),
         targets=np.concatenate([one.targets, one.targets * 10], axis=1),

@@ -135,9 +135,9 @@ def test_later_rows_are_tested(x, y):
     )
     for train, test, one in zip(*ours["indices"].values(), ours["estimator"], strict=True):
         assert times[train].max() < times[test].min()
-        judged = ~np.isnan(one.oof_predictions_[:, 0])
-        assert 0 < judged.sum() < len(train)
-        assert times[train][judged].min() > times[train][~judged].max()
+        left_out = ~np.isnan(one.oof_predictions_[:, 0])
+        assert 0 < left_out.sum() < len(train)
+        assert times[train][left_out].min() > times[train][~left_out].max()
     with pytest.raises(InputError, match=r"cv must be at most .*, 44; got cv=60"):
         kerasnn.cross_validate(NetworkClassifier(), x, y, cv=60, time=times)
     with pytest.raises(InputError, match="same number of rows; got 90 and 3"):

@@ -62,10 +62,10 @@ def test_a_task_of_several_members_can_be_a_part(cores):
     assert seeds_of_parts([task(seed, members=3) for seed in range(2)]) == [[0], [1]]
 
 
-def test_members_that_are_judged_stay_together(cores):
+def test_members_that_are_validated_stay_together(cores):
     cores(2)
-    judged = [task(seed, members=2, folds=2) for seed in range(4)]
-    assert seeds_of_parts(judged) == [[0, 1, 2, 3]]
+    validated = [task(seed, members=2, folds=2) for seed in range(4)]
+    assert seeds_of_parts(validated) == [[0, 1, 2, 3]]
 
 
 def test_larger_networks_are_in_smaller_parts(cores):

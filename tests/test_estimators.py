@@ -648,14 +648,14 @@ def test_a_column_that_tells_the_target_is_one_python_warning():
 # --- reports, and progress that is shown ---------------------------------------------
 
 
-def test_a_report_without_test_rows_says_who_judged(fitted, tmp_path):
+def test_a_report_without_test_rows_says_who_predicted(fitted, tmp_path):
     page = fitted.report(tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert text == page.html
     box = text[text.index("<aside") : text.index("</aside>")]
-    assert "each judged by members that did not learn from it" in box
-    judged = (fitted.oof_predictions_.argmax(axis=1) == (people()[1] == "yes")).mean()
-    assert f"<dd>{judged:.3f}</dd>" in text
+    assert "each predicted by members that did not learn from it" in box
+    accuracy = (fitted.oof_predictions_.argmax(axis=1) == (people()[1] == "yes")).mean()
+    assert f"<dd>{accuracy:.3f}</dd>" in text
     assert 'srcdoc="&lt;!DOCTYPE' in page._repr_html_()
 
 

@@ -1,4 +1,4 @@
-"""Networks that predict in time learn from all rows; those that judge them do not."""
+"""Networks that predict in time learn from all rows; those that are validated do not."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def saved(table, tmp_path_factory):
     return folder, NetworkRegressor(**SHORT, checkpoint=folder).fit(x, y, time=np.arange(N))
 
 
-def test_those_that_predict_know_the_last_rows_and_those_that_judge_do_not(saved, table):
+def test_those_that_predict_know_the_last_rows_and_validated_ones_do_not(saved, table):
     x, y = table
     late, network = x[:, 1] == 1, saved[1]
     answers = network.oof_predictions_
@@ -45,11 +45,11 @@ def test_those_that_predict_know_the_last_rows_and_those_that_judge_do_not(saved
     assert len(network.history_["member_loss"][0]) == 4
 
 
-def test_the_score_is_that_of_the_rows_that_judged(saved, table):
+def test_the_score_is_that_of_the_validation_rows(saved, table):
     network, y = saved[1], table[1]
     answers = network.oof_predictions_
-    judged = ~np.isnan(answers)
-    loss = np.mean((answers[judged] - y[judged]) ** 2) / y.var()
+    left_out = ~np.isnan(answers)
+    loss = np.mean((answers[left_out] - y[left_out]) ** 2) / y.var()
     i = network.history_["epoch"].index(network.best_epoch_)
     # About: unlike the loss, the predictions are clipped to the range of the targets.
     assert network.history_["val_loss"][i] == pytest.approx(loss, rel=0.05)
@@ -75,8 +75,8 @@ def test_rows_of_equal_order_give_equal_folds_whatever_the_times_look_like(table
     ]
     for one in ours[1:]:
         np.testing.assert_array_equal(one.oof_predictions_, ours[0].oof_predictions_)
-    judged = ~np.isnan(ours[0].oof_predictions_[:, 0])
-    assert order[judged].min() == N / 2
+    left_out = ~np.isnan(ours[0].oof_predictions_[:, 0])
+    assert order[left_out].min() == N / 2
 
 
 def test_groups_and_times_must_fit_the_rows(table):

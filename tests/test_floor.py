@@ -1,4 +1,4 @@
-"""No probability is surer than the judged rows allow."""
+"""No probability is surer than the validation rows allow."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_rows_of_unequal_weight_count_as_fewer(rng):
     assert floor.mixed(given).max() == pytest.approx(11 / 12, abs=1e-3)
 
 
-def test_rows_that_nobody_judged_do_not_count(rng):
+def test_rows_that_no_member_left_out_do_not_count(rng):
     given, labels = sure_rows(rng, 2)
     given[:100] = np.nan
     floor = fitted_floor(given, labels, np.ones(N, np.float32))

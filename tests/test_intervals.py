@@ -84,7 +84,7 @@ def test_a_saved_network_gives_the_sets_of_the_estimator(
     np.testing.assert_array_equal(again, filled)
 
 
-def test_no_probability_is_surer_than_the_judged_rows(rows, classifier, saved_classifier):
+def test_no_probability_is_surer_than_validation_rows(rows, classifier, saved_classifier):
     far = pd.DataFrame({"a": [1e6, -1e6], "b": ["x", "y"]})
     given = classifier.predict_proba(far)
     assert given.max() <= (TRAINED + 1) / (TRAINED + 2) + 1e-6
@@ -123,7 +123,7 @@ def test_a_coverage_that_needs_more_rows_names_their_number(
     rows, regressor, saved_regressor
 ):
     for predict in (regressor.predict_interval, saved_regressor.predict_interval):
-        with pytest.raises(InputError, match=r"at least 9,999 rows .* there are 250"):
+        with pytest.raises(InputError, match=r"9,999 validation rows.* there are 250"):
             predict(rows, 0.9999)
     ends = saved_regressor.signature_outputs(
         "interval", rows[:3], options={"coverage": 0.9999}
@@ -143,7 +143,7 @@ def test_the_other_kind_of_network_says_what_to_use(
         saved_classifier.predict_interval(rows)
 
 
-def test_without_folds_nobody_judged(rows):
+def test_without_folds_there_are_no_validation_rows(rows):
     settings = {**SETTINGS, "folds": 0, "epochs": 1}
     one = NetworkRegressor(**settings).fit(rows[["a", "b"]], rows["value"])
     with pytest.raises(InputError, match=r"folds=0 leaves none.*folds='auto'"):

@@ -1,4 +1,4 @@
-"""Whole groups stay on one side, later rows judge earlier ones, and bad input is named."""
+"""Groups stay on one side, validation rows are later, and bad input is named."""
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def test_folds_of_groups_have_similar_classes(rng):
     seed=st.integers(0, 99),
 )
 @settings(deadline=None, max_examples=60)
-def test_all_rows_that_judge_are_later_and_ties_are_together(
+def test_all_validation_rows_are_later_and_ties_are_together(
     n_rows, n_times, gap, n_folds, seed
 ):
     times = np.random.default_rng(seed).integers(0, n_times, n_rows).astype(float)
@@ -82,9 +82,9 @@ def test_all_rows_that_judge_are_later_and_ties_are_together(
     if folds.maximum(n_rows) < n_folds:
         return
     splits = folds.splits(np.zeros(n_rows), n_folds, repeats=1, seed=0)
-    judged = np.concatenate([split.left_out for split in splits])
+    every = np.concatenate([split.left_out for split in splits])
     assert len(splits) == n_folds
-    assert len(np.unique(judged)) == len(judged)
+    assert len(np.unique(every)) == len(every)
     for learned, left_out in splits:
         assert len(learned) >= 2
         assert times[learned].max() < times[left_out].min()

@@ -185,14 +185,14 @@ def test_baselines_stand_beside_the_network_and_the_best_stands_out(classified):
     assert table.rows[2][2].text == "0.693"
 
 
-def test_networks_trees_and_simple_models_are_ranked_where_a_fit_judged_them(classified):
+def test_networks_trees_and_simple_models_are_ranked_where_a_fit_scored_them(classified):
     name = "Networks, trees and simple models"
     assert name not in [one.title for one in reports.table_sections(classified)]
-    judged = {
+    standings = {
         "networks and trees": {"log_loss": 0.4321, "accuracy": 0.8},
         "linear": {"log_loss": 0.5, "accuracy": 0.75},
     }
-    table = section(replace(classified, leaderboard=judged), name).table
+    table = section(replace(classified, leaderboard=standings), name).table
     assert table.head == ["", "log loss", "accuracy"]
     assert table.rows == [
         ["networks and trees", "0.432", "0.800"],

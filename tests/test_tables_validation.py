@@ -288,7 +288,7 @@ def test_warnings_name_the_remedy_and_go_with_it():
 
 
 @pytest.mark.slow
-def test_a_network_of_earlier_rows_says_how_it_was_judged(tmp_path):
+def test_a_network_of_earlier_rows_says_how_it_was_validated(tmp_path):
     rows = read(visits(), target="good", time="date", ignore=["step"])
     measured = tables.measure(
         tables.fit(rows, tables.estimator_for(rows.target)(**SHORT)), importance=False
@@ -296,15 +296,16 @@ def test_a_network_of_earlier_rows_says_how_it_was_judged(tmp_path):
     assert measured.measured_on == "test rows, the latest by date, never learned from"
     (said,) = (n.message for n in measured.all_notices if n.code == "refitted")
     assert "learned from all training rows" in said
-    assert "later rows judge what earlier ones taught" in table_page(measured, folder="t")
+    page = table_page(measured, folder="t")
+    assert "scored on later rows than those learned from" in page
     version = tables.save(measured, tmp_path / "visits")
     manifest = saving.load(version).manifest
     assert manifest["data"]["time"] == "date"
     answers = measured.fitted.estimator.oof_predictions_
-    judged = ~np.isnan(answers[:, 0])
+    left_out = ~np.isnan(answers[:, 0])
     times = rows.fit_arguments["time"]
-    assert times[judged].min() > times[~judged].max()
-    assert judged.sum() == pytest.approx(rows.n_trained / 2, abs=4)
+    assert times[left_out].min() > times[~left_out].max()
+    assert left_out.sum() == pytest.approx(rows.n_trained / 2, abs=4)
 
 
 @pytest.mark.slow
@@ -314,6 +315,6 @@ def test_without_test_rows_the_later_training_rows_are_scored():
     measured = tables.measure(fitted)
     assert measured.measured_on.startswith("the later training rows by step")
     answers = fitted.estimator.oof_predictions_
-    judged = ~np.isnan(answers)
-    errors = answers[judged] - rows.targets(tested=False)[judged]
+    left_out = ~np.isnan(answers)
+    errors = answers[left_out] - rows.targets(tested=False)[left_out]
     assert measured.metrics["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))

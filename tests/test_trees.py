@@ -173,12 +173,12 @@ def boosted(rng_seed: int = 0, *, weighted: bool = False) -> BoostedFolds:
     return BoostedFolds(rows, folds, "multiclass", CARDINALITIES, seed=1)
 
 
-def test_rows_are_judged_by_the_model_that_left_them_out() -> None:
+def test_rows_are_predicted_by_the_model_that_left_them_out() -> None:
     folds = boosted()
     outputs = folds.grow()
-    judged = np.concatenate([left_out for _, left_out in folds._folds])
-    assert np.isfinite(outputs[judged]).all()
-    assert np.isnan(np.delete(outputs, judged, axis=0)).all()
+    rows = np.concatenate([left_out for _, left_out in folds._folds])
+    assert np.isfinite(outputs[rows]).all()
+    assert np.isnan(np.delete(outputs, rows, axis=0)).all()
     assert folds.rounds == 25
     assert folds.forest(25).shape.trees == 2 * 25 * 3
 
@@ -337,7 +337,7 @@ def test_in_time_the_trees_that_predict_learned_from_all_rows() -> None:
 
 
 @pytest.mark.slow
-def test_there_are_no_trees_where_they_cannot_be_judged() -> None:
+def test_there_are_no_trees_where_they_cannot_be_validated() -> None:
     table, target = steps(np.random.default_rng(2), 60)
     none = {**SMALL, "folds": 0}
     assert kerasnn.NetworkRegressor(**none).fit(table, target).trees_ is None
@@ -378,7 +378,7 @@ def test_another_value_of_trees_is_refused() -> None:
         kerasnn.NetworkRegressor(**SMALL, trees="yes").fit(table, target)
 
 
-def test_all_models_are_judged_by_the_same_left_out_rows(regressor) -> None:
+def test_all_models_are_scored_on_the_same_left_out_rows(regressor) -> None:
     estimator, _, target = regressor
     standings = estimator.leaderboard_
     losses = {one.model: one.rmse for one in standings}
@@ -391,7 +391,7 @@ def test_all_models_are_judged_by_the_same_left_out_rows(regressor) -> None:
 
 
 @pytest.mark.slow
-def test_classes_are_judged_by_log_loss_and_accuracy() -> None:
+def test_classes_are_scored_by_log_loss_and_accuracy() -> None:
     table, value = steps(np.random.default_rng(4))
     label = np.where(value > 2, "high", "low")
     fitted = kerasnn.NetworkClassifier(**SMALL, trees=False).fit(table, label)

@@ -1,4 +1,4 @@
-"""A sweep tries settings, is judged by left-out rows, and goes on where it ended."""
+"""A sweep tries settings, scores them on left-out rows, and goes on where it ended."""
 
 import os
 import signal
@@ -287,12 +287,12 @@ def test_a_wrong_argument_says_what_must_hold(arguments, message):
     assert str(error.value) == message
 
 
-def test_an_estimator_without_left_out_rows_cannot_be_judged():
+def test_an_estimator_without_left_out_rows_cannot_be_tuned():
     with pytest.raises(InputError) as error:
         kerasnn.tune(NetworkClassifier(folds=0), TABLE, LABELS)
     assert str(error.value) == (
-        "folds must be 'auto' or at least 2: the rows that members leave out judge the"
-        " trials; got folds=0"
+        "folds must be 'auto' or at least 2: trials are scored on the rows that members"
+        " leave out; got folds=0"
     )
 
 

@@ -80,8 +80,8 @@ plt.show()
 #
 # - A day that is left out at random lies between two days that were not, so its level is
 #   known. Of the future nobody knows it.
-# - With `time=` later days judge what earlier ones taught. A date is then a feature only by
-#   what comes again, here the weekday; the number of the day is left out.
+# - With `time=` networks are validated on later days than they learned from. A date is then
+#   a feature only by what comes again, here the weekday; the number of the day is left out.
 # - One shop is one draw. With the seeds 0 to 3 random days promised 11 to 12, and the truth
 #   was 12 to 31; in order of time 14 to 25 were promised, and 14 to 36 came true.
 # - On the command line: `kerasnn train sales.csv --target sold --time day`, and

@@ -3,7 +3,7 @@
 # %% [markdown]
 # # A sweep
 #
-# Are there better settings than the defaults? `kerasnn.tune` tries some, and judges each by
+# Are there better settings than the defaults? `kerasnn.tune` tries some, and scores each on
 # the rows that its members leave out: no further cross-validation, no rows of their own.
 
 # %%
@@ -46,7 +46,7 @@ for name, one in (
 #
 # - The first trial is the estimator as it was given. The score is the RMSE on rows that
 #   were left out; 77 would be the deviation of the target itself.
-# - The rows that judged have now chosen the settings too: believe the new rows, not the best
+# - The validation rows have now chosen the settings too: believe the new rows, not the best
 #   score. [Tune](../tune.md) has four sweeps that found nothing better for new rows.
 # - Rates are Variables of the compiled loop, so all trials here share one program. Other
 #   sizes compile anew.

@@ -161,9 +161,9 @@ def validation_options(option: Callable[..., Any]) -> Callable[[Any], Any]:
         option(
             "--time",
             str,
-            "Column of dates or numbers: the latest rows are the test rows, and later rows"
-            " judge what earlier ones taught. Only its parts that repeat, such as the"
-            " weekday, are features.",
+            "Column of dates or numbers: the latest rows are the test rows, and members"
+            " are validated on later rows than they learned from. Only its parts that"
+            " repeat, such as the weekday, are features.",
         ),
         option("--gap", at_least(0), "Rows left out before the later ones.  [default: 0]"),
         option("--test-file", path, "File of the test rows; no other row is one."),

@@ -1,7 +1,7 @@
 """Floor, intervals and sets: what the rows that members left out can promise.
 
 floor      of probabilities, which are never surer than these rows allow
-quantiles  scores of the judged rows, and the bound that a coverage needs
+quantiles  scores of the validation rows, and the bound that a coverage needs
 features   of a row, that tell how far off a prediction may be
 scale      how far off, for each row
 intervals  of a regression
@@ -11,11 +11,11 @@ Everything is fitted with NumPy after the training, and answered by TensorFlow o
 alone, so that the SavedModel gives the same intervals.
 """
 
-from kerasnn.conformal.intervals import Intervals, JudgedValues, fit_intervals
+from kerasnn.conformal.intervals import Intervals, ValidationValues, fit_intervals
 from kerasnn.conformal.quantiles import (
     DEFAULT_COVERAGE,
     check_coverage,
-    check_judged,
+    check_validation_rows,
     rows_needed,
 )
 from kerasnn.conformal.sets import ClassSets, fit_sets, with_best_class
@@ -24,9 +24,9 @@ __all__ = [
     "DEFAULT_COVERAGE",
     "ClassSets",
     "Intervals",
-    "JudgedValues",
+    "ValidationValues",
     "check_coverage",
-    "check_judged",
+    "check_validation_rows",
     "fit_intervals",
     "fit_sets",
     "rows_needed",

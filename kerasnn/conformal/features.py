@@ -39,8 +39,8 @@ class RowSignals(NamedTuple):
 def member_spread(outputs: tf.Tensor, repeats: int) -> tf.Tensor:
     """Return the mean logarithm of the members' variance, [rows, n_out].
 
-    A judged row has `repeats` members that did not learn from it. The members of a new row
-    are taken in groups of as many, so that both have the same expected value.
+    A validation row has `repeats` members that did not learn from it. The members of a new
+    row are taken in groups of as many, so that both have the same expected value.
 
     Args:
         outputs: [members, rows, n_out]; `repeats` divides the number of members, and those
@@ -93,7 +93,7 @@ class ScaleFeatures:
 def fit_features(
     rows: RowSignals, n_numeric: int, sizes: NDArray[np.float64]
 ) -> ScaleFeatures:
-    """Choose columns and knots from judged rows.
+    """Choose columns and knots from validation rows.
 
     Args:
         rows: their signals, as arrays.

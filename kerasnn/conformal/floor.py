@@ -1,10 +1,10 @@
-"""A floor of the probabilities: no answer is surer than the judged rows allow.
+"""A floor of the probabilities: no answer is surer than the validation rows allow.
 
 With a temperature alone, the answer for a row far from all others may be sure to ten
-digits. After n judged rows, a probability above (n + 1) / (n + 2) is more than anybody can
-know (Laplace's rule of succession). So the mean of the members is mixed with fixed rates:
-with equal rates for all classes, as much as that rule asks, and with the classes' base
-rates, as much as gives the judged rows the smallest log loss.
+digits. After n validation rows, a probability above (n + 1) / (n + 2) is more than anybody
+can know (Laplace's rule of succession). So the mean of the members is mixed with fixed
+rates: with equal rates for all classes, as much as that rule asks, and with the classes'
+base rates, as much as gives the validation rows the smallest log loss.
 """
 
 from dataclasses import dataclass
@@ -46,14 +46,14 @@ def fitted_floor(
     turn a row that is nearly undecided.
 
     Args:
-        probabilities: [rows, n_out]; NaN in rows that nobody judged.
+        probabilities: [rows, n_out]; NaN in rows that no member left out.
         labels: [rows].
         weights: [rows], not negative.
     """
     n_out = probabilities.shape[1]
-    judged = np.isfinite(probabilities).all(axis=1) & (weights > 0)
-    given, labels = probabilities[judged], labels[judged]
-    weight = weights[judged].astype(np.float64)
+    counted = np.isfinite(probabilities).all(axis=1) & (weights > 0)
+    given, labels = probabilities[counted], labels[counted]
+    weight = weights[counted].astype(np.float64)
     uniform = np.full(n_out, 1 / n_out)
     floor = ProbabilityFloor(_least_share(weight, n_out), uniform)
     if not len(labels):

@@ -2,8 +2,8 @@
 
 `below` and `above` are scales of the row (`scale`): a row that is hard to predict gets a
 wide interval, and one whose errors are skewed a skewed one. `bound` is the same for all
-rows; it is the quantile, which the coverage needs, of the judged rows' errors divided by
-their scales. The scale of a judged row is fitted without it.
+rows; it is the quantile, which the coverage needs, of the validation rows' errors divided
+by their scales. The scale of a validation row is fitted without it.
 
 Source: Barber et al., Predictive inference with the jackknife+ (2021), CV+, with the mean
 of the members in place of each; Lei et al., Distribution-free predictive inference for
@@ -36,8 +36,8 @@ MIN_SHRINKAGE = 0.9
 _GAIN = 0.01  # share by which scales that differ by row must lower the loss
 
 
-class JudgedValues(NamedTuple):
-    """Rows that members judged without having learned from them.
+class ValidationValues(NamedTuple):
+    """Validation rows, and what the members that left them out predicted.
 
     Attributes:
         outputs: [repeats, rows, n_out] float32, standardised.
@@ -58,7 +58,7 @@ class JudgedValues(NamedTuple):
     members: int
 
     @property
-    def counted(self) -> "JudgedValues":
+    def counted(self) -> "ValidationValues":
         """Return the rows that have a weight."""
         counted = self.weights > 0
         return self._replace(
@@ -78,7 +78,7 @@ class OutputIntervals:
         features: of the scales.
         below: scale of errors below the prediction.
         above: scale of errors above it.
-        scores: errors of judged rows, divided by their scales.
+        scores: errors of validation rows, divided by their scales.
     """
 
     features: ScaleFeatures
@@ -93,7 +93,7 @@ class Intervals:
 
     Attributes:
         outputs: the intervals of each output.
-        repeats: members that judged each row.
+        repeats: members that left out each validation row.
         low, high: [n_out] range of the training targets, standardised.
         in_range: whether the intervals end there too; values of later rows may be beyond.
     """
@@ -105,8 +105,8 @@ class Intervals:
     in_range: bool = True
 
     @property
-    def n_judged(self) -> int:
-        """Number of judged rows, the same for all outputs."""
+    def n_validation_rows(self) -> int:
+        """Number of validation rows, the same for all outputs."""
         return self.outputs[0].scores.n_rows
 
     def ends(
@@ -137,23 +137,23 @@ class Intervals:
 
 
 def fit_intervals(
-    judged: JudgedValues,
+    values: ValidationValues,
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     *,
     in_range: bool = True,
     seed: int = 0,
 ) -> Intervals | None:
-    """Fit the intervals; None without judged rows.
+    """Fit the intervals; None without validation rows.
 
     Args:
-        judged: rows that members judged.
+        values: of the validation rows.
         low: [n_out] smallest training targets, standardised.
         high: [n_out] largest ones.
         in_range: whether new values are expected between them.
         seed: of the folds of the scales.
     """
-    rows = judged.counted
+    rows = values.counted
     if not len(rows.targets):
         return None
     repeats = len(rows.outputs)
@@ -183,7 +183,7 @@ def _shrinkage(
     """Return how much smaller the errors of the whole ensemble are, at most 1.
 
     The squared error of the mean of m members is a + b / m, b their variance: what is known
-    of the few members that judged a row is extrapolated to all of them. Members that have
+    of the few members that left a row out is extrapolated to all of them. Members that have
     hardly learned differ so much that this says nothing of quantiles: then it is 1.
 
     Args:
@@ -222,7 +222,7 @@ def _fit_output(
 
 
 class _Candidate(NamedTuple):
-    """Scales of judged rows, fitted without them, and models of all rows.
+    """Scales of validation rows, fitted without them, and models of all rows.
 
     Attributes:
         below, above: [rows].

@@ -1,8 +1,8 @@
-"""Scores of the judged rows, and the bound that a new row's score does not exceed.
+"""Scores of the validation rows, and the bound that a new row's score does not exceed.
 
-Of n rows that were judged and a new one, each is as likely as any other to have the k-th
-smallest score. So a new row's score is at most the k-th smallest of the judged ones with a
-probability of k / (n + 1) or more.
+Of n validation rows and a new one, each is as likely as any other to have the k-th smallest
+score. So a new row's score is at most the k-th smallest of theirs with a probability of
+k / (n + 1) or more.
 """
 
 import math
@@ -22,10 +22,10 @@ _ROUNDING = 1e-9  # within which (n + 1) * coverage counts as whole
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """Scores of judged rows by rank, from which the bound of any coverage follows.
+    """Scores of validation rows by rank, from which the bound of any coverage follows.
 
     Attributes:
-        n_rows: number of judged rows.
+        n_rows: number of validation rows.
         ranks: [stored] ascending, from 1; the last one is n_rows.
         scores: [stored] float64, ascending.
     """
@@ -52,8 +52,8 @@ class ScoreTable:
     def bounds(self, coverage: tf.Tensor) -> tf.Tensor:
         """Return the bound of each coverage, [rows] float64, by TensorFlow operations.
 
-        Infinite where the coverage needs more rows than were judged (`rows_needed`), and
-        NaN where it is not between 0 and 1.
+        Infinite where the coverage needs more validation rows (`rows_needed`), and NaN
+        where it is not between 0 and 1.
         """
         rank = tf.math.ceil((self.n_rows + 1) * coverage - _ROUNDING)
         place = tf.searchsorted(tf.constant(self.ranks), rank)
@@ -63,28 +63,28 @@ class ScoreTable:
 
 
 def rows_needed(coverage: float) -> int:
-    """Return how many rows must have been judged for a finite bound."""
+    """Return how many validation rows a finite bound needs."""
     return math.ceil(coverage / (1 - coverage) * (1 - _ROUNDING))
 
 
-def check_judged(coverage: float, n_judged: int | None) -> None:
-    """Check that enough rows were judged for a coverage.
+def check_validation_rows(coverage: float, n_rows: int | None) -> None:
+    """Check that there are enough validation rows for a coverage.
 
     Args:
         coverage: between 0 and 1.
-        n_judged: number of them; None if they are too few and their number is not known.
+        n_rows: number of them; None if they are too few and their number is not known.
 
     Raises:
         InputError: there are too few.
     """
     needed = rows_needed(coverage)
-    if n_judged is None or n_judged < needed:
-        known = "fewer" if n_judged is None else f"{n_judged:,}"
-        less = "" if not n_judged else f" (at most {n_judged / (n_judged + 1):.6g})"
+    if n_rows is None or n_rows < needed:
+        known = "fewer" if n_rows is None else f"{n_rows:,}"
+        less = "" if not n_rows else f" (at most {n_rows / (n_rows + 1):.6g})"
         raise InputError(
-            f"coverage={coverage:g} needs at least {needed:,} rows that members judged"
-            f" without having learned from them; there are {known}. Ask for a smaller"
-            f" coverage{less}, or train on more rows"
+            f"coverage={coverage:g} needs at least {needed:,} validation rows, which"
+            f" members predicted without having learned from them; there are {known}. Ask"
+            f" for a smaller coverage{less}, or train on more rows"
         )
 
 

@@ -1,8 +1,8 @@
 """Sets of classes: all those whose probability reaches a threshold.
 
-The threshold is the quantile of the true classes' probabilities, in judged rows, that the
-coverage needs. These sets are the smallest on average. Where more rows are right than the
-coverage asks, some sets are empty: a row that is unlike every class.
+The threshold is the quantile of the true classes' probabilities, in validation rows, that
+the coverage needs. These sets are the smallest on average. Where more rows are right than
+the coverage asks, some sets are empty: a row that is unlike every class.
 
 Source: Sadinle et al., Least ambiguous set-valued classifiers with bounded error levels
 (2019).
@@ -24,14 +24,14 @@ class ClassSets:
     """The fitted sets.
 
     Attributes:
-        scores: 1 - probability of the true class, of judged rows.
+        scores: 1 - probability of the true class, of validation rows.
     """
 
     scores: ScoreTable
 
     @property
-    def n_judged(self) -> int:
-        """Number of judged rows."""
+    def n_validation_rows(self) -> int:
+        """Number of validation rows."""
         return self.scores.n_rows
 
     def contains(self, probabilities: tf.Tensor, coverage: tf.Tensor) -> tf.Tensor:
@@ -58,16 +58,16 @@ def fit_sets(
     labels: NDArray[np.int32],
     weights: NDArray[np.float32],
 ) -> ClassSets | None:
-    """Fit the sets; None without judged rows.
+    """Fit the sets; None without validation rows.
 
     Args:
-        probabilities: [rows, n_classes] of members that did not learn from the row; NaN in
-            rows that nobody judged.
+        probabilities: [rows, n_classes] of members that did not learn from the row; NaN
+            where there is no such member.
         labels: [rows].
         weights: [rows]; rows of weight 0 do not count.
     """
-    judged = np.isfinite(probabilities).all(axis=1) & (weights > 0)
-    if not judged.any():
+    counted = np.isfinite(probabilities).all(axis=1) & (weights > 0)
+    if not counted.any():
         return None
-    given = probabilities[judged, labels[judged]]
+    given = probabilities[counted, labels[counted]]
     return ClassSets(ScoreTable.of(1 - given))

@@ -211,7 +211,7 @@ def _restore_result(
     result.weights = [found.array(f"{start}weights/{i}") for i in range(saved["weights"])]
     if result.weights and [weights.shape for weights in result.weights] != shapes:
         raise InputError(f"{found.path}: results[{place}] has weights of other shapes")
-    rows = (len(result.task.judged_rows),)
+    rows = (len(result.task.all_validation_rows),)
     for name, inverse in saved["sharpness"].items():
         losses, weights = (found.array(f"{start}{name}/{k}") for k in ("losses", "weights"))
         if losses.shape != rows or weights.shape != rows:

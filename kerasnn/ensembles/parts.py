@@ -33,7 +33,7 @@ class StoppedError(Exception):
 def parts_of(tasks: Sequence[EnsembleTask]) -> list[list[EnsembleTask]]:
     """Return the tasks in parts of equal length; in one part if they must stay together.
 
-    Tasks whose members are judged must: together they decide when the training ends. The
+    Tasks whose members are validated must: together they decide when the training ends. The
     last part is filled up with the first tasks, because all parts share a program.
 
     Args:

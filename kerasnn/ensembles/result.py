@@ -10,9 +10,9 @@ from kerasnn.conformal.floor import ProbabilityFloor, fitted_floor
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import (
     ValidationScore,
-    judged_inverse_temperature,
     mean_predictions,
     of_all_rows,
+    validation_inverse_temperature,
 )
 
 EvaluationHistory = dict[str, list[Any]]
@@ -27,9 +27,9 @@ class TrainedEnsemble:
         weights: values of `TabularNetwork.learned`.
         score: validation score of these weights; None without folds.
         best: best score so far.
-        validation_outputs: outputs with these weights for the task's judged rows, each by
-            the members that did not learn from it, [repeats, judged rows, n_logits]; None
-            without folds.
+        validation_outputs: outputs with these weights for the task's validation rows, each
+            by the members that did not learn from it, [repeats, validation rows, n_logits];
+            None without folds.
         has_oof_rows: whether the task's rows are the training rows of other members.
         epoch: epoch after which the members had these weights, from 1.
         epochs: number of epochs that were run.
@@ -54,8 +54,8 @@ class TrainedEnsemble:
         """For each of the task's rows, the mean prediction of the members that left it out.
 
         Probabilities [rows, n_out], with the floor, or standardised values; NaN for rows
-        that judged no member. None without folds. The rows are the training rows in memory,
-        or the held-out rows of a table on disk.
+        that validate no member. None without folds. The rows are the training rows in
+        memory, or the held-out rows of a table on disk.
         """
         predictions, floor = self._mean_predictions, self.floor
         if predictions is None:
@@ -77,18 +77,18 @@ class TrainedEnsemble:
             return None
         if not task.recipe.calibrate:
             return None
-        judged = task.judged_rows
-        return fitted_floor(predictions, task.targets[judged], task.weights[judged])
+        rows = task.all_validation_rows
+        return fitted_floor(predictions, task.targets[rows], task.weights[rows])
 
     @property
     def _mean_predictions(self) -> NDArray[np.float64] | None:
-        """The predictions for judged rows, at the best temperature and without a floor."""
+        """The predictions for validation rows, at the best temperature, without a floor."""
         if self.validation_outputs is None:
             return None
         outputs, kind = self.validation_outputs.astype(np.float64), self.task.shape.task
         inverse = 1.0
         if kind != "regression":
-            inverse = judged_inverse_temperature(self.task, outputs)
+            inverse = validation_inverse_temperature(self.task, outputs)
         return mean_predictions(kind, outputs, inverse)
 
     def accepts(self, score: ValidationScore | None, *, last: bool) -> bool:

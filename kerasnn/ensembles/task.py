@@ -87,7 +87,7 @@ class EnsembleTask:
 
     @cached_property
     def splits(self) -> list[Split]:
-        """The rows of each member that is judged; none without folds."""
+        """The rows of each member that is validated; none without folds."""
         recipe = self.recipe
         if not recipe.folds:
             return []
@@ -97,14 +97,14 @@ class EnsembleTask:
 
     @property
     def validation_rows(self) -> list[RowNumbers]:
-        """Numbers of the rows that judge each member, which it does not learn from."""
+        """Numbers of the validation rows of each member, which it does not learn from."""
         return [split.left_out for split in self.splits]
 
     @cached_property
-    def judged_rows(self) -> RowNumbers:
-        """Ascending numbers of the rows that judge a member: usually all rows.
+    def all_validation_rows(self) -> RowNumbers:
+        """Ascending numbers of the validation rows of all members: usually all rows.
 
-        With folds in time, the first rows judge no member; without folds, no row does.
+        With folds in time, the first rows validate no member; without folds, no row does.
         """
         if not self.splits:
             return np.empty(0, np.int32)
@@ -112,7 +112,7 @@ class EnsembleTask:
 
     @property
     def refits(self) -> bool:
-        """True if other networks than the judged ones predict; they learn from all rows."""
+        """True if others than the validated networks predict: they learn from all rows."""
         return bool(self.recipe.folds) and self.division.are_in_time
 
     @property
@@ -122,7 +122,7 @@ class EnsembleTask:
 
     @cached_property
     def training_rows(self) -> list[RowNumbers]:
-        """Numbers of the rows that each network learns from; judged networks first."""
+        """Numbers of the rows that each network learns from; validated networks first."""
         all_rows = np.arange(self.n_rows, dtype=np.int32)
         learned = [split.learned for split in self.splits]
         return learned + [all_rows] * (self.n_networks - len(learned))

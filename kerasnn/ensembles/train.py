@@ -245,33 +245,33 @@ class Training:
     def evaluate(self, learner: MemberLearner, losses: NDArray[np.float32]) -> None:
         """Record the losses, and keep the weights of each task whose score is accepted.
 
-        The members that are judged come first in a task; those that predict are the last.
+        The members that are validated come first in a task; those that predict are last.
         """
         source, members, first = self.source, self.recipe.members, 0
         outputs = self._validation_outputs(learner) if self.recipe.folds else None
         for result in self.results:
             networks = result.task.n_networks
-            judged = slice(first, first + members)
+            validated = slice(first, first + members)
             predicting = slice(first + networks - members, first + networks)
             first, score, stacked = first + networks, None, None
             if outputs is not None:
-                stacked = stacked_outputs(result.task, outputs[judged])
+                stacked = stacked_outputs(result.task, outputs[validated])
                 score = validation_score(result.task, stacked)
             if result.accepts(score, last=source.finished):
                 result.weights = member_weights(learner.network, predicting)
                 result.score, result.epoch = score, source.epoch
                 if stacked is not None:
                     result.validation_outputs = stacked.astype(np.float32)
-            result.record(source.epoch, losses[judged], score)
+            result.record(source.epoch, losses[validated], score)
         if self.options.progress:
             self.options.progress(source.epoch, source.epochs, self._mean_losses())
 
     def _validation_outputs(self, learner: MemberLearner) -> list[NDArray[np.float32]]:
-        """Return each network's outputs for the rows that judge it; for one row if none."""
+        """Return each network's outputs for its validation rows; for one row if none."""
         source, rows = self.source, []
         for task, start in zip(source.tasks, source.starts, strict=True):
             rows += [left_out + start for left_out in task.validation_rows]
-            # Networks that learn from all rows are not judged: one row stands in.
+            # Networks that learn from all rows are not validated: one row stands in.
             rows += [rows[-1][:1]] * (task.n_networks - task.recipe.members)
         longest = max(map(len, rows))
         padded = np.stack([np.resize(own, longest) for own in rows]).astype(np.int32)

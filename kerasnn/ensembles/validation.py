@@ -24,9 +24,9 @@ class ValidationScore:
     """Losses of members on the rows that they did not learn from.
 
     Attributes:
-        losses: [judged rows] cross-entropy at the fitted temperature, or squared error of
-            standardised targets, its mean over the outputs.
-        weights: [judged rows], not negative.
+        losses: [validation rows] cross-entropy at the fitted temperature, or squared error
+            of standardised targets, its mean over the outputs.
+        weights: [validation rows], not negative.
         inverse_temperature: factor of the logits for the whole ensemble; 1 for a
             regression.
     """
@@ -63,32 +63,34 @@ def stacked_outputs(
         outputs: of each member, [its rows, n_logits].
 
     Returns:
-        [repeats, judged rows, n_logits], in the order of `EnsembleTask.judged_rows`.
+        [repeats, validation rows, n_logits], in the order of
+        `EnsembleTask.all_validation_rows`.
     """
-    recipe, judged = task.recipe, task.judged_rows
-    stacked = np.empty((recipe.repeats, len(judged), outputs[0].shape[1]))
+    recipe, every = task.recipe, task.all_validation_rows
+    stacked = np.empty((recipe.repeats, len(every), outputs[0].shape[1]))
     for m, (rows, own) in enumerate(zip(task.validation_rows, outputs, strict=True)):
-        stacked[m // recipe.folds, np.searchsorted(judged, rows)] = own
+        stacked[m // recipe.folds, np.searchsorted(every, rows)] = own
     return stacked
 
 
 def of_all_rows(
     task: EnsembleTask, predictions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return predictions for the judged rows in the order of all rows, NaN for the others.
+    """Return predictions for validation rows in the order of all rows, NaN for the others.
 
     Args:
-        task: decides the judged rows.
-        predictions: [judged rows, n_out].
+        task: decides the validation rows.
+        predictions: [validation rows, n_out].
     """
     found = np.full((task.n_rows, *predictions.shape[1:]), np.nan)
-    found[task.judged_rows] = predictions
+    found[task.all_validation_rows] = predictions
     return found
 
 
 def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> ValidationScore:
     """Return the score of a task's members, from their `stacked_outputs`."""
-    kind, recipe, targets = task.shape.task, task.recipe, task.targets[task.judged_rows]
+    kind, recipe = task.shape.task, task.recipe
+    targets = task.targets[task.all_validation_rows]
     weights = _weights(task)
     if kind == "regression":
         squares = (outputs.mean(axis=0) - targets) ** 2
@@ -96,7 +98,7 @@ def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> Valida
 
     if not recipe.calibrate:
         return ValidationScore(_mean_losses(kind, targets, outputs), weights)
-    inverse = judged_inverse_temperature(task, outputs)
+    inverse = validation_inverse_temperature(task, outputs)
     extrapolated = np.log(inverse)
     if recipe.repeats > 1:
         # The mean of members is less confident than each of them, so a larger ensemble
@@ -112,8 +114,10 @@ def validation_score(task: EnsembleTask, outputs: NDArray[np.float64]) -> Valida
     return ValidationScore(losses, weights, float(np.exp(extrapolated)))
 
 
-def judged_inverse_temperature(task: EnsembleTask, outputs: NDArray[np.float64]) -> float:
-    """Return the factor of the logits that is best for the members that judged a row.
+def validation_inverse_temperature(
+    task: EnsembleTask, outputs: NDArray[np.float64]
+) -> float:
+    """Return the factor of the logits that is best for the members that left a row out.
 
     They are fewer than all members, for which a larger factor is best.
 
@@ -123,7 +127,7 @@ def judged_inverse_temperature(task: EnsembleTask, outputs: NDArray[np.float64])
     """
     if not task.recipe.calibrate:
         return 1.0
-    kind, labels = task.shape.task, task.targets[task.judged_rows]
+    kind, labels = task.shape.task, task.targets[task.all_validation_rows]
     best = _best_log_inverse(
         lambda inverse: _mean_losses(kind, labels, outputs * inverse), _weights(task)
     )
@@ -131,9 +135,9 @@ def judged_inverse_temperature(task: EnsembleTask, outputs: NDArray[np.float64])
 
 
 def _weights(task: EnsembleTask) -> NDArray[np.float64]:
-    """Return the weights of the judged rows."""
-    weights = task.weights[task.judged_rows].astype(np.float64)
-    # The later rows, which judge, may have no weight.
+    """Return the weights of the validation rows."""
+    weights = task.weights[task.all_validation_rows].astype(np.float64)
+    # In time these are the later rows, and all of them may have no weight.
     return weights if weights.any() else np.ones_like(weights)
 
 
@@ -149,7 +153,7 @@ def _mean_losses(
 def mean_predictions(
     kind: TabularTask, outputs: NDArray[np.float64], inverse_temperature: float
 ) -> NDArray[np.float64]:
-    """Return mean probabilities [judged rows, n_out], or values, of `stacked_outputs`."""
+    """Return the mean probabilities, or values, of `stacked_outputs`, [rows, n_out]."""
     if kind == "regression":
         return outputs.mean(axis=0)
     logits = outputs * inverse_temperature

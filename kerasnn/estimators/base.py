@@ -118,7 +118,7 @@ class NetworkEstimator(FittedEnsemble):
         """Train an ensemble.
 
         With `groups`, each fold consists of whole groups. With `time`, the folds are
-        forward-chained: the rows that judge a member are later than all that it learns
+        forward-chained: the validation rows of a member are later than all that it learns
         from, and belong to the last half of the rows. These members only select the epoch
         and calibrate: as many other networks, which learn from all rows, predict.
 
@@ -131,7 +131,7 @@ class NetworkEstimator(FittedEnsemble):
                 of a group or none.
             time: [rows] numbers or dates, also as text; not with `groups`.
             gap: with `time`, how many rows to leave out between those that a member learns
-                from and those that judge it, as in scikit-learn's `TimeSeriesSplit`.
+                from and its validation rows, as in scikit-learn's `TimeSeriesSplit`.
             strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, created before any
                 other use of TensorFlow, whose workers train the ensemble together. Every
                 worker calls `fit` with the same rows and parameters, outside of its scope.
@@ -357,7 +357,7 @@ class NetworkEstimator(FittedEnsemble):
         blended = Blended(trained)
         if checked_trees(self.trees):
             blended = blend_with_trees(trained, deadline)
-        judged = trained
+        networks = trained
         trained, self.trees_, predictions = blended
         self._kept_weights = trained.weights
         self._validation_score = trained.score
@@ -374,7 +374,7 @@ class NetworkEstimator(FittedEnsemble):
         self.__dict__.pop("_explain", None)  # of an earlier fit
         if describes:
             scale = self._target_scale if self._kind == "regression" else 1.0
-            self.leaderboard_ = leaderboard(judged, predictions, scale)
+            self.leaderboard_ = leaderboard(networks, predictions, scale)
             self.novelty_ = self._with_predictions(trained)
             rows = trained.task.x, trained.task.codes
             self.background_ = fit_background(self._network, self._named_outputs, *rows)
@@ -445,4 +445,4 @@ class NetworkEstimator(FittedEnsemble):
 
     @abstractmethod
     def _fit_conformal(self, trained: TrainedEnsemble) -> Intervals | ClassSets | None:
-        """Fit intervals or sets to the judged rows; None without them."""
+        """Fit intervals or sets to the validation rows; None without them."""

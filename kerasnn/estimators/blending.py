@@ -12,7 +12,7 @@ from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import (
     ValidationScore,
-    judged_inverse_temperature,
+    validation_inverse_temperature,
     validation_score,
 )
 from kerasnn.estimators.leaderboard import Predictions, calibrated_predictions
@@ -87,7 +87,7 @@ def blend_with_trees(trained: TrainedEnsemble, deadline: Deadline | None = None)
         return Blended(trained)
     networks, factor = outputs.astype(np.float64), 1.0
     if task.shape.task != "regression":
-        factor = judged_inverse_temperature(task, networks)
+        factor = validation_inverse_temperature(task, networks)
     folds = _folds(task)
     rounds, of_trees = _grow(folds, task, deadline)
     mixed = {s: (1 - s) * factor * networks + s * of_trees for s in SHARES.tolist()}
@@ -128,11 +128,11 @@ def _grow(
     """Grow trees until they no longer improve.
 
     Returns:
-        The best number of rounds, and the outputs then, [1, judged rows, n_logits].
+        The best number of rounds, and the outputs then, [1, validation rows, n_logits].
     """
     best, rounds, kept = np.inf, 0, np.empty(0)
     while folds.rounds < min(rounds + PATIENCE, folds.max_rounds) or not rounds:
-        outputs = folds.grow()[task.judged_rows][np.newaxis]
+        outputs = folds.grow()[task.all_validation_rows][np.newaxis]
         # The score expects the networks' number of repeats; those of trees are all equal.
         loss = validation_score(task, np.repeat(outputs, task.recipe.repeats, axis=0)).loss
         if loss < best:

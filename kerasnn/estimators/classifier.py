@@ -93,7 +93,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         oof_predictions_: for each training row, the mean probabilities of the members that
             did not learn from it, [rows, classes]; None without folds. Scores from them
             are slightly too good, because these rows selected the epoch. NaN for rows that
-            judged no member: with `time`, about the first half.
+            validate no member: with `time`, about the first half.
         best_epoch_: the epoch whose weights were kept.
         n_epochs_: number of epochs run.
         n_features_in_, feature_names_in_: as in scikit-learn.
@@ -181,8 +181,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 If not, it has the most probable class, and the sets cover more rows.
 
         Raises:
-            InputError: the coverage is not between 0 and 1, or too few rows were judged for
-                it; or X cannot be used.
+            InputError: the coverage is not between 0 and 1, or there are too few validation
+                rows for it; or X cannot be used.
         """
         inside, given = self.interval_outputs(
             coverage, self.prepare(X), "in_set", "probabilities"

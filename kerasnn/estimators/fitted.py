@@ -20,7 +20,7 @@ from kerasnn.conformal import (
     ClassSets,
     Intervals,
     check_coverage,
-    check_judged,
+    check_validation_rows,
     rows_needed,
 )
 from kerasnn.conformal.floor import ProbabilityFloor
@@ -177,9 +177,9 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
         return [np.concatenate(part)[:n_rows] for part in zip(*parts, strict=True)]
 
     def has_intervals(self, coverage: float) -> bool:
-        """Check whether enough rows were judged for intervals or sets of a coverage."""
+        """Check whether the validation rows suffice for a coverage of intervals or sets."""
         fitted = self._conformal
-        return fitted is not None and fitted.n_judged >= rows_needed(coverage)
+        return fitted is not None and fitted.n_validation_rows >= rows_needed(coverage)
 
     def interval_outputs(
         self, coverage: float, rows: Prepared, *names: str
@@ -192,17 +192,18 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
             names: of the outputs: `value`, `lower`, `upper`; or `probabilities`, `in_set`.
 
         Raises:
-            InputError: coverage is no number between 0 and 1, or too few rows were judged.
+            InputError: coverage is no number between 0 and 1, or there are too few
+                validation rows.
         """
         check_is_fitted(self, "history_")
         coverage = check_coverage(coverage)
         if self._conformal is None:
             without = "folds=0 leaves none" if not self.recipe_.folds else "none was kept"
             raise InputError(
-                "intervals and sets need rows that members judged without having learned"
-                f" from them; {without}. Fit again, with folds='auto'"
+                "intervals and sets need validation rows, which members predicted without"
+                f" having learned from them; {without}. Fit again, with folds='auto'"
             )
-        check_judged(coverage, self._conformal.n_judged)
+        check_validation_rows(coverage, self._conformal.n_validation_rows)
 
         def outputs(x: tf.Tensor, codes: tf.Tensor) -> list[tf.Tensor]:
             wanted = tf.fill(tf.shape(x)[:1], tf.constant(coverage, tf.float64))
@@ -358,7 +359,11 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
             answers=self._named_outputs,
             metadata={
                 "settings": dataclasses.asdict(self.recipe_),
-                **({"judged_rows": self._conformal.n_judged} if self._conformal else {}),
+                **(
+                    {"validation_rows": self._conformal.n_validation_rows}
+                    if self._conformal
+                    else {}
+                ),
                 **({"trees": self.trees_.description} if self.trees_ else {}),
                 **(metadata or {}),
             },
@@ -403,7 +408,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _interval_signature(self) -> dict[str, TableSignature]:
-        """Return `interval`, if enough rows were judged for its default coverage."""
+        """Return `interval`, if the validation rows suffice for its default coverage."""
         if not self.has_intervals(DEFAULT_COVERAGE):
             return {}
         options = {"coverage": DEFAULT_COVERAGE}

@@ -10,8 +10,8 @@ from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import EnsembleTask
 from kerasnn.ensembles.validation import (
     MIN_LIKELIHOOD,
-    judged_inverse_temperature,
     mean_predictions,
+    validation_inverse_temperature,
 )
 from kerasnn.estimators.baselines import BaselineInputs, baseline_predictions
 
@@ -55,7 +55,7 @@ def leaderboard(
 ) -> list[Standing]:
     """Return the standings of the models of a fit, and of simple ones, the best first.
 
-    All of them are judged on the same rows, by models that had left these rows out.
+    All of them are scored on the same rows, by models that had left these rows out.
 
     Args:
         trained: networks, before trees were added.
@@ -77,20 +77,26 @@ def leaderboard(
 def calibrated_predictions(
     task: EnsembleTask, outputs: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return mean probabilities, or values, of outputs [repeats, judged rows, n_logits]."""
+    """Return mean probabilities, or values, [validation rows, n_out].
+
+    Args:
+        task: the task.
+        outputs: [repeats, validation rows, n_logits].
+    """
     inverse = 1.0
     if task.shape.task != "regression":
-        inverse = judged_inverse_temperature(task, outputs)
+        inverse = validation_inverse_temperature(task, outputs)
     return mean_predictions(task.shape.task, outputs, inverse)
 
 
 def _simple_predictions(task: EnsembleTask) -> dict[str, NDArray[np.float64]]:
-    """Return the predictions for the judged rows by models that are fitted to each fold."""
+    """Return the predictions for validation rows by models that are fitted to each fold."""
     regression = task.shape.task == "regression"
     if regression and task.targets.shape[1] > 1:
         return {}
     n_out = 1 if regression else task.shape.n_out
     targets = task.targets[:, 0] if regression else task.targets
+    every = task.all_validation_rows
     found: dict[str, NDArray[np.float64]] = {}
     for split in task.splits[: task.recipe.folds]:
         learned, left_out = split
@@ -103,9 +109,9 @@ def _simple_predictions(task: EnsembleTask) -> dict[str, NDArray[np.float64]]:
             seed=task.seed,
             max_rows=MAX_LINEAR_ROWS,
         )
-        places = np.searchsorted(task.judged_rows, left_out)
+        places = np.searchsorted(every, left_out)
         for name, values in predictions.items():
-            rows = found.setdefault(name, np.empty((len(task.judged_rows), n_out)))
+            rows = found.setdefault(name, np.empty((len(every), n_out)))
             rows[places] = values.reshape(len(left_out), n_out)
     return found
 
@@ -116,8 +122,8 @@ def _standing(
     task: EnsembleTask,
     scale: NDArray[np.float64] | float,
 ) -> Standing:
-    """Return the scores of predictions [judged rows, n_out], weighted as the rows are."""
-    rows = task.judged_rows
+    """Return the scores of predictions [validation rows, n_out], weighted as these are."""
+    rows = task.all_validation_rows
     targets, weights = task.targets[rows], task.weights[rows].astype(np.float64)
     weights = weights if weights.any() else np.ones_like(weights)
     if task.shape.task == "regression":

@@ -11,7 +11,12 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from kerasnn.choices import TabularTask
-from kerasnn.conformal import DEFAULT_COVERAGE, Intervals, JudgedValues, fit_intervals
+from kerasnn.conformal import (
+    DEFAULT_COVERAGE,
+    Intervals,
+    ValidationValues,
+    fit_intervals,
+)
 from kerasnn.datasets import Target
 from kerasnn.ensembles.result import TrainedEnsemble
 from kerasnn.ensembles.task import TargetTransform
@@ -72,8 +77,8 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             [rows, 2], or [rows, outputs, 2] as the target was.
 
         Raises:
-            InputError: the coverage is not between 0 and 1, or too few rows were judged for
-                it; or X cannot be used.
+            InputError: the coverage is not between 0 and 1, or there are too few validation
+                rows for it; or X cannot be used.
         """
         ends = self.interval_outputs(coverage, self.prepare(X), "lower", "upper")
         return np.stack(ends, axis=-1).astype(np.float64)
@@ -147,8 +152,8 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         outputs, task = trained.validation_outputs, trained.task
         if outputs is None:
             return None
-        rows = task.judged_rows
-        judged = JudgedValues(
+        rows = task.all_validation_rows
+        values = ValidationValues(
             outputs=outputs,
             targets=task.targets[rows],
             weights=task.weights[rows],
@@ -159,7 +164,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         )
         low, high = self._standardised(np.stack([self._target_low, self._target_high]))
         in_time = task.division.are_in_time
-        return fit_intervals(judged, low, high, in_range=not in_time)
+        return fit_intervals(values, low, high, in_range=not in_time)
 
     def _interval_answer(self, rows: SignatureRows) -> dict[str, tf.Tensor]:
         assert isinstance(self._conformal, Intervals)

@@ -25,9 +25,9 @@ RANKING_SECONDS = 10.0  # of the importance of columns
 
 NO_TEST = Notice(
     "no-test-rows",
-    "there are no test rows. Where this page has some, they are training rows, each judged"
-    " by members that did not learn from it. They chose the epoch as well, so the scores"
-    " are slightly too good",
+    "there are no test rows. Where this page has some, they are training rows, each"
+    " predicted by members that did not learn from it. They chose the epoch as well, so the"
+    " scores are slightly too good",
     is_warning=True,
 )
 
@@ -126,8 +126,8 @@ def _left_out_result(estimator: Fitted, target: Target) -> TableResult:
             "a report needs rows that no network learned from, and no member left any out:"
             " give test rows, report(file, X, y)"
         )
-    judged = ~np.isnan(predicted.reshape(len(predicted), -1)[:, 0])
-    result = _result(estimator, target, learned[judged], predicted[judged])
+    left_out = ~np.isnan(predicted.reshape(len(predicted), -1)[:, 0])
+    result = _result(estimator, target, learned[left_out], predicted[left_out])
     return dataclasses.replace(result, notices=(NO_TEST,))
 
 

@@ -23,7 +23,7 @@ SCORE_NAMES = {
 
 SETTING_MEANINGS = {
     "members": "networks, whose answers are averaged",
-    "folds": "parts of the training rows; each network leaves one out, which judges it",
+    "folds": "parts of the training rows; each network leaves one out, which validates it",
     "epochs": "passes over the training rows",
     "batch_size": "rows between two changes of the weights, at most",
     "learning_rate": "size of these changes, at its highest",
@@ -36,7 +36,7 @@ SETTING_MEANINGS = {
     "weight_decay": "pull of the weights towards zero",
     "dropout": "share of the units that are left out in a step",
     "label_smoothing": "share of each label that is spread over all classes",
-    "n_evaluations": "times that left-out rows judge, about",
+    "n_evaluations": "evaluations on left-out rows, about",
     "calibrate": "probabilities are fitted to left-out rows",
     "standard_errors": "an epoch within this distance of the best counts as equally good",
     "frequent_value_codes": "frequent numbers also count as categories",

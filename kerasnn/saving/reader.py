@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from kerasnn.conformal import (
     DEFAULT_COVERAGE,
     check_coverage,
-    check_judged,
+    check_validation_rows,
     with_best_class,
 )
 from kerasnn.datasets import (
@@ -254,7 +254,7 @@ class SavedTable:
         """
         check_coverage(coverage)
         self._asked(INTERVAL_SIGNATURE, {})
-        check_judged(coverage, self.manifest.get("judged_rows"))
+        check_validation_rows(coverage, self.manifest.get("validation_rows"))
 
     def _covered(
         self, table: Any, task: str, coverage: float, reading: ReadOptions | None

@@ -1,8 +1,8 @@
-"""The folds of an ensemble's members: which rows each learns from, and which judge it.
+"""The folds of an ensemble's members: which rows each learns from, and which validate it.
 
 Plain folds are stratified by the target. Folds of groups keep the rows of a group together.
-Folds in time are forward-chained: later rows judge a member that learned from earlier ones.
-scikit-learn's splitters cut groups and times.
+Folds in time are forward-chained: later rows validate a member that learned from earlier
+ones. scikit-learn's splitters cut groups and times.
 """
 
 import warnings
@@ -26,7 +26,7 @@ class Split(NamedTuple):
 
     Attributes:
         learned: numbers of the rows that it learns from.
-        left_out: numbers of the rows that judge it.
+        left_out: numbers of the rows that validate it.
     """
 
     learned: Rows
@@ -40,7 +40,8 @@ class Folds:
     Attributes:
         groups: [rows] codes from 0; rows of one group are in one fold.
         times: [rows] numbers that grow with time; folds are forward-chained.
-        gap: rows that are left out between the rows of a member and those that judge it.
+        gap: rows that are left out between those that a member learns from and those that
+            validate it.
     """
 
     groups: NDArray[np.int64] | None = None
@@ -49,7 +50,7 @@ class Folds:
 
     @property
     def are_in_time(self) -> bool:
-        """True if the folds are forward-chained: the first rows judge no member."""
+        """True if the folds are forward-chained: the first rows validate no member."""
         return self.times is not None
 
     def maximum(self, n_rows: int) -> int:
@@ -60,7 +61,7 @@ class Folds:
 
     @property
     def minimum(self) -> int:
-        """The smallest number of folds: in time, one part can judge all members."""
+        """The smallest number of folds: in time, one part can validate all members."""
         return 1 if self.are_in_time else 2
 
     @property
@@ -158,7 +159,7 @@ class Folds:
         return Folds(groups, times, self.gap)
 
     def _in_time(self, n_folds: int) -> list[Split]:
-        """Return splits that judge the last half of the rows, in blocks.
+        """Return splits that leave out the last half of the rows, in blocks.
 
         No member learns from fewer rows than about half of them, so that it is like the
         ones that learn from all.

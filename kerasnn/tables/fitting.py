@@ -53,7 +53,7 @@ class FittedTable:
 
     @property
     def leaderboard(self) -> list[dict[str, Any]]:
-        """Scores of the models that left-out rows judged, as JSON."""
+        """Scores of the models on left-out rows, as JSON."""
         standings = self.estimator.leaderboard_
         return [{"model": one.model, **one.scores} for one in standings]
 

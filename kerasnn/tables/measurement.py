@@ -82,7 +82,7 @@ class Measurement:
         if self.tested:
             return validation.test_rows
         # They chose the epoch, so the scores are slightly too good.
-        return validation.judging_rows if self.scores else ""
+        return validation.validation_rows if self.scores else ""
 
 
 def measure(
@@ -156,7 +156,7 @@ def _shortened(fitted: FittedTable) -> tuple[Notice, ...]:
 
 
 def _refitted(fitted: FittedTable) -> tuple[Notice, ...]:
-    """Return a note if later rows judged other networks than those that predict."""
+    """Return a note if later rows validated other networks than those that predict."""
     rows, recipe = fitted.rows, fitted.estimator.recipe_
     if rows.validation.time is None or not recipe.folds:
         return ()
@@ -167,7 +167,7 @@ def _refitted(fitted: FittedTable) -> tuple[Notice, ...]:
         )
     else:
         message = (
-            "later training rows judged networks that learned from earlier ones; the"
+            "later training rows validated networks that learned from earlier ones; the"
             " networks that predict learned from all training rows, for as many epochs and"
             " with the same calibration"
         )
@@ -205,7 +205,7 @@ def _low_coverage(task: Task, covered: Covered | None) -> tuple[Notice, ...]:
         Notice(
             "low-coverage",
             f"{kind} that should hold the truth of {COVERAGE:.0%} of the rows hold that of"
-            f" {share.value:.0%} of the test rows: these are unlike the rows that judged,"
+            f" {share.value:.0%} of the test rows: these are unlike the validation rows,"
             " and no interval or set can be relied on for such rows",
             is_warning=True,
         ),
@@ -223,9 +223,9 @@ def _left_out_scores(fitted: FittedTable) -> dict[str, Score]:
     if answers is None:
         return {}
     truth = rows.targets(tested=False)
-    judged = ~np.isnan(answers.reshape(len(answers), -1)[:, 0])
+    left_out = ~np.isnan(answers.reshape(len(answers), -1)[:, 0])
     return reports.score_predictions(
-        rows.target.task, truth[judged], answers[judged], seed=rows.seed
+        rows.target.task, truth[left_out], answers[left_out], seed=rows.seed
     )
 
 

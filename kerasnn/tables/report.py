@@ -156,7 +156,7 @@ def _curve_section(fitted: FittedTable) -> reports.Section:
         best_epoch=fitted.estimator.best_epoch_,
     )
     held_out = (
-        f" Held-out rows: {fitted.rows.validation.judging_rows}."
+        f" Held-out rows: {fitted.rows.validation.validation_rows}."
         if fitted.estimator.oof_predictions_ is not None
         else ""
     )

@@ -31,9 +31,10 @@ class Validation:
 
     Attributes:
         group: column whose equal values are rows of one group, such as a patient: a group
-            is learned from as a whole, or judges as a whole.
-        time: column of numbers or dates: later rows judge what earlier ones have taught.
-        gap: rows that are left out before the rows that judge; with `time`.
+            is learned from as a whole, or left out as a whole.
+        time: column of numbers or dates: networks are scored on later rows than those that
+            they learned from.
+        gap: rows that are left out before the later ones; with `time`.
         test_file: table of the test rows; then all rows of the other one are learned from.
     """
 
@@ -189,7 +190,9 @@ class Validation:
             parts.append(f"by whole groups of {self.group}")
         if self.time is not None:
             gap = f", {self.gap:,} rows apart" if self.gap else ""
-            parts.append(f"by {self.time}, later rows judge what earlier ones taught{gap}")
+            parts.append(
+                f"by {self.time}, scored on later rows than those learned from{gap}"
+            )
         return "; ".join(parts)
 
     @property
@@ -204,8 +207,8 @@ class Validation:
         return "test rows, never learned from"
 
     @property
-    def judging_rows(self) -> str:
-        """The rows that chose the epoch, and the members that predicted them, in words."""
+    def validation_rows(self) -> str:
+        """The description of the validation rows and the members that predicted them."""
         if self.time is not None:
             return (
                 f"the later training rows by {self.time}, each by members that learned from"

@@ -3,7 +3,7 @@
 bins           of the columns that trees compare
 sklearn_trees  the trees of a HistGradientBoosting model as arrays
 forest         the sum of many trees, by gathers and comparisons
-boosting       trees that are fitted on folds, and judged by the rows that they leave out
+boosting       trees that are fitted on folds, and scored on the rows that they leave out
 
 `boosting` is not imported here: a network with trees does not need scikit-learn's
 ensembles, which take longer to import than kerasnn itself.

@@ -1,4 +1,4 @@
-"""Boosted trees on folds: each model leaves one fold out, which judges it."""
+"""Boosted trees on folds: each model leaves one fold out, which validates it."""
 
 import os
 import warnings
@@ -51,7 +51,7 @@ GROWTHS = (
     Growth(0, 15, max_depth=4, min_samples_leaf=1, l2_regularization=3.0),
 )
 
-Fold = tuple[NDArray[Any], NDArray[Any]]  # rows to learn from, and rows that judge
+Fold = tuple[NDArray[Any], NDArray[Any]]  # rows to learn from, and validation rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +134,8 @@ class BoostedFolds:
         outputs = np.full((len(self._columns), self.n_out), np.nan)
         threads = ThreadPoolExecutor(min(len(self._folds), os.cpu_count() or 1))
         with _own_warning_filters(), threads:
-            judged = threads.map(self._grow, self._models, self._folds)
-            for (_, left_out), own in zip(self._folds, judged, strict=True):
+            grown = threads.map(self._grow, self._models, self._folds)
+            for (_, left_out), own in zip(self._folds, grown, strict=True):
                 outputs[left_out] = own
         return outputs
 

@@ -169,8 +169,8 @@ class _Sweep:
             )
         if estimator.folds == 0:
             raise InputError(
-                "folds must be 'auto' or at least 2: the rows that members leave out judge"
-                " the trials; got folds=0"
+                "folds must be 'auto' or at least 2: trials are scored on the rows that"
+                " members leave out; got folds=0"
             )
         self.estimator, self.rows, self.given = estimator, (X, y), given
         self.targets = np.asarray(y)

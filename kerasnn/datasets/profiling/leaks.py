@@ -17,7 +17,7 @@ from kerasnn.datasets.cells.parsing import category_text
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.schema.schema import Target
 
-MAX_JUDGED_ROWS = 5_000  # of a larger table a sample is judged
+MAX_EXAMINED_ROWS = 5_000  # of a larger table a sample is examined
 _MIN_ROWS = 20
 _NEIGHBOURS = 2  # rows with the nearest numbers, on each side
 # Errors of the column alone, relative to those of a constant prediction. On 32 public
@@ -37,7 +37,7 @@ def leak_notices(table: pd.DataFrame, values: NDArray[Any], target: Target) -> l
     if len(table) < _MIN_ROWS:
         return []
     # In random order: a table may be sorted by its target, and neighbours may be equal.
-    rows = np.random.default_rng(0).permutation(len(table))[:MAX_JUDGED_ROWS]
+    rows = np.random.default_rng(0).permutation(len(table))[:MAX_EXAMINED_ROWS]
     table, truth = table.iloc[rows], truth_matrix(values[rows], target)
     constant = prediction_error(
         truth, leave_one_out_mean(truth, np.zeros(len(truth), np.intp))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kerasnn.datasets.cells.factorized import factorize
 from kerasnn.datasets.notices import Notice
 from kerasnn.datasets.profiling.leaks import (
-    MAX_JUDGED_ROWS,
+    MAX_EXAMINED_ROWS,
     leave_one_out_mean,
     neighbours_mean,
     prediction_error,
@@ -172,7 +172,7 @@ def _time_order(name: str, column: pd.Series, truth: NDArray[np.float64]) -> Not
 
 def _neighbours_are_alike(column: pd.Series, truth: NDArray[np.float64]) -> bool:
     """Return whether the nearest rows in time predict better than the trend."""
-    order = np.argsort(column.to_numpy(), kind="stable")[: 10 * MAX_JUDGED_ROWS]
+    order = np.argsort(column.to_numpy(), kind="stable")[: 10 * MAX_EXAMINED_ROWS]
     by_nearest, by_trend = (
         prediction_error(truth[order], neighbours_mean(truth[order], reach))
         for reach in (2, _TREND_REACH)

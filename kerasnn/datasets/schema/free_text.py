@@ -15,7 +15,7 @@ from kerasnn.datasets.schema.schema import Column, LeftOut, Schema
 _MIN_ROWS = 20  # with a text
 _MIN_DISTINCT = 0.5  # of the rows have a text of their own
 _MIN_WORDS = 3  # of a text, on average
-_MAX_JUDGED_ROWS = 2_000
+_MAX_EXAMINED_ROWS = 2_000
 _FOLDS = 3
 _MIN_GAIN = 2.0  # of the squared error of left-out rows, in its standard errors
 _N_FEATURES = 4_096
@@ -29,7 +29,7 @@ def is_free_text(column: FactorizedColumn) -> bool:
         return False
     if len(column.values) < _MIN_DISTINCT * rows:
         return False
-    words = [len(text.split()) for text in column.values[:_MAX_JUDGED_ROWS]]
+    words = [len(text.split()) for text in column.values[:_MAX_EXAMINED_ROWS]]
     return float(np.mean(words)) >= _MIN_WORDS
 
 
@@ -62,7 +62,7 @@ def _tells_target(texts: pd.Series, values: NDArray[Any], task: Task) -> bool:
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    rows = np.random.default_rng(0).permutation(len(texts))[:_MAX_JUDGED_ROWS]
+    rows = np.random.default_rng(0).permutation(len(texts))[:_MAX_EXAMINED_ROWS]
     known = texts.iloc[rows].to_numpy(object, na_value="")
     truth = values[rows].astype(np.float64)[:, None]
     if task == "classification":

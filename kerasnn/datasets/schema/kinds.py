@@ -39,7 +39,7 @@ _READ_SHARE = 0.9  # of the distinct texts are numbers or dates: the others are 
 _DATE_ROWS = 0.95  # of the rows are dates: the other texts are mistakes
 _TRUTH_ROWS = 0.9  # of the rows are true or false: placeholders there are missing values
 _HINTED_SHARE = 0.5  # of the distinct texts are what the user says
-_JUDGED = 200  # texts that show what a category looks like
+_EXAMINED = 200  # texts that show what a category looks like
 _SHOWN = 3  # rows and texts in a notice
 _HEAD = 1_000  # rows that show whether a table has decimal commas
 
@@ -403,7 +403,7 @@ def _mixed_formats(name: str, texts: Sequence[str]) -> tuple[Notice, ...]:
     """Return the warning about a category whose texts look like numbers, or dates."""
     if len(texts) <= _MIN_READ or any(map(is_code, texts)):
         return ()
-    sample = texts[:: max(len(texts) // _JUDGED, 1)]
+    sample = texts[:: max(len(texts) // _EXAMINED, 1)]
     for what, hint, finds in (
         ("numbers", "decimal= and thousands=", find_number_format),
         ("dates", "date_format=", find_date_format),

@@ -169,16 +169,18 @@ class RemoteModel:
         answer = self._answer({**input_mapping.values(rows), **given}, signature)
         found = read_outputs(answer, asked.outputs, len(rows))
         if signature == INTERVAL_SIGNATURE and "coverage" in options:
-            self._check_judged(options["coverage"], found)
+            self._check_validation_rows(options["coverage"], found)
         return found
 
-    def _check_judged(self, coverage: float, found: Mapping[str, NDArray[Any]]) -> None:
-        judged = (self.manifest or {}).get("judged_rows", np.inf)
+    def _check_validation_rows(
+        self, coverage: float, found: Mapping[str, NDArray[Any]]
+    ) -> None:
+        n_rows = (self.manifest or {}).get("validation_rows", np.inf)
         infinite = "lower" in found and np.isinf(found["lower"]).any()
-        if infinite or judged < coverage / (1 - coverage) - 1e-9:
+        if infinite or n_rows < coverage / (1 - coverage) - 1e-9:
             raise InputError(
-                f"the model {self.name!r} had too few judged rows for a coverage of"
-                f" {coverage:g}: ask for a smaller one"
+                f"the model {self.name!r} had too few validation rows for a coverage"
+                f" of {coverage:g}: ask for a smaller one"
             )
 
     def _option(self, signature: RemoteSignature, option: str) -> str:
