@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -51,6 +52,7 @@ def test_the_example_of_faster_fit_runs(tmp_path, monkeypatch, capsys):
 
 def test_the_example_of_larger_than_memory_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(0)
     code = "".join(blocks(ROOT / "docs" / "larger-than-memory.md", "python"))
     names = {}
     exec(compile(code, "larger-than-memory.md", "exec"), names)
