@@ -62,7 +62,8 @@ def test_sections_show_contributions_curves_worst_rows_and_slices() -> None:
         scale="logit of yes",
         curves=[
             EffectCurve("age", [0.0, 50.0], np.array([[0.0, 1.0], [0.5, 2.0]])),
-            EffectCurve("city", ["Lyon", "Oslo"], np.zeros((2, 2))),
+            # The mean of these equal numbers is larger than each of them.
+            EffectCurve("city", ["Lyon", "Oslo"], np.full((3, 2), 0.1)),
         ],
         worst=pd.DataFrame({"age": [np.nan, 51.0], "city": ["Lyon", "x" * 90]}),
         worst_contributions=contributions,

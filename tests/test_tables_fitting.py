@@ -205,6 +205,21 @@ def test_what_is_saved_answers_like_what_was_measured(classified, tmp_path):
     }
 
 
+def test_a_report_that_fails_does_not_lose_the_network(classified, tmp_path, monkeypatch):
+    def fails(*arguments, **settings):
+        raise ZeroDivisionError("no page")
+
+    monkeypatch.setattr("kerasnn.tables.exporting.table_page", fails)
+    with pytest.raises(ZeroDivisionError, match="no page") as caught:
+        tables.save(classified, tmp_path / "flowers")
+    version = tmp_path / "flowers" / "1"
+    assert caught.value.__notes__ == [
+        f"The network is saved in {version}, without its report."
+    ]
+    assert len(saving.load(version).predict(flowers())["class"]) == len(flowers())
+    assert not (version / "assets.extra" / "report.html").exists()
+
+
 @pytest.mark.slow
 def test_a_target_of_truths_and_one_of_categories_are_classes():
     for target, names in (

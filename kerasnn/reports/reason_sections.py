@@ -134,7 +134,8 @@ def effect_figure(curve: EffectCurve, scale: str) -> Figure:
         axes.set_ylabel(escape(f"mean {abbreviate(scale, 36)}"))
         return figure
     places = np.arange(len(mean))[::-1]  # the first level on top
-    spread = np.stack([mean - low, high - mean])
+    # Members that agree may differ from their mean by a rounding error.
+    spread = np.maximum(np.stack([mean - low, high - mean]), 0)
     axes.errorbar(mean, places, xerr=spread, fmt="o", color=TRAIN_COLOUR, elinewidth=1)
     axes.set_yticks(places, [abbreviate(str(value)) for value in curve.values])
     axes.set_xlabel(escape(f"mean {abbreviate(scale, 36)}"))

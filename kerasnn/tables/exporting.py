@@ -16,6 +16,9 @@ def save(
 ) -> Path:
     """Export a network with its report, and return the new version's folder.
 
+    If the report cannot be made, the network is exported without it before the error is
+    raised: a training may have taken hours.
+
     Args:
         measured: the network.
         folder: of the model.
@@ -31,8 +34,13 @@ def save(
     if exported:
         return exported
     fitted, rows = measured.fitted, measured.fitted.rows
-    page = table_page(measured, folder=folder, command=command)
-    return fitted.estimator.export(
+    files, failure = {}, None
+    try:
+        page = table_page(measured, folder=folder, command=command)
+        files["report.html"] = page.encode()
+    except Exception as error:
+        failure = error
+    version = fitted.estimator.export(
         folder,
         metadata={
             **({"run": run} if run else {}),
@@ -59,5 +67,9 @@ def save(
                 "kept_epoch": fitted.estimator.best_epoch_,
             },
         },
-        files={"report.html": page.encode()},
+        files=files,
     )
+    if failure is not None:
+        failure.add_note(f"The network is saved in {version}, without its report.")
+        raise failure
+    return version
