@@ -27,12 +27,22 @@ from kerasnn.cli.table_options import ReadingArguments, reading_options
 
 
 @dataclass(frozen=True)
-class RemoteOptions:
-    """The options of a server that predicts; see the help."""
+class Predictor:
+    """The options about who predicts, this process or a server; see the help."""
 
     server: str | None
     rows_per_request: int
     ca_cert: Path | None
+    on_error: str
+    allow: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The options about where the predictions go; see the help."""
+
+    output: Path | None
+    as_json: bool
 
 
 @click.command("predict", cls=Command, short_help="Predict the rows of a file.")
@@ -101,22 +111,18 @@ class RemoteOptions:
     metavar="COVERAGE",
 )
 @allow_option
-@click.pass_context
 @collect(AskedAnswers, "asked")
 @collect(KeptColumns, "kept")
-@collect(RemoteOptions, "remote")
+@collect(Predictor, "predictor")
+@collect(Destination, "destination")
 def predict_command(
-    ctx: click.Context,
     model: Path,
     file: Path,
-    output: Path | None,
-    as_json: bool,
     reading: ReadingArguments,
-    remote: RemoteOptions,
-    kept: KeptColumns,
+    predictor: Predictor,
     asked: AskedAnswers,
-    on_error: str,
-    allow: tuple[str, ...],
+    kept: KeptColumns,
+    destination: Destination,
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 
@@ -129,33 +135,33 @@ def predict_command(
     A SavedModel is a program. It is not run if its graph has operations that can reach
     files, other machines or Python, or that are unknown.
     """
+    output = destination.output
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"--output is FILE itself, {file}, whose rows would be lost")
     problems = Problems()
-    if remote.server is None:
-        reject_options(ctx, FOR_SERVER, "for --server")
-        fail = on_error == "fail" or reading.strict
+    if predictor.server is None:
+        reject_options(click.get_current_context(), FOR_SERVER, "for --server")
         answered = local_answers(
             model,
-            allow,
+            predictor.allow,
             file,
             reading.options(),
-            fail=fail,
+            fail=predictor.on_error == "fail" or reading.strict,
             asked=asked,
             notices=problems.notices,
         )
-    elif allow:
+    elif predictor.allow:
         raise click.UsageError(
             "--allow is for a model that is loaded here; kerasnn serve has its own"
         )
     else:
         answered = remote_answers(
-            remote.server,
+            predictor.server,
             model.as_posix(),
             file,
             reading.options(),
-            max_rows=remote.rows_per_request,
-            ca_cert=remote.ca_cert,
+            max_rows=predictor.rows_per_request,
+            ca_cert=predictor.ca_cert,
             asked=asked,
         )
     parts = (
@@ -165,11 +171,11 @@ def predict_command(
     on_screen = to_stream and sys.stdout.isatty()
     tables = with_row_bar(parts, "Predicting", shown=not on_screen)
     with cli_messages(), whole_output(output) as stream:
-        if to_stream and as_json:
+        if to_stream and destination.as_json:
             write_json(tables, stream, problems)
         else:
             write_csv(tables, stream)
-    _report(problems, None if to_stream else output, as_json=as_json)
+    _report(problems, None if to_stream else output, as_json=destination.as_json)
 
 
 def _report(problems: Problems, output: Path | None, *, as_json: bool) -> None:
