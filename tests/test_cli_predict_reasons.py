@@ -43,11 +43,11 @@ def test_reasons_of_two_classes_are_those_of_the_second() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["breast_cancer", "diabetes", "digits", "wine"])
+@pytest.mark.parametrize("name", ["breast_cancer", "diabetes", "wine"])
 def test_data_that_comes_with_scikit_learn_is_trained_and_explained(name, run) -> None:
     table = getattr(sklearn.datasets, f"load_{name}")(as_frame=True).frame
     table.to_csv("rows.csv", index=False)
-    train = ("train", "rows.csv", "--target", "target", "--epochs", "1", "--no-importance")
+    train = ("train", "rows.csv", "--target", "target", "--epochs", "1")
     assert run(*train, "--name", "it")[0] == 0
     predict = ("predict", "saved_models/it", "rows.csv", "--explain", "-o", "answers.csv")
     assert run(*predict)[0] == 0
