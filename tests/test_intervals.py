@@ -1,5 +1,7 @@
 """Estimators, SavedModels and commands give the same intervals and sets."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +67,14 @@ def test_a_saved_network_gives_the_intervals_of_the_estimator(
     assert (values <= ends[:, 1]).all()
     saved = saved_regressor.predict_interval(rows, coverage)
     np.testing.assert_allclose(saved, ends, atol=1e-6 * np.abs(ends).max())
+
+
+def test_an_export_of_an_earlier_version_keeps_its_intervals(rows, saved_regressor):
+    saved = copy.copy(saved_regressor)
+    n_rows = saved.manifest["validation_rows"]
+    saved.manifest = {**saved.manifest, "judged_rows": n_rows}
+    del saved.manifest["validation_rows"]
+    assert np.isfinite(saved.predict_interval(rows, 0.5)).all()
 
 
 @pytest.mark.slow

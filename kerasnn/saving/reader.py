@@ -254,7 +254,10 @@ class SavedTable:
         """
         check_coverage(coverage)
         self._asked(INTERVAL_SIGNATURE, {})
-        check_validation_rows(coverage, self.manifest.get("validation_rows"))
+        known = self.manifest
+        # Earlier exports call them judged rows.
+        rows = known.get("validation_rows", known.get("judged_rows"))
+        check_validation_rows(coverage, rows)
 
     def _covered(
         self, table: Any, task: str, coverage: float, reading: ReadOptions | None
