@@ -127,6 +127,7 @@ METADATA_FORMS = {
     "schema": SCHEMA_FORM,
     "signatures": mapping_of(_SIGNATURE_FORM),
     "validation_rows": whole(),
+    "judged_rows": whole(),  # the same, in earlier exports
     "run": text(100),
     "measured_on": text(),
     "metrics": mapping_of(anything),

@@ -27,7 +27,7 @@ def test_curves_of_one_network_mark_the_epoch_chosen():
     assert train.get_xdata().tolist() == [10, 20, 30]
     assert list(mark.get_xdata()) == [20, 20]
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts == ["training rows", "held-out rows", "epoch 20 chosen"]
+    assert texts == ["training rows", "validation rows", "epoch 20 chosen"]
     assert not axes.collections
     drawn(figure)
 

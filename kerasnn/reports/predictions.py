@@ -43,7 +43,7 @@ def curve_section(
     members = max(np.ndim(values) for values in history.values()) > 1
     return Section(
         "Learning curves",
-        "Held-out rows are training rows kept aside to choose the epoch; they are not"
+        "Validation rows are training rows kept aside to choose the epoch; they are not"
         " the test rows."
         + (
             " Lines: mean of the members; bands: from the lowest to the highest of them."

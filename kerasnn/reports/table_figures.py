@@ -34,7 +34,7 @@ def member_curves(
     epochs: ArrayLike | None = None,
     best_epoch: float | Sequence[float] | None = None,
 ) -> Figure:
-    """Draw a metric over the epochs on training and held-out rows, and the epoch chosen.
+    """Draw a metric over the epochs on training and validation rows, and the epoch chosen.
 
     Args:
         history: `name` and "val_" + `name`, each [evaluations], or [evaluations, members]:
@@ -48,7 +48,7 @@ def member_curves(
     lowest, highest = np.inf, -np.inf
     for key, label, colour in (
         (name, "training rows", TRAIN_COLOUR),
-        (f"val_{name}", "held-out rows", TEST_COLOUR),
+        (f"val_{name}", "validation rows", TEST_COLOUR),
     ):
         if key not in history:
             continue

@@ -255,7 +255,6 @@ class SavedTable:
         check_coverage(coverage)
         self._asked(INTERVAL_SIGNATURE, {})
         known = self.manifest
-        # Earlier exports call them judged rows.
         rows = known.get("validation_rows", known.get("judged_rows"))
         check_validation_rows(coverage, rows)
 

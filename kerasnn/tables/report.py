@@ -155,14 +155,14 @@ def _curve_section(fitted: FittedTable) -> reports.Section:
         epochs=fitted.estimator.history_["epoch"],
         best_epoch=fitted.estimator.best_epoch_,
     )
-    held_out = (
-        f" Held-out rows: {fitted.rows.validation.validation_rows}."
+    validation = (
+        f" Validation rows: {fitted.rows.validation.validation_rows}."
         if fitted.estimator.oof_predictions_ is not None
         else ""
     )
     return reports.Section(
         "Learning curves",
-        f"Line: mean of the members; band: from the lowest to the highest.{held_out}",
+        f"Line: mean of the members; band: from the lowest to the highest.{validation}",
         {"loss": figure},
     )
 
