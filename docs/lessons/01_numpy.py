@@ -324,6 +324,8 @@ np.testing.assert_allclose(
 # 5. Update: each weight moves against its gradient. Repeat from 2.
 #
 # In the package: `kerasnn/reference/network.py` is this class, and `tests/test_reference.py` holds its gradient against the numerical one.
+#
+# To read on: [Nielsen, Neural Networks and Deep Learning, chapter 2](http://neuralnetworksanddeeplearning.com/chap2.html), the same derivation for any number of layers.
 
 # %% [markdown] lang="zh"
 # ## 小结
@@ -335,3 +337,5 @@ np.testing.assert_allclose(
 # 5. 更新：每个权重沿负梯度方向移动。回到第 2 步，重复进行。
 #
 # 在本软件包中：`kerasnn/reference/network.py` 就是这个类，`tests/test_reference.py` 用数值梯度检验它。
+#
+# 延伸阅读：[Nielsen，Neural Networks and Deep Learning，第 2 章（英文）](http://neuralnetworksanddeeplearning.com/chap2.html)，同样的推导，适用于任意多层。

@@ -221,6 +221,8 @@ assert 1 / 3 < without["targets"][0][-1] < 0.34
 # - A falling loss, and a right gradient, do not prove that anything was learned.
 #
 # In the package: `kerasnn train` shows such a constant beside each network's score.
+#
+# To read on: [Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks](https://proceedings.mlr.press/v9/glorot10a.html) (2010), on saturation and the size of initial weights.
 
 # %% [markdown] lang="zh"
 # ## 小结
@@ -230,3 +232,5 @@ assert 1 / 3 < without["targets"][0][-1] < 0.34
 # - 损失在下降、梯度没有错，都不能证明网络学到了东西。
 #
 # 在本软件包中：`kerasnn train` 会在网络的得分旁边显示这样一个常数的得分。
+#
+# 延伸阅读：[Glorot 与 Bengio，Understanding the difficulty of training deep feedforward neural networks（英文）](https://proceedings.mlr.press/v9/glorot10a.html)（2010），讲饱和与初始权重的大小。

@@ -230,6 +230,8 @@ for temperature in (0.5, 1, 5):
 # - Compute both from logits, in one function. Its gradient is probability minus truth.
 #
 # In the package: `kerasnn/reference/functions.py` and `kerasnn/losses.py`. Source: C. Bishop, *Pattern Recognition and Machine Learning* (2006), section 4.3.4.
+#
+# To read on: [Goodfellow, Bengio and Courville, Deep Learning](https://www.deeplearningbook.org/) (2016), section 6.2.2.
 
 # %% [markdown] lang="zh"
 # ## 小结
@@ -239,3 +241,5 @@ for temperature in (0.5, 1, 5):
 # - 两者都从 logits 出发，用一个函数计算。它的梯度是预测概率减去真实标签。
 #
 # 在本软件包中：`kerasnn/reference/functions.py` 和 `kerasnn/losses.py`。出处：C. Bishop，*Pattern Recognition and Machine Learning*（2006），4.3.4 节。
+#
+# 延伸阅读：[Goodfellow、Bengio 与 Courville，Deep Learning（英文）](https://www.deeplearningbook.org/)（2016），6.2.2 节。

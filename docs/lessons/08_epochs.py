@@ -208,6 +208,8 @@ assert 1437 // batch_size == 1437
 # - Batch: the rows of an update. Iteration: an update. Epoch: every row once.
 # - The error of a batch's gradient falls like $1/\sqrt{n}$: small batches are a bargain.
 # - Compare batch sizes at equal rows or at equal updates, and say which.
+#
+# To read on: [Masters and Luschi, Revisiting Small Batch Training for Deep Neural Networks](https://arxiv.org/abs/1804.07612) (2018).
 
 # %% [markdown] lang="zh"
 # ## 小结
@@ -215,3 +217,5 @@ assert 1437 // batch_size == 1437
 # - 批次：一次更新所用的行。迭代：一次更新。Epoch：每行恰好一次。
 # - 批次梯度的误差按 $1/\sqrt{n}$ 下降：小批次很划算。
 # - 比较批次大小，要么行数相同，要么更新次数相同，并说明是哪一种。
+#
+# 延伸阅读：[Masters 与 Luschi，Revisiting Small Batch Training for Deep Neural Networks（英文）](https://arxiv.org/abs/1804.07612)（2018）。

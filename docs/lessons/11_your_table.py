@@ -259,6 +259,8 @@ assert round(np.sqrt(0.8 * 0.2 / 150), 3) == 0.033
 # - Look first; ask of each column whether you will know it in time.
 # - Beat a constant and a linear model on test rows, or do not use a network.
 # - A score has an error of its own. A perfect score has a leak.
+#
+# To read on: [tables](../../tables.md), and [scikit-learn, Common pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
 
 # %% [markdown] lang="zh"
 # ## 小结
@@ -266,3 +268,5 @@ assert round(np.sqrt(0.8 * 0.2 / 150), 3) == 0.033
 # - 先看数据；对每一列都要问：到时候能知道它吗？
 # - 在测试集上胜过常数和线性模型，否则就不用网络。
 # - 得分本身也有误差；满分的背后有数据泄漏。
+#
+# 延伸阅读：[表格（英文）](../../tables.md)，以及 [scikit-learn，Common pitfalls（英文）](https://scikit-learn.org/stable/common_pitfalls.html)。
