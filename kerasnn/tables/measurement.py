@@ -80,9 +80,9 @@ class Measurement:
         """The rows of the scores."""
         validation = self.fitted.rows.validation
         if self.tested:
-            return validation.test_rows
+            return validation.test_rows_text
         # They chose the epoch, so the scores are slightly too good.
-        return validation.validation_rows if self.scores else ""
+        return validation.validation_rows_text if self.scores else ""
 
 
 def measure(

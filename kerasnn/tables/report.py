@@ -156,7 +156,7 @@ def _curve_section(fitted: FittedTable) -> reports.Section:
         best_epoch=fitted.estimator.best_epoch_,
     )
     validation = (
-        f" Validation rows: {fitted.rows.validation.validation_rows}."
+        f" Validation rows: {fitted.rows.validation.validation_rows_text}."
         if fitted.estimator.oof_predictions_ is not None
         else ""
     )

@@ -196,7 +196,7 @@ class Validation:
         return "; ".join(parts)
 
     @property
-    def test_rows(self) -> str:
+    def test_rows_text(self) -> str:
         """The description of the test rows, for messages."""
         if self.test_file is not None:
             return f"test rows of {Path(self.test_file).name}, never learned from"
@@ -207,7 +207,7 @@ class Validation:
         return "test rows, never learned from"
 
     @property
-    def validation_rows(self) -> str:
+    def validation_rows_text(self) -> str:
         """The description of the validation rows and the members that predicted them."""
         if self.time is not None:
             return (

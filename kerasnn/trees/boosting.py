@@ -20,7 +20,7 @@ from kerasnn.trees.forest import Forest
 from kerasnn.trees.sklearn_trees import Boosting, all_outputs, forest_of
 
 LEARNING_RATE = 0.1
-LEARNING_RATE_OF_CLASSES = 0.2  # of three or more: each round has a tree for each of them
+MULTICLASS_LEARNING_RATE = 0.2  # of three or more: each round has a tree for each of them
 COLUMN_SHARE = 0.5  # of the columns, drawn for each split
 ROUNDS_PER_CHUNK = 25
 MAX_ROUNDS = 500
@@ -106,7 +106,7 @@ class BoostedFolds:
         self.max_rounds = max(most, ROUNDS_PER_CHUNK)
         growth = next(each for each in GROWTHS if len(rows.x) >= each.from_rows)
         coded = np.arange(self._columns.shape[1]) < rows.codes.shape[1]
-        rate = LEARNING_RATE if self.n_out == 1 else LEARNING_RATE_OF_CLASSES
+        rate = LEARNING_RATE if self.n_out == 1 else MULTICLASS_LEARNING_RATE
         make = HistGradientBoostingRegressor
         if task != "regression":
             make = HistGradientBoostingClassifier

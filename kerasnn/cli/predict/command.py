@@ -27,7 +27,7 @@ from kerasnn.cli.table_options import ReadingArguments, reading_options
 
 
 @dataclass(frozen=True)
-class Predictor:
+class PredictorOptions:
     """The options about who predicts, this process or a server; see the help."""
 
     server: str | None
@@ -38,7 +38,7 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class Destination:
+class OutputOptions:
     """The options about where the predictions go; see the help."""
 
     output: Path | None
@@ -113,16 +113,16 @@ class Destination:
 @allow_option
 @collect(AskedAnswers, "asked")
 @collect(KeptColumns, "kept")
-@collect(Predictor, "predictor")
-@collect(Destination, "destination")
+@collect(PredictorOptions, "predictor")
+@collect(OutputOptions, "destination")
 def predict_command(
     model: Path,
     file: Path,
     reading: ReadingArguments,
-    predictor: Predictor,
+    predictor: PredictorOptions,
     asked: AskedAnswers,
     kept: KeptColumns,
-    destination: Destination,
+    destination: OutputOptions,
 ) -> None:
     """Predict each row of FILE with MODEL, a folder that train wrote.
 
