@@ -7,6 +7,7 @@
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -218,6 +219,12 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 
     content = {"format": _FORMAT, **manifest}
     return json.dumps(content, indent=2, ensure_ascii=False, default=number) + "\n"
+
+
+def known_validation_rows(manifest: Mapping[str, Any]) -> float:
+    """Return the number of an export's validation rows; infinite if it is not known."""
+    earlier: float = manifest.get("judged_rows", math.inf)
+    return manifest.get("validation_rows", earlier)
 
 
 def data_fingerprint(*arrays: NDArray[Any]) -> str:

@@ -67,24 +67,23 @@ def rows_needed(coverage: float) -> int:
     return math.ceil(coverage / (1 - coverage) * (1 - _ROUNDING))
 
 
-def check_validation_rows(coverage: float, n_rows: int | None) -> None:
+def check_validation_rows(coverage: float, n_rows: float) -> None:
     """Check that there are enough validation rows for a coverage.
 
     Args:
         coverage: between 0 and 1.
-        n_rows: number of them; None if they are too few and their number is not known.
+        n_rows: number of them; infinite if it is not known.
 
     Raises:
         InputError: there are too few.
     """
     needed = rows_needed(coverage)
-    if n_rows is None or n_rows < needed:
-        known = "fewer" if n_rows is None else f"{n_rows:,}"
+    if n_rows < needed:
         less = "" if not n_rows else f" (at most {n_rows / (n_rows + 1):.6g})"
         raise InputError(
             f"coverage={coverage:g} needs at least {needed:,} validation rows, which"
-            f" members predicted without having learned from them; there are {known}. Ask"
-            f" for a smaller coverage{less}, or train on more rows"
+            f" members predicted without having learned from them; there are {n_rows:,}."
+            f" Ask for a smaller coverage{less}, or train on more rows"
         )
 
 

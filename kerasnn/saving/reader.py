@@ -35,6 +35,7 @@ from kerasnn.manifest import (
     INTERVAL_SIGNATURE,
     MANIFEST,
     find_version,
+    known_validation_rows,
     read_manifest,
 )
 from kerasnn.model_files import read_model_file
@@ -254,9 +255,7 @@ class SavedTable:
         """
         check_coverage(coverage)
         self._asked(INTERVAL_SIGNATURE, {})
-        known = self.manifest
-        rows = known.get("validation_rows", known.get("judged_rows"))
-        check_validation_rows(coverage, rows)
+        check_validation_rows(coverage, known_validation_rows(self.manifest))
 
     def _covered(
         self, table: Any, task: str, coverage: float, reading: ReadOptions | None

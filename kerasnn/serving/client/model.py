@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from kerasnn.datasets import Schema, as_table
 from kerasnn.errors import InputError, ServerError
-from kerasnn.manifest import DEFAULT_SIGNATURE, INTERVAL_SIGNATURE
+from kerasnn.manifest import (
+    DEFAULT_SIGNATURE,
+    INTERVAL_SIGNATURE,
+    known_validation_rows,
+)
 from kerasnn.serving.client.connection import RestClient
 from kerasnn.serving.client.input_mapping import (
     InputMapping,
@@ -175,7 +179,7 @@ class RemoteModel:
     def _check_validation_rows(
         self, coverage: float, found: Mapping[str, NDArray[Any]]
     ) -> None:
-        n_rows = (self.manifest or {}).get("validation_rows", np.inf)
+        n_rows = known_validation_rows(self.manifest or {})
         infinite = "lower" in found and np.isinf(found["lower"]).any()
         if infinite or n_rows < coverage / (1 - coverage) - 1e-9:
             raise InputError(
