@@ -48,6 +48,7 @@ def codes(schema):
         (["2020-01-01", "2021-05-06", "missing"], "datetime", ("missing",)),
         (["2020-01-01"] * 30 + ["2020-05-06", "2020-02-30"], "datetime", ("2020-02-30",)),
         (["yes", "no"] * 20 + ["unknown"], "boolean", ("unknown",)),
+        (["ja", "nein"] * 20 + ["unknown"], "boolean", ("unknown",)),
         (["yes", "no", "unknown"] * 9, "categorical", ()),  # a level of its own
         ([1.5, 2, 3, "unknown"], "numeric", ("unknown",)),
     ],
@@ -318,7 +319,7 @@ def test_columns_without_any_known_value_are_said():
     schema = infer_schema(
         {"n": [1.5, 2, 3], "c": ["x", "y", "x"], "b": [True, False, None]}
     )
-    rows = {"n": [None, None], "c": ["z", None], "b": ["oui", "non"]}
+    rows = {"n": [None, None], "c": ["z", None], "b": ["up", "down"]}
     notices = check_rows(rows, schema, strict=False).notices
     assert [n.columns for n in notices] == [("n",), ("c",), ("b",)]
     assert all(n.code == "unseen-column" and n.is_warning for n in notices)

@@ -286,11 +286,12 @@ def test_a_date_written_in_a_format_is_that_date(date, text):
 
 def test_all_spellings_of_a_truth_are_one_level_in_the_graph():
     schema = infer_schema({"a": ["True", "false", "TRUE", "False"] * 3, "b": range(12)})
-    rows = {"a": ["yes", "NO", "on", "f", "1", "0.0", "tRUE", "maybe"], "b": [1] * 8}
+    texts = ["yes", "NO", "on", "f", "1", "0.0", "tRUE", "maybe", "WAHR", "Não", "да"]
+    rows = {"a": texts, "b": [1] * len(texts)}
     preprocessor = Preprocessor.fit(checked_table(rows, schema), schema)
     columns = {"a": tf.constant(rows["a"]), "b": tf.constant(rows["b"], tf.float64)}
     x, _ = preprocessor(columns)
-    assert x[:, 1].numpy().tolist() == [1, -1, 1, -1, 1, -1, 1, 0]
+    assert x[:, 1].numpy().tolist() == [1, -1, 1, -1, 1, -1, 1, 0, 1, -1, 1]
     assert_same(preprocessor.prepare(checked_table(rows, schema)), preprocessor(columns))
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from kerasnn.choices import ColumnKind
 from kerasnn.datasets import MISSING_TEXTS, WHOLE_AS_FLOAT
 from kerasnn.datasets.cells.parsing import missing_numbers
-from kerasnn.datasets.cells.truths import TRUTHS, in_every_case, levels_by_truth
+from kerasnn.datasets.cells.truths import TRUTHS, levels_by_truth
 from kerasnn.preprocessing.dates import DATE_PARTS
 from kerasnn.preprocessing.features import Features, Number
 from kerasnn.preprocessing.frequent_values import FrequentValues
@@ -255,9 +255,8 @@ def texts_of_codes(levels: Levels, kind: ColumnKind) -> dict[bytes, int]:
     if kind == "boolean" and (level_of := levels_by_truth(levels.texts)):
         codes = {
             spelling: codes[level_of[truth]]
-            for text, truth in TRUTHS.items()
+            for spelling, truth in TRUTHS.items()
             if truth in level_of
-            for spelling in in_every_case(text)
         }
     if MISSING in codes:
         codes |= dict.fromkeys(MISSING_TEXTS, codes[MISSING])
