@@ -50,7 +50,9 @@ _NAME = text(MAX_NAME)
 _TEXTS = list_of(text())
 _COUNTS = list_of(whole())
 _NUMBER_FORMAT = record(
-    {}, {k: text(20) for k in ("decimal", "thousands", "unit")}, others=False
+    {},
+    {**{k: text(20) for k in ("decimal", "thousands", "unit")}, "has_limits": truth},
+    others=False,
 )
 _RANGE = {"low": nullable(number), "high": nullable(number)}
 _TARGET_FORM = record(

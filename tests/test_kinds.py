@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import json
 
 import numpy as np
 import pandas as pd
@@ -166,6 +167,52 @@ def test_levels_of_older_schemas_take_other_spellings():
 
 
 # ---------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize(
+    ("limits", "read"),
+    [
+        (["<0.5", "> 100", "90+", "\u22653", "~5"], [0.5, 100, 90, 3, 5]),
+        (["<=1,000.5", "2,000+", "<1,000"], [1000.5, 2000, 1000]),
+    ],
+)
+def test_limits_are_read_as_their_numbers(limits, read):
+    schema = infer([*NUMBERS, *limits])
+    column = schema.column("a")
+    again = Schema.from_dict(json.loads(schema.to_json()))
+    found = checked_table({"a": [*limits, "0.5"], "other": [1] * (len(limits) + 1)}, again)
+    assert (column.kind, column.missing_texts) == ("numeric", ())
+    assert codes(schema)[0] == "limit-cells"
+    assert f"{limits[0]!r} as {read[0]:g}" in schema.notices[0].message
+    assert found["a"].tolist() == [*read, 0.5]
+    assert not check_rows({"a": [limits[0]], "other": [1]}, again, strict=False).notices
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["0", "1", "2", "3+"] * 5,  # as few as categories have
+        [">50K", "<=50K"] * 5,
+        [*NUMBERS[:12], ">5", "<=5"],  # neither of them is 5
+        [str(n) + mark for n in range(1, 7) for mark in ("", "+", "-")],  # school marks
+        ["18-25", "26-35", "36-50", "51+"] * 5,
+    ],
+)
+def test_texts_that_only_look_like_limits_are_categories(values):
+    schema = infer(values)
+    assert schema.column("a").kind == "categorical"
+    assert "limit-cells" not in codes(schema)
+
+
+def test_a_limit_is_read_among_later_rows():
+    schema = infer([*NUMBERS, "1.25"])
+    rows = {"a": ["<0.5", "1.5"], "other": [1, 1]}
+    result = check_rows(rows, schema, strict=False)
+    assert "limits such as <5 and 90+ as their numbers" in result.notices[0].message
+    assert result.rows["a"].tolist() == [0.5, 1.5]
+    unlike = {"a": ["<5 mg", "1.5"], "other": [1, 1]}  # the training has no unit
+    with pytest.raises(InputError, match="'<5 mg' is not a number"):
+        check_rows(unlike, schema, strict=True)
 
 
 def test_the_format_is_part_of_the_schema_and_of_the_reason():

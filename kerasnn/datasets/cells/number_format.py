@@ -1,4 +1,4 @@
-"""Numbers in local formats: decimal comma, thousands, currency, percent, units.
+"""Numbers in local formats: decimal comma, thousands, currency, percent, units, limits.
 
 A format is found from the distinct texts of a column, and reads its later texts.
 """
@@ -32,6 +32,13 @@ _DRESSED = re.compile(
     rf"[{_BLANK}]*(?P<after>{_UNIT}{{1,12}}\.?)?"
     rf"[{_BLANK}]*(?P<trailing>[{_MINUS}])?[{_BLANK}]*(?P<close>\))?"
 )
+# "<0.5", "> 100" and "90+" are limits of a number, "~5" is about as much.
+_BEFORE_LIMIT = "<>\u2264\u2265~\u2248"
+_SIDES = dict(zip(_BEFORE_LIMIT, "<><>~~", strict=True))
+_LIMIT = re.compile(
+    rf"(?P<mark>[<>]=|[{_BEFORE_LIMIT}])[{_BLANK}]*(?P<number>.+)"
+    rf"|(?P<number_before>.*[0-9])[{_BLANK}]*\+"
+)
 _USUAL = str.maketrans({**dict.fromkeys(_BLANK, " "), **dict.fromkeys(_APOSTROPHE, "'")})
 _CURRENCY_ONLY = re.compile(_CURRENCY)
 # "1,234" and "1.234": a whole number with thousands, or three decimals.
@@ -62,11 +69,13 @@ class NumberFormat:
         decimal: "." or ",".
         thousands: what separates groups of digits: ",", ".", " " for any blank, "'", or "".
         unit: "%" (12% is 0.12), a currency such as "$", or a unit such as "km".
+        has_limits: whether limits are read as their numbers: "<0.5" as 0.5.
     """
 
     decimal: str = "."
     thousands: str = ""
     unit: str = ""
+    has_limits: bool = False
 
     def __post_init__(self) -> None:
         if self.decimal not in (".", ",") or self.decimal == self.thousands:
@@ -80,6 +89,8 @@ class NumberFormat:
 
         Numbers as Python writes them are read where this format does not read the text.
         """
+        if self.has_limits:
+            text = without_limit(text)
         bare = self._without_unit(text)
         if _usual_pattern(self.decimal, self.thousands).fullmatch(bare):
             whole = bare.replace(self.thousands, "") if self.thousands else bare
@@ -111,6 +122,8 @@ class NumberFormat:
             parts.append("percent: 12% is 0.12")
         elif self.unit:
             parts.append(f"in {self.unit}")
+        if self.has_limits:
+            parts.append("limits such as <5 and 90+ as their numbers")
         return ", ".join(parts)
 
     def _without_unit(self, text: str) -> str:
@@ -128,6 +141,33 @@ class NumberFormat:
         if parts.unit == self.unit:
             return True
         return not parts.unit and (self.is_money or _is_zero(parts))
+
+
+def without_limit(text: str) -> str:
+    """Return the number of a text such as "<0.5" or "90+"; other texts as they are."""
+    if text[:1] not in _BEFORE_LIMIT and text[-1:] != "+":
+        return text
+    match = _LIMIT.fullmatch(text)
+    return match["number"] or match["number_before"] if match else text
+
+
+def are_distinct_limits(texts: Collection[str], number_format: NumberFormat) -> bool:
+    """Return whether limits can be read as their numbers.
+
+    Not if an upper and a lower one have the same, ">5" and "<=5", and not among school
+    marks, "2+" and "2-".
+    """
+    if any(text[-1:] == "+" for text in texts) and any(
+        text[-1:] in _MINUS for text in texts
+    ):
+        return False
+    sides: dict[float, str] = {}
+    for text in texts:
+        if without_limit(text) != text and (value := number_format.read(text)) is not None:
+            side = _SIDES.get(text[0], ">")
+            if sides.setdefault(value, side) != side:
+                return False
+    return True
 
 
 @cache

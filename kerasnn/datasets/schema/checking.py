@@ -195,7 +195,8 @@ def _with_options(column: Column, reading: ReadOptions | None) -> Column:
         thousands = reading.thousands
         if thousands is None:
             thousands = {",": ".", ".": ","}[decimal]
-        column = replace(column, number_format=NumberFormat(decimal, thousands, found.unit))
+        found = replace(found, decimal=decimal, thousands=thousands)
+        column = replace(column, number_format=found)
     return column
 
 

@@ -16,10 +16,12 @@ from kerasnn.datasets.cells.date_format import (
 from kerasnn.datasets.cells.factorized import PLACEHOLDERS, FactorizedColumn, text_of
 from kerasnn.datasets.cells.number_format import (
     NumberFormat,
+    are_distinct_limits,
     find_number_format,
     has_decimal_commas,
     is_ambiguous,
     may_be_thousands,
+    without_limit,
 )
 from kerasnn.datasets.cells.parsing import (
     are_plain_numbers,
@@ -138,7 +140,7 @@ def hinted_reading(
         date_format = _date_format(text.values, cells) or find_counted_format(text.values)
         reading = replace(reading, date_format=date_format or "")
     else:
-        number_format, notices = _number_format(name, text.values, cells)
+        number_format, notices = _number_format(name, text.values, cells, min_read=1)
         reading = replace(reading, number_format=number_format, notices=notices)
     unread = _unread(text.values, reading)
     if cells.is_lenient:
@@ -242,9 +244,32 @@ def _numeric_text(
 
 
 def _number_format(
+    name: str, texts: Sequence[str], cells: CellOptions, *, min_read: int = _MIN_READ + 1
+) -> tuple[NumberFormat | None, tuple[Notice, ...]]:
+    """Return the format of numbers in text, None for plain ones, and what was guessed.
+
+    Limits are numbers if there are as many different numbers as `min_read`.
+    """
+    bare = [without_limit(text) for text in texts]
+    limits = [i for i, text in enumerate(texts) if bare[i] != text]
+    if limits:
+        found, notices = _format_without_limits(name, bare, cells)
+        found = replace(found or NumberFormat(), has_limits=True)
+        read = {found.read(text) for text in texts} - {None}
+        shown = [texts[i] for i in limits if found.read(texts[i]) is not None][:_SHOWN]
+        if shown and len(read) >= min_read and are_distinct_limits(texts, found):
+            numbers_shown = ", ".join(f"{text!r} as {found.read(text):g}" for text in shown)
+            message = (
+                f"column {name!r}: limits were read as their numbers, {numbers_shown};"
+                f" categorical=[{name!r}] keeps all of its cells as text"
+            )
+            return found, (*notices, Notice("limit-cells", message, (name,)))
+    return _format_without_limits(name, texts, cells)
+
+
+def _format_without_limits(
     name: str, texts: Sequence[str], cells: CellOptions
 ) -> tuple[NumberFormat | None, tuple[Notice, ...]]:
-    """Return the format of numbers in text, None for plain ones, and what was guessed."""
     decimal, thousands = cells.options.decimal, cells.options.thousands
     if decimal is None and thousands is None:
         plain = all(is_plain_number(text) or _is_placeholder(text) for text in texts)

@@ -114,10 +114,10 @@ def _clear_format(
     texts = [text for text in column.values if isinstance(text, str)]
     if number_format is None or not is_ambiguous(texts, number_format):
         return number_format
-    other = NumberFormat(
-        "," if number_format.decimal == "." else ".",
-        number_format.decimal,
-        number_format.unit,
+    other = replace(
+        number_format,
+        decimal="," if number_format.decimal == "." else ".",
+        thousands=number_format.decimal,
     )
     likely = [
         one
