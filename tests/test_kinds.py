@@ -20,6 +20,7 @@ from kerasnn.datasets import (
     infer_schema,
 )
 from kerasnn.datasets.cells.number_format import NumberFormat
+from kerasnn.datasets.cells.parsing import spelling_key
 
 NUMBERS = [str(1.5 * i + 0.25) for i in range(20)]
 
@@ -561,6 +562,10 @@ def test_truths_of_cells_and_of_text_are_one_column(other):
         ("Z\u00fcrich", "Zu\u0308rich"),
         ("Bonn", "Bonn\u200b"),
         ("007", "7"),
+        ("M\u00e1laga", "MALAGA"),
+        ("18-25", "18 \u2013 25"),
+        ("O'Neil", "O\u2019Neil"),
+        ("New York", "new_york"),
     ],
 )
 def test_levels_that_are_spelled_otherwise_later_are_said(known, other):
@@ -570,6 +575,11 @@ def test_levels_that_are_spelled_otherwise_later_are_said(known, other):
     assert (notice.code, notice.rows, notice.is_warning) == ("other-spellings", 1, True)
     assert f"{other!r}, which differs from {known!r}" in notice.message
     assert not check_rows({"a": ["x", "new"], "other": [1, 2]}, schema, strict=True).notices
+
+
+@pytest.mark.parametrize(("known", "other"), [("-1", "1"), ("A+", "A-"), ("C", "C++")])
+def test_other_levels_are_no_other_spelling(known, other):
+    assert spelling_key(known) != spelling_key(other)
 
 
 def test_numbers_in_several_units_that_are_left_out_are_said():

@@ -28,6 +28,8 @@ ColumnValues = ArrayLike | pd.Series | FactorizedColumn
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _FLOATS = (float, np.float64, np.float32)
+# Blanks, dashes, underscores and quotes; a minus sign before a number is none of them.
+_JOINTS = re.compile(r"(?<=\w)\s*[-_\u2010-\u2015\u2212]\s*(?=\w)|\s+|['\"\u2018-\u201f`]")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
@@ -139,10 +141,10 @@ def is_code(text: str) -> bool:
 
 
 def spelling_key(text: str) -> str:
-    """Return a key that ignores differences in case, blanks, zeros and Unicode form."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    visible = "".join(c for c in folded if unicodedata.category(c) != "Cf")
-    plain = " ".join(visible.split())
+    """Return a key that ignores case, blanks, dashes, quotes, accents and leading zeros."""
+    letters = unicodedata.normalize("NFKD", text).casefold()
+    visible = "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Mn"))
+    plain = _JOINTS.sub("", visible.strip())
     return plain.lstrip("0") or "0" if plain.isdecimal() else plain
 
 

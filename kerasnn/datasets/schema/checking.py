@@ -251,7 +251,7 @@ def _other_spellings(values: NDArray[Any] | pd.Series, column: Column) -> list[N
     message = (
         f"column {column.name!r}: {rows:,} of {len(values):,} cells count as unknown, such"
         f" as {text!r}, which differs from {level!r} of the training only in case, blanks,"
-        " zeros or Unicode's form: write it as in the training"
+        " dashes, quotes, accents or zeros: write it as in the training"
     )
     return [Notice("other-spellings", message, (column.name,), rows, is_warning=True)]
 

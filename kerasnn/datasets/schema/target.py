@@ -129,7 +129,7 @@ def target_notices(column: FactorizedColumn, target: Target) -> list[Notice]:
 
 
 def _alike_classes(target: Target) -> list[Notice]:
-    """Return the warning about classes that differ only in case or blanks."""
+    """Return the warning about classes that are spelled almost alike."""
     spellings = defaultdict(list)
     for text in target.classes:
         spellings[spelling_key(text)].append(text)
@@ -137,7 +137,8 @@ def _alike_classes(target: Target) -> list[Notice]:
         Notice(
             "alike-classes",
             f"the classes {', '.join(map(repr, texts))} of the target {target.name!r}"
-            " differ only in case or blanks: write them in one way if they are one",
+            " differ only in case, blanks, dashes, quotes, accents or zeros: write them in"
+            " one way if they are one",
             (target.name,),
             is_warning=True,
         )
