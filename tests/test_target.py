@@ -261,3 +261,15 @@ def test_many_rows_in_classes_of_their_own_are_a_warning():
     target = infer_target(names, cells=CellOptions(is_lenient=True))
     (notice,) = target_notices(names, target)
     assert (notice.code, notice.is_warning) == ("one-row-class", True)
+
+
+def test_times_may_be_durations_to_predict():
+    times = ["0:58:30", "1:02:03", "2:15:00"] * 4
+    with pytest.raises(
+        InputError, match="times of day or durations; say task='regression'"
+    ):
+        infer_target(times)
+    target = infer_target(times, task="regression")
+    assert (target.task, target.low, target.high) == ("regression", 3510, 8100)
+    longer = infer_target(["30:15:00", "1:02:03", "2:15:00"] * 4)
+    assert (longer.task, longer.high) == ("regression", 108900)

@@ -1,4 +1,4 @@
-"""Numbers in local formats: decimal comma, thousands, currency, percent, units, limits.
+"""Numbers in local formats: decimal comma, thousands, currency, units, limits, durations.
 
 A format is found from the distinct texts of a column, and reads its later texts.
 """
@@ -39,6 +39,12 @@ _LIMIT = re.compile(
     rf"(?P<mark>[<>]=|[{_BEFORE_LIMIT}])[{_BLANK}]*(?P<number>.+)"
     rf"|(?P<number_before>.*[0-9])[{_BLANK}]*\+"
 )
+# "30:15:00", "1:23.45", and "1 days 02:03:04" as pandas and Python write a timedelta.
+_DURATION = re.compile(
+    r"(?:(?P<days>-?[0-9]{1,6}) days?,? \+?|(?P<sign>[+-]))?(?:(?P<hours>[0-9]{1,6}):)?"
+    r"(?P<minutes>[0-9]{1,6}):(?P<seconds>[0-5][0-9](?:[.,][0-9]+)?)"
+)
+DURATION = ":"  # in place of a unit
 _USUAL = str.maketrans({**dict.fromkeys(_BLANK, " "), **dict.fromkeys(_APOSTROPHE, "'")})
 _CURRENCY_ONLY = re.compile(_CURRENCY)
 # "1,234" and "1.234": a whole number with thousands, or three decimals.
@@ -68,7 +74,8 @@ class NumberFormat:
     Attributes:
         decimal: "." or ",".
         thousands: what separates groups of digits: ",", ".", " " for any blank, "'", or "".
-        unit: "%" (12% is 0.12), a currency such as "$", or a unit such as "km".
+        unit: "%" (12% is 0.12), a currency such as "$", a unit such as "km", or ":" for
+            durations: "1:02:03" is 3723 seconds.
         has_limits: whether limits are read as their numbers: "<0.5" as 0.5.
     """
 
@@ -91,6 +98,8 @@ class NumberFormat:
         """
         if self.has_limits:
             text = without_limit(text)
+        if self.unit == DURATION and (seconds := _seconds(text)) is not None:
+            return seconds
         bare = self._without_unit(text)
         if _usual_pattern(self.decimal, self.thousands).fullmatch(bare):
             whole = bare.replace(self.thousands, "") if self.thousands else bare
@@ -120,6 +129,8 @@ class NumberFormat:
             parts.append(f"{names.get(self.thousands, repr(self.thousands))} for thousands")
         if self.unit == "%":
             parts.append("percent: 12% is 0.12")
+        elif self.unit == DURATION:
+            parts.append("durations in seconds: 1:02:03 is 3723, 2:03 is 123")
         elif self.unit:
             parts.append(f"in {self.unit}")
         if self.has_limits:
@@ -189,6 +200,9 @@ def find_number_format(
         thousands: the separator of thousands if it is known.
     """
     step = max(len(texts) // _SAMPLE, 1)
+    durations = sum(_seconds(text) is not None for text in texts[::step])
+    if durations and durations >= _MIN_SHARE * len(texts[::step]):
+        return NumberFormat(unit=DURATION)
     sample = [_parts(text) for text in texts[::step]]
     if sum(parts is not None for parts in sample) < _MIN_SHARE * len(sample):
         return None
@@ -267,6 +281,19 @@ def has_decimal_commas(texts: Collection[str]) -> bool:
     return len(with_comma) > _COMMA_SHARE * len(texts) and all(
         _plain_digits(text, ",", ".") or _plain_digits(text, ",", " ") for text in commas
     )
+
+
+def _seconds(text: str) -> float | None:
+    """Return the seconds of a duration; None if the text is none."""
+    match = _DURATION.fullmatch(text) if ":" in text and len(text) <= _MAX_LENGTH else None
+    if match is None:
+        return None
+    days, hours, minutes = (int(match[name] or 0) for name in ("days", "hours", "minutes"))
+    if match["hours"] and minutes > 59:
+        return None
+    whole = ((days * 24 + hours) * 60 + minutes) * 60
+    seconds = whole + float(match["seconds"].replace(",", "."))
+    return -seconds if match["sign"] == "-" else seconds
 
 
 def _parts(text: str) -> _Parts | None:

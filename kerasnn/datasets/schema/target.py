@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from kerasnn.choices import Task
 from kerasnn.datasets.cells.date_format import find_date_format
 from kerasnn.datasets.cells.factorized import FactorizedColumn, factorize, text_of
+from kerasnn.datasets.cells.number_format import find_number_format
 from kerasnn.datasets.cells.parsing import (
     are_plain_numbers,
     category_text,
@@ -277,7 +278,7 @@ def _read(
         is_numeric = _is_numeric(name, column, cells)
     is_text = not is_numeric and column.content == "text"
     if is_text and find_date_format(column.values) is not None:
-        raise _dates_error(name)
+        raise _dates_error(name, durations=find_number_format(column.values) is not None)
     if not is_numeric and column.content == "mixed":
         raise InputError(
             f"the target {name!r} has {column.mixture(0, column.other_type())}. Put the"
@@ -302,7 +303,12 @@ def _are_long_amounts(column: FactorizedColumn) -> bool:
     )
 
 
-def _dates_error(name: str) -> InputError:
+def _dates_error(name: str, *, durations: bool = False) -> InputError:
+    if durations:
+        return InputError(
+            f"the target {name!r} holds times of day or durations; say task='regression' to"
+            " predict durations in seconds, or task='classification'"
+        )
     return InputError(
         f"the target {name!r} holds dates; give numbers, such as days, or say"
         " task='classification'"
