@@ -262,7 +262,9 @@ def test_unknown_categories_and_missing_values_are_answered(table, fitted):
     strange = table.astype({"town": object})
     strange["town"] = "never seen"
     strange[["age", "income"]] = np.nan
-    answers = fitted.predict_proba(strange)
+    with pytest.warns(DataWarning) as found:
+        answers = fitted.predict_proba(strange)
+    assert [str(one.message).split("'")[1] for one in found] == ["age", "income", "town"]
     assert np.isfinite(answers).all()
     np.testing.assert_allclose(answers.sum(axis=1), 1)
 
@@ -682,3 +684,13 @@ def test_verbose_shows_progress_in_a_log_and_calls_progress(x, y, capsys):
     assert capsys.readouterr().err.startswith("Training 2/2 epochs, 0:0")
     assert [done for done, _, _ in calls][-1] == 2
     assert "'auto', 0, 1 or 2" in message(classifier(verbose="loud").fit, x, y)
+
+
+def test_predict_warns_of_other_spellings(rng):
+    table = pd.DataFrame({"city": ["Oslo", "Rome"] * 30, "size": rng.random(60)})
+    classifier = NetworkClassifier(epochs=1, trees=False).fit(table, ["a", "b", "b"] * 20)
+    with pytest.warns(DataWarning, match="such as 'OSLO', which differs from 'Oslo'"):
+        classifier.predict(pd.DataFrame({"city": ["OSLO", "Rome"], "size": [0.5, 0.5]}))
+    with pytest.warns(DataWarning, match="column 'city' has no level that the network"):
+        classifier.predict_proba(table.assign(city="Bonn"))
+    classifier.predict(pd.DataFrame({"city": ["Bonn"], "size": [0.5]}))  # may well be new

@@ -577,6 +577,13 @@ def test_levels_that_are_spelled_otherwise_later_are_said(known, other):
     assert not check_rows({"a": ["x", "new"], "other": [1, 2]}, schema, strict=True).notices
 
 
+def test_levels_that_are_spelled_almost_alike_are_said():
+    schema = infer(["Oslo", "oslo", "Rome", "Bonn", "Bonn "] * 3)
+    assert codes(schema) == ["alike-levels"]
+    assert "'Oslo', 'oslo' differ only in case" in schema.notices[0].message
+    assert not codes(infer(["Oslo", "Rome", "Bonn"] * 3))
+
+
 @pytest.mark.parametrize(("known", "other"), [("-1", "1"), ("A+", "A-"), ("C", "C++")])
 def test_other_levels_are_no_other_spelling(known, other):
     assert spelling_key(known) != spelling_key(other)

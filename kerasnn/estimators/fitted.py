@@ -24,7 +24,8 @@ from kerasnn.conformal import (
     rows_needed,
 )
 from kerasnn.conformal.floor import ProbabilityFloor
-from kerasnn.datasets import Notice, Schema, as_table, checked_table, raw_columns
+from kerasnn.datasets import Notice, Schema, as_table, raw_columns
+from kerasnn.datasets.schema.checking import warned_table
 from kerasnn.ensembles.recipe import Recipe
 from kerasnn.ensembles.result import EvaluationHistory
 from kerasnn.ensembles.task import NetworkShape
@@ -84,7 +85,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
             X,
             reset=reset,
             dtype=None,
-            ensure_all_finite=False,  # checked_table names column and row
+            ensure_all_finite=False,  # warned_table names column and row
             ensure_min_samples=1,
         )
         if reset:
@@ -145,7 +146,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self, "history_")
         table = self._table(X, reset=False)
-        return self.preprocessor_.prepare(checked_table(table, self.schema_))
+        return self.preprocessor_.prepare(warned_table(table, self.schema_))
 
     def predict_prepared(
         self, x: NDArray[np.float32], codes: NDArray[np.int32]
@@ -228,7 +229,7 @@ class FittedEnsemble(BaseEstimator, metaclass=ABCMeta):
             InputError: a column is missing, or a cell cannot be used.
         """
         self._check_complete()
-        rows = checked_table(self._table(X, reset=False), self.schema_)
+        rows = warned_table(self._table(X, reset=False), self.schema_)
         check = check_function(self.novelty_, self.preprocessor_.graph)
         columns = raw_columns(rows)
         parts = [

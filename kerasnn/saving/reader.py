@@ -25,9 +25,9 @@ from kerasnn.datasets import (
     read_table,
 )
 from kerasnn.datasets.files.frames import TableRead
-from kerasnn.datasets.schema.checking import InvalidCell, check_rows
+from kerasnn.datasets.schema.checking import InvalidCell, check_rows, warned_table
 from kerasnn.datasets.schema.drift import drift_notices
-from kerasnn.errors import DataWarning, InputError, warn_user
+from kerasnn.errors import InputError
 from kerasnn.explanations import contribution_frame, error_frame
 from kerasnn.manifest import (
     DEFAULT_SIGNATURE,
@@ -44,7 +44,6 @@ from kerasnn.saving.session import SessionModel
 from kerasnn.training.checks import checked_rows
 
 _ROWS_PER_CALL = 8192  # the activations of an ensemble for more rows may not fit in memory
-_MIN_WARNED_ROWS = 10  # in fewer rows a column may well be missing
 
 
 class SavedNetwork:
@@ -162,7 +161,8 @@ class SavedTable:
             InputError: the table does not fit the schema.
 
         Warns:
-            DataWarning: a column has no value that the network knows, in 10 rows or more.
+            DataWarning: cells are spelled otherwise than in the training; or, in 10 rows
+                or more, a column has no value that the network knows.
         """
         return self._outputs(self._strict_rows(table, reading), _Asked())
 
@@ -338,12 +338,7 @@ class SavedTable:
     def _strict_rows(self, table: Any, reading: ReadOptions | None) -> pd.DataFrame:
         """Return checked rows of a table, every cell of which can be read."""
         read = self._read(table, reading)
-        checked = check_rows(read.table, self.schema, strict=True, reading=reading)
-        if len(checked.rows) >= _MIN_WARNED_ROWS:
-            for notice in checked.notices:
-                if notice.is_warning:
-                    warn_user(notice.message, DataWarning)
-        return checked.rows
+        return warned_table(read.table, self.schema, reading=reading)
 
     def answer_rows(
         self,

@@ -4,6 +4,7 @@ import datetime as dt
 import numbers as number_types
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -146,6 +147,14 @@ def spelling_key(text: str) -> str:
     visible = "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Mn"))
     plain = _JOINTS.sub("", visible.strip())
     return plain.lstrip("0") or "0" if plain.isdecimal() else plain
+
+
+def by_spelling(texts: Iterable[str]) -> list[list[str]]:
+    """Return groups of texts that have one `spelling_key`."""
+    groups = defaultdict(list)
+    for text in texts:
+        groups[spelling_key(text)].append(text)
+    return list(groups.values())
 
 
 def missing_numbers(texts: Iterable[str]) -> list[float]:

@@ -36,8 +36,9 @@ from kerasnn.datasets.schema.other_formats import (
     has_other_points,
 )
 from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, Schema
-from kerasnn.errors import InputError
+from kerasnn.errors import DataWarning, InputError, warn_user
 
+_MIN_WARNED_ROWS = 10  # in fewer rows a column may well be missing
 _COMMAS = NumberFormat(",", ".")
 
 
@@ -99,6 +100,31 @@ def checked_table(table: Any, schema: Schema) -> pd.DataFrame:
             the message names column, row and value.
     """
     return check_rows(table, schema, strict=True).rows
+
+
+def warned_table(
+    table: Any, schema: Schema, *, reading: ReadOptions | None = None
+) -> pd.DataFrame:
+    """Return `checked_table`, and warn of columns that the network does not know.
+
+    Args:
+        table: as for `check_rows`.
+        schema: as for `check_rows`.
+        reading: as for `check_rows`.
+
+    Raises:
+        InputError: as `checked_table`.
+
+    Warns:
+        DataWarning: cells are spelled otherwise than in the training; or, in 10 rows or
+            more, a column has no value that the network knows.
+    """
+    checked = check_rows(table, schema, strict=True, reading=reading)
+    for notice in checked.notices:
+        is_known = notice.code != "unseen-column" or len(checked.rows) >= _MIN_WARNED_ROWS
+        if notice.is_warning and is_known:
+            warn_user(notice.message, DataWarning)
+    return checked.rows
 
 
 def check_rows(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kerasnn.choices import ColumnKind, Task
 from kerasnn.datasets.cells.factorized import factorize
-from kerasnn.datasets.cells.parsing import category_text
+from kerasnn.datasets.cells.parsing import by_spelling, category_text
 from kerasnn.datasets.files.frames import as_table
 from kerasnn.datasets.files.read_options import ReadOptions
 from kerasnn.datasets.names import check_names
@@ -27,7 +27,7 @@ from kerasnn.datasets.schema.kinds import (
     hinted_reading,
     infer_reading,
 )
-from kerasnn.datasets.schema.schema import Column, LeftOut, Schema
+from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, LeftOut, Schema
 from kerasnn.datasets.schema.target import (
     infer_target,
     target_notices,
@@ -173,7 +173,24 @@ def _column(
             return LeftOut(name, unfit), notices
     missing_texts = tuple(dict.fromkeys((*reading.missing_texts, *named)))
     reading = replace(reading, missing_texts=missing_texts)
-    return describe_column(name, column, reading), reading.notices
+    described = describe_column(name, column, reading)
+    return described, (*reading.notices, *_alike_levels(described))
+
+
+def _alike_levels(column: Column) -> tuple[Notice, ...]:
+    """Return the notice about levels of a category that are spelled almost alike."""
+    if column.kind != "categorical" or column.n_levels > MAX_LEVELS:
+        return ()
+    alike = [texts for texts in by_spelling(column.levels) if len(texts) > 1]
+    if not alike:
+        return ()
+    more = f", and {len(alike) - 1:,} more" if len(alike) > 1 else ""
+    message = (
+        f"column {column.name!r}: {', '.join(map(repr, alike[0]))} differ only in case,"
+        f" blanks, dashes, quotes, accents or zeros{more}, and are levels of their own:"
+        " write them in one way if they are one"
+    )
+    return (Notice("alike-levels", message, (column.name,)),)
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,6 @@
 """The column to predict: its task with the reason, its classes, its values as targets."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,9 +15,9 @@ from kerasnn.datasets.cells.factorized import FactorizedColumn, factorize, text_
 from kerasnn.datasets.cells.number_format import find_number_format
 from kerasnn.datasets.cells.parsing import (
     are_plain_numbers,
+    by_spelling,
     category_text,
     numbers,
-    spelling_key,
 )
 from kerasnn.datasets.cells.truths import are_truths, levels_by_truth, truth_of
 from kerasnn.datasets.notices import Notice
@@ -131,9 +130,6 @@ def target_notices(column: FactorizedColumn, target: Target) -> list[Notice]:
 
 def _alike_classes(target: Target) -> list[Notice]:
     """Return the warning about classes that are spelled almost alike."""
-    spellings = defaultdict(list)
-    for text in target.classes:
-        spellings[spelling_key(text)].append(text)
     return [
         Notice(
             "alike-classes",
@@ -143,7 +139,7 @@ def _alike_classes(target: Target) -> list[Notice]:
             (target.name,),
             is_warning=True,
         )
-        for texts in spellings.values()
+        for texts in by_spelling(target.classes)
         if len(texts) > 1
     ]
 

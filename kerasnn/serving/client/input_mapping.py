@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kerasnn.choices import ColumnKind
-from kerasnn.datasets import Column, Schema, checked_table, input_names, raw_columns
+from kerasnn.datasets import Column, Schema, input_names, raw_columns
 from kerasnn.datasets.names import check_names
+from kerasnn.datasets.schema.checking import warned_table
 from kerasnn.errors import InputError, list_names
 from kerasnn.serving.client.signature import RemoteSignature, RemoteTensor
 
@@ -42,7 +43,7 @@ class InputMapping:
         Raises:
             InputError: a column is missing, or a cell does not fit the input.
         """
-        raw = raw_columns(checked_table(table, self.schema))
+        raw = raw_columns(warned_table(table, self.schema))
         return {
             name: self._input(tensor, {c: raw[c] for c in self.columns[name]})
             for name, tensor in self.inputs.items()
