@@ -81,6 +81,7 @@ _COLUMN_FORM = record(
         "number_format": nullable(_NUMBER_FORMAT),
         "date_format": text(100),
         "repeating_only": truth,
+        "has_zone": nullable(truth),
         **_RANGE,
     },
     others=False,

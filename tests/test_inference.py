@@ -117,6 +117,7 @@ def test_what_is_known_of_each_kind():
             missing=2,
             first="1066-10-14T09:00:00",
             last="2021-01-01T00:00:00",
+            has_zone=False,
         ),
     )
     assert schema.rows == 5

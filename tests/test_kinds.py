@@ -380,9 +380,9 @@ def test_columns_without_any_known_value_are_said():
 
 
 def undressed(schema):
-    """The schema without what may differ: reasons and formats."""
+    """The schema without what may differ: reasons, formats, and zones of days."""
     plain = {"reason": "", "number_format": None, "date_format": "", "missing_texts": ()}
-    columns = tuple(dataclasses.replace(c, **plain) for c in schema.columns)
+    columns = tuple(dataclasses.replace(c, **plain, has_zone=None) for c in schema.columns)
     return dataclasses.replace(schema, columns=columns)
 
 
@@ -575,6 +575,27 @@ def test_levels_that_are_spelled_otherwise_later_are_said(known, other):
     assert (notice.code, notice.rows, notice.is_warning) == ("other-spellings", 1, True)
     assert f"{other!r}, which differs from {known!r}" in notice.message
     assert not check_rows({"a": ["x", "new"], "other": [1, 2]}, schema, strict=True).notices
+
+
+ZONED = ["2024-05-01T10:00:00+02:00", "2024-05-01 09:30:00.5Z", "2024-06-01 08:00 UTC"]
+NAIVE = ["2024-05-01 10:00", "2024-05-01T11:00:00", "2024-06-01 08:00:00"]
+
+
+@pytest.mark.parametrize(("known", "other"), [(ZONED, NAIVE), (NAIVE, ZONED)])
+@pytest.mark.parametrize("typed", [False, True])
+def test_times_without_the_zone_of_the_training_are_said(known, other, typed):
+    def cells(texts):
+        return [pd.Timestamp(text) for text in texts] if typed else texts
+
+    schema = infer(cells(known))
+    rows = {"a": cells(other), "other": [1, 1, 1]}
+    (notice,) = check_rows(rows, schema, strict=True).notices
+    assert (notice.code, notice.is_warning) == ("other-zones", True)
+    assert "all are taken as UTC" in notice.message
+    same = {"a": ZONED if known is ZONED else NAIVE, "other": [1, 1, 1]}
+    assert not check_rows(same, schema, strict=True).notices
+    day = {"a": ["2024-05-01"] * 3, "other": [1, 1, 1]}
+    assert not check_rows(day, schema, strict=True).notices
 
 
 def test_levels_that_are_spelled_almost_alike_are_said():

@@ -103,9 +103,9 @@ def _values(cells: pd.Series, column: Column) -> list[Any]:
 
 
 def _member_values(fitted: FittedTable, rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Return [members, rows, values] on the scale of contributions."""
+    """Return [members, rows, values] of checked rows, on the scale of contributions."""
     network = fitted.estimator.network_
-    prepared = map(tf.constant, fitted.estimator.prepare(rows))
+    prepared = map(tf.constant, fitted.estimator.preprocessor_.prepare(rows))
     outputs = network.common_outputs(*prepared)
     answers = explained_scale(network.config.task, network.member_answers(outputs))
     return np.asarray(answers, np.float64)

@@ -31,6 +31,7 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _FLOATS = (float, np.float64, np.float32)
 # Blanks, dashes, underscores and quotes; a minus sign before a number is none of them.
 _JOINTS = re.compile(r"(?<=\w)\s*[-_\u2010-\u2015\u2212]\s*(?=\w)|\s+|['\"\u2018-\u201f`]")
+_ZONE = re.compile(r":[0-9.,]+ ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
@@ -101,6 +102,18 @@ def dates(
     missing = np.datetime64("NaT", "s")
     column = factorize(values)
     return _parse_each(column, lambda v: _date(v, date_format), missing, "datetime64[s]")
+
+
+def have_zones(column: FactorizedColumn) -> bool | None:
+    """Return whether times have a time zone; None if only some have, or there are none."""
+    found = {
+        value.tzinfo is not None
+        if isinstance(value, dt.datetime)
+        else _ZONE.search(value) is not None
+        for value in column.values
+        if isinstance(value, dt.datetime) or (isinstance(value, str) and ":" in value)
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:

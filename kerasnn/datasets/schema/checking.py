@@ -17,6 +17,7 @@ from kerasnn.datasets.cells.number_format import NumberFormat
 from kerasnn.datasets.cells.parsing import (
     ColumnValues,
     dates,
+    have_zones,
     is_infinite,
     is_number_dtype,
     missing_numbers,
@@ -169,6 +170,7 @@ def check_rows(
             alike = _other_spellings(values, column)
             notices += alike or _unseen(len(series), column, unknown)
             notices += _no_truths(series, column)
+            notices += _other_zones(series, column)
     return CheckedRows(
         pd.DataFrame(checked, index=table.index),
         tuple(sorted(invalid, key=lambda cell: cell.row)),
@@ -257,6 +259,23 @@ def _no_truths(series: pd.Series, column: Column) -> list[Notice]:
         f" false, such as {example!r}, and count as missing"
     )
     return [Notice("no-truths", message, (column.name,), rows, is_warning=True)]
+
+
+def _other_zones(series: pd.Series, column: Column) -> list[Notice]:
+    """Return the notice about times with a zone, where the training's had none."""
+    if column.kind != "datetime" or column.has_zone is None:
+        return []
+    found = factorize(series).without(column.missing_texts)
+    has_zone = have_zones(found)
+    if has_zone is None or has_zone == column.has_zone:
+        return []
+    here, there = ("a", "none") if has_zone else ("no", "one")
+    message = (
+        f"column {column.name!r}: times such as {text_of(found.values[0])} have {here} time"
+        f" zone, and those of the training had {there}: all are taken as UTC; write them as"
+        " in the training"
+    )
+    return [Notice("other-zones", message, (column.name,), is_warning=True)]
 
 
 def _other_spellings(values: NDArray[Any] | pd.Series, column: Column) -> list[Notice]:

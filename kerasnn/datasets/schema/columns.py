@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kerasnn.datasets.cells.factorized import FactorizedColumn
-from kerasnn.datasets.cells.parsing import category_text
+from kerasnn.datasets.cells.parsing import category_text, have_zones
 from kerasnn.datasets.cells.truths import TRUTH_LEVELS, truth_of
 from kerasnn.datasets.schema.checking import check_dates, check_numbers
 from kerasnn.datasets.schema.kinds import ColumnReading
@@ -52,7 +52,11 @@ def _datetime(
 ) -> dict[str, Any]:
     values = check_dates(name, column, reading.date_format)
     values = values[~np.isnat(values)]
-    return {"first": str(values.min()), "last": str(values.max())}
+    return {
+        "first": str(values.min()),
+        "last": str(values.max()),
+        "has_zone": have_zones(column),
+    }
 
 
 def _categorical(

@@ -47,6 +47,8 @@ class Column:
             `cells.date_format`.
         repeating_only: datetime: whether only parts that repeat become features, such as
             the weekday, and not the days since 1970.
+        has_zone: datetime: whether the times have a zone, and so became UTC; None if some
+            have, or if it is unknown.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Column:
     number_format: NumberFormat | None = None
     date_format: str = ""
     repeating_only: bool = False
+    has_zone: bool | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ColumnKind):
