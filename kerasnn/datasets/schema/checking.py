@@ -40,6 +40,7 @@ from kerasnn.datasets.schema.schema import MAX_LEVELS, Column, Schema
 from kerasnn.errors import DataWarning, InputError, warn_user
 
 _MIN_WARNED_ROWS = 10  # in fewer rows a column may well be missing
+_ZONE_ROWS = 1_000  # rows that show whether times have a zone
 _COMMAS = NumberFormat(",", ".")
 
 
@@ -265,7 +266,7 @@ def _other_zones(series: pd.Series, column: Column) -> list[Notice]:
     """Return the notice about times with a zone, where the training's had none."""
     if column.kind != "datetime" or column.has_zone is None:
         return []
-    found = factorize(series).without(column.missing_texts)
+    found = factorize(series.head(_ZONE_ROWS)).without(column.missing_texts)
     has_zone = have_zones(found)
     if has_zone is None or has_zone == column.has_zone:
         return []
