@@ -605,7 +605,9 @@ def test_levels_that_are_spelled_almost_alike_are_said():
     assert not codes(infer(["Oslo", "Rome", "Bonn"] * 3))
 
 
-@pytest.mark.parametrize(("known", "other"), [("-1", "1"), ("A+", "A-"), ("C", "C++")])
+@pytest.mark.parametrize(
+    ("known", "other"), [("-1", "1"), ("A+", "A-"), ("C", "C++"), ("\u304b", "\u304c")]
+)
 def test_other_levels_are_no_other_spelling(known, other):
     assert spelling_key(known) != spelling_key(other)
 

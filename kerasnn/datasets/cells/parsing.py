@@ -31,6 +31,7 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _FLOATS = (float, np.float64, np.float32)
 # Blanks, dashes, underscores and quotes; a minus sign before a number is none of them.
 _JOINTS = re.compile(r"(?<=\w)\s*[-_\u2010-\u2015\u2212]\s*(?=\w)|\s+|['\"\u2018-\u201f`]")
+_ACCENTS = re.compile("[\u0300-\u036f]")  # marks of other scripts are letters
 _ZONE = re.compile(r":[0-9.,]+ ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
@@ -156,8 +157,8 @@ def is_code(text: str) -> bool:
 
 def spelling_key(text: str) -> str:
     """Return a key that ignores case, blanks, dashes, quotes, accents and leading zeros."""
-    letters = unicodedata.normalize("NFKD", text).casefold()
-    visible = "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Mn"))
+    letters = _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).casefold()
+    visible = "".join(c for c in letters if unicodedata.category(c) != "Cf")
     plain = _JOINTS.sub("", visible.strip())
     return plain.lstrip("0") or "0" if plain.isdecimal() else plain
 

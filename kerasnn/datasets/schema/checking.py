@@ -283,13 +283,11 @@ def _other_spellings(values: NDArray[Any] | pd.Series, column: Column) -> list[N
     """Return the notice about unknown levels that are spelled almost like known ones."""
     if column.kind != "categorical" or column.n_levels > MAX_LEVELS:
         return []
-    known = {spelling_key(level): level for level in column.levels}
     counts = pd.Series(values, dtype=object).value_counts()
-    alike = {
-        text: known[spelling_key(text)]
-        for text in counts.index.difference(list(column.levels))
-        if spelling_key(text) in known
-    }
+    others = counts.index.difference(list(column.levels))
+    known = {spelling_key(level): level for level in column.levels if len(others)}
+    keys = {text: spelling_key(text) for text in others}
+    alike = {text: known[key] for text, key in keys.items() if key in known}
     if not alike:
         return []
     text, level = next(iter(alike.items()))
