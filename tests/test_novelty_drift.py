@@ -215,6 +215,18 @@ def test_a_value_of_many_rows_has_a_bin_of_its_own():
     assert codes[4] < codes[0]
 
 
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e300])
+def test_numbers_that_differ_by_rounding_are_in_one_bin(size):
+    rng = np.random.default_rng(0)
+    near = 1 - 10.0 ** -rng.uniform(7, 16, 100)  # as probabilities at their ceiling are
+    cells = pd.Series(np.concatenate([near, [1.0] * 100, rng.random(100)]) * size)
+    bins = fit_bins(Column("p", "numeric"), cells)
+    assert len(set(bins.codes(cells[:200]))) == 1
+    assert len(set(bins.codes(cells[200:]))) > 5
+    single = pd.Series((cells.to_numpy() / size).astype(np.float32).astype(float) * size)
+    assert np.abs(bins.counts(cells) - bins.counts(single)).max() <= 1
+
+
 def test_pairs_that_belong_together_are_found():
     rng = np.random.default_rng(0)
     first, third = rng.integers(0, 4, 1000), rng.integers(0, 4, 1000)

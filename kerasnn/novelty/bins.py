@@ -101,14 +101,21 @@ def numbers_of_cells(cells: pd.Series, kind: ColumnKind) -> NDArray[np.float64]:
 
 
 def _edges(numbers: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return edges around each value that many rows have, and quantiles of the others."""
-    values, counts = np.unique(numbers, return_counts=True)
+    """Return edges around each value that many rows have, and quantiles of the others.
+
+    Numbers that differ by rounding errors only are one value, and in one bin.
+    """
+    largest = np.abs(numbers).max(initial=0.0)
+    width = _SAME * largest
+    rounded = (numbers / (largest or 1.0)).astype(np.float32)
+    values, counts = np.unique(rounded, return_counts=True)
     is_frequent = (counts >= len(numbers) / MAX_BINS) | (len(values) <= MAX_BINS)
-    frequent, others = values[is_frequent], numbers[np.isin(numbers, values[~is_frequent])]
-    width = _SAME * np.abs(values[[0, -1]]).max() if len(values) else 0.0
+    frequent = values[is_frequent].astype(np.float64) * largest
     edges = [frequent - width, frequent + width]
+    is_other = np.all([np.abs(numbers - value) > width for value in frequent], axis=0)
+    others = numbers[is_other] if len(frequent) else numbers
     if len(others):
         n_bins = max(MAX_BINS - len(frequent), 2)
         edges.append(np.quantile(others, np.arange(n_bins) / n_bins, method="higher"))
     found = np.unique(np.concatenate(edges))
-    return tuple(found.tolist())
+    return tuple(found[np.diff(found, prepend=-np.inf) > width / 2].tolist())
