@@ -227,6 +227,16 @@ def test_numbers_that_differ_by_rounding_are_in_one_bin(size):
     assert np.abs(bins.counts(cells) - bins.counts(single)).max() <= 1
 
 
+def test_repeated_numbers_with_rounding_errors_are_in_the_bins_of_the_exact_ones():
+    rng = np.random.default_rng(0)
+    years = pd.Series(rng.integers(1990, 2015, 1000).astype(float))
+    inexact = years + rng.normal(0, 3e-7, 1000)  # as a target that was standardised
+    bins = fit_bins(Column("year", "numeric"), inexact)
+    assert len(set(bins.codes(years))) > 5
+    assert bins.counts(years).tolist() == bins.counts(inexact).tolist()
+    assert bins.codes(pd.Series([1989.0, 1990.0])).tolist() == [0, 1]
+
+
 def test_pairs_that_belong_together_are_found():
     rng = np.random.default_rng(0)
     first, third = rng.integers(0, 4, 1000), rng.integers(0, 4, 1000)

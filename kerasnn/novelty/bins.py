@@ -116,6 +116,7 @@ def _edges(numbers: NDArray[np.float64]) -> tuple[float, ...]:
     others = numbers[is_other] if len(frequent) else numbers
     if len(others):
         n_bins = max(MAX_BINS - len(frequent), 2)
-        edges.append(np.quantile(others, np.arange(n_bins) / n_bins, method="higher"))
+        quantiles = np.quantile(others, np.arange(n_bins) / n_bins, method="higher")
+        edges.append(quantiles - width)  # a value that is a little smaller is the same
     found = np.unique(np.concatenate(edges))
     return tuple(found[np.diff(found, prepend=-np.inf) > width / 2].tolist())
