@@ -490,3 +490,29 @@ def test_a_line_of_dashes_below_the_names_is_no_row(tmp_path, text):
     read = read_table(path)
     assert read.table["a"].tolist() == [1, 2]
     assert "ruler-line" in [notice.code for notice in read.notices]
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        (["Mazda,4,100", "Fiat,6,120"], "'Mazda', 'Fiat'"),
+        (["1,4,100", "2,6,120"], "'1', '2'"),
+        ([f"{n * 7 % 31},4,{n}" for n in range(1, 25)], "'7', '14', '21'"),
+    ],
+)
+def test_names_of_rows_that_have_no_header_are_said(tmp_path, lines, names):
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["cyl,hp", *lines]) + "\n")
+    read = read_table(path, None, ("cyl", "hp"))
+    assert list(read.table.columns) == ["Unnamed: 0", "cyl", "hp"]
+    (notice,) = read.notices
+    assert notice.code == "row-names"
+    assert f"the first cells ({names}) were taken for names of rows" in notice.message
+
+
+@pytest.mark.parametrize("lines", [["13,33,5,7"], ["4,manual,1,7"], ["a,3,5,7", "a,4,6,7"]])
+def test_lines_with_a_cell_too_many_are_no_names_of_rows(tmp_path, lines):
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["price,rooms,km", *lines]) + "\n")
+    with pytest.raises(InputError, match="has 3 names in its header line, and 4 cells in"):
+        read_table(path, None, ("price", "rooms", "km"))

@@ -69,12 +69,18 @@ def test_objects_in_json_become_columns_and_lists_text(tmp_path):
     ]
 
 
+def test_a_single_line_of_json_is_a_row(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1.5, "b": {"c": "x"}, "d": ["y"]}\n')
+    assert rows_of(as_table(path)) == [{"a": 1.5, "b.c": "x", "d": '["y"]'}]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "is not JSON: "),
         ('{"a": 1}\n{"a": ', "line 2 is not JSON: "),
-        ('{"a": 1}', "holds no table; a table in JSON is a list of records"),
+        ("{}", "holds no table; a table in JSON is a list of records"),
         ("[1, 2]", "holds no table; "),
         ('{"a": [1], "b": [1, 2]}', "its columns have different numbers of rows; "),
         ("[" * 100_000, "is nested too deeply; "),

@@ -97,6 +97,8 @@ def _columns_of_dict(value: Mapping[str, Any]) -> dict[str, list[Any]]:
         if all(key.isdecimal() for key in rows):  # as pandas writes a DataFrame
             return {n: _scalars([v.get(key) for key in rows]) for n, v in value.items()}
         return _columns_of_records(values)
+    if any(not isinstance(v, (list, dict)) for v in values):
+        return _columns_of_records([value])  # a file of one line
     raise InputError(f"holds no table; {_FORMS}")
 
 

@@ -85,13 +85,11 @@ def _is_same_unit(found: NumberFormat, usual: NumberFormat) -> bool:
 def are_no_percents(values: NDArray[np.float64], known: Column) -> bool:
     """Return whether numbers without "%" are shares as in the training, where 12% was 0.12.
 
-    They are percentages if most are far larger than in the training, but a hundredth of
-    them is in its range.
+    They are percentages if some are far larger than in the training, and a hundredth of
+    those is in its range.
     """
-    sizes = np.abs(values[~np.isnan(values)])
-    as_large = sizes <= 2 * _largest(known)
-    usual = not len(sizes) or as_large.mean() >= _MIN_IN_RANGE
-    return usual or not are_in_range(values / 100, known)
+    far = values[np.abs(values) > 2 * _largest(known)]
+    return not len(far) or not are_in_range(far / 100, known)
 
 
 def _are_shares(values: NDArray[np.float64], known: Column) -> bool:

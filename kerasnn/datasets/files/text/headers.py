@@ -16,6 +16,8 @@ MAX_COLUMNS = 20_000
 _MISSING = frozenset(MISSING_TEXTS)
 _MAX_ROWS = 1000  # rows that the first is compared with
 _SEARCHED = 100  # lines that may precede the header
+_MANY_ROWS = 20  # with different whole numbers: names of rows
+_SHOWN = 3  # cells in a notice
 _TYPED_SHARE = 0.9  # of the cells of a column are numbers, or dates
 _NUMBER = re.compile(
     r"[-+(]?[$€£¥]?\s?(?:\d{1,3}(?:[ ,.'\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?|"
@@ -170,6 +172,7 @@ def _finished(
         return Header(numbered(width), start, (*notices, *_skipped(records, start)))
     line = list(records[at])
     if len(line) == width - 1:  # R does not name the column of row names
+        notices = (*notices, _row_names(records[at + 1 :], width))
         line.insert(0, "")
     while len(line) > width and not line[-1].strip():
         line.pop()
@@ -180,6 +183,31 @@ def _finished(
     if is_ruler:
         found.append(Notice("ruler-line", "the line of dashes below the names left out"))
     return Header(names, at + 1 + is_ruler, tuple(found))
+
+
+def _row_names(rows: Sequence[Record], width: int) -> Notice:
+    """Return the notice that the first cells, which have no name, are row names.
+
+    Raises:
+        InputError: they are not: some are equal, or they are numbers in no order.
+    """
+    first = [row[0].strip() for row in rows if len(row) == width]
+    are_numbers = any(_NUMBER.fullmatch(text) for text in first)
+    in_order = first == [str(i) for i in range(1, len(first) + 1)]
+    many = len(first) >= _MANY_ROWS and all(map(str.isdecimal, first))
+    if len(set(first)) < len(first) or (are_numbers and not in_order and not many):
+        shown = _excerpt(next(row for row in rows if len(row) == width))
+        raise InputError(
+            f"has {width - 1} names in its header line, and {width} cells in the lines"
+            f" below ({shown}). Is a decimal comma, or a text with the separator, not in"
+            " quotes? If the first cells are names of rows, give their column a name"
+        )
+    shown = ", ".join(map(repr, first[:_SHOWN]))
+    message = (
+        f"the header line has {width - 1} names, and the lines below {width} cells: the"
+        f" first cells ({shown}) were taken for names of rows"
+    )
+    return Notice("row-names", message)
 
 
 def _skipped(records: Sequence[Record], at: int) -> tuple[Notice, ...]:
