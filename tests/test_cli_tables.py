@@ -809,6 +809,7 @@ def test_inspect_gives_the_manifest_as_json(run, models):
     [
         ("say categorical=['pclass'] or", "say --categorical pclass or"),
         ("numeric=['a b'] keeps it", "--numeric 'a b' keeps it"),
+        ("text=['phone'] keeps it", "--text phone keeps it"),
         ('ignore=["it\'s"]', "--ignore 'it'\"'\"'s'"),
         ("2 different; task= says otherwise", "2 different; --task says otherwise"),
         ("say task='regression'", "say --task regression"),

@@ -488,7 +488,7 @@ def test_percent_may_be_missing_later_where_the_numbers_fit():
     rows = {"a": ["0.5", "0.2"], "other": [1, 2]}
     assert checked_table(rows, schema)["a"].tolist() == [0.5, 0.2]
     for cells in (["50", "20"], ["0.5", "50"], [0.5, 0.4, 50], ["0,5", "50"]):
-        with pytest.raises(InputError, match=r"in percent|is not a number"):
+        with pytest.raises(InputError, match="in percent"):
             checked_table({"a": cells, "other": [1] * len(cells)}, schema)
 
 

@@ -19,7 +19,7 @@ _SHOWN = (
 )
 
 _LIST = re.compile(
-    r"\b(categorical|numeric|boolean|datetime|ignore|names|na)="
+    r"\b(categorical|numeric|boolean|datetime|text|ignore|names|na)="
     r"(\[(?:'[^']*'|\"[^\"]*\")\])"
 )
 _CHOICE = re.compile(r"\b(task)='([a-z]+)'")

@@ -377,15 +377,19 @@ def _invalid_cells(
         value = cells.iloc[row]
         value = value.strip() if isinstance(value, str) else python_value(value)
         if column.kind == "numeric":
-            message = _not_a_number(column.name, row, value)
+            message = _not_a_number(column.name, row, value, column.number_format)
         else:
             message = _not_a_date(column.name, row, value, column.date_format)
         found.append(InvalidCell(row, column.name, value, message))
     return found
 
 
-def _not_a_number(name: str, row: int, value: Any) -> str:
+def _not_a_number(
+    name: str, row: int, value: Any, number_format: NumberFormat | None = None
+) -> str:
     number, wrong = numbers([value])
+    if wrong[0] and number_format is not None and number_format.unit == "%":
+        number, wrong = numbers([value], _COMMAS)
     if not wrong[0] and np.isfinite(number[0]):
         return (
             f"column {name!r}, row {row}: {value!r} is not written as in the training, in"
