@@ -492,6 +492,21 @@ def test_percent_may_be_missing_later_where_the_numbers_fit():
             checked_table({"a": cells, "other": [1] * len(cells)}, schema)
 
 
+def test_a_point_that_may_be_either_beside_decimal_points_is_refused():
+    schema = infer(["1.234,5", "5.678,25"])
+    rows = {"a": ["1.446", "2.5", "145.87"], "other": [1, 2, 3]}
+    with pytest.raises(
+        InputError, match=r"'1\.446' may be 1446, as in the training, or 1\.446"
+    ):
+        checked_table(rows, schema)
+    checked = check_rows(rows, schema, strict=False)
+    assert [cell.row for cell in checked.invalid] == [0]
+    for decimal, value in ((",", 1446), (".", 1.446)):
+        reading = ReadOptions(decimal=decimal)
+        found = check_rows(rows, schema, strict=True, reading=reading)
+        assert found.rows["a"].tolist() == [value, 2.5, 145.87]
+
+
 def test_texts_that_are_no_truths_are_said():
     schema = infer(["yes", "no"])
     found = check_rows({"a": ["yes", "maybe"], "other": [1, 2]}, schema, strict=True)

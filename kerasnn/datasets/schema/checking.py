@@ -13,7 +13,7 @@ from kerasnn.datasets.cells.factorized import (
     python_value,
     text_of,
 )
-from kerasnn.datasets.cells.number_format import NumberFormat
+from kerasnn.datasets.cells.number_format import NumberFormat, may_be_thousands
 from kerasnn.datasets.cells.parsing import (
     ColumnValues,
     dates,
@@ -161,6 +161,10 @@ def check_rows(
             if _reads_more(read, values, wrong) or (is_doubtful and not read[1].any()):
                 values, wrong, unknown = read
                 notices += format_notices(column_here, other)
+            is_said = reading is not None and (reading.decimal or reading.thousands)
+            if is_doubtful and other == column_here and not is_said:
+                unclear = _may_be_either(series)
+                values, wrong = np.where(unclear, np.nan, values), wrong | unclear
         if wrong.any():
             cells = _invalid_cells(series, wrong, column)
             if strict:
@@ -384,16 +388,32 @@ def _invalid_cells(
     return found
 
 
+def _may_be_either(series: pd.Series) -> NDArray[np.bool_]:
+    """Return whether the point of a text may separate thousands, or be decimal: "1.234"."""
+    found = factorize(series)
+    either = [
+        isinstance(v, str) and "." in v and may_be_thousands([v]) for v in found.values
+    ]
+    return found.take(either, False, np.bool_)
+
+
 def _not_a_number(
     name: str, row: int, value: Any, number_format: NumberFormat | None = None
 ) -> str:
-    number, wrong = numbers([value])
-    if wrong[0] and number_format is not None and number_format.unit == "%":
-        number, wrong = numbers([value], _COMMAS)
+    in_percent = number_format is not None and number_format.unit == "%"
+    number, wrong = numbers([value], _COMMAS if in_percent else None)
     if not wrong[0] and np.isfinite(number[0]):
+        if number_format is None or in_percent:
+            return (
+                f"column {name!r}, row {row}: {value!r} is not written as in the training,"
+                " in percent. Write it with its % sign, or as a number in the training's"
+                " range"
+            )
+        meant = number_format.read(value)
         return (
-            f"column {name!r}, row {row}: {value!r} is not written as in the training, in"
-            " percent. Write it with its % sign, or as a number in the training's range"
+            f"column {name!r}, row {row}: {value!r} may be {meant:g}, as in the training,"
+            f" or {number[0]:g}, as other cells of these rows have decimal points;"
+            " decimal=',' or decimal='.' says which"
         )
     if not wrong[0]:
         return (
