@@ -145,6 +145,7 @@ def test_later_rows_are_tested(x, y):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:column '(a|level)' has no:kerasnn.errors.DataWarning")
 def test_folds_whose_networks_differ(x, y):
     """A level and missing numbers that are in two of three folds: other widths of x."""
     table = pd.DataFrame(x, columns=["a", "b", "c"])

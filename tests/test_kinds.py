@@ -380,7 +380,7 @@ def test_columns_without_any_known_value_are_said():
 
 
 def undressed(schema):
-    """The schema without what may differ: reasons, formats, and zones of days."""
+    """The schema without what may differ: reasons and formats."""
     plain = {"reason": "", "number_format": None, "date_format": "", "missing_texts": ()}
     columns = tuple(dataclasses.replace(c, **plain, has_zone=None) for c in schema.columns)
     return dataclasses.replace(schema, columns=columns)

@@ -33,6 +33,7 @@ _FLOATS = (float, np.float64, np.float32)
 _JOINTS = re.compile(r"(?<=\w)\s*[-_\u2010-\u2015\u2212]\s*(?=\w)|\s+|['\"\u2018-\u201f`]")
 _ACCENTS = re.compile("[\u0300-\u036f]")  # marks of other scripts are letters
 _ZONE = re.compile(r":[0-9.,]+ ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:[.,]0+)?)?$")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
@@ -106,15 +107,22 @@ def dates(
 
 
 def have_zones(column: FactorizedColumn) -> bool | None:
-    """Return whether times have a time zone; None if only some have, or there are none."""
+    """Return whether times have a time zone; None if only some have, or all are days."""
     found = {
         value.tzinfo is not None
         if isinstance(value, dt.datetime)
         else _ZONE.search(value) is not None
         for value in column.values
-        if isinstance(value, dt.datetime) or (isinstance(value, str) and ":" in value)
+        if _is_time(value)
     }
     return found.pop() if len(found) == 1 else None
+
+
+def _is_time(value: Any) -> bool:
+    """Return whether a date has a time; midnight without a zone is only a day."""
+    if isinstance(value, dt.datetime):
+        return value.tzinfo is not None or value.time() != dt.time()
+    return isinstance(value, str) and ":" in value and _MIDNIGHT.search(value) is None
 
 
 def plain_numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
