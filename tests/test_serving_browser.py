@@ -733,7 +733,7 @@ def test_the_report_is_shown_in_a_frame_that_runs_nothing(open_page):
         )
         expect(page.locator("iframe")).to_have_attribute("sandbox", "")
         # Nothing can be evaluated in it; a picture that is refused is a complaint.
-        expect(frame.locator("img").first).to_be_visible()
+        expect(frame.get_by_role("img").first).to_be_visible()
 
 
 def test_a_new_version_is_told_and_disturbs_nothing(open_page, folder, models):
