@@ -510,6 +510,16 @@ def test_names_of_rows_that_have_no_header_are_said(tmp_path, lines, names):
     assert f"the first cells ({names}) were taken for names of rows" in notice.message
 
 
+@pytest.mark.parametrize("sep", [" ", "\t", ";"])
+def test_numbers_are_names_of_rows_where_no_comma_separates(tmp_path, sep):
+    path = tmp_path / "filtered.txt"  # R keeps the numbers of the rows that are left
+    lines = ["mpg cyl", "3 21.5 4", "8 18.1 6", "12 15 8"]
+    path.write_text("\n".join(lines).replace(" ", sep) + "\n")
+    read = read_table(path)
+    assert read.table["mpg"].tolist() == [21.5, 18.1, 15]
+    assert [notice.code for notice in read.notices] == ["row-names"]
+
+
 @pytest.mark.parametrize("lines", [["13,33,5,7"], ["4,manual,1,7"], ["a,3,5,7", "a,4,6,7"]])
 def test_lines_with_a_cell_too_many_are_no_names_of_rows(tmp_path, lines):
     path = tmp_path / "a.csv"

@@ -189,25 +189,51 @@ def _row_names(rows: Sequence[Record], width: int) -> Notice:
     """Return the notice that the first cells, which have no name, are row names.
 
     Raises:
-        InputError: they are not: some are equal, or they are numbers in no order.
+        InputError: some are equal, as no names of rows are.
     """
-    first = [row[0].strip() for row in rows if len(row) == width]
-    are_numbers = any(_NUMBER.fullmatch(text) for text in first)
-    in_order = first == [str(i) for i in range(1, len(first) + 1)]
-    many = len(first) >= _MANY_ROWS and all(map(str.isdecimal, first))
-    if len(set(first)) < len(first) or (are_numbers and not in_order and not many):
-        shown = _excerpt(next(row for row in rows if len(row) == width))
-        raise InputError(
-            f"has {width - 1} names in its header line, and {width} cells in the lines"
-            f" below ({shown}). Is a decimal comma, or a text with the separator, not in"
-            " quotes? If the first cells are names of rows, give their column a name"
-        )
+    first = _first_cells(rows, width)
+    if len(set(first)) < len(first):
+        raise _too_many_cells(rows, width)
     shown = ", ".join(map(repr, first[:_SHOWN]))
     message = (
         f"the header line has {width - 1} names, and the lines below {width} cells: the"
         f" first cells ({shown}) were taken for names of rows"
     )
     return Notice("row-names", message)
+
+
+def check_row_names(rows: Sequence[Record], header: Header) -> None:
+    """Check that a decimal comma did not make the row names of lines cut at commas.
+
+    Args:
+        rows: records with values.
+        header: of the table.
+
+    Raises:
+        InputError: they are a few numbers, and not 1, 2, 3 ...
+    """
+    if all(notice.code != "row-names" for notice in header.notices):
+        return
+    width = len(header.names)
+    first = _first_cells(rows, width)
+    are_numbers = any(_NUMBER.fullmatch(text) for text in first)
+    in_order = first == [str(i) for i in range(1, len(first) + 1)]
+    many = len(first) >= _MANY_ROWS and all(map(str.isdecimal, first))
+    if are_numbers and not in_order and not many:
+        raise _too_many_cells(rows, width)
+
+
+def _first_cells(rows: Sequence[Record], width: int) -> list[str]:
+    return [row[0].strip() for row in rows if len(row) == width]
+
+
+def _too_many_cells(rows: Sequence[Record], width: int) -> InputError:
+    shown = _excerpt(next(row for row in rows if len(row) == width))
+    return InputError(
+        f"has {width - 1} names in its header line, and {width} cells in the lines below"
+        f" ({shown}). Is a decimal comma, or a text with the separator, not in quotes? If"
+        " the first cells are names of rows, give their column a name"
+    )
 
 
 def _skipped(records: Sequence[Record], at: int) -> tuple[Notice, ...]:

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasnn.datasets.files.read_options import ReadOptions
-from kerasnn.datasets.files.text.headers import Header, find_header, numbered
+from kerasnn.datasets.files.text.headers import (
+    Header,
+    check_row_names,
+    find_header,
+    numbered,
+)
 from kerasnn.datasets.notices import Notice
 
 BLANKS = " "  # runs of blanks and tabs between cells
@@ -97,6 +102,8 @@ def find_text_format(
     notices: list[Notice] = []
     if header is None:
         header = find_header(records, _named_width(chosen), options, needed)
+        if chosen.format.sep == ",":
+            check_row_names(records[header.first_row :], header)
         notices = list(_comment_notice(lines[:n_comments]))
     return TextFormat(
         sep=chosen.format.sep,
