@@ -205,6 +205,13 @@ def test_texts_that_only_look_like_limits_are_categories(values):
     assert "limit-cells" not in codes(schema)
 
 
+@pytest.mark.parametrize("cell", ["1" * 5000, "<" + "1" * 5000, "1" * 5000 + "+"])
+def test_a_number_of_thousands_of_digits_is_told(cell):
+    schema = infer([*NUMBERS, "<0.5"])
+    with pytest.raises(InputError, match="column 'a', row 0: "):
+        checked_table({"a": [cell], "other": [1]}, schema)
+
+
 def test_a_limit_is_read_among_later_rows():
     schema = infer([*NUMBERS, "1.25"])
     rows = {"a": ["<0.5", "1.5"], "other": [1, 1]}

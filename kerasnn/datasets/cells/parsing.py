@@ -34,6 +34,7 @@ _JOINTS = re.compile(r"(?<=\w)\s*[-_\u2010-\u2015\u2212]\s*(?=\w)|\s+|['\"\u2018
 _ACCENTS = re.compile("[\u0300-\u036f]")  # marks of other scripts are letters
 _ZONE = re.compile(r":[0-9.,]+ ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
 _MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:[.,]0+)?)?$")
+_MAX_DIGITS = len(str(int(MAX_EXACT_WHOLE)))
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
@@ -195,7 +196,9 @@ def is_plain_number(text: str) -> bool:
         return False
     if _INFINITE.fullmatch(text):
         return False
-    return not (text.lstrip("+-").isdigit() and abs(int(text)) > MAX_EXACT_WHOLE)
+    digits = text.lstrip("+-")
+    is_long = len(digits) > _MAX_DIGITS  # int refuses texts of thousands of digits
+    return not (digits.isdigit() and (is_long or int(digits) > MAX_EXACT_WHOLE))
 
 
 def _is_long_whole(value: Any) -> bool:
